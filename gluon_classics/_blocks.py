@@ -1,0 +1,26 @@
+"""What the networks of several families share."""
+
+from mxnet import nd
+from mxnet.gluon import nn
+
+
+def chain(*layers):
+    """The layers, one after another, as `nn.Sequential`."""
+    block = nn.Sequential()
+    with block.name_scope():
+        block.add(*layers)
+    return block
+
+
+def print_output_shapes(blocks):
+    """From now on a forward pass prints the output shape of each of `blocks`, numbered from 1.
+
+    Printed in eager execution only: in a compiled graph there are no blocks left to speak.
+    """
+    for number, block in enumerate(blocks, start=1):
+        block.register_forward_hook(lambda _block, _inputs, output, number=number: _print_shape(number, output))
+
+
+def _print_shape(number, output):
+    if isinstance(output, nd.NDArray):
+        print(f"Block {number} output: {output.shape}")

@@ -1,0 +1,117 @@
+"""What must happen before MXNet 1.9.1 loads, wherever its import comes from.
+
+`prepare()` runs when `gluon_classics` is imported and costs nothing: it only puts a finder in front of
+`sys.meta_path`. The first `import mxnet` after it, ours or the user's, then gets these in order:
+
+NumPy alias   MXNet reads `numpy.bool`, which NumPy 1.24 removed. It is put back for the duration of the import
+              and taken away again, so that the user's NumPy stays as it is. NumPy 2 lacks more than this one
+              name, and MXNet declares `numpy<2`, so there we stop with the remedy.
+Threads       Without OMP_NUM_THREADS MXNet takes half of the processors it sees, whatever this process may use.
+              We set the variable to `usable_cores()` (the wheel's OpenMP reads it once, while it loads), unless
+              the user has set it. It stays set: MXNet reads it again when its engine starts.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.machinery
+import math
+import os
+import sys
+import warnings
+from pathlib import Path
+
+NO_MXNET = (
+    "MXNet is not installed. For the CPU: pip install 'gluon-classics[cpu]' "
+    "(from a checkout: pip install -e '.[cpu]'); for a GPU with CUDA 11.2: the extra cu112 instead of cpu."
+)
+
+
+def prepare():
+    """Arrange for the next import of mxnet; warn where it is too late to set the threads."""
+    if "mxnet" in sys.modules:
+        if "OMP_NUM_THREADS" not in os.environ:
+            warnings.warn(
+                "mxnet was imported before gluon_classics, so the number of threads could not be set: "
+                f"import gluon_classics first, or set OMP_NUM_THREADS={usable_cores()}.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+    elif not any(isinstance(finder, _MXNetFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _MXNetFinder())
+
+
+class _MXNetFinder(importlib.abc.MetaPathFinder):
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname != "mxnet":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is None or spec.loader is None:
+            raise ModuleNotFoundError(NO_MXNET, name="mxnet")
+        spec.loader.exec_module = functools.partial(_load, spec.loader.exec_module)
+        return spec
+
+
+def _load(exec_module, module):
+    import numpy
+
+    if int(numpy.__version__.split(".")[0]) >= 2:
+        raise ImportError(f"MXNet 1.9.1 cannot run on NumPy {numpy.__version__}: pip install 'numpy<2'")
+    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    missing_alias = "bool" not in vars(numpy)
+    if missing_alias:
+        vars(numpy)["bool"] = bool
+    try:
+        with warnings.catch_warnings():
+            # MXNet looks up deprecated NumPy names and distutils classes while it loads; -W error would be fatal.
+            warnings.simplefilter("ignore")
+            if sys.version_info >= (3, 12):
+                import setuptools  # noqa: F401  brings back distutils, which MXNet imports
+            exec_module(module)
+    except OSError as error:
+        raise ImportError(f"MXNet cannot load its library ({error}): 'gluon-classics doctor' names the fix") from error
+    finally:
+        if missing_alias:
+            del vars(numpy)["bool"]
+
+
+def usable_cores(sysfs="/sys", proc="/proc"):
+    """Number of processor cores this process may use, at least 1.
+
+    The affinity mask, with the hardware threads of one core counted once, and no more than the cgroup's CPU
+    quota rounded up. `sysfs` and `proc` are where Linux shows its topology and cgroups.
+    """
+    processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    cores = {_first_line(f"{sysfs}/devices/system/cpu/cpu{i}/topology/thread_siblings_list") or i for i in processors}
+    return max(1, math.ceil(min([len(cores), *_cgroup_quotas(sysfs, proc)])))
+
+
+def _cgroup_quotas(sysfs, proc):
+    """CPU quotas in cores, of this process's cgroup and those above it (version 1 and 2)."""
+    try:
+        memberships = Path(proc, "self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for membership in memberships:
+        _, controllers, path = membership.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mount = Path(sysfs, "fs/cgroup", controllers)
+        group = mount / path.lstrip("/")
+        for folder in [group, *group.parents]:
+            if controllers:
+                quota, period = _first_line(folder / "cpu.cfs_quota_us"), _first_line(folder / "cpu.cfs_period_us")
+            else:
+                quota, _, period = _first_line(folder / "cpu.max").partition(" ")
+            if quota.isdigit() and period.isdigit():
+                yield int(quota) / int(period)
+            if folder == mount:
+                break
+
+
+def _first_line(path):
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,69 @@
+"""The blog's `utils`, and what stands around it: data, training, runs and the command line.
+
+In the repository, and in the blog's script:  import utils
+Installed:                                     from gluon_classics import utils
+
+Both names are one module object. What a name needs (MXNet above all) loads when the name is first used.
+"""
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .context import try_all_gpus, try_gpu
+    from .errors import ClassicsError
+    from .evaluation import accuracy, evaluate_accuracy
+    from .experiment import do_exp
+    from .hybrid import hybridized
+    from .images import show_images
+    from .loader import DataLoader, load_data_fashion_mnist
+    from .seeding import seed_everything
+    from .summary import summarize
+    from .training import train
+
+__all__ = [
+    "ClassicsError",
+    "DataLoader",
+    "accuracy",
+    "do_exp",
+    "evaluate_accuracy",
+    "hybridized",
+    "load_data_fashion_mnist",
+    "seed_everything",
+    "show_images",
+    "summarize",
+    "train",
+    "try_all_gpus",
+    "try_gpu",
+]
+
+_HOMES = {
+    "ClassicsError": "errors",
+    "DataLoader": "loader",
+    "accuracy": "evaluation",
+    "do_exp": "experiment",
+    "evaluate_accuracy": "evaluation",
+    "hybridized": "hybrid",
+    "load_data_fashion_mnist": "loader",
+    "seed_everything": "seeding",
+    "show_images": "images",
+    "summarize": "summary",
+    "train": "training",
+    "try_all_gpus": "context",
+    "try_gpu": "context",
+}
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])
+
+
+if __name__ == "utils":  # found on sys.path, next to gluon_classics/: the same module under its short name
+    sys.modules["utils"] = import_module("gluon_classics.utils")

@@ -1,0 +1,238 @@
+"""Finding and loading data sets: Fashion-MNIST, MNIST, CIFAR-10, and folders.
+
+A data set known by name is looked for in this order, and the first place that holds it is used:
+
+1. the cache: `datasets/NAME` in $MXNET_HOME (default: ~/.mxnet), where Gluon's own data sets live too;
+2. the system's folders: `datasets/NAME` in each of $XDG_DATA_DIRS, where Debian's dataset-fashion-mnist installs;
+3. a download into the cache, checked against SHA-256 sums ($MXNET_GLUON_REPO, MXNet's own variable, replaces the
+   mirrors);
+4. for Fashion-MNIST the sample of real images that comes with this package, announced in one line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import cifar, console
+from .download import RemoteFile, download
+from .errors import DataError
+from .folder import load_folder
+from .idx import read_idx
+from .images import Images
+
+SAMPLE_FOLDER = Path(__file__).parent / "sample"
+TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+IDX_FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Training and test images with their classes; `origin` says where they come from.
+
+    `is_sample` marks the embedded sample, on which no result is comparable with a published one.
+    """
+
+    name: str
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+    origin: str
+    is_sample: bool = False
+
+    def record(self) -> dict:
+        """What a run notes about its data; `sha256` is over all images and labels."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.test):
+            digest.update(part.images.tobytes())
+            digest.update(part.labels.astype("uint8").tobytes())
+        return {
+            "name": self.name,
+            "origin": self.origin,
+            "is_sample": self.is_sample,
+            "train_images": len(self.train),
+            "test_images": len(self.test),
+            "image_shape": list(self.train.images.shape[1:]),
+            "classes": list(self.classes),
+            "sha256": digest.hexdigest(),
+        }
+
+
+@dataclass(frozen=True)
+class Known:
+    """A published data set: its classes, its files and the base addresses that serve them."""
+
+    classes: tuple[str, ...]
+    files: tuple[RemoteFile, ...]
+    mirrors: tuple[str, ...]
+
+
+_DIGITS = tuple("0123456789")
+KNOWN = {
+    "fashion-mnist": Known(
+        classes=(
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+        files=(
+            RemoteFile(
+                f"{TRAIN_IMAGES}.gz", 26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
+            ),
+            RemoteFile(
+                f"{TRAIN_LABELS}.gz", 29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
+            ),
+            RemoteFile(
+                f"{TEST_IMAGES}.gz", 4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
+            ),
+            RemoteFile(f"{TEST_LABELS}.gz", 5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+        ),
+        mirrors=(
+            "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/dataset/fashion-mnist/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        ),
+    ),
+    "mnist": Known(
+        classes=_DIGITS,
+        files=(
+            RemoteFile(
+                f"{TRAIN_IMAGES}.gz", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+            ),
+            RemoteFile(
+                f"{TRAIN_LABELS}.gz", 28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+            ),
+            RemoteFile(
+                f"{TEST_IMAGES}.gz", 1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+            ),
+            RemoteFile(f"{TEST_LABELS}.gz", 4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        ),
+        mirrors=(
+            "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/dataset/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        ),
+    ),
+    "cifar10": Known(
+        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        files=(
+            RemoteFile(cifar.ARCHIVE, 170_052_171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),
+        ),
+        mirrors=("https://www.cs.toronto.edu/~kriz/",),
+    ),
+}
+
+
+def load_dataset(where: str = "fashion-mnist", size: int | None = None, cache=None) -> DataSet:
+    """The data set `where`: a name of `KNOWN`, or a folder.
+
+    A folder holds IDX files, CIFAR-10's binary files, or one subfolder of images for each class; `size` is the
+    side in pixels to which such images are resized. `cache` replaces the cache folder of a data set known by name.
+    Raises DataError.
+    """
+    if where in KNOWN:
+        return _load_known(where, Path(cache).expanduser() if cache else cache_folder(where))
+    folder = Path(where).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {where}: name one, or one of {', '.join(KNOWN)}")
+    return _load_folder(folder, size)
+
+
+def cache_folder(name: str) -> Path:
+    """Where the data set of this name is kept after a download."""
+    home = os.environ.get("MXNET_HOME") or Path.home() / ".mxnet"
+    return Path(home, "datasets", name)
+
+
+def _load_known(name, cache):
+    for folder in (cache, *_system_folders(name)):
+        if _holds(name, folder):
+            return _read(name, folder, str(folder))
+    try:
+        return _download(name, cache)
+    except DataError as error:
+        remedy = f"put the files into {cache}, or name their folder with --data"
+        if name != "fashion-mnist":
+            raise DataError(f"{error}: {remedy}") from error
+        sample = _read(name, SAMPLE_FOLDER, "the sample embedded in gluon-classics", is_sample=True)
+        console.warn(
+            f"EMBEDDED SAMPLE: the full Fashion-MNIST is not here, so {len(sample.train):,} + {len(sample.test):,} of "
+            f"its images are used; no result is comparable with a published one. For the full set {remedy} ({error})."
+        )
+        return sample
+
+
+def _system_folders(name):
+    shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    return [Path(folder, "datasets", name) for folder in shared.split(":")]
+
+
+def _download(name, cache):
+    known = KNOWN[name]
+    repository = os.environ.get("MXNET_GLUON_REPO")
+    mirrors = [f"{repository.rstrip('/')}/gluon/dataset/{name}/"] if repository else known.mirrors
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        console.warn(f"cannot write to {cache} ({error.strerror}): a download serves this run only (set MXNET_HOME)")
+        with tempfile.TemporaryDirectory() as folder:
+            download(known.files, mirrors, folder)
+            return _read(name, Path(folder), mirrors[0])
+    download(known.files, mirrors, cache)
+    return _read(name, cache, str(cache))
+
+
+def _holds(name, folder):
+    return cifar.holds_cifar10(folder) if name == "cifar10" else all(_idx_file(folder, file) for file in IDX_FILES)
+
+
+def _read(name, folder, origin, is_sample=False):
+    train, test = cifar.read_cifar10(folder) if name == "cifar10" else _read_idx_files(folder)
+    classes = KNOWN[name].classes
+    for part, labels in (("training", train.labels), ("test", test.labels)):
+        if labels.max() >= len(classes):
+            raise DataError(f"{folder} has a {part} label {labels.max()}, but {name} has {len(classes)} classes")
+    return DataSet(name, train, test, classes, origin, is_sample)
+
+
+def _load_folder(folder, size):
+    if cifar.holds_cifar10(folder):
+        return _read("cifar10", folder, str(folder))
+    if any(_idx_file(folder, file) for file in IDX_FILES):
+        if folder.resolve().name in KNOWN:
+            return _read(folder.resolve().name, folder, str(folder))
+        train, test = _read_idx_files(folder)
+        classes = tuple(map(str, range(int(max(train.labels.max(), test.labels.max())) + 1)))
+        return DataSet(folder.resolve().name, train, test, classes, str(folder))
+    return DataSet(folder.resolve().name, *load_folder(folder, size), str(folder))
+
+
+def _read_idx_files(folder):
+    missing = [name for name in IDX_FILES if not _idx_file(folder, name)]
+    if missing:
+        raise DataError(f"{folder} lacks {', '.join(missing)} (plain or .gz)")
+    parts = []
+    for images_file, labels_file in ((TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS)):
+        images = read_idx(_idx_file(folder, images_file), 3)
+        labels = read_idx(_idx_file(folder, labels_file), 1)
+        if len(images) != len(labels) or not len(images):
+            raise DataError(
+                f"{folder}: {images_file} holds {len(images):,} images, {labels_file} {len(labels):,} labels"
+            )
+        parts.append(Images(images[..., None], labels))
+    if parts[0].images.shape[1:] != parts[1].images.shape[1:]:
+        raise DataError(f"{folder}: training and test images differ in size")
+    return parts
+
+
+def _idx_file(folder, name):
+    """The plain or gzipped file of this name, None if the folder has neither."""
+    for path in (Path(folder, name), Path(folder, f"{name}.gz")):
+        if path.is_file():
+            return path
+    return None

@@ -1,0 +1,51 @@
+"""Accuracy."""
+
+from __future__ import annotations
+
+import mxnet as mx
+from mxnet import autograd
+from mxnet.gluon.utils import split_and_load
+
+from .context import as_contexts
+from .hybrid import compiled
+from .metrics import Tally, batch_sums
+
+
+def accuracy(output, label) -> float:
+    """Fraction 0..1 of rows of `output`, (N, classes), whose largest entry is at `label`, (N,)."""
+    return float((output.argmax(axis=1) == label).mean().asscalar())
+
+
+def evaluate_accuracy(data_iterator, net, ctx=None) -> float:
+    """Fraction 0..1 of the examples of `data_iterator` that `net` classifies correctly, in prediction mode.
+
+    Every batch is split over the contexts in `ctx` (default: the CPU). The evaluation waits once, at its end.
+    Raises ValueError if there are no examples.
+    """
+    return evaluate(data_iterator, compiled(net), ctx or [mx.cpu()]).accuracy
+
+
+def evaluate(data_iterator, net, ctx, loss=None) -> Tally:
+    """The tally of all examples of `data_iterator`, in prediction mode, with the loss if one is given.
+
+    `net` runs as it is; `ctx` is one context or several. Raises ValueError if there are no examples.
+    """
+    tally = Tally()
+    contexts = as_contexts(ctx)
+    with autograd.predict_mode():
+        for images, labels in data_iterator:
+            sums = []
+            for x, y in split_batch(images, labels, contexts):
+                output = net(x)
+                sums.append(batch_sums(output, y, None if loss is None else loss(output, y)))
+            tally.add(len(images), sums)
+    tally.finish()
+    if not tally.examples:
+        raise ValueError("there are no examples to evaluate on")
+    return tally
+
+
+def split_batch(images, labels, contexts):
+    """Pairs of images and labels, one for each context; fewer if there are fewer examples than contexts."""
+    used = contexts[: len(images)]
+    return list(zip(*(split_and_load(array, used, even_split=False) for array in (images, labels))))

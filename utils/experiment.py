@@ -1,0 +1,111 @@
+"""From settings to a network that is ready to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mxnet as mx
+from mxnet import gluon
+
+from gluon_classics import ResNet, get_model, model_info
+
+from .context import try_gpu
+from .datasets import DataSet, load_dataset
+from .errors import ClassicsError
+from .loader import DataLoader, load_data_fashion_mnist, make_loaders
+from .seeding import seed_everything
+from .summary import summarize
+from .training import train
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a run. The defaults are the blog's `do_exp`, at the network's own input size.
+
+    `resize` is the side of the images in pixels; None means the network's own input.
+    `resize_in` and `last_batch` are explained in `loader`.
+    """
+
+    model: str
+    data: str = "fashion-mnist"
+    epochs: int = 1
+    batch_size: int = 64
+    learning_rate: float = 0.01
+    optimizer: str = "sgd"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    resize: int | None = None
+    resize_in: str = "uint8"
+    last_batch: str = "keep"
+    seed: int = 0
+
+    @property
+    def size(self) -> int:
+        """Side of the network's input in pixels."""
+        return self.resize or model_info(self.model).input_shape[1]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything `train_epochs` takes."""
+
+    settings: Settings
+    data: DataSet
+    train_data: DataLoader
+    test_data: DataLoader
+    net: gluon.nn.Block
+    loss: gluon.loss.Loss
+    trainer: gluon.Trainer
+    contexts: list[mx.Context]
+
+
+def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None = None) -> Experiment:
+    """Seed all generators, load the data (unless given), build and initialise the network and its trainer.
+
+    Weights are drawn by Xavier's rule, as the blog does. Raises ClassicsError.
+    """
+    data = data or load_dataset(settings.data, settings.size)
+    seed_everything(settings.seed)
+    net = get_model(settings.model, classes=len(data.classes))
+    summarize(net, (data.train.images.shape[3], settings.size, settings.size))  # fails now if images are too small
+    net.initialize(mx.init.Xavier(), ctx=contexts)
+    train_data, test_data = loaders(settings, data)
+    return Experiment(
+        settings=settings,
+        data=data,
+        train_data=train_data,
+        test_data=test_data,
+        net=net,
+        loss=gluon.loss.SoftmaxCrossEntropyLoss(),
+        trainer=gluon.Trainer(net.collect_params(), _optimizer(settings)),
+        contexts=contexts,
+    )
+
+
+def loaders(settings: Settings, data: DataSet) -> tuple[DataLoader, DataLoader]:
+    """Loaders of the training and the test images; images that have the right size are not resized."""
+    resize = None if data.train.images.shape[1:3] == (settings.size, settings.size) else settings.size
+    return make_loaders(data, settings.batch_size, resize, resize_in=settings.resize_in, last_batch=settings.last_batch)
+
+
+def _optimizer(settings):
+    options = {"learning_rate": settings.learning_rate, "wd": settings.weight_decay}
+    if settings.momentum:
+        options["momentum"] = settings.momentum
+    try:
+        return mx.optimizer.create(settings.optimizer, **options)
+    except ValueError as error:
+        known = ", ".join(sorted(set(mx.optimizer.Optimizer.opt_registry) - {"test"}))
+        raise ClassicsError(f"unknown optimizer {settings.optimizer!r}: use one of {known}") from error
+    except TypeError as error:
+        raise ClassicsError(f"the optimizer {settings.optimizer} takes no momentum: leave --momentum out") from error
+
+
+def do_exp():
+    """The blog's experiment: one epoch of ResNet on Fashion-MNIST at 224, batch 64, SGD with learning rate .01."""
+    ctx = try_gpu()
+    train_data, test_data = load_data_fashion_mnist(64, resize=224)
+    net = ResNet(10)
+    net.initialize(mx.init.Xavier(), ctx=ctx)
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.01})
+    return train(train_data, test_data, net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, ctx, num_epochs=1)

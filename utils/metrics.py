@@ -1,0 +1,59 @@
+"""Sums over batches without waiting for the batches."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from mxnet import nd
+
+LATE = 2  # batches: reading a sum this late finds it computed, and bounds how much work and memory is queued
+
+
+class Tally:
+    """Loss and correct predictions, summed over examples.
+
+    MXNet runs behind Python. Batch sums are read `LATE` batches after they were queued, so that no batch is
+    waited for and yet no more than `LATE` of them are in flight. `finish` reads the rest.
+    """
+
+    def __init__(self):
+        self.examples = 0
+        self._loss = 0.0
+        self._correct = 0.0
+        self._queued: deque = deque()
+
+    def add(self, examples: int, sums: list[nd.NDArray]) -> None:
+        """Queue a batch of so many examples, `sums` being `batch_sums` on each of its contexts."""
+        self._queued.append((examples, sums))
+        while len(self._queued) > LATE:
+            self._read()
+
+    def finish(self) -> None:
+        """Wait for what is queued."""
+        while self._queued:
+            self._read()
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the examples read so far (nan before the first)."""
+        return self._loss / self.examples if self.examples else np.nan
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction 0..1 of the examples read so far that were classified correctly (nan before the first)."""
+        return self._correct / self.examples if self.examples else np.nan
+
+    def _read(self):
+        examples, sums = self._queued.popleft()
+        for loss, correct in (array.asnumpy() for array in sums):
+            self._loss += float(loss)
+            self._correct += float(correct)
+        self.examples += examples
+
+
+def batch_sums(outputs: nd.NDArray, labels: nd.NDArray, losses: nd.NDArray | None = None) -> nd.NDArray:
+    """(2,): the sum of `losses`, shape (N,), and the number of rows of `outputs`, (N, classes), right by argmax."""
+    correct = (outputs.argmax(axis=1) == labels).sum()
+    loss = nd.zeros_like(correct) if losses is None else losses.sum()
+    return nd.concat(loss, correct, dim=0)

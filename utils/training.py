@@ -1,0 +1,139 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Callable, Iterator
+
+from mxnet import autograd
+
+from .context import as_contexts
+from .errors import TrainingDiverged
+from .evaluation import evaluate, split_batch
+from .hybrid import compiled
+from .metrics import Tally, batch_sums
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One pass over the training data, `epoch` counted from 0.
+
+    `train_loss` (mean per example) and `train_accuracy` are running figures, each batch measured before its
+    update; accuracies are fractions 0..1. `seconds` is the whole epoch with its evaluation, `images_per_second`
+    the speed of the training part.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_accuracy: float
+    seconds: float
+    images_per_second: float
+
+
+def train(train_data, test_data, net, loss, trainer, ctx, num_epochs, print_batches=None) -> list[EpochResult]:
+    """Train `net` and print a line an epoch; with `print_batches` also a line every so many batches.
+
+    `train_data` and `test_data` yield batches of images and labels, as NDArrays; each batch is split over `ctx`,
+    one context or several, on which `net` must have been initialised. `trainer` updates once a batch, with the
+    gradient averaged over the batch's examples. `net` is trained through its compiled twin (`hybridized`).
+
+    Returns the results of the epochs. Raises TrainingDiverged when the loss becomes infinite or not a number.
+
+    Source: the blog's `utils.train`, whose lines it prints. Departs: test accuracy is over all test examples
+    that `test_data` gives, a last partial batch is trained on, and the results are returned.
+    """
+
+    def print_batch(number, tally):
+        if number % print_batches == 0:
+            tally.finish()
+            print(f"Batch {tally.examples}. Loss: {tally.loss:f}, Train acc {tally.accuracy:f}")
+
+    contexts = as_contexts(ctx)
+    print("Start training on ", contexts)
+    history = []
+    on_batch = print_batch if print_batches else None
+    for result in train_epochs(train_data, test_data, net, loss, trainer, contexts, num_epochs, on_batch):
+        print(
+            f"Epoch {result.epoch}. Loss: {result.train_loss:.3f}, Train acc {result.train_accuracy:.2f}, "
+            f"Test acc {result.test_accuracy:.2f}, Time {result.seconds:.1f} sec"
+        )
+        history.append(result)
+    return history
+
+
+def train_epochs(
+    train_data,
+    test_data,
+    net,
+    loss,
+    trainer,
+    ctx,
+    num_epochs: int,
+    on_batch: Callable[[int, Tally], None] | None = None,
+) -> Iterator[EpochResult]:
+    """Train as `train` does, in silence: yields each epoch's result as soon as it is there.
+
+    `on_batch(number, tally)` is called after each batch was queued, `number` counting from 1 in each epoch; the
+    tally is a few batches late.
+    """
+    contexts = as_contexts(ctx)
+    forward = compiled(net)
+    for epoch in range(num_epochs):
+        start = time.perf_counter()
+        tally = _train_epoch(train_data, forward, loss, trainer, contexts, epoch, on_batch)
+        trained = time.perf_counter()
+        test_accuracy = evaluate(test_data, forward, contexts).accuracy
+        yield EpochResult(
+            epoch=epoch,
+            train_loss=tally.loss,
+            train_accuracy=tally.accuracy,
+            test_accuracy=test_accuracy,
+            seconds=time.perf_counter() - start,
+            images_per_second=tally.examples / (trained - start),
+        )
+
+
+def _train_epoch(train_data, net, loss, trainer, contexts, epoch, on_batch):
+    tally = Tally()
+    for number, (images, labels) in enumerate(train_data, start=1):
+        tally.add(len(images), _train_batch(images, labels, net, loss, trainer, contexts))
+        if on_batch:
+            on_batch(number, tally)
+        _stop_if_diverged(tally, epoch, trainer)
+    tally.finish()
+    if not tally.examples:
+        raise ValueError("there are no examples to train on: is the batch larger than the data set?")
+    _stop_if_diverged(tally, epoch, trainer)
+    return tally
+
+
+def _train_batch(images, labels, net, loss, trainer, contexts):
+    sums, heads = [], []
+    parts = split_batch(images, labels, contexts)
+    with autograd.record():
+        for x, y in parts:
+            output = net(x)
+            heads.append(loss(output, y))
+            with autograd.pause():
+                sums.append(batch_sums(output, y, heads[-1]))
+        heads += [_zero_loss(trainer, idle) for idle in contexts[len(parts) :]]
+    autograd.backward(heads)
+    trainer.step(len(images))
+    return sums
+
+
+def _zero_loss(trainer, ctx):
+    """0, computed from all parameters on a context that got no example, so that its gradients are zero, not stale."""
+    parameters = [parameter for parameter in trainer._params if parameter.grad_req != "null"]
+    return sum((parameter.data(ctx) * 0).sum() for parameter in parameters)
+
+
+def _stop_if_diverged(tally, epoch, trainer):
+    if tally.examples and not math.isfinite(tally.loss):
+        raise TrainingDiverged(
+            f"the training loss became {tally.loss} in epoch {epoch}, after {tally.examples:,} images: "
+            f"try a learning rate below {trainer.learning_rate:g}"
+        )
