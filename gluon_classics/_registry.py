@@ -60,7 +60,8 @@ def get_model(name: str, classes: int | None = None, **kwargs) -> nn.Block:
     `classes` defaults to the edition's own number (10 for the blog's); other arguments go to the builder.
     Raises ValueError for an unknown name.
     """
-    return _builders[name](classes=_known(name).classes if classes is None else classes, **kwargs)
+    info = _known(name)
+    return _builders[name](classes=info.classes if classes is None else classes, **kwargs)
 
 
 def list_models() -> list[str]:

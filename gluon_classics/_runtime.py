@@ -9,6 +9,9 @@ NumPy alias   MXNet reads `numpy.bool`, which NumPy 1.24 removed. It is put back
 Threads       Without OMP_NUM_THREADS MXNet takes half of the processors it sees, whatever this process may use.
               We set the variable to `usable_cores()` (the wheel's OpenMP reads it once, while it loads), unless
               the user has set it. It stays set: MXNet reads it again when its engine starts.
+Waiting       OpenMP's threads wait for each other by spinning. Where another process wants a core, the one that
+              spins keeps the one it waits for from running, and small layers become a hundred times slower. With
+              OMP_WAIT_POLICY=passive, unless the user has set it, they sleep (`benchmarks/NOTES.md` has figures).
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ def _load(exec_module, module):
     if int(numpy.__version__.split(".")[0]) >= 2:
         raise ImportError(f"MXNet 1.9.1 cannot run on NumPy {numpy.__version__}: pip install 'numpy<2'")
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     missing_alias = "bool" not in vars(numpy)
     if missing_alias:
         vars(numpy)["bool"] = bool

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+from rich.text import Text
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False)
+PIPE_WIDTH = 200  # columns for tables where there is no terminal to fit
 
 
 def be_quiet() -> None:
@@ -18,14 +21,28 @@ def be_quiet() -> None:
 
 def say(line: str) -> None:
     """One line about what goes on."""
-    err.print(line, markup=False)
+    err.print(line, markup=False, soft_wrap=True)
 
 
 def warn(line: str) -> None:
     """One line that must not be missed; it is printed even when quiet."""
     quiet, err.quiet = err.quiet, False
-    err.print(line, markup=False, style="bold yellow")
+    err.print(line, markup=False, soft_wrap=True, style="bold yellow")
     err.quiet = quiet
+
+
+def table(titles, rows, total=None) -> None:
+    """Print rows of strings under their titles on standard output; a title ending in ":" aligns right."""
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out = Console(highlight=False, width=PIPE_WIDTH)
+    grid = Table(box=box.SIMPLE_HEAD, show_footer=total is not None)
+    footers = total or [""] * len(titles)
+    for title, footer in zip(titles, footers):
+        grid.add_column(title.rstrip(":"), footer, justify="right" if title.endswith(":") else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(str(cell)) for cell in row))
+    out.print(grid)
 
 
 @contextlib.contextmanager

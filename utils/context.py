@@ -22,6 +22,8 @@ def try_all_gpus() -> list[mx.Context]:
 
 def _usable(ctx):
     try:
+        if ctx.device_type == "gpu" and ctx.device_id >= mx.context.num_gpus():
+            return False  # asking is silent, where trying would write to standard error
         mx.nd.zeros((1,), ctx=ctx).wait_to_read()
     except mx.base.MXNetError:
         return False

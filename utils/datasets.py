@@ -147,10 +147,17 @@ def cache_folder(name: str) -> Path:
     return Path(home, "datasets", name)
 
 
+def installed_folder(name: str, cache: Path | None = None) -> Path | None:
+    """The first folder that holds the data set of this name: the cache, then the system's; None without one."""
+    shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    folders = [cache or cache_folder(name), *(Path(folder, "datasets", name) for folder in shared.split(":"))]
+    return next((folder for folder in folders if _holds(name, folder)), None)
+
+
 def _load_known(name, cache):
-    for folder in (cache, *_system_folders(name)):
-        if _holds(name, folder):
-            return _read(name, folder, str(folder))
+    folder = installed_folder(name, cache)
+    if folder:
+        return _read(name, folder, str(folder))
     try:
         return _download(name, cache)
     except DataError as error:
@@ -163,11 +170,6 @@ def _load_known(name, cache):
             f"its images are used; no result is comparable with a published one. For the full set {remedy} ({error})."
         )
         return sample
-
-
-def _system_folders(name):
-    shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
-    return [Path(folder, "datasets", name) for folder in shared.split(":")]
 
 
 def _download(name, cache):

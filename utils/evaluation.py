@@ -25,8 +25,8 @@ def evaluate_accuracy(data_iterator, net, ctx=None) -> float:
     return evaluate(data_iterator, compiled(net), ctx or [mx.cpu()]).accuracy
 
 
-def evaluate(data_iterator, net, ctx, loss=None) -> Tally:
-    """The tally of all examples of `data_iterator`, in prediction mode, with the loss if one is given.
+def evaluate(data_iterator, net, ctx) -> Tally:
+    """The tally of correct predictions over all examples of `data_iterator`, in prediction mode.
 
     `net` runs as it is; `ctx` is one context or several. Raises ValueError if there are no examples.
     """
@@ -34,11 +34,8 @@ def evaluate(data_iterator, net, ctx, loss=None) -> Tally:
     contexts = as_contexts(ctx)
     with autograd.predict_mode():
         for images, labels in data_iterator:
-            sums = []
-            for x, y in split_batch(images, labels, contexts):
-                output = net(x)
-                sums.append(batch_sums(output, y, None if loss is None else loss(output, y)))
-            tally.add(len(images), sums)
+            parts = split_batch(images, labels, contexts)
+            tally.add(len(images), [batch_sums(net(x), y) for x, y in parts])
     tally.finish()
     if not tally.examples:
         raise ValueError("there are no examples to evaluate on")

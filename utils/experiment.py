@@ -13,6 +13,7 @@ from .context import try_gpu
 from .datasets import DataSet, load_dataset
 from .errors import ClassicsError
 from .loader import DataLoader, load_data_fashion_mnist, make_loaders
+from .parameters import load_parameters
 from .seeding import seed_everything
 from .summary import summarize
 from .training import train
@@ -23,7 +24,7 @@ class Settings:
     """What decides a run. The defaults are the blog's `do_exp`, at the network's own input size.
 
     `resize` is the side of the images in pixels; None means the network's own input.
-    `resize_in` and `last_batch` are explained in `loader`.
+    `resize_in` and `last_batch` are explained in `loader`; `init_from` is a parameter file to start from.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Settings:
     resize: int | None = None
     resize_in: str = "uint8"
     last_batch: str = "keep"
+    init_from: str | None = None
     seed: int = 0
 
     @property
@@ -67,8 +69,12 @@ def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None
     data = data or load_dataset(settings.data, settings.size)
     seed_everything(settings.seed)
     net = get_model(settings.model, classes=len(data.classes))
-    summarize(net, (data.train.images.shape[3], settings.size, settings.size))  # fails now if images are too small
-    net.initialize(mx.init.Xavier(), ctx=contexts)
+    input_shape = (data.train.images.shape[3], settings.size, settings.size)
+    summarize(net, input_shape)  # fails now if images are too small
+    if settings.init_from:
+        load_parameters(net, settings.init_from, contexts, input_shape)
+    else:
+        net.initialize(mx.init.Xavier(), ctx=contexts)
     train_data, test_data = loaders(settings, data)
     return Experiment(
         settings=settings,

@@ -1,0 +1,45 @@
+"""What a trained network says of images."""
+
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd
+
+from .context import as_contexts
+from .errors import DataError
+from .evaluation import split_batch
+from .hybrid import compiled
+from .images import read_image
+from .loader import Preprocess
+
+
+def predict_probabilities(batches, net, ctx) -> np.ndarray:
+    """(N, classes): softmax of the network's outputs for all images of `batches`, pairs of images and labels."""
+    contexts = as_contexts(ctx)
+    forward = compiled(net)
+    rows = []
+    with autograd.predict_mode():
+        for images, labels in batches:
+            rows += [forward(x).softmax().asnumpy() for x, _ in split_batch(images, labels, contexts)]
+    return np.concatenate(rows)
+
+
+def image_batch(paths, image_shape, size: int):
+    """Image files as one batch for a network trained on images of `image_shape`, (H, W, C), resized to `size`.
+
+    Each image is first brought to the training images' own shape, so that it looks as they did.
+    Raises DataError if a file is no image.
+    """
+    height, width, channels = image_shape
+    if height != width:
+        raise DataError(f"the run was trained on images of {height}x{width}: only square ones can be predicted")
+    images = np.stack([read_image(path, height, channels) for path in paths])
+    preprocess = Preprocess(None if size == height else size, "uint8")
+    return preprocess(mx.nd.array(images, dtype=np.uint8), mx.nd.zeros(len(images)))
+
+
+def accuracy_by_class(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> list[tuple[int, int]]:
+    """For each class how many of its images were classified correctly, and how many it has."""
+    right = probabilities.argmax(axis=1) == labels
+    return [(int(right[labels == c].sum()), int((labels == c).sum())) for c in range(classes)]

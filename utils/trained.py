@@ -1,0 +1,90 @@
+"""A trained network from its run folder or parameter file, ready to evaluate and predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+
+from gluon_classics import get_model
+
+from .context import parse_contexts
+from .datasets import DataSet, load_dataset
+from .errors import DataError, RunError
+from .experiment import Settings, loaders
+from .parameters import load_parameters
+from .prediction import accuracy_by_class, image_batch, predict_probabilities
+from .runs import read_run
+from .summary import summarize
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with what is needed to feed it; `image_shape` is (H, W, C) of the images it was trained on."""
+
+    settings: Settings
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    net: mx.gluon.nn.Block
+    contexts: list[mx.Context]
+
+    def evaluate(self, data: DataSet, batch_size: int = 64) -> dict:
+        """Accuracy (a fraction 0..1) over all test images of `data`, and counts by class. Raises DataError."""
+        if data.classes != self.classes or data.test.images.shape[3] != self.image_shape[2]:
+            raise DataError(f"{data.origin} has other classes or channels than the network was trained on")
+        _, test_data = loaders(replace(self.settings, batch_size=batch_size, last_batch="keep"), data)
+        probabilities = predict_probabilities(test_data, self.net, self.contexts)
+        counts = accuracy_by_class(probabilities, data.test.labels, len(data.classes))
+        return {
+            "model": self.settings.model,
+            "data": data.origin,
+            "is_sample": data.is_sample,
+            "images": len(data.test),
+            "accuracy": sum(right for right, _ in counts) / len(data.test),
+            "classes": [
+                {"class": name, "right": right, "images": images} for name, (right, images) in zip(self.classes, counts)
+            ],
+        }
+
+    def predict(self, paths, top: int = 3) -> list[dict]:
+        """For each image file its `top` classes, most probable first, with probabilities 0..1. Raises DataError."""
+        batch = image_batch(paths, self.image_shape, self.settings.size)
+        results = []
+        for path, row in zip(paths, predict_probabilities([batch], self.net, self.contexts)):
+            best = np.argsort(-row, kind="stable")[:top]
+            entries = [{"class": self.classes[i], "probability": float(row[i])} for i in best]
+            results.append({"image": str(path), "top": entries})
+        return results
+
+
+def from_run(path, ctx: str = "auto") -> Trained:
+    """The network of a run folder. Raises RunError."""
+    run = read_run(path)
+    return _load(run.settings, run.classes, run.image_shape, run.parameters, ctx)
+
+
+def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto") -> tuple[Trained, DataSet]:
+    """The network of a run folder or a parameter file, and the data to evaluate it on.
+
+    A run folder knows its network, data and size; `data` replaces its data. A parameter file needs `model`; the
+    data is Fashion-MNIST unless given, the size the network's own. Raises RunError or DataError.
+    """
+    if Path(target).is_dir():
+        network = from_run(target, ctx)
+        return network, load_dataset(data or network.settings.data, network.settings.size)
+    if model is None:
+        raise RunError(f"{target} is no run folder: for a parameter file name its network with --model")
+    settings = Settings(model, data=data or "fashion-mnist", resize=resize)
+    dataset = load_dataset(settings.data, settings.size)
+    return _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx), dataset
+
+
+def _load(settings, classes, image_shape, parameters, ctx):
+    net = get_model(settings.model, classes=len(classes))
+    contexts = parse_contexts(ctx)
+    input_shape = (image_shape[2], settings.size, settings.size)
+    summarize(net, input_shape)  # fails now if images are too small
+    load_parameters(net, parameters, contexts, input_shape)
+    return Trained(settings, classes, image_shape, net, contexts)
