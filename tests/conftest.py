@@ -2,11 +2,10 @@
 
 import random
 
-import numpy as np
-import pytest
-
 from gluon_classics import utils
 from gluon_classics.utils import datasets
+import numpy as np
+import pytest
 
 SEED = 20180306
 
@@ -22,9 +21,8 @@ def seeded():
 @pytest.fixture(scope="session")
 def fashion_mnist():
     """The full Fashion-MNIST where it is installed, else the embedded sample."""
-    for folder in (datasets.cache_folder("fashion-mnist"), *datasets._system_folders("fashion-mnist")):
-        if datasets._holds("fashion-mnist", folder):
-            return datasets.load_dataset(str(folder))
+    if datasets.installed_folder("fashion-mnist"):
+        return datasets.load_dataset("fashion-mnist")
     return datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
 
 

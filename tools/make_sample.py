@@ -5,11 +5,10 @@ The first 600 training and the first 100 test images of each class, in their pub
 
 import sys
 
-import numpy as np
-
 from gluon_classics.utils.datasets import IDX_FILES, SAMPLE_FOLDER, load_dataset
 from gluon_classics.utils.idx import write_idx
 from gluon_classics.utils.images import Images
+import numpy as np
 
 PER_CLASS = {"train": 600, "test": 100}
 

@@ -6,8 +6,8 @@ Installed:                                     from gluon_classics import utils
 Both names are one module object. What a name needs (MXNet above all) loads when the name is first used.
 """
 
-import sys
 from importlib import import_module
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 import re
 import tarfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 

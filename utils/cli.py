@@ -6,7 +6,6 @@ import json
 import sys
 
 import click
-
 import gluon_classics
 
 from . import console

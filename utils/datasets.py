@@ -11,11 +11,11 @@ A data set known by name is looked for in this order, and the first place that h
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import hashlib
 import os
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+import tempfile
 
 from . import cifar, console
 from .download import RemoteFile, download

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import importlib.metadata
 import importlib.util
 import os
+from pathlib import Path
 import platform
 import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
-from pathlib import Path
 
 PYTHONS = ((3, 8), (3, 13))  # oldest and newest that the tests run on
 MXNET = "1.9.1"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from dataclasses import dataclass
+import logging
 from pathlib import Path
 from typing import Iterable
+from urllib.parse import urlsplit
 
 import pooch
 import requests
@@ -48,14 +49,14 @@ def _from_any(mirrors, file, folder, timeout):
         try:
             _fetch(mirror + file.name, file, folder, timeout)
         except (requests.RequestException, ValueError) as error:
-            failures.append(f"{mirror}: {_reason(error)}")
+            failures.append(f"{urlsplit(mirror).netloc}: {_reason(error)}")
         else:
             return mirrors[position:] + mirrors[:position]
     raise DataError(f"cannot download {file.name} ({'; '.join(failures)})")
 
 
 def _fetch(url, file, folder, timeout):
-    with transfer_bar(file.name, file.size) as bar, _quiet_pooch():
+    with transfer_bar(f"{file.name} from {urlsplit(url).netloc}", file.size) as bar, _quiet_pooch():
         downloader = pooch.HTTPDownloader(progressbar=_SizeGuard(bar, file.size), timeout=timeout)
         pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=downloader)
 

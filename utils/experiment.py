@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gluon_classics import ResNet, get_model, model_info
 import mxnet as mx
 from mxnet import gluon
-
-from gluon_classics import ResNet, get_model, model_info
 
 from .context import try_gpu
 from .datasets import DataSet, load_dataset

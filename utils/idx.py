@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import math
+from pathlib import Path
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
-import numpy as np
 from mxnet import nd
+import numpy as np
 
 LATE = 2  # batches: reading a sum this late finds it computed, and bounds how much work and memory is queued
+
+
+CURVE_POINTS = 50
 
 
 class Tally:
@@ -17,11 +20,12 @@ class Tally:
     waited for and yet no more than `LATE` of them are in flight. `finish` reads the rest.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.examples = 0
         self._loss = 0.0
         self._correct = 0.0
-        self._queued: deque = deque()
+        self._batches: list[tuple[int, float, float]] = []
+        self._queued: deque[tuple[int, list[nd.NDArray]]] = deque()
 
     def add(self, examples: int, sums: list[nd.NDArray]) -> None:
         """Queue a batch of so many examples, `sums` being `batch_sums` on each of its contexts."""
@@ -44,12 +48,24 @@ class Tally:
         """Fraction 0..1 of the examples read so far that were classified correctly (nan before the first)."""
         return self._correct / self.examples if self.examples else np.nan
 
+    def curve(self) -> tuple[tuple[int, float, float], ...]:
+        """The way so far in at most 50 points: examples seen, and the mean loss and accuracy since the last point."""
+        length = max(1, -(-len(self._batches) // CURVE_POINTS))
+        points = []
+        seen = 0
+        for start in range(0, len(self._batches), length):
+            examples, loss, correct = map(sum, zip(*self._batches[start : start + length]))
+            seen += examples
+            points.append((seen, loss / examples, correct / examples))
+        return tuple(points)
+
     def _read(self):
         examples, sums = self._queued.popleft()
-        for loss, correct in (array.asnumpy() for array in sums):
-            self._loss += float(loss)
-            self._correct += float(correct)
+        loss, correct = map(float, sum(array.asnumpy() for array in sums))
+        self._batches.append((examples, loss, correct))
         self.examples += examples
+        self._loss += loss
+        self._correct += correct
 
 
 def batch_sums(outputs: nd.NDArray, labels: nd.NDArray, losses: nd.NDArray | None = None) -> nd.NDArray:

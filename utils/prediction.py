@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import mxnet as mx
-import numpy as np
 from mxnet import autograd
+import numpy as np
 
 from .context import as_contexts
 from .errors import DataError

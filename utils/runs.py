@@ -3,26 +3,25 @@
     net.params      the network's parameters, in Gluon's own format
     run.json        settings, data, environment, status and results
     metrics.jsonl   one line of metrics an epoch
-    curves.png      loss and accuracies over the epochs (with matplotlib)
+    curves.png      loss and accuracies along the way (with matplotlib)
 
 Every file is replaced as a whole, so that a reader, or a crash, finds a state that once was true.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, fields
 import json
 import os
+from pathlib import Path
 import platform
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-
-import mxnet as mx
-import numpy as np
 
 import gluon_classics
+import mxnet as mx
+import numpy as np
 
 from . import console, curves
 from .errors import RunError
@@ -61,7 +60,7 @@ class RunFolder:
 
     def set_status(self, status: str) -> None:
         """Note how the run stands: running, done, interrupted, diverged or failed."""
-        last = [asdict(result) for result in self.results[-1:]]
+        last = _metrics(self.results[-1]) if self.results else None
         seconds = round(time.time() - self._started, 1)
         record = {**self._record, "status": status, "epochs_done": len(self.results), "seconds": seconds, "last": last}
         write_text(self.path / RECORD, json.dumps(record, indent=2) + "\n")
@@ -69,7 +68,7 @@ class RunFolder:
     def add_epoch(self, result: EpochResult) -> None:
         """Keep an epoch's metrics and the parameters after it."""
         self.results.append(result)
-        lines = [json.dumps(asdict(result)) + "\n" for result in self.results]
+        lines = [json.dumps(_metrics(result)) + "\n" for result in self.results]
         self.save_parameters()
         write_text(self.path / METRICS, "".join(lines))
         self.set_status("running")
@@ -132,6 +131,13 @@ def environment(contexts) -> dict:
         "threads": int(os.environ["OMP_NUM_THREADS"]) if "OMP_NUM_THREADS" in os.environ else None,
         "devices": [str(ctx) for ctx in contexts],
     }
+
+
+def _metrics(result):
+    """An epoch's metrics but for the points along its way."""
+    metrics = asdict(result)
+    del metrics["curve"]
+    return metrics
 
 
 def _commit():

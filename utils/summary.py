@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 import io
 import math
-from dataclasses import dataclass
 
 import mxnet as mx
 from mxnet.gluon import nn

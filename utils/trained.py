@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gluon_classics import get_model
 import mxnet as mx
 import numpy as np
-
-from gluon_classics import get_model
 
 from .context import parse_contexts
 from .datasets import DataSet, load_dataset

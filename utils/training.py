@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import math
 import time
-from dataclasses import dataclass
 from typing import Callable, Iterator
 
 from mxnet import autograd
@@ -22,7 +22,7 @@ class EpochResult:
 
     `train_loss` (mean per example) and `train_accuracy` are running figures, each batch measured before its
     update; accuracies are fractions 0..1. `seconds` is the whole epoch with its evaluation, `images_per_second`
-    the speed of the training part.
+    the speed of the training part. `curve` is the way there: images seen, loss and accuracy since the last point.
     """
 
     epoch: int
@@ -31,6 +31,7 @@ class EpochResult:
     test_accuracy: float
     seconds: float
     images_per_second: float
+    curve: tuple[tuple[int, float, float], ...] = ()
 
 
 def train(train_data, test_data, net, loss, trainer, ctx, num_epochs, print_batches=None) -> list[EpochResult]:
@@ -93,6 +94,7 @@ def train_epochs(
             test_accuracy=test_accuracy,
             seconds=time.perf_counter() - start,
             images_per_second=tally.examples / (trained - start),
+            curve=tally.curve(),
         )
 
 
