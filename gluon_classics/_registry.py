@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
+import difflib
 from importlib import import_module
 from typing import TYPE_CHECKING, Callable
 

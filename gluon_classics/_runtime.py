@@ -21,9 +21,9 @@ import importlib.abc
 import importlib.machinery
 import math
 import os
+from pathlib import Path
 import sys
 import warnings
-from pathlib import Path
 
 NO_MXNET = (
     "MXNet is not installed. For the CPU: pip install 'gluon-classics[cpu]' "

@@ -5,8 +5,8 @@ class ClassicsError(Exception):
     """Something the user can put right. The command prints its message and exits with status 1."""
 
 
-class DataError(ClassicsError):
-    """A data set is missing, corrupt or of another kind than asked for."""
+class DataError(ClassicsError, ValueError):
+    """A data set is missing, empty, corrupt or of another kind than asked for."""
 
 
 class InputSizeError(ClassicsError):
@@ -18,4 +18,4 @@ class RunError(ClassicsError):
 
 
 class TrainingDiverged(ClassicsError):
-    """The training loss became infinite or not a number."""
+    """The training loss or the parameters became infinite or not a number."""

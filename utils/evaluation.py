@@ -7,6 +7,7 @@ from mxnet import autograd
 from mxnet.gluon.utils import split_and_load
 
 from .context import as_contexts
+from .errors import DataError
 from .hybrid import compiled
 from .metrics import Tally, batch_sums
 
@@ -20,7 +21,7 @@ def evaluate_accuracy(data_iterator, net, ctx=None) -> float:
     """Fraction 0..1 of the examples of `data_iterator` that `net` classifies correctly, in prediction mode.
 
     Every batch is split over the contexts in `ctx` (default: the CPU). The evaluation waits once, at its end.
-    Raises ValueError if there are no examples.
+    Raises DataError if there are no examples.
     """
     return evaluate(data_iterator, compiled(net), ctx or [mx.cpu()]).accuracy
 
@@ -28,7 +29,7 @@ def evaluate_accuracy(data_iterator, net, ctx=None) -> float:
 def evaluate(data_iterator, net, ctx) -> Tally:
     """The tally of correct predictions over all examples of `data_iterator`, in prediction mode.
 
-    `net` runs as it is; `ctx` is one context or several. Raises ValueError if there are no examples.
+    `net` runs as it is; `ctx` is one context or several. Raises DataError if there are no examples.
     """
     tally = Tally()
     contexts = as_contexts(ctx)
@@ -38,7 +39,7 @@ def evaluate(data_iterator, net, ctx) -> Tally:
             tally.add(len(images), [batch_sums(net(x), y) for x, y in parts])
     tally.finish()
     if not tally.examples:
-        raise ValueError("there are no examples to evaluate on")
+        raise DataError("there are no examples to evaluate on: use a smaller batch, or keep the last one")
     return tally
 
 

@@ -7,10 +7,10 @@ import math
 import time
 from typing import Callable, Iterator
 
-from mxnet import autograd
+from mxnet import autograd, nd
 
 from .context import as_contexts
-from .errors import TrainingDiverged
+from .errors import DataError, TrainingDiverged
 from .evaluation import evaluate, split_batch
 from .hybrid import compiled
 from .metrics import Tally, batch_sums
@@ -41,7 +41,8 @@ def train(train_data, test_data, net, loss, trainer, ctx, num_epochs, print_batc
     one context or several, on which `net` must have been initialised. `trainer` updates once a batch, with the
     gradient averaged over the batch's examples. `net` is trained through its compiled twin (`hybridized`).
 
-    Returns the results of the epochs. Raises TrainingDiverged when the loss becomes infinite or not a number.
+    Returns the results of the epochs. Raises TrainingDiverged when the loss, or a parameter at the end of an epoch,
+    is infinite or not a number.
 
     Source: the blog's `utils.train`, whose lines it prints. Departs: test accuracy is over all test examples
     that `test_data` gives, a last partial batch is trained on, and the results are returned.
@@ -107,8 +108,9 @@ def _train_epoch(train_data, net, loss, trainer, contexts, epoch, on_batch):
         _stop_if_diverged(tally, epoch, trainer)
     tally.finish()
     if not tally.examples:
-        raise ValueError("there are no examples to train on: is the batch larger than the data set?")
+        raise DataError("there are no examples to train on: use a smaller batch, or keep the last one")
     _stop_if_diverged(tally, epoch, trainer)
+    _stop_if_parameters_diverged(tally, epoch, trainer)
     return tally
 
 
@@ -135,7 +137,16 @@ def _zero_loss(trainer, ctx):
 
 def _stop_if_diverged(tally, epoch, trainer):
     if tally.examples and not math.isfinite(tally.loss):
-        raise TrainingDiverged(
-            f"the training loss became {tally.loss} in epoch {epoch}, after {tally.examples:,} images: "
-            f"try a learning rate below {trainer.learning_rate:g}"
-        )
+        raise _diverged(f"the training loss became {tally.loss}", tally, epoch, trainer)
+
+
+def _stop_if_parameters_diverged(tally, epoch, trainer):
+    """On the CPU MXNet's ReLU turns a nan into 0, so that the loss of a ruined network may look well."""
+    for parameter in trainer._params:
+        if not nd.multi_all_finite(*parameter.list_data(), num_arrays=len(parameter.list_data())).asscalar():
+            raise _diverged("parameters became infinite or not a number", tally, epoch, trainer)
+
+
+def _diverged(what, tally, epoch, trainer):
+    rate = f"try a learning rate below {trainer.learning_rate:g}"
+    return TrainingDiverged(f"{what} in epoch {epoch}, after {tally.examples:,} images: {rate}")

@@ -1,0 +1,169 @@
+"""list, summary, doctor, and what all commands share."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import gluon_classics
+from gluon_classics.utils import doctor
+import pytest
+
+
+def test_list_shows_every_network_of_the_registry(command):
+    shown = command("list").stdout
+    for name in gluon_classics.list_models():
+        info = gluon_classics.model_info(name)
+        (line,) = [line for line in shown.splitlines() if line.split()[:1] == [name]]
+        assert f"{info.params:,}" in line
+        assert info.source in line
+
+
+def test_list_as_json_holds_the_facts_of_the_registry(command):
+    facts = {fact["name"]: fact for fact in json.loads(command("list", "--json").stdout)}
+    assert list(facts) == gluon_classics.list_models()
+    assert facts["vgg"]["params"] == 128_990_666
+    assert facts["vgg"]["input_shape"] == [1, 224, 224]
+
+
+def test_summary_shows_layers_and_totals(command):
+    shown = command("summary", "lenet").stdout
+    assert "20x24x24" in shown
+    assert "160,128" in shown
+    assert "170,988" in shown
+
+
+@pytest.mark.parametrize(("size", "params"), [("1x28x28", 170_988), ("1x224x224", 18_673_388)])
+def test_summary_counts_for_the_input_that_is_asked_for(command, size, params):
+    assert json.loads(command("summary", "lenet", "--input", size, "--json").stdout)["params"] == params
+
+
+def test_summary_counts_running_statistics_apart(command):
+    shown = command("summary", "resnet").stdout
+    assert "11,193,610" in shown
+    assert "7,680 running statistics" in shown
+
+
+@pytest.mark.parametrize("size", ["28", "1x28", "0x28x28", "1xAx28"])
+def test_summary_refuses_a_size_it_cannot_read(command, size):
+    result = command("summary", "lenet", "--input", size)
+    assert result.returncode == 2
+    assert "channels x height x width" in result.stderr
+
+
+@pytest.mark.parametrize("subcommand", ["list", "summary", "train", "evaluate", "predict", "doctor"])
+def test_help_comes_without_loading_mxnet(subcommand):
+    script = (
+        "import sys; from gluon_classics.utils.cli import main\n"
+        f"try: main(['{subcommand}', '--help'])\n"
+        "except SystemExit: print('mxnet' in sys.modules, 'cv2' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("Usage:")
+    assert result.stdout.splitlines()[-1] == "False False"
+
+
+def test_the_command_is_installed_under_its_name():
+    script = Path(sys.executable).with_name("gluon-classics")
+    result = subprocess.run([str(script), "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout == f"gluon-classics, version {gluon_classics.__version__}\n"
+
+
+def test_a_closed_pipe_ends_the_command_quietly(environment):
+    listing = f"{sys.executable} -m gluon_classics.utils summary googlenet | true"
+    result = subprocess.run(["bash", "-c", listing], env=environment, capture_output=True, text=True, check=False)
+    assert "Traceback" not in result.stderr
+
+
+def test_doctor_finds_this_installation_in_order(command):
+    result = command("doctor")
+    assert result.returncode == 0, result.stdout
+    assert "WRONG" not in result.stdout
+    assert "MXNet loads: and computes" in result.stdout
+
+
+def test_doctor_names_a_fault_on_one_line_and_fails(command, environment, tmp_path):
+    broken = tmp_path / "mxnet"
+    broken.mkdir()
+    message = "libquadmath.so.0: cannot open shared object file: No such file or directory"
+    (broken / "__init__.py").write_text(f"raise OSError({message!r})\n")
+    result = command("doctor", "--json", env={**environment, "PYTHONPATH": str(tmp_path)})
+    assert result.returncode == 1
+    checks = {check["name"]: check for check in json.loads(result.stdout)}
+    assert not checks["MXNet loads"]["ok"]
+    assert "libquadmath.so.0" in checks["MXNet loads"]["found"]
+    assert checks["MXNet loads"]["fix"].startswith("apt-get install libquadmath0")
+
+
+@pytest.mark.parametrize(
+    ("message", "fix"),
+    [
+        ("ImportError: libgomp.so.1: cannot open shared object file", "apt-get install libgomp1"),
+        ("OSError: libcudnn.so.8: cannot open shared object file", "cuDNN 8"),
+        ("OSError: libcuda.so.1: cannot open shared object file", "NVIDIA driver"),
+        ("ImportError: libGL.so.1: cannot open shared object file", "apt-get install libgl1"),
+        ("OSError: libsomething.so.2: cannot open", "libsomething"),
+        ("Segmentation fault", "--force-reinstall"),
+    ],
+)
+def test_doctor_knows_what_brings_a_missing_library(message, fix):
+    assert fix in doctor._library_fix(message)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "ok"),
+    [
+        ("Linux", "x86_64", True),
+        ("Linux", "aarch64", True),
+        ("Darwin", "x86_64", True),
+        ("Darwin", "arm64", False),
+        ("Windows", "AMD64", False),
+        ("Linux", "riscv64", False),
+    ],
+)
+def test_doctor_knows_the_systems_that_have_mxnet(monkeypatch, system, machine, ok):
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    check = doctor._system()
+    assert check.ok == ok
+    assert bool(check.fix) != ok
+
+
+@pytest.mark.parametrize(
+    ("versions", "ok", "fix"),
+    [
+        ({"mxnet": "1.9.1"}, True, ""),
+        ({"mxnet-cu112": "1.9.1"}, True, ""),
+        ({}, False, "gluon-classics[cpu]"),
+        ({"mxnet": "1.9.1", "mxnet-cu112": "1.9.1"}, False, "uninstall both"),
+        ({"mxnet": "1.6.0"}, False, "mxnet==1.9.1"),
+    ],
+)
+def test_doctor_knows_which_mxnet_packages_may_stand_together(monkeypatch, versions, ok, fix):
+    monkeypatch.setattr(doctor, "_version", versions.get)
+    check = doctor._mxnet_package()
+    assert check.ok == ok
+    assert fix in check.fix
+
+
+def test_doctor_refuses_numpy_2(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", {"numpy": "2.1.0"}.get)
+    check = doctor._numpy()
+    assert not check.ok
+    assert "pip install 'numpy" in check.fix
+
+
+def test_doctor_says_where_data_cannot_be_kept(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MXNET_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
+    check = doctor._data()
+    assert not check.ok
+    assert "MXNET_HOME" in check.fix
+
+
+def test_python_m_utils_is_the_command_in_the_checkout(environment):
+    arguments = [sys.executable, "-m", "utils", "list"]
+    checkout = Path(__file__).parents[2]
+    result = subprocess.run(arguments, cwd=checkout, env=environment, capture_output=True, text=True, check=True)
+    assert "alexnet" in result.stdout

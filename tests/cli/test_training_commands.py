@@ -1,0 +1,264 @@
+"""train, evaluate and predict, errors included."""
+
+import json
+import os
+from pathlib import Path
+import pty
+import re
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+QUICK = ["--epochs", "1", "--batch-size", "64"]
+
+
+def test_a_run_folder_holds_parameters_record_metrics_and_curves(trained_run):
+    assert sorted(path.name for path in trained_run.iterdir()) == [
+        "curves.png",
+        "metrics.jsonl",
+        "net.params",
+        "run.json",
+    ]
+    record = json.loads((trained_run / "run.json").read_text())
+    assert record["status"] == "done"
+    assert record["settings"]["learning_rate"] == 0.05
+    assert record["data"]["train_images"] == 320
+    assert record["data"]["is_sample"] is False
+    assert record["environment"]["devices"] == ["cpu(0)"]
+    metrics = [json.loads(line) for line in (trained_run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in metrics] == [0, 1]
+    assert record["last"] == metrics[-1]
+    assert (trained_run / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_training_shows_epochs_and_none_of_mxnets_own_messages(command):
+    result = command("train", "lenet", *QUICK)
+    assert result.returncode == 0
+    assert re.search(r"epoch 1/1: loss [\d.]+, train accuracy [\d.]+, test accuracy [\d.]+, .* images/s", result.stderr)
+    assert "src/" not in result.stderr
+    assert "MKLDNN" not in result.stderr
+
+
+def test_quiet_training_prints_nothing(command, tmp_path):
+    result = command("train", "lenet", *QUICK, "--quiet", "--out", "run")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (tmp_path / "run" / "net.params").exists()
+
+
+def test_the_same_seed_gives_the_same_parameters(command, tmp_path):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        assert command("train", "lenet", *QUICK, "--seed", seed, "--out", name).returncode == 0
+    a, b, c = ((tmp_path / name / "net.params").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_on_a_terminal_there_is_a_bar_with_speed_and_remaining_time(environment, tmp_path):
+    ours, theirs = pty.openpty()
+    arguments = [sys.executable, "-m", "gluon_classics.utils", "train", "lenet", "--epochs", "3", "--batch-size", "4"]
+    environment = {**environment, "TERM": "xterm", "COLUMNS": "160"}
+    with subprocess.Popen(arguments, env=environment, cwd=tmp_path, stderr=theirs, stdout=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:  # the terminal is gone with the process
+                break
+    os.close(ours)
+    assert process.returncode == 0
+    text = shown.decode()
+    assert "━" in text
+    assert re.search(r"[\d,]+ images/s, \d+ s left, loss [\d.]+", text)
+
+
+def test_without_matplotlib_only_the_picture_is_missing(command, environment, tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('no matplotlib here')\n")
+    result = command("train", "lenet", *QUICK, "--out", "run", env={**environment, "PYTHONPATH": str(tmp_path)})
+    assert result.returncode == 0
+    assert "gluon-classics[plot]" in result.stderr
+    assert not list((tmp_path / "run").glob("*.png"))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "done"
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(command, environment, tmp_path):
+    arguments = ["train", "lenet", "--epochs", "500", "--lr", "0.03", "--out", "run"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gluon_classics.utils", *arguments],
+        env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert any(line.startswith("epoch 60/500") for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+    (line,) = [line for line in rest.splitlines() if line.strip().startswith("gluon-classics train")]
+    words = shlex.split(line)[1:]
+    assert words[words.index("--lr") + 1] == "0.03"
+    words[words.index("--epochs") + 1] = "1"
+    goes_on = command(*words)
+    assert goes_on.returncode == 0, goes_on.stderr
+    first_loss = float(re.search(r"loss ([\d.]+)", goes_on.stderr)[1])
+    assert first_loss < 2.0  # a fresh net starts above 2.3
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "what"), [("1e10", "the training loss became"), ("1e30", "parameters became infinite")]
+)
+def test_a_training_that_diverges_ends_with_one_line(command, tmp_path, learning_rate, what):
+    result = command("train", "lenet", "--lr", learning_rate, "--out", "run")
+    assert_one_line_error(result, what, f"below {float(learning_rate):g}")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "diverged"
+
+
+def test_a_full_disk_ends_training_with_one_line_and_nothing_half_written(command, tmp_path):
+    limit = 100_000  # bytes a file; LeNet's parameters take 684,000
+    result = command(
+        "train", "lenet", *QUICK, "--out", "run",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    assert_one_line_error(result, "net.params", "disk full")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
+
+
+def test_evaluate_gives_the_accuracy_that_training_gave(command, trained_run):
+    result = json.loads(command("evaluate", trained_run, "--json").stdout)
+    record = json.loads((trained_run / "run.json").read_text())
+    assert result["images"] == 100
+    assert result["accuracy"] == pytest.approx(record["last"]["test_accuracy"])
+    assert sum(row["images"] for row in result["classes"]) == 100
+
+
+def test_evaluate_takes_a_parameter_file_and_its_network(command, trained_run):
+    of_file = command("evaluate", trained_run / "net.params", "--model", "lenet", "--json", "--batch-size", "7")
+    of_run = command("evaluate", trained_run, "--json")
+    assert json.loads(of_file.stdout)["accuracy"] == json.loads(of_run.stdout)["accuracy"]
+
+
+def test_evaluate_shows_a_table_by_class(command, trained_run):
+    shown = command("evaluate", trained_run).stdout
+    assert "Ankle boot" in shown
+    assert re.search(r"all\s+0\.\d{4}\s+100", shown)
+
+
+def test_predict_names_the_most_probable_classes(command, trained_run):
+    result = command("predict", trained_run, EXAMPLES / "trouser.png", EXAMPLES / "ankle-boot.png", "--json")
+    trouser, boot = json.loads(result.stdout)
+    assert trouser["top"][0]["class"] == "Trouser"
+    assert boot["image"].endswith("ankle-boot.png")
+    probabilities = [entry["probability"] for entry in boot["top"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert 0 < sum(probabilities) <= 1
+
+
+def test_predict_shows_a_table_of_as_many_classes_as_asked_for(command, trained_run):
+    shown = command("predict", trained_run, EXAMPLES / "trouser.png", "--top", "2").stdout
+    assert shown.count("0.") == 2
+
+
+def test_training_on_several_devices_gives_a_run(command, tmp_path):
+    result = command("train", "lenet", *QUICK, "--ctx", "cpu:0,cpu:1", "--out", "run")
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["environment"]["devices"] == ["cpu(0)", "cpu(1)"]
+
+
+def test_the_sample_is_announced_recorded_and_trained_ten_times_as_long(command, environment, tmp_path):
+    # at 40 images a batch and one epoch for speed; the number of epochs without --epochs is in the announcement
+    environment = {**environment, "MXNET_HOME": str(tmp_path / "empty")}
+    result = command("train", "lenet", "--batch-size", "200", "--out", "run", env=environment)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("EMBEDDED SAMPLE: ") == 1
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["data"]["is_sample"] is True
+    assert record["settings"]["epochs"] == 10
+    assert record["epochs_done"] == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["train", "lenett"], 2, ["unknown network 'lenett'", "did you mean 'lenet'"]),
+        (["train", "lenet", "--data", "nowhere"], 1, ["no folder nowhere"]),
+        (["train", "lenet", "--optimizer", "sdg"], 1, ["unknown optimizer 'sdg'", "sgd"]),
+        (["train", "lenet", "--optimizer", "adam", "--momentum", "0.9"], 1, ["adam takes no momentum"]),
+        (["train", "lenet", "--batch-size", "0"], 2, ["--batch-size"]),
+        (["train", "lenet", "--lr", "0"], 2, ["--lr"]),
+        (["train", "lenet", "--ctx", "tpu"], 1, ["unknown device 'tpu'"]),
+        (["train", "lenet", "--ctx", "gpu:7"], 1, ["gpu(7) cannot be used"]),
+        (["train", "alexnet", "--resize", "40"], 1, ["AlexNet cannot take 40x40", "67x67"]),
+        (["train", "lenet", "--init-from", "nothing.params"], 1, ["no parameter file nothing.params"]),
+        (["train", "lenet", "--out", "/proc/run"], 1, ["cannot write the run folder /proc/run"]),
+        (["train", "lenet", "--batch-size", "1000", "--last-batch", "discard"], 1, ["no examples"]),
+        (["evaluate", "nothing"], 1, ["--model"]),
+        (["evaluate", "nothing.params", "--model", "lenet"], 1, ["no parameter file nothing.params"]),
+        (["predict", "nothing", "image.png"], 1, ["nothing is no run folder"]),
+        (["predict", "nothing"], 2, ["Missing argument"]),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_to_do(command, arguments, status, words):
+    result = command(*arguments)
+    assert result.returncode == status
+    assert_one_line_error(result, *words)
+
+
+def test_a_run_folder_is_never_written_over(command, trained_run):
+    before = (trained_run / "net.params").read_bytes()
+    assert_one_line_error(command("train", "lenet", "--out", trained_run), "is not empty", "--out")
+    assert (trained_run / "net.params").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("run.json", "{", ["run.json is damaged"]),
+        ("run.json", '{"format": 99}', ["has format 99"]),
+        ("run.json", '{"format": 1, "settings": {"model": "lenet", "colour": 1}}', ["run.json is damaged"]),
+        ("net.params", "not parameters", ["net.params is no parameter file"]),
+        ("net.params", "", ["net.params is no parameter file"]),
+    ],
+)
+def test_a_damaged_run_folder_is_named(command, trained_run, tmp_path, name, content, words):
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    for path in trained_run.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / name).write_text(content)
+    assert_one_line_error(command("predict", folder, EXAMPLES / "trouser.png"), *words)
+
+
+def test_a_truncated_parameter_file_is_named(command, trained_run, tmp_path):
+    content = (trained_run / "net.params").read_bytes()
+    (tmp_path / "cut.params").write_bytes(content[: len(content) // 2])
+    result = command("evaluate", "cut.params", "--model", "lenet")
+    assert_one_line_error(result, "cut.params is no parameter file, or a damaged one")
+
+
+def test_parameters_of_another_network_or_size_are_refused(command, trained_run):
+    other = command("evaluate", trained_run / "net.params", "--model", "nin")
+    assert_one_line_error(other, "does not hold the parameters of NiNNet")
+    larger = command("evaluate", trained_run / "net.params", "--model", "lenet", "--resize", "32")
+    assert_one_line_error(larger, "does not hold the parameters of LeNet")
+
+
+def test_an_image_that_cannot_be_read_is_named(command, trained_run, tmp_path):
+    (tmp_path / "text.png").write_text("not an image")
+    assert_one_line_error(command("predict", trained_run, "text.png"), "text.png is not an image")
+    assert_one_line_error(command("predict", trained_run, "missing.png"), "cannot read missing.png")
+
+
+def assert_one_line_error(result, *words):
+    """The process failed; its last line is the error, no line of a traceback stands above it."""
+    assert result.returncode not in (0, None)
+    assert "Traceback" not in result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert lines[-1].startswith("Error: ")
+    assert sum(line.startswith("Error") for line in lines) == 1
+    for word in words:
+        assert word in lines[-1]
