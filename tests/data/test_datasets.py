@@ -1,0 +1,411 @@
+"""Which data set is found where, and what is refused."""
+
+import gzip
+import hashlib
+import json
+import shutil
+
+from gluon_classics.utils import datasets
+from gluon_classics.utils.datasets import IDX_FILES, KNOWN, SAMPLE_FOLDER, load_dataset
+from gluon_classics.utils.idx import read_idx, write_idx
+from gluon_classics.utils.images import Images
+import numpy as np
+import pytest
+
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+# of the decompressed files: Debian packs the same bytes with another gzip
+FULL_SET = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+
+
+def in_place(root):
+    return root / "datasets" / "fashion-mnist"
+
+
+# ---------------------------------------------------------------- the order of places
+
+
+@pytest.mark.parametrize(
+    ("filled", "chosen"),
+    [
+        (("home", "first", "second"), "home"),
+        (("first", "second"), "first"),
+        (("second",), "second"),
+    ],
+)
+def test_the_cache_comes_before_the_systems_folders_in_their_order(places, write_set, capsys, filled, chosen):
+    for pixel, place in enumerate(("home", "first", "second")):
+        if place in filled:
+            write_set(in_place(getattr(places, place)), pixel)
+    data = load_dataset()
+    assert data.origin == str(in_place(getattr(places, chosen)))
+    assert (data.train.images == ("home", "first", "second").index(chosen)).all()
+    assert not data.is_sample
+    assert capsys.readouterr().err == ""
+
+
+def test_a_system_folder_comes_before_a_download(places, write_set, mirror, monkeypatch):
+    server = mirror(lambda handler: handler.send(b"", status=404))
+    monkeypatch.setenv("MXNET_GLUON_REPO", server.url)
+    write_set(in_place(places.second))
+    load_dataset()
+    assert server.asked == []
+
+
+def test_a_download_comes_before_the_sample(places, write_set, mirror, monkeypatch, tmp_path):
+    source = write_set(tmp_path / "source", pixel=3)
+    files = tuple(
+        datasets.RemoteFile(path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in source.iterdir()
+    )
+    server = mirror(lambda handler: handler.send((source / handler.path.split("/")[-1]).read_bytes()))
+    monkeypatch.setenv("MXNET_GLUON_REPO", server.url)
+    monkeypatch.setitem(KNOWN, "fashion-mnist", datasets.Known(CLOTHES, files, ()))
+    data = load_dataset()
+    assert not data.is_sample
+    assert (data.train.images == 3).all()
+
+
+def test_a_place_that_lacks_a_file_is_passed_over(places, write_set):
+    (write_set(in_place(places.home), 1) / f"{IDX_FILES[3]}.gz").unlink()
+    write_set(in_place(places.first), 2)
+    assert (load_dataset().train.images == 2).all()
+
+
+def test_a_broken_file_in_the_cache_is_an_error_and_not_passed_over_in_silence(places, write_set, data_error):
+    broken = write_set(in_place(places.home)) / f"{IDX_FILES[0]}.gz"
+    broken.write_bytes(b"")
+    write_set(in_place(places.first))
+    with data_error(broken):
+        load_dataset()
+
+
+def test_the_cache_can_be_named_in_the_call(places, write_set, tmp_path):
+    write_set(in_place(places.home), 1)
+    mine = write_set(tmp_path / "mine", 2)
+    data = load_dataset(cache=mine)
+    assert (data.train.images == 2).all()
+    assert data.origin == str(mine)
+
+
+def test_the_default_cache_is_dot_mxnet_in_the_users_home(places, write_set, monkeypatch, tmp_path):
+    monkeypatch.delenv("MXNET_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    folder = write_set(in_place(tmp_path / "user" / ".mxnet"), 5)
+    data = load_dataset()
+    assert data.origin == str(folder)
+    assert (data.train.images == 5).all()
+
+
+def test_an_empty_variable_counts_as_unset(places, write_set, monkeypatch, tmp_path):
+    monkeypatch.setenv("MXNET_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    write_set(in_place(tmp_path / "user" / ".mxnet"), 5)
+    assert (load_dataset().train.images == 5).all()
+
+
+def test_an_empty_entry_of_the_systems_folders_does_not_mean_the_current_folder(
+    places, write_set, monkeypatch, tmp_path
+):
+    # the XDG specification: relative paths in these variables are invalid and to be ignored
+    monkeypatch.setenv("XDG_DATA_DIRS", f":{places.first}:")
+    monkeypatch.chdir(tmp_path)
+    write_set(in_place(tmp_path), 1)
+    write_set(in_place(places.first), 2)
+    assert (load_dataset().train.images == 2).all()
+
+
+@pytest.mark.skipif(
+    not in_place(datasets.Path("/usr/share")).is_dir(),
+    reason="needs Debian's files in /usr/share: apt-get install dataset-fashion-mnist",
+)
+@pytest.mark.parametrize("value", [None, ""], ids=["unset", "empty"])
+def test_what_debian_installs_is_found_without_any_variable(places, monkeypatch, value):
+    if value is None:
+        monkeypatch.delenv("XDG_DATA_DIRS")
+    else:
+        monkeypatch.setenv("XDG_DATA_DIRS", value)
+    assert str(datasets.installed_folder("fashion-mnist")).startswith("/usr/")
+
+
+# ---------------------------------------------------------------- nothing within reach
+
+
+@pytest.fixture
+def lone_sample(places, capsys):
+    """What is loaded where there is no Fashion-MNIST and no network, and what was said meanwhile."""
+    data = load_dataset()
+    return data, capsys.readouterr().err
+
+
+def test_with_nothing_in_reach_the_embedded_sample_is_used(lone_sample, sample):
+    data, _ = lone_sample
+    assert data.is_sample
+    assert data.name == "fashion-mnist"
+    assert data.classes == CLOTHES
+    assert data.train.images.shape == (6_000, 28, 28, 1)
+    assert data.test.images.shape == (1_000, 28, 28, 1)
+    np.testing.assert_array_equal(data.train.images, sample.train.images)
+    np.testing.assert_array_equal(data.test.labels, sample.test.labels)
+
+
+def test_the_embedded_sample_is_announced_in_exactly_one_line_that_says_what_to_do(lone_sample, places):
+    _, said = lone_sample
+    lines = [line for line in said.splitlines() if "EMBEDDED SAMPLE" in line]
+    assert len(lines) == 1
+    for text in ("6,000 + 1,000", "no result is comparable", "--data", str(in_place(places.home)), "not reachable"):
+        assert text in lines[0]
+
+
+def test_the_embedded_sample_is_announced_even_when_quiet(places, capsys, monkeypatch):
+    monkeypatch.setattr(datasets.console.err, "quiet", True)
+    load_dataset()
+    assert capsys.readouterr().err.count("EMBEDDED SAMPLE") == 1
+
+
+def test_a_machine_without_network_keeps_an_empty_cache(lone_sample, places):
+    assert [path for path in places.home.rglob("*") if path.is_file()] == []
+
+
+def test_a_cache_that_cannot_be_written_does_not_hide_the_sample(places, capsys):
+    places.home.write_text("a file where the folder should be")
+    assert load_dataset().is_sample
+    assert capsys.readouterr().err.count("EMBEDDED SAMPLE") == 1
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_what_has_no_sample_is_an_error_that_says_what_to_do(places, data_error, name):
+    with data_error("not reachable", "--data", places.home / "datasets" / name):
+        load_dataset(name)
+
+
+# ---------------------------------------------------------------- a folder of IDX files
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"), [("fashion-mnist", CLOTHES), ("mnist", tuple("0123456789"))], ids=["fashion-mnist", "mnist"]
+)
+def test_a_folder_with_the_name_of_a_known_set_gets_its_classes(tmp_path, write_set, name, classes):
+    data = load_dataset(str(write_set(tmp_path / name)))
+    assert (data.name, data.classes) == (name, classes)
+    assert not data.is_sample
+
+
+@pytest.mark.parametrize("name", ["kuzushiji", "cifar10"])
+def test_idx_files_in_a_folder_of_another_name_get_numbers_for_classes(tmp_path, write_set, name):
+    data = load_dataset(str(write_set(tmp_path / name)))
+    assert (data.name, data.classes) == (name, tuple("0123456789"))
+
+
+def test_the_name_of_the_current_folder_counts_too(tmp_path, write_set, monkeypatch):
+    monkeypatch.chdir(write_set(tmp_path / "fashion-mnist"))
+    assert load_dataset(".").classes == CLOTHES
+
+
+def test_a_folder_is_found_under_the_users_home(tmp_path, write_set, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_set(tmp_path / "mine", pixel=4)
+    assert (load_dataset("~/mine").test.images == 4).all()
+
+
+def test_there_are_as_many_numbered_classes_as_the_largest_label_asks_for(tmp_path, write_set):
+    folder = write_set(tmp_path / "letters", label=3)
+    write_idx(folder / f"{datasets.TEST_LABELS}.gz", np.full(10, 25))
+    assert load_dataset(str(folder)).classes == tuple(str(number) for number in range(26))
+
+
+def test_plain_files_are_as_good_as_gzipped_ones(tmp_path, write_set):
+    packed = load_dataset(str(write_set(tmp_path / "packed", pixel=9)))
+    for path in write_set(tmp_path / "plain", pixel=9).iterdir():
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    plain = load_dataset(str(tmp_path / "plain"))
+    assert plain.record()["sha256"] == packed.record()["sha256"]
+    assert len(plain.train) == 20
+
+
+def test_images_come_with_one_channel_and_their_labels(tmp_path, write_set):
+    folder = write_set(tmp_path / "set")
+    images = np.arange(20 * 16, dtype=np.uint8).reshape(20, 4, 4)
+    write_idx(folder / f"{datasets.TRAIN_IMAGES}.gz", images)
+    data = load_dataset(str(folder))
+    np.testing.assert_array_equal(data.train.images, images[..., None])
+    np.testing.assert_array_equal(data.train.labels, np.arange(20) % 10)
+
+
+@pytest.mark.parametrize("missing", IDX_FILES)
+def test_a_folder_that_lacks_one_of_the_four_files_is_refused(tmp_path, write_set, data_error, missing):
+    folder = write_set(tmp_path / "set")
+    (folder / f"{missing}.gz").unlink()
+    with data_error(folder, f"lacks {missing}"):
+        load_dataset(str(folder))
+
+
+@pytest.mark.parametrize("labels_file", [datasets.TRAIN_LABELS, datasets.TEST_LABELS])
+@pytest.mark.parametrize("count", [9, 21])
+def test_images_without_labels_and_labels_without_images_are_refused(
+    tmp_path, write_set, data_error, labels_file, count
+):
+    folder = write_set(tmp_path / "set")
+    write_idx(folder / f"{labels_file}.gz", np.zeros(count))
+    with data_error(folder, labels_file, f"{count} labels"):
+        load_dataset(str(folder))
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_set_without_images_is_refused(tmp_path, write_set, data_error, part):
+    folder = write_set(tmp_path / "set", **{part: 0})
+    with data_error(folder, "0 images"):
+        load_dataset(str(folder))
+
+
+def test_training_and_test_images_of_differing_sizes_are_refused(tmp_path, write_set, data_error):
+    folder = write_set(tmp_path / "set", side=4)
+    write_idx(folder / f"{datasets.TEST_IMAGES}.gz", np.zeros((10, 5, 4)))
+    with data_error(folder, "size"):
+        load_dataset(str(folder))
+
+
+@pytest.mark.parametrize(("labels_file", "part"), [(datasets.TRAIN_LABELS, "training"), (datasets.TEST_LABELS, "test")])
+def test_a_label_beyond_the_known_classes_is_refused(tmp_path, write_set, data_error, labels_file, part):
+    folder = write_set(tmp_path / "fashion-mnist")
+    labels = np.zeros(20 if part == "training" else 10)
+    labels[-1] = 10
+    write_idx(folder / f"{labels_file}.gz", labels)
+    with data_error(folder, f"{part} label 10", "10 classes"):
+        load_dataset(str(folder))
+
+
+def test_images_in_place_of_labels_are_refused(tmp_path, write_set, data_error):
+    folder = write_set(tmp_path / "set")
+    shutil.copy(str(folder / f"{datasets.TRAIN_IMAGES}.gz"), str(folder / f"{datasets.TRAIN_LABELS}.gz"))
+    with data_error(datasets.TRAIN_LABELS, "1 dimensions"):
+        load_dataset(str(folder))
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones(tmp_path, monkeypatch, data_error):
+    monkeypatch.chdir(tmp_path)
+    with data_error("no folder fashion-minst", *KNOWN):
+        load_dataset("fashion-minst")
+
+
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path, data_error):
+    file = tmp_path / "images.zip"
+    file.write_bytes(b"PK")
+    with data_error(file):
+        load_dataset(str(file))
+
+
+def test_an_empty_folder_is_refused(tmp_path, data_error):
+    with data_error(tmp_path, "subfolders of images"):
+        load_dataset(str(tmp_path))
+
+
+# ---------------------------------------------------------------- what a run notes
+
+
+def test_the_record_tells_what_was_loaded_and_fits_into_json(tmp_path, write_set):
+    folder = write_set(tmp_path / "mnist", side=6)
+    record = load_dataset(str(folder)).record()
+    assert len(record.pop("sha256")) == 64
+    assert json.loads(json.dumps(record)) == {
+        "name": "mnist",
+        "origin": str(folder),
+        "is_sample": False,
+        "train_images": 20,
+        "test_images": 10,
+        "image_shape": [6, 6, 1],
+        "classes": list("0123456789"),
+    }
+
+
+def test_the_record_of_the_sample_says_that_it_is_one(lone_sample):
+    assert lone_sample[0].record()["is_sample"] is True
+
+
+@pytest.mark.parametrize("file", IDX_FILES)
+def test_a_single_pixel_or_label_changes_the_sum_in_the_record(tmp_path, write_set, file):
+    folder = write_set(tmp_path / "mnist")
+    before = load_dataset(str(folder)).record()["sha256"]
+    content = np.array(read_idx(folder / f"{file}.gz", 3 if "images" in file else 1))
+    content.flat[-1] ^= 1
+    write_idx(folder / f"{file}.gz", content)
+    assert load_dataset(str(folder)).record()["sha256"] != before
+
+
+def test_the_sum_in_the_record_is_the_same_wherever_the_files_are_and_however_labels_are_held(tmp_path, write_set):
+    one, two = (load_dataset(str(write_set(tmp_path / place / "mnist"))) for place in "ab")
+    train, test = (Images(part.images, part.labels.astype("int64")) for part in (two.train, two.test))
+    wide = datasets.DataSet("mnist", train, test, two.classes, "")
+    assert one.record()["sha256"] == two.record()["sha256"] == wide.record()["sha256"]
+
+
+# ---------------------------------------------------------------- the real images
+
+
+@pytest.mark.parametrize("name", IDX_FILES)
+def test_the_sample_is_in_the_published_format(name):
+    content = gzip.decompress((SAMPLE_FOLDER / f"{name}.gz").read_bytes())
+    count = 6_000 if name.startswith("train") else 1_000
+    if "images" in name:
+        header = bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in (count, 28, 28))
+        size = count * 28 * 28
+    else:
+        header = bytes([0, 0, 8, 1]) + count.to_bytes(4, "big")
+        size = count
+    assert content.startswith(header)
+    assert len(content) == len(header) + size
+
+
+def test_the_sample_holds_as_many_images_of_each_class(sample):
+    np.testing.assert_array_equal(np.bincount(sample.train.labels), [600] * 10)
+    np.testing.assert_array_equal(np.bincount(sample.test.labels), [100] * 10)
+
+
+def test_no_image_stands_twice_in_the_sample(sample):
+    everything = np.concatenate([sample.train.images, sample.test.images]).reshape(7_000, -1)
+    assert len({image.tobytes() for image in everything}) == 7_000
+
+
+def test_the_first_labels_of_the_sample_are_the_published_ones(sample):
+    # the well-known first images: an ankle boot, two T-shirts, a dress; and of the test set an ankle boot, a pullover
+    assert [CLOTHES[label] for label in sample.train.labels[:4]] == [
+        "Ankle boot",
+        "T-shirt/top",
+        "T-shirt/top",
+        "Dress",
+    ]
+    assert [CLOTHES[label] for label in sample.test.labels[:2]] == ["Ankle boot", "Pullover"]
+
+
+@pytest.mark.parametrize(("part", "count"), [("train", 600), ("test", 100)])
+def test_the_sample_is_the_first_images_of_each_class_in_published_order(full_fashion_mnist, sample, part, count):
+    full, small = getattr(full_fashion_mnist, part), getattr(sample, part)
+    seen, chosen = np.zeros(10, int), []
+    for position, label in enumerate(full.labels):
+        if seen[label] < count:
+            chosen.append(position)
+        seen[label] += 1
+    np.testing.assert_array_equal(small.labels, full.labels[chosen])
+    np.testing.assert_array_equal(small.images, full.images[chosen])
+
+
+def test_the_full_set_has_the_published_images_and_classes(full_fashion_mnist):
+    assert full_fashion_mnist.train.images.shape == (60_000, 28, 28, 1)
+    assert full_fashion_mnist.test.images.shape == (10_000, 28, 28, 1)
+    assert full_fashion_mnist.classes == CLOTHES
+    np.testing.assert_array_equal(np.bincount(full_fashion_mnist.train.labels), [6_000] * 10)
+    np.testing.assert_array_equal(np.bincount(full_fashion_mnist.test.labels), [1_000] * 10)
+    assert not full_fashion_mnist.is_sample
+
+
+@pytest.mark.parametrize("name", FULL_SET)
+def test_the_full_set_is_read_with_exactly_the_published_bytes(full_fashion_mnist, name):
+    part = full_fashion_mnist.train if name.startswith("train") else full_fashion_mnist.test
+    array = part.images[..., 0] if "images" in name else part.labels
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    assert hashlib.sha256(header + array.tobytes()).hexdigest() == FULL_SET[name]

@@ -1,0 +1,443 @@
+"""What the networks compute: eager against compiled, against plain NumPy, and how they are initialised."""
+
+from gluon_classics import LeNet, get_model, utils
+from gluon_classics.googlenet import Inception
+from gluon_classics.nin import mlpconv
+from gluon_classics.resnet import Residual
+from gluon_classics.utils import datasets, experiment, images
+import mxnet as mx
+from mxnet import autograd, gluon, nd
+from mxnet.gluon import nn
+import numpy as np
+import pytest
+
+# the side of the smallest image each network takes
+SMALLEST = {"lenet": 12, "alexnet": 67, "vgg": 32, "nin": 67, "googlenet": 93, "resnet": 75}
+LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
+
+every_network = pytest.mark.parametrize("name", SMALLEST)
+
+
+def built(name, batch=2):
+    """A network with the blog's initial weights, and images and labels for it."""
+    net = get_model(name)
+    net.initialize(mx.init.Xavier())
+    side = SMALLEST[name]
+    data, labels = nd.random.normal(shape=(batch, 1, side, side)), nd.arange(3, 3 + batch)
+    net(data)  # completes the deferred shapes
+    return net, data, labels
+
+
+def trained_parameters(net):
+    return [p for p in net.collect_params().values() if p.grad_req != "null"]
+
+
+def backpropagated(forward, net, data, labels):
+    """Output, running statistics and all gradients (the images' first) of one training pass, as NumPy arrays.
+
+    Dropout draws the same mask whenever it is called: MXNet's generators start from the same seed.
+    """
+    running = [p for p in net.collect_params().values() if p.grad_req == "null"]
+    for parameter in running:
+        parameter.set_data(nd.ones(parameter.shape))
+    data.attach_grad()
+    mx.random.seed(1234)
+    with autograd.record():
+        output = forward(data)
+        loss = LOSS(output, labels)
+    loss.backward()
+    gradients = [data.grad.asnumpy(), *(p.grad().asnumpy() for p in trained_parameters(net))]
+    return output.asnumpy(), [p.data().asnumpy() for p in running], gradients
+
+
+def assert_close(actual, expected):
+    """Equal up to float32 rounding, measured against the largest entry (single entries may cancel out)."""
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5 * max(1e-2, np.abs(expected).max()))
+
+
+@every_network
+def test_the_compiled_twin_predicts_what_the_network_predicts(name):
+    net, data, _ = built(name)
+    expected = net(data).asnumpy()
+    twin = utils.hybridized(net)
+    for _ in range(2):  # the first call compiles
+        assert_close(twin(data).asnumpy(), expected)
+    assert np.ptp(expected) > 0
+
+
+@every_network
+def test_the_compiled_twin_trains_as_the_network_trains(name):
+    net, data, labels = built(name)
+    twin = utils.hybridized(net)
+    output, running, gradients = backpropagated(net, net, data, labels)
+    for _ in range(2):  # the first call compiles
+        twin_output, twin_running, twin_gradients = backpropagated(twin, net, data, labels)
+        assert_close(twin_output, output)
+        for twins, own in zip(twin_running + twin_gradients, running + gradients):
+            assert_close(twins, own)
+    assert len(running) == (2 * 16 if name == "resnet" else 0)
+    assert all((statistic != 1).any() for statistic in running)  # a training pass moves them
+
+
+def biases_before_batch_norm(net):
+    found = []
+
+    def look(block):
+        if isinstance(block, Residual):
+            found.extend([block.conv1.bias, block.conv2.bias])
+
+    net.apply(look)
+    return found
+
+
+@every_network
+def test_every_parameter_gets_a_finite_gradient_that_is_not_zero(name):
+    net, data, labels = built(name)
+    backpropagated(net, net, data, labels)
+    useless = {id(p) for p in biases_before_batch_norm(net)}
+    for parameter in trained_parameters(net):
+        gradient = parameter.grad().asnumpy()
+        assert np.isfinite(gradient).all(), parameter.name
+        if id(parameter) not in useless:
+            assert np.abs(gradient).max() > 1e-5, parameter.name
+
+
+def test_the_biases_before_batch_norm_are_useless():
+    """Batch normalisation subtracts them again: their gradient is rounding, thousands of times below the weights'."""
+    net, data, labels = built("resnet")
+    backpropagated(net, net, data, labels)
+    biases = biases_before_batch_norm(net)
+    assert len(biases) == 16
+    weights = [p for p in trained_parameters(net) if p.shape[1:]]
+    smallest = min(np.abs(weight.grad().asnumpy()).max() for weight in weights)
+    assert all(np.abs(bias.grad().asnumpy()).max() < 1e-3 * smallest for bias in biases)
+
+    mx.random.seed(1)
+    with autograd.train_mode():
+        before = net(data).asnumpy()
+        for bias in biases:
+            bias.set_data(nd.full(bias.shape, 0.5))
+        assert_close(net(data).asnumpy(), before)
+
+
+# --- blocks against NumPy: weights and images from formulas, each operation written out
+
+EPSILON = 1e-5  # in the square root of batch normalisation
+
+
+def formula(*shape, phase=0.0, scale=1.0):
+    """Numbers without a pattern that a wrong axis or order would keep."""
+    return (scale * np.sin(np.arange(np.prod(shape)) * 1.7 + phase)).reshape(shape).astype(np.float32)
+
+
+def fill(block):
+    """Give the block's parameters values from a formula."""
+    for number, parameter in enumerate(block.collect_params().values()):
+        values = formula(*parameter.shape, phase=number, scale=0.5)
+        # scales and running variances are positive
+        positive = parameter.name.endswith(("gamma", "var"))
+        parameter.set_data(nd.array(1 + 0.5 * values if positive else values))
+
+
+def np_conv(x, layer, stride=1, pad=0):
+    w, b = layer.weight.data().asnumpy(), layer.bias.data().asnumpy()
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    kernel = w.shape[2]
+    height, width = ((size - kernel) // stride + 1 for size in x.shape[2:])
+    out = np.zeros((len(x), len(w), height, width))
+    for i in range(height):
+        for j in range(width):
+            window = x[:, :, i * stride : i * stride + kernel, j * stride : j * stride + kernel]
+            out[:, :, i, j] = np.tensordot(window, w, axes=([1, 2, 3], [1, 2, 3])) + b
+    return out
+
+
+def np_max_pool(x, size, stride, pad=0):
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), constant_values=-np.inf)
+    height, width = ((side - size) // stride + 1 for side in x.shape[2:])
+    out = np.zeros((*x.shape[:2], height, width))
+    for i in range(height):
+        for j in range(width):
+            out[:, :, i, j] = x[:, :, i * stride : i * stride + size, j * stride : j * stride + size].max(axis=(2, 3))
+    return out
+
+
+def np_relu(x):
+    return np.maximum(x, 0)
+
+
+def np_batch_norm(x, layer, training):
+    gamma, beta, mean, variance = (
+        parameter.data().asnumpy()[:, None, None]
+        for parameter in (layer.gamma, layer.beta, layer.running_mean, layer.running_var)
+    )
+    if training:
+        mean = x.mean(axis=(0, 2, 3), keepdims=True)[0]
+        variance = ((x - mean) ** 2).mean(axis=(0, 2, 3), keepdims=True)[0]
+    return gamma * (x - mean) / np.sqrt(variance + EPSILON) + beta
+
+
+def filled(block, x):
+    block.initialize()
+    block(nd.array(x))  # completes the deferred shapes
+    fill(block)
+    return block
+
+
+@pytest.mark.parametrize("kernels", [(1, 1), (3, 5)], ids=["as-printed", "3x3-and-5x5"])
+def test_an_inception_block_is_four_paths_side_by_side(kernels):
+    x = formula(2, 3, 6, 5)
+    block = filled(Inception(4, 2, 5, 3, 6, 7, kernels=kernels), x)
+
+    def conv(x, layer, kernel=1):
+        return np_relu(np_conv(x, layer, pad=kernel // 2))
+
+    paths = [
+        conv(x, block.p1_conv_1),
+        conv(conv(x, block.p2_conv_1), block.p2_conv_3, kernels[0]),
+        conv(conv(x, block.p3_conv_1), block.p3_conv_5, kernels[1]),
+        conv(np_max_pool(x, 3, stride=1, pad=1), block.p4_conv_1),
+    ]
+    expected = np.concatenate(paths, axis=1)
+    assert expected.shape == (2, 4 + 5 + 6 + 7, 6, 5)
+    assert_close(block(nd.array(x)).asnumpy(), expected)
+
+
+def test_an_inception_block_is_as_printed_unless_told():
+    """Kernels of 1: except for the pooling path no output value depends on a neighbour."""
+    x = formula(1, 3, 7, 7)
+    block = filled(Inception(4, 2, 5, 3, 6, 7), x)
+    before = block(nd.array(x)).asnumpy()
+    x[:, :, 3, 3] += 1
+    changed = (block(nd.array(x)).asnumpy() != before).any(axis=0)
+    convolved, pooled = changed[:15].any(axis=0), changed[15:].any(axis=0)
+    assert np.argwhere(convolved).tolist() == [[3, 3]]
+    assert pooled.sum() > 1
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["predicting", "training"])
+@pytest.mark.parametrize("halve", [False, True], ids=["same-size", "halved"])
+def test_a_residual_block_is_two_convolutions_beside_a_shortcut(halve, training):
+    x = formula(2, 4, 7, 6)
+    channels, stride = (6, 2) if halve else (4, 1)
+    block = filled(Residual(channels, halve=halve), x)
+
+    out = np_relu(np_batch_norm(np_conv(x, block.conv1, stride, pad=1), block.bn1, training))
+    out = np_batch_norm(np_conv(out, block.conv2, pad=1), block.bn2, training)
+    expected = np_relu(out + (np_conv(x, block.conv3, stride) if halve else x))
+    assert expected.shape == ((2, 6, 4, 3) if halve else x.shape)
+
+    with autograd.train_mode() if training else autograd.predict_mode():
+        assert_close(block(nd.array(x)).asnumpy(), expected)
+
+
+def test_batch_norm_remembers_a_tenth_of_each_batch():
+    """MXNet keeps the biased variance, and moves both statistics in the backward pass only."""
+    x = formula(2, 4, 7, 6)
+    block = filled(Residual(4), x)
+    normalised = np_conv(x, block.conv1, pad=1)
+    old = block.bn1.running_mean.data().asnumpy(), block.bn1.running_var.data().asnumpy()
+    with autograd.record():
+        output = block(nd.array(x))
+    output.backward()
+    batch = normalised.mean(axis=(0, 2, 3)), normalised.var(axis=(0, 2, 3))
+    assert_close(block.bn1.running_mean.data().asnumpy(), 0.9 * old[0] + 0.1 * batch[0])
+    assert_close(block.bn1.running_var.data().asnumpy(), 0.9 * old[1] + 0.1 * batch[1])
+
+
+@pytest.mark.parametrize("max_pooling", [True, False])
+def test_an_mlpconv_is_three_convolutions_and_a_pool(max_pooling):
+    x = formula(2, 3, 12, 11)
+    block = filled(mlpconv(5, kernel_size=3, padding=1, strides=2, max_pooling=max_pooling), x)
+    expected = np_relu(np_conv(x, block[0], stride=2, pad=1))
+    expected = np_relu(np_conv(expected, block[1]))
+    expected = np_relu(np_conv(expected, block[2]))
+    if max_pooling:
+        expected = np_max_pool(expected, 3, stride=2)
+    assert expected.shape == ((2, 5, 2, 2) if max_pooling else (2, 5, 6, 6))
+    assert_close(block(nd.array(x)).asnumpy(), expected)
+
+
+def test_lenet_is_the_chain_of_its_table():
+    x = formula(2, 1, 14, 15)
+    net = filled(LeNet(), x)
+
+    def dense(x, layer):
+        return x @ layer.weight.data().asnumpy().T + layer.bias.data().asnumpy()
+
+    out = np_max_pool(np_relu(np_conv(x, net[0])), 2, stride=2)
+    out = np_max_pool(np_relu(np_conv(out, net[2])), 2, stride=2)
+    out = np_relu(dense(out.reshape(2, -1), net[5]))
+    assert_close(net(nd.array(x)).asnumpy(), dense(out, net[6]))
+
+
+# --- initial weights
+
+
+@every_network
+def test_experiments_start_from_xaviers_weights(name, rng):
+    """Uniform within +-sqrt(3 / ((fan in + fan out) / 2)), biases 0, scales of batch normalisation 1."""
+    side = SMALLEST[name]
+    few = images.Images(rng.randint(0, 256, (10, side, side, 1)).astype(np.uint8), np.arange(10))
+    data = datasets.DataSet("random", few, few, tuple("0123456789"), "this test")
+    settings = experiment.Settings(name, resize=side)
+    net = experiment.prepare(settings, [mx.cpu()], data).net
+    net(nd.zeros((1, 1, side, side)))
+    for parameter in trained_parameters(net):
+        values = parameter.data().asnumpy()
+        if values.ndim == 1:
+            assert (values == (1 if parameter.name.endswith("gamma") else 0)).all()
+            continue
+        outputs, inputs = values.shape[:2]
+        window = np.prod(values.shape[2:])
+        bound = np.sqrt(3 / ((inputs * window + outputs * window) / 2))
+        n = values.size
+        assert np.abs(values).max() <= bound
+        assert np.abs(values).max() > bound * (1 - 15 / n)  # misses by chance once in e^15 times
+        # five standard deviations of a mean and of a mean square of n uniform numbers
+        assert abs(values.mean()) < 5 * bound / np.sqrt(3 * n)
+        assert (values**2).mean() == pytest.approx(bound**2 / 3, rel=5 * 0.9 / np.sqrt(n))
+
+
+# --- the compiled twin
+
+
+def test_the_twin_shares_the_parameters_of_the_network():
+    net, _, _ = built("resnet")
+    own, twins = net.collect_params(), utils.hybridized(net).collect_params()
+    assert list(own) == list(twins)
+    assert all(own[key] is twins[key] for key in own)
+
+
+def test_an_update_through_the_twin_reaches_the_network():
+    net, data, labels = built("lenet")
+    twin = utils.hybridized(net)
+    before = net(data).asnumpy()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    with autograd.record():
+        loss = LOSS(twin(data), labels)
+    loss.backward()
+    trainer.step(len(data))
+    assert np.abs(net(data).asnumpy() - before).max() > 1e-3
+    assert_close(twin(data).asnumpy(), net(data).asnumpy())
+
+
+def test_an_uninitialised_network_gets_its_shapes_through_the_twin():
+    net = get_model("nin")
+    twin = utils.hybridized(net)
+    net.initialize()
+    data = nd.random.normal(shape=(2, 1, 67, 67))
+    assert_close(twin(data).asnumpy(), net(data).asnumpy())
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet"])
+def test_parameter_files_interchange_between_network_and_twin(name, tmp_path):
+    net, data, _ = built(name)
+    file = str(tmp_path / "net.params")
+    expected = net(data).asnumpy()
+    net.save_parameters(file)
+    other = utils.hybridized(get_model(name))
+    other.load_parameters(file)
+    assert_close(other(data).asnumpy(), expected)
+
+    other.save_parameters(file)
+    back = get_model(name)
+    back.load_parameters(file)
+    np.testing.assert_array_equal(back(data).asnumpy(), expected)
+
+
+# MXNet warns that the hooks below fall silent in a compiled graph, which is what this test looks for
+@pytest.mark.filterwarnings("ignore:.*is being hybridized while still having forward hook:UserWarning")
+def test_the_network_stays_eager_beside_its_twin():
+    """A block that runs eagerly calls its children with arrays; a compiled graph has no children to call."""
+    net, data, _ = built("googlenet")
+    seen = []
+
+    def watch(block):
+        if not block._children:
+            block.register_forward_hook(lambda _block, inputs, _output: seen.append(type(inputs[0])))
+
+    net.apply(watch)
+    net(data)
+    calls = len(seen)
+    assert calls > 6 * 9
+
+    twin = utils.hybridized(net)
+    twin(data)
+    seen.clear()
+    twin(data)
+    assert seen == []
+    for _ in range(2):
+        seen.clear()
+        net(data)
+        assert seen == [nd.NDArray] * calls
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet"])
+def test_a_verbose_network_compiles_without_a_warning(name, capsys):
+    """Its hooks are left behind, as promised; that is nothing to warn the blog's readers of."""
+    net = get_model(name, verbose=True)
+    net.initialize()
+    twin = utils.hybridized(net)
+    data = nd.zeros((1, 1, SMALLEST[name], SMALLEST[name]))
+    twin(data)
+    assert capsys.readouterr().out == ""
+    net(data)
+    assert capsys.readouterr().out.count("output: ") == 6
+
+
+class OwnForward(nn.Block):
+    def forward(self, x):
+        return x + 1
+
+
+class OwnSequence(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+@pytest.mark.parametrize("block", [OwnForward, OwnSequence])
+@pytest.mark.parametrize("nested", [False, True])
+def test_only_the_block_itself_knows_its_own_forward(block, nested):
+    """The message names the block, wherever it stands; the network works as before."""
+    net = block()
+    if isinstance(net, nn.Sequential):
+        net.add(nn.Dense(3))
+    if nested:
+        outer, inner = nn.Sequential(), nn.Sequential()
+        inner.add(net)
+        outer.add(nn.Flatten(), inner)
+        net = outer
+    with pytest.raises(TypeError, match=f"^{block.__name__} cannot be compiled"):
+        utils.hybridized(net)
+    net.initialize()
+    assert net(nd.ones((2, 3))).shape == (2, 3)
+
+
+def test_a_sequence_without_its_own_forward_can_be_compiled():
+    """Subclasses that only add layers, as the networks do."""
+
+    class Layers(nn.Sequential):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.add(nn.Dense(4, activation="relu"), OwnHybrid())
+
+    class OwnHybrid(nn.HybridBlock):
+        def hybrid_forward(self, F, x):
+            return F.concat(x, x * 2, dim=1)
+
+    net = Layers()
+    net.initialize()
+    x = nd.array(formula(2, 3))
+    twin = utils.hybridized(net)
+    twin(x)
+    assert twin(x).shape == (2, 8)
+    assert_close(twin(x).asnumpy(), net(x).asnumpy())
+
+
+def test_a_single_hybrid_block_can_be_compiled():
+    block = filled(Residual(4), formula(2, 4, 5, 5))
+    x = nd.array(formula(2, 4, 5, 5))
+    twin = utils.hybridized(block)
+    twin(x)
+    assert_close(twin(x).asnumpy(), block(x).asnumpy())

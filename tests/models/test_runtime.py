@@ -1,0 +1,309 @@
+"""What happens before MXNet loads: cores, threads, NumPy's alias, and errors that say what to do."""
+
+import os
+from pathlib import Path
+import subprocess
+import sys
+import textwrap
+
+import gluon_classics
+from gluon_classics._runtime import usable_cores
+import pytest
+
+ROOT = Path(gluon_classics.__file__).parents[1]  # the checkout, or where the package is installed
+
+
+# --- usable_cores, on made-up machines
+
+
+class Machine:
+    """Trees like Linux's /sys and /proc, and an affinity mask."""
+
+    def __init__(self, folder, monkeypatch, processors):
+        self.sysfs, self.proc = folder / "sys", folder / "proc"
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(processors)), raising=False)
+
+    def siblings(self, *groups):
+        """Each group: the processors that are hardware threads of one core."""
+        for group in groups:
+            for processor in group:
+                topology = f"devices/system/cpu/cpu{processor}/topology/thread_siblings_list"
+                self.write(self.sysfs / topology, ",".join(map(str, group)) + "\n")
+
+    def group(self, *lines):
+        """This process's cgroups, as in /proc/self/cgroup."""
+        self.write(self.proc / "self/cgroup", "".join(line + "\n" for line in lines))
+
+    def quota(self, folder, **files):
+        """Files of a control group; __ stands for the dot in their names."""
+        for name, content in files.items():
+            self.write(self.sysfs / "fs/cgroup" / folder / name.replace("__", "."), content + "\n")
+
+    def write(self, path, content):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    @property
+    def cores(self):
+        return usable_cores(str(self.sysfs), str(self.proc))
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    return lambda processors: Machine(tmp_path, monkeypatch, processors)
+
+
+def test_without_topology_or_cgroups_every_allowed_processor_is_a_core(machine):
+    assert machine(6).cores == 6
+
+
+def test_processors_outside_of_the_affinity_mask_do_not_count(machine, monkeypatch):
+    eight = machine(8)
+    eight.siblings([0, 4], [1, 5], [2, 6], [3, 7])
+    assert eight.cores == 4
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 5, 6}, raising=False)
+    assert eight.cores == 2
+
+
+def test_hardware_threads_of_one_core_count_once(machine):
+    hyper = machine(4)
+    hyper.siblings([0, 1], [2, 3])
+    assert hyper.cores == 2
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [
+        ("max 100000", 8),
+        ("300000 100000", 3),
+        ("150000 100000", 2),  # one and a half, rounded up
+        ("20000 100000", 1),
+        ("1600000 100000", 8),  # more than there are
+    ],
+)
+def test_a_quota_of_its_own_group_limits_the_cores(machine, quota, cores):
+    limited = machine(8)
+    limited.group("0::/user/job")
+    limited.quota("user/job", cpu__max=quota)
+    assert limited.cores == cores
+
+
+@pytest.mark.parametrize("ancestor", ["user", "."])
+def test_a_quota_of_a_group_above_limits_the_cores(machine, ancestor):
+    limited = machine(8)
+    limited.group("0::/user/job")
+    limited.quota("user/job", cpu__max="500000 100000")
+    limited.quota(ancestor, cpu__max="200000 100000")
+    assert limited.cores == 2
+
+
+def test_a_quota_of_another_group_does_not_matter(machine):
+    limited = machine(8)
+    limited.group("0::/user/job")
+    limited.quota("user/other", cpu__max="100000 100000")
+    limited.quota("user/job/below", cpu__max="100000 100000")
+    assert limited.cores == 8
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("-1", 8), ("300000", 3), ("150000", 2)])
+@pytest.mark.parametrize("folder", ["docker/abc", "docker", "."])
+def test_quotas_of_version_1_limit_the_cores(machine, folder, quota, cores):
+    limited = machine(8)
+    limited.group("5:memory:/docker/abc", "4:cpu,cpuacct:/docker/abc", "1:name=systemd:/docker/abc")
+    limited.quota(f"cpu,cpuacct/{folder}", cpu__cfs_quota_us=quota, cpu__cfs_period_us="100000")
+    assert limited.cores == cores
+
+
+def test_other_controllers_of_version_1_have_no_say(machine):
+    limited = machine(8)
+    limited.group("5:cpuset:/docker/abc", "3:cpuacct:/docker/abc")
+    for controller in ("cpuset", "cpuacct"):
+        limited.quota(f"{controller}/docker/abc", cpu__cfs_quota_us="100000", cpu__cfs_period_us="100000")
+    assert limited.cores == 8
+
+
+def test_the_smaller_of_quota_and_mask_counts(machine):
+    limited = machine(2)
+    limited.group("0::/job")
+    limited.quota("job", cpu__max="600000 100000")
+    assert limited.cores == 2
+
+
+def test_a_system_without_affinity_masks_counts_its_processors(tmp_path, monkeypatch):
+    """macOS has none."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert usable_cores(str(tmp_path), str(tmp_path)) == 5
+
+
+# --- imports, each in a process of its own, because MXNet loads once
+
+
+def run(code, *options, **environment):
+    """Standard output and error of the code, which must end well."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "PYTHONWARNINGS"))}
+    process = subprocess.run(
+        [sys.executable, *options, "-c", textwrap.dedent(code)],
+        env={**kept, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout.split("\n"), process.stderr
+
+
+# NumPy as MXNet wants it, for code that imports MXNet without our help
+BY_HAND = """
+import sys, warnings, numpy
+if "bool" not in vars(numpy):
+    vars(numpy)["bool"] = bool
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    if sys.version_info >= (3, 12):
+        import setuptools
+    import mxnet
+"""
+
+
+def test_importing_the_package_does_not_load_mxnet():
+    run("""
+        import sys
+        import gluon_classics, gluon_classics.utils
+        assert "mxnet" not in sys.modules and "numpy" not in sys.modules
+        gluon_classics.LeNet
+        assert "mxnet" in sys.modules
+    """)
+
+
+def test_the_users_own_import_of_mxnet_is_prepared_too():
+    """With warnings as errors: MXNet raises some as it loads. NumPy is left as it was."""
+    run(
+        """
+        import numpy
+        before = set(vars(numpy))
+        import gluon_classics
+        import mxnet as mx
+        import os
+        assert "bool" not in set(vars(numpy)) - before
+        assert mx.nd.ones((2, 3)).sum().asscalar() == 6
+        assert gluon_classics.LeNet().__class__.__mro__[1] is mx.gluon.nn.Sequential
+        assert os.environ["OMP_NUM_THREADS"]
+        """,
+        "-W",
+        "error",
+    )
+
+
+def test_mxnet_gets_as_many_threads_as_there_are_cores():
+    lines, _ = run("""
+        import os
+        import gluon_classics
+        assert "OMP_NUM_THREADS" not in os.environ
+        import mxnet
+        print(os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"])
+    """)
+    assert lines[0] == f"{usable_cores()} passive"
+
+
+def test_the_users_own_thread_settings_are_kept():
+    lines, _ = run(
+        """
+        import os
+        import gluon_classics, mxnet
+        print(os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"])
+        """,
+        OMP_NUM_THREADS="7",
+        OMP_WAIT_POLICY="active",
+    )
+    assert lines[0] == "7 active"
+
+
+LATE_IMPORT = (
+    BY_HAND
+    + """
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import gluon_classics
+    import gluon_classics.utils
+    gluon_classics.LeNet()
+    gluon_classics.utils.try_gpu
+for warning in caught:
+    print(warning.category.__name__, warning.filename, warning.message)
+"""
+)
+
+
+def test_mxnet_imported_first_is_warned_of_once():
+    """The warning points at the line that imported us, and says what to do."""
+    lines, _ = run(LATE_IMPORT)
+    assert lines[1:] == [""]
+    category, place, message = lines[0].split(" ", 2)
+    assert (category, place) == ("RuntimeWarning", "<string>")
+    assert "import gluon_classics first" in message
+    assert f"OMP_NUM_THREADS={usable_cores()}" in message
+
+
+def test_mxnet_imported_first_is_fine_if_the_threads_are_set():
+    lines, _ = run(LATE_IMPORT, OMP_NUM_THREADS="1")
+    assert lines == [""]
+
+
+@pytest.mark.parametrize("wish", ["import mxnet", "gluon_classics.ResNet", "gluon_classics.utils.try_gpu"])
+def test_a_missing_mxnet_names_the_extra_that_brings_it(wish):
+    run(f"""
+        import importlib.machinery
+        found = importlib.machinery.PathFinder.find_spec
+        importlib.machinery.PathFinder.find_spec = classmethod(
+            lambda cls, name, *rest: None if name == "mxnet" else found(name, *rest)
+        )
+        import gluon_classics, gluon_classics.utils
+        try:
+            {wish}
+        except ModuleNotFoundError as error:
+            assert error.name == "mxnet", error.name
+            assert "pip install 'gluon-classics[cpu]'" in str(error), error
+        else:
+            raise AssertionError("MXNet was found")
+    """)
+
+
+def test_numpy_2_is_refused_in_one_line():
+    run("""
+        import numpy
+        numpy.__version__ = "2.1.0"
+        import gluon_classics
+        try:
+            import mxnet
+        except ImportError as error:
+            assert str(error).endswith("cannot run on NumPy 2.1.0: pip install 'numpy<2'"), error
+            assert len(str(error).splitlines()) == 1
+        else:
+            raise AssertionError("MXNet was imported")
+    """)
+
+
+def test_a_library_that_does_not_load_refers_to_the_doctor():
+    """As on a machine without CUDA or libgomp; NumPy gets no alias left behind."""
+    run("""
+        import ctypes, numpy
+        had_alias = "bool" in vars(numpy)
+
+        class Refusing(ctypes.CDLL):
+            def __init__(self, name, *rest, **options):
+                if "libmxnet" in str(name):
+                    raise OSError("libcudnn.so.8: cannot open shared object file")
+                super().__init__(name, *rest, **options)
+
+        ctypes.CDLL = Refusing
+        import gluon_classics
+        try:
+            import mxnet
+        except ImportError as error:
+            assert "libcudnn.so.8" in str(error), error
+            assert "gluon-classics doctor" in str(error), error
+            assert isinstance(error.__cause__, OSError)
+        else:
+            raise AssertionError("MXNet was imported")
+        assert ("bool" in vars(numpy)) == had_alias
+    """)

@@ -1,0 +1,84 @@
+"""The READMEs say what is so: their tables are current, their commands and examples run."""
+
+import os
+from pathlib import Path
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+sys.path.insert(0, str(CHECKOUT / "tools"))
+import make_tables  # noqa: E402  a tool, not a module of the package
+
+
+def blocks(name, language):
+    """The code blocks of one language in a file of the checkout."""
+    return re.findall(rf"```{language}\n(.*?)```", (CHECKOUT / name).read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_table_of_networks_is_the_registrys(name):
+    text = (CHECKOUT / name).read_text(encoding="utf-8")
+    assert make_tables.with_tables(text) == text, "run python tools/make_tables.py"
+
+
+def test_the_commands_run_one_after_another(environment, tmp_path):
+    (tmp_path / "examples").symlink_to(CHECKOUT / "examples")
+    environment = {**environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    lines = [line for block in blocks("README.md", "sh") for line in block.splitlines()]
+    commands = [line for line in lines if line.startswith("gluon-classics ")]
+    assert len(commands) >= 6
+    for line in commands:
+        result = subprocess.run(
+            shlex.split(line), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, f"{line}\n{result.stderr}"
+
+
+def test_every_other_command_is_run_by_ci():
+    ci = (CHECKOUT / ".ci" / "run").read_text()
+    others = [
+        line
+        for name in READMES
+        for block in blocks(name, "sh")
+        for line in block.splitlines()
+        if not line.startswith("gluon-classics ")
+    ]
+    assert len(others) == 4
+    for line in others:
+        last_word = line.split("/")[-1]
+        assert line.startswith("python3 -m venv ")
+        assert f"readme_command '{last_word}$'" in ci
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_two_commands_are_the_same_in_both_languages(name):
+    english = [line for block in blocks("README.md", "sh")[:2] for line in block.splitlines()]
+    assert [line for block in blocks(name, "sh")[:2] for line in block.splitlines()] == english
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [(name, number) for name in READMES for number in range(len(blocks(name, "python")))]
+)
+def test_the_examples_run(environment, name, number):
+    code = blocks(name, "python")[number]
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    if "utils.train(" in code:
+        assert re.search(r"Epoch 0\. Loss: [\d.]+, Train acc [\d.]+, Test acc [\d.]+, Time [\d.]+ sec", result.stdout)
+
+
+def test_every_path_in_the_readme_exists():
+    text = (CHECKOUT / "README.md").read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    folders = re.findall(r"^\| `(\w+/)`", text, re.MULTILINE)
+    assert len(links) >= 4
+    assert len(folders) >= 5
+    for path in links + folders:
+        assert (CHECKOUT / path).exists(), path

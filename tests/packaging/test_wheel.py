@@ -1,0 +1,137 @@
+"""What is built and installed, and under which names it is found."""
+
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "runs", "__pycache__")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A copy of the checkout to build in, so that building leaves nothing behind."""
+    copy = tmp_path_factory.mktemp("source") / "checkout"
+    shutil.copytree(CHECKOUT, copy, symlinks=True, ignore=LEFT_OUT)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(source, tmp_path_factory):
+    """The folder of the sdist built from the copy, and of the wheel built from that sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(source)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    return next(built.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory):
+    """A folder with the wheel's content, as pip would install it."""
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_the_wheels_only_top_level_is_gluon_classics(wheel):
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"gluon_classics"}
+
+
+def test_the_wheel_holds_utils_and_the_sample_as_real_files(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+    for path in (CHECKOUT / "utils").glob("*.py"):
+        assert sizes[f"gluon_classics/utils/{path.name}"] == path.stat().st_size
+    for path in (CHECKOUT / "utils" / "sample").iterdir():
+        assert sizes[f"gluon_classics/utils/sample/{path.name}"] == path.stat().st_size
+    assert "gluon_classics/py.typed" in sizes
+
+
+def test_the_wheel_declares_the_command(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        assert "gluon-classics = gluon_classics.utils.cli:main" in archive.read(name).decode()
+
+
+def test_the_sdist_holds_utils_and_the_licence(built):
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+        members = {member.name.partition("/")[2]: member for member in archive.getmembers()}
+    assert {"LICENSE", "setup.cfg", "gluon_classics/utils/loader.py"} <= names
+    assert members["gluon_classics/utils/loader.py"].isfile()
+
+
+def test_no_network_needs_mxnet_to_be_declared_by_the_package_itself(wheel):
+    """Two packages provide MXNet, so it may be asked for by extras only."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("METADATA")]
+        needs = [line for line in archive.read(name).decode().splitlines() if line.startswith("Requires-Dist: mxnet")]
+    assert len(needs) == 2
+    assert all("extra ==" in need for need in needs)
+
+
+def python(code, cwd, *paths):
+    """The output of a Python process that starts in `cwd` and finds modules in `paths` first."""
+    path = ":".join(map(str, paths))
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_a_strangers_utils_is_left_alone_by_the_installed_package(site, tmp_path):
+    (tmp_path / "utils.py").write_text("WHOSE = 'theirs'\n", encoding="utf-8")
+    code = (
+        "import utils; from gluon_classics import utils as ours, LeNet\n"
+        "import gluon_classics; print(utils.WHOSE, callable(ours.train), gluon_classics.__file__)"
+    )
+    whose, ours, place = python(code, tmp_path, site).rsplit(" ", 2)
+    assert (whose, ours) == ("theirs", "True")
+    assert place.startswith(str(site))
+
+
+def test_both_spellings_of_utils_are_one_module_in_the_checkout(tmp_path):
+    code = (
+        "import utils; from gluon_classics import utils as ours; import gluon_classics.utils\n"
+        "from utils import train; from gluon_classics.utils import train as same\n"
+        "print(utils is ours is gluon_classics.utils, train is same)"
+    )
+    assert python(code, CHECKOUT) == "True True"
+    assert python(code, tmp_path, CHECKOUT) == "True True"
+
+
+def test_the_installed_command_runs_away_from_the_checkout(site, tmp_path):
+    code = "from gluon_classics.utils.cli import main; main(['summary', 'vgg'])"
+    assert "128,990,666" in python(code, tmp_path, site)
+
+
+def test_the_installed_package_brings_its_sample(site, tmp_path):
+    code = (
+        "from gluon_classics.utils.datasets import SAMPLE_FOLDER, load_dataset\n"
+        "print(len(load_dataset(str(SAMPLE_FOLDER)).train), SAMPLE_FOLDER)"
+    )
+    count, place = python(code, tmp_path, site).split()
+    assert count == "6000"
+    assert place.startswith(str(site))

@@ -1,0 +1,48 @@
+"""The blog's script, run as it is used there: from the repository's root, with `import utils`."""
+
+from pathlib import Path
+import re
+import subprocess
+import sys
+
+CHECKOUT = Path(__file__).parents[2]
+
+# The calls and settings are the blog's, the words around them ours.
+SCRIPT = """
+import utils
+from gluon_classics import {network}
+from mxnet import gluon, init
+
+def do_exp():
+    ctx = utils.try_gpu()
+    train_data, test_data = utils.load_data_fashion_mnist(batch_size=64, resize=224)
+    net = {network}({arguments})
+    net.initialize(ctx=ctx, init=init.Xavier())
+    softmax_cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
+    trainer = gluon.Trainer(net.collect_params(), 'sgd', {{'learning_rate': 0.01}})
+    utils.train(train_data, test_data, net, softmax_cross_entropy, trainer, ctx, num_epochs=1)
+
+if __name__ == '__main__':
+    do_exp()
+"""
+LINES = r"Start training on  \[cpu\(0\)\]\nEpoch 0\. Loss: \d\.\d{3}, Train acc 0\.\d\d, Test acc 0\.\d\d, Time \d+\.\d sec\n"
+
+
+def run(code, environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_blogs_script_runs_as_it_stands_and_prints_its_lines(environment):
+    assert re.fullmatch(LINES, run(SCRIPT.format(network="ResNet", arguments="10"), environment))
+
+
+def test_the_blogs_lenet_takes_the_scripts_large_images(environment):
+    assert re.fullmatch(LINES, run(SCRIPT.format(network="LeNet", arguments=""), environment))
+
+
+def test_do_exp_is_the_blogs_main_job(environment):
+    assert re.fullmatch(LINES, run("import utils; utils.do_exp()", environment))
