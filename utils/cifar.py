@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-import re
 import tarfile
 import zlib
 
@@ -14,7 +13,7 @@ from .images import Images
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 RECORD = 1 + 3 * 32 * 32
-TRAIN_FILE = re.compile(r"data_batch_\d+\.bin")
+TRAIN_FILES = [f"data_batch_{number}.bin" for number in range(1, 6)]
 TEST_FILE = "test_batch.bin"
 
 
@@ -30,16 +29,17 @@ def read_cifar10(folder) -> tuple[Images, Images]:
     """
     place = _files_folder(folder)
     contents = _from_archive(Path(folder, ARCHIVE)) if place is None else _from_files(place)
-    train = [_records(content, name) for name, content in sorted(contents.items()) if TRAIN_FILE.fullmatch(name)]
-    if not train or TEST_FILE not in contents:
-        raise DataError(f"{folder} lacks data_batch_1.bin or {TEST_FILE}: get CIFAR-10's binary version again")
+    missing = [name for name in (*TRAIN_FILES, TEST_FILE) if name not in contents]
+    if missing:
+        raise DataError(f"{folder} lacks {', '.join(missing)}: get CIFAR-10's binary version again")
+    train = [_records(contents[name], name) for name in TRAIN_FILES]
     images, labels = (np.concatenate(parts) for parts in zip(*train))
     return Images(images, labels), Images(*_records(contents[TEST_FILE], TEST_FILE))
 
 
 def _files_folder(folder):
     for place in (Path(folder), Path(folder, "cifar-10-batches-bin")):
-        if (place / TEST_FILE).is_file():
+        if any((place / name).is_file() for name in (*TRAIN_FILES, TEST_FILE)):
             return place
     return None
 
@@ -54,9 +54,12 @@ def _from_files(folder):
 def _from_archive(path):
     """The archive's files by their own names; nothing is unpacked to the disk."""
     try:
-        with tarfile.open(path) as archive:
+        with tarfile.open(path, "r:gz") as archive:
             members = [member for member in archive if member.isfile() and member.name.endswith(".bin")]
-            return {Path(member.name).name: archive.extractfile(member).read() for member in members}
+            contents = {Path(member.name).name: archive.extractfile(member).read() for member in members}
+            while archive.fileobj.read(1 << 20):  # to the end, where gzip's checksum is
+                pass
+            return contents
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"cannot read {path} ({error}): delete it and get it again") from error
 

@@ -150,7 +150,8 @@ def cache_folder(name: str) -> Path:
 def installed_folder(name: str, cache: Path | None = None) -> Path | None:
     """The first folder that holds the data set of this name: the cache, then the system's; None without one."""
     shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
-    folders = [cache or cache_folder(name), *(Path(folder, "datasets", name) for folder in shared.split(":"))]
+    roots = filter(os.path.isabs, shared.split(":"))  # as its specification says; empty ones are common
+    folders = [cache or cache_folder(name), *(Path(root, "datasets", name) for root in roots)]
     return next((folder for folder in folders if _holds(name, folder)), None)
 
 
@@ -184,8 +185,11 @@ def _download(name, cache):
         console.warn(f"cannot write to {cache} ({error.strerror}): a download serves this run only (set MXNET_HOME)")
         with tempfile.TemporaryDirectory() as folder:
             download(known.files, mirrors, folder)
-            return _read(name, Path(folder), mirrors[0])
-    download(known.files, mirrors, cache)
+            return _read(name, Path(folder), "a download for this run")
+    try:
+        download(known.files, mirrors, cache)
+    except OSError as error:
+        raise DataError(f"cannot write to {cache} ({(error.strerror or str(error)).lower()})") from error
     return _read(name, cache, str(cache))
 
 
@@ -206,7 +210,7 @@ def _load_folder(folder, size):
     if cifar.holds_cifar10(folder):
         return _read("cifar10", folder, str(folder))
     if any(_idx_file(folder, file) for file in IDX_FILES):
-        if folder.resolve().name in KNOWN:
+        if folder.resolve().name in ("fashion-mnist", "mnist"):
             return _read(folder.resolve().name, folder, str(folder))
         train, test = _read_idx_files(folder)
         classes = tuple(map(str, range(int(max(train.labels.max(), test.labels.max())) + 1)))

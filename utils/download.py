@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 import logging
 from pathlib import Path
 from typing import Iterable
-from urllib.parse import urlsplit
 
 import pooch
 import requests
 
 from .console import transfer_bar
 from .errors import DataError
+from .files import default_mode
 
 TIMEOUT = (5, 20)  # seconds to connect, seconds without a byte
+CHUNK = 1 << 16  # bytes
+
+pooch.get_logger().setLevel(logging.CRITICAL)  # our progress bar and errors say the same once
 
 
 @dataclass(frozen=True)
@@ -49,60 +51,43 @@ def _from_any(mirrors, file, folder, timeout):
         try:
             _fetch(mirror + file.name, file, folder, timeout)
         except (requests.RequestException, ValueError) as error:
-            failures.append(f"{urlsplit(mirror).netloc}: {_reason(error)}")
+            failures.append(f"{_host(mirror)}: {_reason(error)}")
         else:
             return mirrors[position:] + mirrors[:position]
     raise DataError(f"cannot download {file.name} ({'; '.join(failures)})")
 
 
 def _fetch(url, file, folder, timeout):
-    with transfer_bar(f"{file.name} from {urlsplit(url).netloc}", file.size) as bar, _quiet_pooch():
-        downloader = pooch.HTTPDownloader(progressbar=_SizeGuard(bar, file.size), timeout=timeout)
-        pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=downloader)
+    """Let pooch keep the file if its checksum is right, and nothing if not."""
+
+    def receive(url, output_file, _pooch):
+        with transfer_bar(f"{file.name} from {_host(url)}", file.size) as show, open(output_file, "wb") as output:
+            with requests.get(url, timeout=timeout, stream=True) as answer:
+                answer.raise_for_status()
+                for chunk in answer.iter_content(CHUNK):
+                    output.write(chunk)
+                    if output.tell() > file.size:
+                        raise ValueError(f"sends more than the {file.size:,} bytes of the file")
+                    show(output.tell())
+
+    pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=receive)
+    (folder / file.name).chmod(default_mode())  # pooch leaves its temporary file's: for the owner only
 
 
-class _SizeGuard:
-    """What pooch wants of a progress bar; stops a server that sends more than the file holds."""
-
-    total = 0
-
-    def __init__(self, bar, size):
-        self._bar, self._size, self._received = bar, size, 0
-
-    def update(self, count):
-        self._received += count
-        self._bar(self._received)
-        if self._received > self._size + 1024:  # pooch counts its last chunk as a whole one
-            raise ValueError(f"sends more than the {self._size:,} bytes of the file")
-
-    def reset(self):
-        self._received = 0
-
-    def close(self):
-        pass
-
-
-@contextlib.contextmanager
-def _quiet_pooch():
-    """pooch tells of each download in its log; the progress bar and our errors say the same once."""
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _host(url):
+    """The part of an address that names the server, without a password in it."""
+    return url.split("://")[-1].split("/")[0].split("@")[-1]
 
 
 def _reason(error):
     if isinstance(error, requests.HTTPError):
         return f"status {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return "no answer in time"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the connection broke"
     if isinstance(error, requests.ConnectionError):
         return "not reachable"
-    if "hash" in str(error).lower():
+    if "hash" in str(error):
         return "wrong checksum"
     return str(error)

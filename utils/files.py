@@ -22,7 +22,7 @@ def atomic_path(path):
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp keeps files to their owner
+        os.chmod(temporary, default_mode())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -36,7 +36,8 @@ def write_text(path, text: str) -> None:
         Path(temporary).write_text(text, encoding="utf-8")
 
 
-def _umask():
+def default_mode() -> int:
+    """The permissions a new file has by the user's umask; temporary files start with fewer."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask

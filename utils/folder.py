@@ -36,14 +36,15 @@ def load_folder(folder, size: int | None) -> tuple[Images, Images, tuple[str, ..
         if few:
             raise DataError(f"{folder / few[0]} holds fewer than {HELD_OUT} images: none would be left for testing")
     first = next(iter(train.values()))[0]
-    channels = read_image(first).shape[2]
-    return _read_all(train, size, channels), _read_all(test, size, channels), classes
+    shape = read_image(first, size).shape
+    return _read_all(train, size, shape, first), _read_all(test, size, shape, first), classes
 
 
 def _class_files(folder):
     files = {}
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        paths = sorted(path for path in subfolder.iterdir() if path.suffix.lower() in SUFFIXES)
+        visible = (path for path in subfolder.iterdir() if not path.name.startswith("."))
+        paths = sorted(path for path in visible if path.suffix.lower() in SUFFIXES)
         if not paths:
             raise DataError(f"{subfolder} holds no images ({', '.join(SUFFIXES)}): a class needs some")
         files[subfolder.name] = paths
@@ -52,13 +53,13 @@ def _class_files(folder):
     return files
 
 
-def _read_all(files, size, channels):
+def _read_all(files, size, shape, first):
     paths = [path for class_paths in files.values() for path in class_paths]
     labels = np.repeat(np.arange(len(files)), [len(class_paths) for class_paths in files.values()])
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(lambda path: read_image(path, size, channels), paths))
+        images = list(pool.map(lambda path: read_image(path, size, shape[2]), paths))
     for path, image in zip(paths, images):
-        if image.shape != images[0].shape:
+        if image.shape != shape:
             height, width = image.shape[:2]
-            raise DataError(f"{path} is {height}x{width}, unlike {paths[0]}: give a size to resize all images to")
+            raise DataError(f"{path} is {height}x{width}, unlike {first}: give a size to resize all images to")
     return Images(np.stack(images), labels)

@@ -41,7 +41,10 @@ def read_image(path, size: int | None = None, channels: int | None = None) -> np
         content = np.frombuffer(Path(path).read_bytes(), np.uint8)
     except OSError as error:
         raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+    except cv2.error:  # larger than OpenCV allows
+        image = None
     if image is None:
         raise DataError(f"{path} is not an image that can be read: use PNG or JPEG")
     if image.dtype == np.uint16:
@@ -61,6 +64,8 @@ def read_image(path, size: int | None = None, channels: int | None = None) -> np
 
 def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     """(H, W, C) to (size, size, C), bilinear, in the image's own type: what `mxnet.image.imresize` gives."""
+    # Intel's IPP in OpenCV's wheels rounds float32 otherwise than MXNet's OpenCV; the switch is each thread's own
+    cv2.ipp.setUseIPP(False)
     return cv2.resize(image, (size, size)).reshape(size, size, -1)
 
 

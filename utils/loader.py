@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+import weakref
 
 import mxnet as mx
 import numpy as np
@@ -15,6 +17,15 @@ WORKERS = 2  # each prepares one batch; preparing is a small part of training, s
 AHEAD = 3  # batches prepared or under way while the current one trains
 RESIZE_IN = ("uint8", "float32", "published")
 
+_pools: weakref.WeakSet = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_pools():
+    """Registered after MXNet's own hook, so it runs before: Python 3.8 joins workers that wait for a stopped MXNet."""
+    for pool in list(_pools):
+        pool.shutdown()
+
 
 class Preprocess:
     """A batch transform: images (N, H, W, C), uint8 or float32 in 0..255, and labels (N,), both NDArrays,
@@ -25,7 +36,7 @@ class Preprocess:
     """
 
     def __init__(self, resize: int | None = None, resize_in: str | None = None):
-        self.resize = resize
+        self.resize = resize or None  # the source takes 0 for none
         self.resize_in = resize_in
 
     def __call__(self, images, labels):
@@ -93,6 +104,7 @@ class DataLoader:
             (self._rng or np.random).shuffle(order)
         parts = (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self)))
         with ThreadPoolExecutor(WORKERS) as pool:
+            _pools.add(pool)
             batches: deque = deque()
             for part in parts:
                 batches.append(pool.submit(self._prepare, part))

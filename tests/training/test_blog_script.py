@@ -25,7 +25,10 @@ def do_exp():
 if __name__ == '__main__':
     do_exp()
 """
-LINES = r"Start training on  \[cpu\(0\)\]\nEpoch 0\. Loss: \d\.\d{3}, Train acc 0\.\d\d, Test acc 0\.\d\d, Time \d+\.\d sec\n"
+LINES = (
+    r"Start training on  \[cpu\(0\)\]\n"
+    r"Epoch 0\. Loss: \d\.\d{3}, Train acc 0\.\d\d, Test acc 0\.\d\d, Time \d+\.\d sec\n"
+)
 
 
 def run(code, environment):
