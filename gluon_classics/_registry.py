@@ -66,8 +66,8 @@ def get_model(name: str, classes: int | None = None, **kwargs) -> nn.Block:
 
 def list_models() -> list[str]:
     """Names of all registered networks, family by family, in the order of their history."""
-    _load_families()
-    return list(_infos)
+    homes = [import_module(f".{family}", __package__).__name__ for family in FAMILIES]
+    return sorted(_infos, key=lambda name: homes.index(_builders[name].__module__))
 
 
 def model_info(name: str) -> ModelInfo:
@@ -82,8 +82,3 @@ def _known(name):
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
         raise ValueError(f"unknown network {name!r}: {hint}")
     return _infos[name]
-
-
-def _load_families():
-    for family in FAMILIES:
-        import_module(f".{family}", __package__)

@@ -43,7 +43,7 @@ class ResNet(nn.Sequential):
         super().__init__(**kwargs)
         with self.name_scope():
             self.add(
-                nn.Conv2D(64, kernel_size=7, strides=2),
+                chain(nn.Conv2D(64, kernel_size=7, strides=2)),
                 chain(nn.MaxPool2D(pool_size=3, strides=2), Residual(64), Residual(64)),
                 chain(Residual(128, halve=True), Residual(128)),
                 chain(Residual(256, halve=True), Residual(256)),

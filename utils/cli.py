@@ -44,7 +44,7 @@ def _image_shape(_ctx, _param, text):
     if text is None:
         return None
     sizes = text.lower().split("x")
-    if len(sizes) != 3 or not all(size.isdigit() and int(size) for size in sizes):
+    if len(sizes) != 3 or not all(size.isdecimal() and int(size) for size in sizes):
         raise click.BadParameter(f"{text!r} is not channels x height x width, as in 1x224x224")
     return tuple(map(int, sizes))
 

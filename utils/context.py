@@ -45,7 +45,7 @@ def parse_contexts(text: str) -> list[mx.Context]:
     contexts = []
     for name in text.split(","):
         kind, _, number = name.strip().partition(":")
-        if kind not in ("cpu", "gpu") or not (number or "0").isdigit():
+        if kind not in ("cpu", "gpu") or not (number or "0").isdecimal():
             raise ClassicsError(f"unknown device {name!r}: use auto, cpu, gpu, gpu:1, or a list as in cpu:0,cpu:1")
         contexts.append(mx.Context(kind, int(number or 0)))
     if len(set(contexts)) < len(contexts):

@@ -18,7 +18,9 @@ def hybridized(net: nn.Block) -> nn.HybridSequential:
     Raises TypeError if a block in `net` is neither a `HybridBlock` nor a chain (`nn.Sequential` with its own
     `forward`): only the block itself knows what it computes.
     """
-    twin = _chained_anew(net) if isinstance(net, nn.Sequential) else _chain_of([net], net)
+    twin = _chained_anew(net)
+    if twin is net:
+        twin = _chain_of([net], net)
     twin.hybridize(static_alloc=True, static_shape=True)
     for child in twin:
         child.hybridize(False)  # the layers are shared with `net`; within the twin's graph they do not matter

@@ -1,0 +1,76 @@
+"""Training speed by how OpenMP's threads wait, on a quiet machine and on a shared one.
+
+    python benchmarks/waiting.py [--seconds N] [--rounds N]
+
+Trains LeNet (28x28, batch 64) on the embedded sample for some seconds in a process of its own, in turns with
+OMP_WAIT_POLICY unset (OpenMP's default) and passive (what this package sets); first alone, then beside as
+many busy processes as there are cores. Prints images/s and the ratio to the default within each turn.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+
+from gluon_classics._runtime import usable_cores
+from gluon_classics.utils import console
+
+POLICIES = ("", "passive")  # OpenMP takes an empty one for none
+BUSY = "while True: pass"
+TRAIN = """
+import os, sys, time
+from gluon_classics.utils.datasets import SAMPLE_FOLDER
+from gluon_classics.utils.experiment import Settings, prepare
+from gluon_classics.utils.training import train_epochs
+import mxnet as mx
+
+experiment = prepare(Settings("lenet", data=str(SAMPLE_FOLDER)), [mx.cpu()])
+seconds, images, start = float(sys.argv[1]), 0, None
+
+def count(number, tally):
+    global start, images
+    if start is None and number > 5:  # compiled and warm
+        start, images = time.perf_counter(), tally.examples
+    elif start is not None and time.perf_counter() - start > seconds:
+        print((tally.examples - images) / (time.perf_counter() - start))
+        os._exit(0)
+
+e = experiment
+for _ in range(1000):
+    list(train_epochs(e.train_data, e.test_data, e.net, e.loss, e.trainer, e.contexts, 1, count))
+    start = None
+"""
+
+
+def speed(policy, seconds):
+    """Images/s of a training process with this policy."""
+    environment = {**os.environ, "OMP_WAIT_POLICY": policy}
+    command = [sys.executable, "-c", TRAIN, str(seconds)]
+    return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=5, help="of training, each time (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns (default: %(default)s)")
+    options = parser.parse_args()
+    rows = []
+    for place in ("alone", "shared"):
+        busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(usable_cores() * (place == "shared"))]
+        try:
+            turns = [[speed(policy, options.seconds) for policy in POLICIES] for _ in range(options.rounds)]
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+        for number, policy in enumerate(POLICIES):
+            rates = [turn[number] for turn in turns]
+            ratios = [turn[number] / turn[0] for turn in turns]
+            median, spread = f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"
+            rows.append((place, policy or "default", f"{statistics.median(rates):,.0f}", median, spread))
+    console.table(["machine", "waiting", "images/s:", "to default:", "of rounds:"], rows)
+
+
+if __name__ == "__main__":
+    main()
