@@ -7,6 +7,8 @@ Both names are one module object. What a name needs (MXNet above all) loads when
 """
 
 from importlib import import_module
+import importlib.abc
+import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
@@ -65,5 +67,23 @@ def __dir__():
     return sorted([*globals(), *__all__])
 
 
+class _OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Answers `import utils.training` with the module `gluon_classics.utils.training`, not with a second copy."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.startswith("utils.") and fullname != "utils.__main__":
+            return importlib.util.spec_from_loader(fullname, self)
+        return None
+
+    def create_module(self, spec):
+        module = import_module(f"gluon_classics.{spec.name}")
+        self._own_spec = module.__spec__
+        return module
+
+    def exec_module(self, module):
+        module.__spec__ = self._own_spec
+
+
 if __name__ == "utils":  # found on sys.path, next to gluon_classics/: the same module under its short name
     sys.modules["utils"] = import_module("gluon_classics.utils")
+    sys.meta_path.insert(0, _OneModule())

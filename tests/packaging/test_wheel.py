@@ -122,6 +122,15 @@ def test_both_spellings_of_utils_are_one_module_in_the_checkout(tmp_path):
     assert python(code, tmp_path, CHECKOUT) == "True True"
 
 
+def test_modules_of_utils_are_one_under_both_spellings():
+    code = (
+        "import utils.files; from utils.loader import DataLoader; import gluon_classics.utils.loader as loader\n"
+        "import gluon_classics.utils.files as files; import utils\n"
+        "print(utils.files is files, DataLoader is loader.DataLoader, files.__spec__.name)"
+    )
+    assert python(code, CHECKOUT) == "True True gluon_classics.utils.files"
+
+
 def test_the_installed_command_runs_away_from_the_checkout(site, tmp_path):
     code = "from gluon_classics.utils.cli import main; main(['summary', 'vgg'])"
     assert "128,990,666" in python(code, tmp_path, site)
