@@ -21,7 +21,8 @@ BUSY = "while True: pass"
 TRAIN = """
 import os, sys, time
 from gluon_classics.utils.datasets import SAMPLE_FOLDER
-from gluon_classics.utils.experiment import Settings, prepare
+from gluon_classics.utils.experiment import prepare
+from gluon_classics.utils.settings import Settings
 from gluon_classics.utils.training import train_epochs
 import mxnet as mx
 

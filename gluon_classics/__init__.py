@@ -53,6 +53,7 @@ _runtime.prepare()
 def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _runtime.require()
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import importlib.abc
-import importlib.machinery
+import importlib.util
 import math
 import os
 from pathlib import Path
@@ -49,11 +49,17 @@ class _MXNetFinder(importlib.abc.MetaPathFinder):
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "mxnet":
             return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
-        if spec is None or spec.loader is None:
-            raise ModuleNotFoundError(NO_MXNET, name="mxnet")
-        spec.loader.exec_module = functools.partial(_load, spec.loader.exec_module)
+        others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
+        spec = next(filter(None, (finder.find_spec(fullname, path, target) for finder in others)), None)
+        if spec is not None and spec.loader is not None:
+            setattr(spec.loader, "exec_module", functools.partial(_load, spec.loader.exec_module))  # noqa: B010  for mypy
         return spec
+
+
+def require():
+    """Raise ModuleNotFoundError, with what to install, unless MXNet is installed."""
+    if "mxnet" not in sys.modules and importlib.util.find_spec("mxnet") is None:
+        raise ModuleNotFoundError(NO_MXNET, name="mxnet")
 
 
 def _load(exec_module, module):
@@ -87,7 +93,7 @@ def usable_cores(sysfs="/sys", proc="/proc"):
     quota rounded up. `sysfs` and `proc` are where Linux shows its topology and cgroups.
     """
     processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    cores = {_first_line(f"{sysfs}/devices/system/cpu/cpu{i}/topology/thread_siblings_list") or i for i in processors}
+    cores = {_content(f"{sysfs}/devices/system/cpu/cpu{i}/topology/thread_siblings_list") or i for i in processors}
     return max(1, math.ceil(min([len(cores), *_cgroup_quotas(sysfs, proc)])))
 
 
@@ -101,20 +107,21 @@ def _cgroup_quotas(sysfs, proc):
         _, controllers, path = membership.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
-        mount = Path(sysfs, "fs/cgroup", controllers)
+        # version 1 names the controllers in any order, and `cpu` links to their folder
+        mount = Path(sysfs, "fs/cgroup", "cpu" if controllers else "")
         group = mount / path.lstrip("/")
         for folder in [group, *group.parents]:
             if controllers:
-                quota, period = _first_line(folder / "cpu.cfs_quota_us"), _first_line(folder / "cpu.cfs_period_us")
+                quota, period = _content(folder / "cpu.cfs_quota_us"), _content(folder / "cpu.cfs_period_us")
             else:
-                quota, _, period = _first_line(folder / "cpu.max").partition(" ")
+                quota, _, period = _content(folder / "cpu.max").partition(" ")
             if quota.isdigit() and period.isdigit():
                 yield int(quota) / int(period)
             if folder == mount:
                 break
 
 
-def _first_line(path):
+def _content(path):
     try:
         return Path(path).read_text().strip()
     except OSError:

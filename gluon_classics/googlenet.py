@@ -62,7 +62,7 @@ def _conv(channels, kernel_size):
 
 
 class GoogLeNet(nn.Sequential):
-    """(N, 1, 224, 224) images to (N, num_class) logits; `verbose` prints each block's output shape."""
+    """(N, 1, 224, 224) images to (N, num_class) logits; `verbose` prints each block's output shape (eagerly only)."""
 
     def __init__(self, num_class=10, verbose=False, **kwargs):
         super().__init__(**kwargs)

@@ -21,7 +21,11 @@ def mlpconv(channels, kernel_size, padding, strides=1, max_pooling=True):
 
 
 class NiNNet(nn.Sequential):
-    """(N, 1, 224, 224) images, or any size from 67 on, to (N, classes) logits, which are never negative."""
+    """(N, 1, 224, 224) images, or any size from 67 on, to (N, classes) logits.
+
+    The last layer has a ReLU, so logits are never negative, and a class whose map is 0 for all images gets no
+    gradient any more.
+    """
 
     def __init__(self, classes=10, **kwargs):
         super().__init__(**kwargs)

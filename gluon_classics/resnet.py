@@ -37,7 +37,7 @@ class Residual(nn.HybridBlock):
 
 
 class ResNet(nn.Sequential):
-    """(N, 1, 224, 224) images to (N, num_classes) logits; `verbose` prints each block's output shape."""
+    """(N, 1, 224, 224) images to (N, num_classes) logits; `verbose` prints each block's output shape (eagerly only)."""
 
     def __init__(self, num_classes=10, verbose=False, **kwargs):
         super().__init__(**kwargs)

@@ -1,7 +1,6 @@
 """What all tests share: seeds, and where the full Fashion-MNIST is."""
 
 import os
-import random
 
 from gluon_classics import utils
 from gluon_classics.utils import datasets
@@ -14,11 +13,10 @@ SMALL_TRAIN, SMALL_TEST = 320, 100
 
 
 @pytest.fixture(autouse=True)
-def seeded():
-    """Every test starts from the same seed; one that fails shows it here."""
+def seeded(request):
+    """Every test starts from the same seed; what a failing one prints says how to replay it."""
+    print(f"seed {SEED}; replay: pytest {request.node.nodeid!r}")
     utils.seed_everything(SEED)
-    yield SEED
-    random.seed()
 
 
 @pytest.fixture(scope="session")

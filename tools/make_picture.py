@@ -1,5 +1,6 @@
 """Draw docs/terminal.svg, the README's picture of real output: python tools/make_picture.py"""
 
+import io
 from pathlib import Path
 import re
 import subprocess
@@ -18,7 +19,7 @@ COMMANDS = (
 
 
 def main():
-    console = Console(record=True, width=110, file=open("/dev/null", "w"))  # noqa: SIM115  closed with the process
+    console = Console(record=True, width=110, file=io.StringIO())
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "examples").symlink_to(ROOT / "examples")
         for arguments in COMMANDS:

@@ -12,6 +12,8 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
+from gluon_classics import _runtime
+
 if TYPE_CHECKING:
     from .context import try_all_gpus, try_gpu
     from .errors import ClassicsError
@@ -60,6 +62,7 @@ _HOMES = {
 def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _runtime.require()
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 import tarfile
 import zlib
@@ -54,10 +55,11 @@ def _from_files(folder):
 def _from_archive(path):
     """The archive's files by their own names; nothing is unpacked to the disk."""
     try:
-        with tarfile.open(path, "r:gz") as archive:
-            members = [member for member in archive if member.isfile() and member.name.endswith(".bin")]
-            contents = {Path(member.name).name: archive.extractfile(member).read() for member in members}
-            while archive.fileobj.read(1 << 20):  # to the end, where gzip's checksum is
+        with gzip.open(path) as whole, tarfile.open(fileobj=whole, mode="r:") as archive:
+            members = [member for member in archive if member.name.endswith(".bin")]
+            files = {Path(member.name).name: archive.extractfile(member) for member in members if member.isfile()}
+            contents = {name: file.read() for name, file in files.items() if file is not None}
+            while whole.read(1 << 20):  # to the end, where gzip's checksum is
                 pass
             return contents
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:

@@ -10,6 +10,7 @@ import gluon_classics
 
 from . import console
 from .errors import ClassicsError
+from .settings import LAST_BATCH, RESIZE_IN, Settings
 
 
 class _Commands(click.Group):
@@ -113,35 +114,39 @@ def summary(name, input_shape, classes, as_json):
 
 @main.command()
 @click.argument("name", callback=_known_model)
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the training images.  [default: 1]")
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: 1; 10 on the sample]")
+@click.option("--batch-size", type=click.IntRange(1), default=Settings.batch_size, show_default=True)
 @click.option(
     "--lr",
     "learning_rate",
     type=click.FloatRange(0, min_open=True),
-    default=0.01,
+    default=Settings.learning_rate,
     show_default=True,
     help="Learning rate.",
 )
 @click.option("--resize", type=click.IntRange(1), help="Side of the images in pixels.  [default: the network's own]")
-@click.option("--optimizer", default="sgd", show_default=True, help="Any of MXNet's optimizers: sgd, adam, ...")
-@click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True)
-@click.option("--weight-decay", type=click.FloatRange(0), default=0.0, show_default=True)
+@click.option("--optimizer", default=Settings.optimizer, show_default=True, help="One of MXNet's: sgd, adam, ...")
+@click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=Settings.momentum, show_default=True)
+@click.option("--weight-decay", type=click.FloatRange(0), default=Settings.weight_decay, show_default=True)
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides weights, order and dropout."
+    "--seed",
+    type=click.IntRange(0),
+    default=Settings.seed,
+    show_default=True,
+    help="Of weights, order and dropout.",
 )
-@click.option("--data", default="fashion-mnist", show_default=True, help=_DATA_HELP)
+@click.option("--data", default=Settings.data, show_default=True, help=_DATA_HELP)
 @click.option(
     "--resize-in",
-    type=click.Choice(["uint8", "float32", "published"]),
-    default="uint8",
+    type=click.Choice(RESIZE_IN),
+    default=Settings.resize_in,
     show_default=True,
     help="Where resized pixels are rounded; published: as the blog's code does.",
 )
 @click.option(
     "--last-batch",
-    type=click.Choice(["keep", "discard"]),
-    default="keep",
+    type=click.Choice(LAST_BATCH),
+    default=Settings.last_batch,
     show_default=True,
     help="A last partial batch; discard: as the blog's code does.",
 )

@@ -6,6 +6,8 @@ import mxnet as mx
 
 from .errors import ClassicsError
 
+AUTO = "auto"  # all GPUs, else the CPU
+
 
 def try_gpu() -> mx.Context:
     """GPU 0 if an array can be made there, else the CPU."""
@@ -40,7 +42,7 @@ def parse_contexts(text: str) -> list[mx.Context]:
 
     Raises ClassicsError for anything else, and for a GPU that cannot be used.
     """
-    if text == "auto":
+    if text == AUTO:
         return try_all_gpus()
     contexts = []
     for name in text.split(","):

@@ -9,9 +9,13 @@ import os
 from pathlib import Path
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+
+import gluon_classics
+from gluon_classics import _runtime
 
 PYTHONS = ((3, 8), (3, 13))  # oldest and newest that the tests run on
 MXNET = "1.9.1"
@@ -96,7 +100,7 @@ def _mxnet_package():
 
 def _mxnet_loads():
     """Loads MXNet in a process of its own: a library may be missing, or crash."""
-    if importlib.util.find_spec("mxnet") is None:
+    if _missing("mxnet"):
         return Check("MXNet loads", False, "not installed", "see MXNet package")
     script = "import gluon_classics, mxnet; print(mxnet.nd.ones(2).sum().asscalar(), mxnet.context.num_gpus())"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=_search_path())
@@ -107,14 +111,17 @@ def _mxnet_loads():
 
 
 def _library_fix(message):
-    library = re.search(r"(lib\w+)[\w.+-]*\.so", message)
+    if "NumPy" in message:
+        return "see NumPy"
+    library = re.search(r"(lib(?!mxnet)\w+)[\w.+-]*\.so", message)
     if library and library[1] in DEBIAN_PACKAGES:
         return f"apt-get install {DEBIAN_PACKAGES[library[1]]} (or your system's package of {library[1]})"
     if library and re.match(r"lib(cud|cublas|cufft|curand|cusolver|nccl|nvrtc)", library[1]):
         return "mxnet-cu112 needs an NVIDIA driver, CUDA 11.2 and cuDNN 8: install them, or the extra cpu instead"
     if library:
         return f"install your system's package of {library[1]}"
-    return "reinstall: pip install --force-reinstall --no-deps 'mxnet==1.9.1'"
+    package = "mxnet-cu112" if _version("mxnet-cu112") else "mxnet"
+    return f"reinstall: pip install --force-reinstall --no-deps {package}=={MXNET}"
 
 
 def _opencv():
@@ -124,34 +131,37 @@ def _opencv():
     if result.returncode == 0:
         return Check("OpenCV", True, result.stdout.strip())
     message = (result.stderr.strip().splitlines() or ["does not load"])[-1]
-    fix = _library_fix(message) if ".so" in message else "pip install 'opencv-python-headless<4.12'"
+    fix = _library_fix(message) if ".so" in message else "pip install --force-reinstall 'opencv-python-headless<4.12'"
     return Check("OpenCV", False, message, fix)
 
 
 def _threads():
-    from gluon_classics import _runtime
-
     cores = _runtime.usable_cores()
     given = os.environ.get("OMP_NUM_THREADS")
     if given is None or given == str(cores):
         return Check("Threads", True, f"{cores}, one for each core")
+    if not given.isdecimal():
+        return Check(
+            "Threads", False, f"OMP_NUM_THREADS={given}", f"MXNet takes one number: set it to {cores}, or unset it"
+        )
     return Check("Threads", True, f"{given}, set by OMP_NUM_THREADS", f"{cores} cores could be used")
 
 
 def _gpu():
     if _version("mxnet-cu112") is None:
         return Check("GPU", True, "not used", "for CUDA 11.2 there is the extra cu112")
-    driver = subprocess.run("command -v nvidia-smi", shell=True, capture_output=True, text=True)
-    ok = driver.returncode == 0
+    ok = shutil.which("nvidia-smi") is not None
     return Check(
         "GPU", ok, "driver found" if ok else "no NVIDIA driver", "" if ok else "install the driver, or the extra cpu"
     )
 
 
 def _data():
-    from . import datasets
-
     name = "fashion-mnist"
+    try:
+        from . import datasets
+    except ImportError as error:
+        return Check("Fashion-MNIST", False, f"cannot look ({error})", "see the lines above")
     place = datasets.installed_folder(name)
     if place:
         return Check("Fashion-MNIST", True, str(place))
@@ -173,6 +183,13 @@ def _plots():
     return Check("Plots", True, f"matplotlib {found}" if found else "off", "" if found else "extra plot draws curves")
 
 
+def _missing(module):
+    try:
+        return importlib.util.find_spec(module) is None
+    except ImportError:
+        return True
+
+
 def _version(package):
     try:
         return importlib.metadata.version(package)
@@ -182,6 +199,5 @@ def _version(package):
 
 def _search_path():
     """The environment for a child that shall find gluon_classics where this process did."""
-    here = str(Path(__file__).parent.parent)
-    root = here if Path(here, "gluon_classics").is_dir() else str(Path(here).parent)
+    root = str(Path(gluon_classics.__file__).parents[1])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}

@@ -80,7 +80,7 @@ def _host(url):
 
 
 def _reason(error):
-    if isinstance(error, requests.HTTPError):
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"status {error.response.status_code}"
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return "no answer in time"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Iterable
+
 import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon.utils import split_and_load
@@ -12,15 +14,16 @@ from .hybrid import compiled
 from .metrics import Tally, batch_sums
 
 
-def accuracy(output, label) -> float:
+def accuracy(output: mx.nd.NDArray, label: mx.nd.NDArray) -> float:
     """Fraction 0..1 of rows of `output`, (N, classes), whose largest entry is at `label`, (N,)."""
-    return float((output.argmax(axis=1) == label).mean().asscalar())
+    return float((output.argmax(axis=1) == label.astype(output.dtype)).mean().asscalar())
 
 
-def evaluate_accuracy(data_iterator, net, ctx=None) -> float:
+def evaluate_accuracy(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx=None) -> float:
     """Fraction 0..1 of the examples of `data_iterator` that `net` classifies correctly, in prediction mode.
 
-    Every batch is split over the contexts in `ctx` (default: the CPU). The evaluation waits once, at its end.
+    Every batch is split over the contexts in `ctx` (default: the CPU). Batches follow each other without waiting;
+    only the end waits. A network that is not hybridized is compiled anew in every call.
     Raises DataError if there are no examples.
     """
     return evaluate(data_iterator, compiled(net), ctx or [mx.cpu()]).accuracy

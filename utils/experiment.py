@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gluon_classics import ResNet, get_model, model_info
+from gluon_classics import ResNet, get_model
 import mxnet as mx
 from mxnet import gluon
 
@@ -14,36 +14,9 @@ from .errors import ClassicsError
 from .loader import DataLoader, load_data_fashion_mnist, make_loaders
 from .parameters import load_parameters
 from .seeding import seed_everything
+from .settings import Settings
 from .summary import summarize
-from .training import train
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides a run. The defaults are the blog's `do_exp`, at the network's own input size.
-
-    `resize` is the side of the images in pixels; None means the network's own input.
-    `resize_in` and `last_batch` are explained in `loader`; `init_from` is a parameter file to start from.
-    """
-
-    model: str
-    data: str = "fashion-mnist"
-    epochs: int = 1
-    batch_size: int = 64
-    learning_rate: float = 0.01
-    optimizer: str = "sgd"
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    resize: int | None = None
-    resize_in: str = "uint8"
-    last_batch: str = "keep"
-    init_from: str | None = None
-    seed: int = 0
-
-    @property
-    def size(self) -> int:
-        """Side of the network's input in pixels."""
-        return self.resize or model_info(self.model).input_shape[1]
+from .training import EpochResult, train
 
 
 @dataclass(frozen=True)
@@ -106,8 +79,11 @@ def _optimizer(settings):
         raise ClassicsError(f"the optimizer {settings.optimizer} takes no momentum: leave --momentum out") from error
 
 
-def do_exp():
-    """The blog's experiment: one epoch of ResNet on Fashion-MNIST at 224, batch 64, SGD with learning rate .01."""
+def do_exp() -> list[EpochResult]:
+    """The blog's experiment: one epoch of ResNet on Fashion-MNIST at 224, batch 64, SGD with learning rate .01.
+
+    Prints `train`'s lines and returns its results.
+    """
     ctx = try_gpu()
     train_data, test_data = load_data_fashion_mnist(64, resize=224)
     net = ResNet(10)

@@ -34,7 +34,7 @@ def compiled(net: nn.Block) -> nn.Block:
     try:
         return hybridized(net)
     except TypeError as error:
-        warnings.warn(f"running eagerly: {error}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"running eagerly: {error}", RuntimeWarning, stacklevel=2)
         return net
 
 

@@ -42,7 +42,7 @@ def read_image(path, size: int | None = None, channels: int | None = None) -> np
     except OSError as error:
         raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
     try:
-        image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+        image = cv2.imdecode(content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if len(content) else None
     except cv2.error:  # larger than OpenCV allows
         image = None
     if image is None:
@@ -70,7 +70,10 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def show_images(imgs, nrows: int, ncols: int, figsize=None):
-    """Draw the first nrows x ncols images of (N, H, W), (N, H, W, 1) or (N, H, W, 3) on a grid; returns the axes."""
+    """Show the first nrows x ncols images of (N, H, W), (N, H, W, 1) or (N, H, W, 3) on a grid; returns the axes.
+
+    `figsize` is the width and height of the grid in inches. Raises ImportError without matplotlib.
+    """
     import matplotlib.pyplot as plt
 
     _, grid = plt.subplots(nrows, ncols, figsize=figsize or (ncols, nrows), squeeze=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from typing import Callable
 import weakref
 
 import mxnet as mx
@@ -12,10 +13,10 @@ import numpy as np
 
 from .datasets import DataSet, load_dataset
 from .images import resize_image
+from .settings import LAST_BATCH, RESIZE_IN
 
 WORKERS = 2  # each prepares one batch; preparing is a small part of training, so more would only hold memory
 AHEAD = 3  # batches prepared or under way while the current one trains
-RESIZE_IN = ("uint8", "float32", "published")
 
 _pools: weakref.WeakSet = weakref.WeakSet()
 
@@ -36,26 +37,18 @@ class Preprocess:
     """
 
     def __init__(self, resize: int | None = None, resize_in: str | None = None):
-        self.resize = resize or None  # the source takes 0 for none
+        self.resize = resize
         self.resize_in = resize_in
 
     def __call__(self, images, labels):
         pixels = images.asnumpy()
-        if self.resize is None:
+        if self.resize:
+            batch = _resized(pixels.astype(self.resize_in or pixels.dtype, copy=False), self.resize)
+        else:
             batch = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
             batch /= 255
-        else:
-            batch = self._resized(pixels.astype(self.resize_in or pixels.dtype, copy=False))
         # the memory is ours alone, so that MXNet can use it in place
         return mx.nd.from_numpy(batch, zero_copy=True), labels.astype("float32")
-
-    def _resized(self, pixels):
-        count, _, _, channels = pixels.shape
-        batch = np.empty((count, channels, self.resize, self.resize), np.float32)
-        for image, target in zip(pixels, batch):
-            planes = resize_image(image, self.resize).transpose(2, 0, 1)
-            np.divide(planes, np.float32(255), out=target, dtype=np.float32)
-        return batch
 
 
 class DataLoader:
@@ -67,13 +60,23 @@ class DataLoader:
 
     last_batch="keep" (default) sees every example in each pass; "discard" drops a last partial batch, as the
     source does for training and test data alike: at batch 64 it evaluates on 9,984 of 10,000 test images.
+    Raises ValueError for other words, a batch size below 1, and images and labels of different number.
 
     Source: the blog's `utils.DataLoader`. Departs: it shuffles before it transforms as the source does, but
     keeps the images' own type, where the source turns shuffled images into float32 (see `Preprocess`).
     """
 
-    def __init__(self, dataset, batch_size, shuffle, transform=None, *, last_batch="keep", rng=None):
-        if last_batch not in ("keep", "discard"):
+    def __init__(
+        self,
+        dataset,
+        batch_size: int,
+        shuffle: bool,
+        transform: Callable | None = None,
+        *,
+        last_batch: str = "keep",
+        rng: np.random.RandomState | None = None,
+    ) -> None:
+        if last_batch not in LAST_BATCH:
             raise ValueError(f"last_batch is {last_batch!r}: use 'keep' or 'discard'")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}: use 1 or more")
@@ -119,7 +122,9 @@ class DataLoader:
         return (images, labels) if self.transform is None else self.transform(images, labels)
 
 
-def load_data_fashion_mnist(batch_size, resize=None, root=None, *, resize_in="uint8", last_batch="keep"):
+def load_data_fashion_mnist(
+    batch_size: int, resize: int | None = None, root=None, *, resize_in: str = "uint8", last_batch: str = "keep"
+) -> tuple[DataLoader, DataLoader]:
     """Loaders of Fashion-MNIST's training images (shuffled) and test images (in order).
 
     Batches are (N, 1, 28, 28) float32 in 0..1, or (N, 1, resize, resize), and float32 labels. `root` is the folder
@@ -133,14 +138,29 @@ def load_data_fashion_mnist(batch_size, resize=None, root=None, *, resize_in="ui
     return make_loaders(load_dataset(cache=root), batch_size, resize, resize_in=resize_in, last_batch=last_batch)
 
 
-def make_loaders(data: DataSet, batch_size, resize=None, *, resize_in="uint8", last_batch="keep"):
-    """Loaders of the training and the test images of any data set, as `load_data_fashion_mnist` makes them."""
+def make_loaders(
+    data: DataSet, batch_size: int, resize: int | None = None, *, resize_in: str = "uint8", last_batch: str = "keep"
+) -> tuple[DataLoader, DataLoader]:
+    """Loaders of the training and the test images of any data set, as `load_data_fashion_mnist` makes them.
+
+    Raises ValueError for an unknown `resize_in` or `last_batch`.
+    """
     if resize_in not in RESIZE_IN:
         raise ValueError(f"resize_in is {resize_in!r}: use one of {', '.join(RESIZE_IN)}")
     train_in, test_in = ("float32", "uint8") if resize_in == "published" else (resize_in, resize_in)
     train = DataLoader(data.train, batch_size, True, Preprocess(resize, train_in), last_batch=last_batch)
     test = DataLoader(data.test, batch_size, False, Preprocess(resize, test_in), last_batch=last_batch)
     return train, test
+
+
+def _resized(images, size):
+    """(N, H, W, C) in 0..255 to (N, C, size, size) float32 in 0..1."""
+    count, _, _, channels = images.shape
+    batch = np.empty((count, channels, size, size), np.float32)
+    for image, target in zip(images, batch):
+        planes = resize_image(image, size).transpose(2, 0, 1)
+        np.divide(planes, np.float32(255), out=target, dtype=np.float32)
+    return batch
 
 
 def _as_numpy(array):

@@ -1,4 +1,4 @@
-"""Sums over batches without waiting for the batches."""
+"""Sums over batches that do not hold up the batches."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CURVE_POINTS = 50
 class Tally:
     """Loss and correct predictions, summed over examples.
 
-    MXNet runs behind Python. Batch sums are read `LATE` batches after they were queued, so that no batch is
-    waited for and yet no more than `LATE` of them are in flight. `finish` reads the rest.
+    MXNet runs behind Python. Batch sums are read `LATE` batches after they were queued: MXNet always has work
+    left while Python waits, and yet no more than `LATE` batches are in memory. `finish` reads the rest.
     """
 
     def __init__(self) -> None:
@@ -70,6 +70,6 @@ class Tally:
 
 def batch_sums(outputs: nd.NDArray, labels: nd.NDArray, losses: nd.NDArray | None = None) -> nd.NDArray:
     """(2,): the sum of `losses`, shape (N,), and the number of rows of `outputs`, (N, classes), right by argmax."""
-    correct = (outputs.argmax(axis=1) == labels).sum()
+    correct = (outputs.argmax(axis=1) == labels.astype(outputs.dtype)).sum()
     loss = nd.zeros_like(correct) if losses is None else losses.sum()
     return nd.concat(loss, correct, dim=0)

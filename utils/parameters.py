@@ -6,17 +6,23 @@ from pathlib import Path
 
 import mxnet as mx
 from mxnet import gluon
+from mxnet.gluon.parameter import DeferredInitializationError
 
 from .errors import RunError
 from .files import atomic_path
 
 
 def save_parameters(net: gluon.nn.Block, path) -> None:
-    """Write the parameters atomically, in Gluon's format. Raises RunError if they cannot be written whole."""
+    """Write the parameters atomically, in Gluon's format.
+
+    Raises RunError if they cannot be written whole, DeferredInitializationError if there are none yet.
+    """
     try:
         with atomic_path(path) as temporary:
             net.save_parameters(temporary)
             mx.nd.load(temporary)  # MXNet does not report a disk that fills up while the file is closed
+    except DeferredInitializationError:
+        raise  # an MXNetError too, and no fault of the disk
     except mx.base.MXNetError as error:
         raise RunError(f"cannot write {path}: is the disk full?") from error
     except OSError as error:
@@ -38,6 +44,6 @@ def load_parameters(net: gluon.nn.Block, path, contexts, input_shape) -> None:
         net.load_parameters(str(path), ctx=contexts)
     except mx.base.MXNetError as error:
         raise RunError(f"{path} is no parameter file, or a damaged one") from error
-    except (AssertionError, ValueError) as error:
+    except (AssertionError, AttributeError, ValueError) as error:  # other names, a list without names, other shapes
         kind = type(net).__name__
         raise RunError(f"{path} does not hold the parameters of {kind} for {input_shape} images") from error

@@ -15,19 +15,23 @@ import json
 import os
 from pathlib import Path
 import platform
+import shlex
 import subprocess
 import sys
 import time
 
+import cv2
 import gluon_classics
 import mxnet as mx
 import numpy as np
 
 from . import console, curves
+from .context import AUTO
 from .errors import RunError
-from .experiment import Experiment, Settings
+from .experiment import Experiment
 from .files import atomic_path, write_text
 from .parameters import save_parameters
+from .settings import Settings
 from .training import EpochResult
 
 FORMAT = 1
@@ -111,6 +115,7 @@ def read_run(path) -> Run:
                 f"{record_file} has format {record['format']}, this version reads {FORMAT}: update the package"
             )
         settings = Settings(**record["settings"])
+        gluon_classics.model_info(settings.model)  # fails for one that this version does not have
         return Run(Path(path), settings, tuple(record["data"]["classes"]), tuple(record["data"]["image_shape"]))
     except OSError as error:
         raise RunError(f"{path} is no run folder: cannot read {record_file} ({error.strerror})") from error
@@ -128,7 +133,8 @@ def environment(contexts) -> dict:
         "numpy": np.__version__,
         "platform": platform.platform(),
         "processor": _processor(),
-        "threads": int(os.environ["OMP_NUM_THREADS"]) if "OMP_NUM_THREADS" in os.environ else None,
+        "opencv": cv2.__version__,
+        "threads": os.environ.get("OMP_NUM_THREADS"),
         "devices": [str(ctx) for ctx in contexts],
     }
 
@@ -142,10 +148,15 @@ def _metrics(result):
 
 def _commit():
     """The checkout's commit, with "+changes" if files differ from it; None outside of a checkout."""
-    git = ["git", "-C", str(Path(gluon_classics.__file__).parent)]
+    package = Path(gluon_classics.__file__).parent
+
+    def git(*arguments):
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+        git("ls-files", "--error-unmatch", "__init__.py")  # fails where another project's folder holds this package
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit + ("+changes" if changes else "")
@@ -159,15 +170,15 @@ def _processor():
     return platform.processor()
 
 
-def go_on_command(settings: Settings, epochs_done: int, folder) -> str:
+def go_on_command(settings: Settings, epochs_done: int, folder, ctx: str) -> str:
     """The command that goes on from the parameters in `folder` for the epochs that are left."""
-    words = ["gluon-classics train", settings.model, f"--init-from {folder}"]
-    defaults = Settings(settings.model)
+    options = {"--init-from": folder, "--epochs": max(1, settings.epochs - epochs_done)}
+    if ctx != AUTO:
+        options["--ctx"] = ctx
     for field in fields(Settings):
         value = getattr(settings, field.name)
-        if field.name not in ("model", "epochs", "init_from") and value != getattr(defaults, field.name):
-            words.append(f"{OPTION_NAMES.get(field.name) or '--' + field.name.replace('_', '-')} {value}")
-    return " ".join([*words, f"--epochs {max(1, settings.epochs - epochs_done)}"])
-
-
-OPTION_NAMES = {"learning_rate": "--lr"}
+        if field.name not in ("model", "epochs", "init_from") and value != field.default:
+            option = "lr" if field.name == "learning_rate" else field.name.replace("_", "-")
+            options[f"--{option}"] = value
+    words = ["gluon-classics", "train", settings.model, *(str(word) for option in options.items() for word in option)]
+    return " ".join(map(shlex.quote, words))

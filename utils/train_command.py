@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 import time
 
@@ -11,38 +13,37 @@ from mxnet.gluon.parameter import DeferredInitializationError
 
 from . import console
 from .context import parse_contexts
-from .datasets import load_dataset
+from .datasets import KNOWN, load_dataset
 from .errors import RunError, TrainingDiverged
-from .experiment import Experiment, Settings, prepare
+from .experiment import Experiment, prepare
 from .progress import TrainingProgress
 from .runs import PARAMETERS, RunFolder, go_on_command
+from .settings import Settings
 from .training import train_epochs
 
 SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: so many passes are as many updates as one
 INTERRUPTED = 130  # exit status, as shells have it for Ctrl-C
 
 
-def run(model, ctx, out, epochs=None, init_from=None, **options) -> None:
+def run(model, ctx, out, data, epochs=None, init_from=None, **options) -> None:
     """Train and write a run folder. `options` are fields of `Settings`. Raises ClassicsError."""
-    settings = Settings(model, init_from=_parameter_file(init_from), **options)
-    data = load_dataset(settings.data, settings.size)
-    if epochs is None and data.is_sample:
+    settings = Settings(model, data=_lasting(data), init_from=_parameter_file(init_from), **options)
+    dataset = load_dataset(settings.data, settings.size)
+    if epochs is None and dataset.is_sample:
         epochs = SAMPLE_EPOCHS
         console.say(f"Training {epochs} epochs, since the sample is a tenth of the full set (--epochs to change).")
-    settings = Settings(**{**vars(settings), "epochs": epochs or settings.epochs})
-    experiment = prepare(settings, parse_contexts(ctx), data)
+    settings = replace(settings, epochs=epochs or settings.epochs)
+    experiment = prepare(settings, parse_contexts(ctx), dataset)
     folder = RunFolder(out or _new_folder(model), experiment)
     devices = ", ".join(map(str, experiment.contexts))
-    console.say(f"Training {model} on {len(data.train):,} images at {settings.size}x{settings.size}, {devices}")
+    console.say(f"Training {model} on {len(dataset.train):,} images at {settings.size}x{settings.size}, {devices}")
     try:
         _train(experiment, folder)
     except KeyboardInterrupt:
-        _interrupted(settings, folder)
-    except TrainingDiverged:
-        folder.set_status("diverged")
-        raise
-    except BaseException:
-        folder.set_status("failed")
+        _interrupted(settings, folder, ctx)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # on a full disk this may fail too; the first error is the one to tell
+            folder.set_status("diverged" if isinstance(error, TrainingDiverged) else "failed")
         raise
 
 
@@ -77,17 +78,17 @@ def _train(experiment: Experiment, folder: RunFolder):
     )
 
 
-def _interrupted(settings, folder):
+def _interrupted(settings, folder, ctx):
     """Keep what was learned and say how to go on."""
     mx.nd.waitall()
     try:
         folder.save_parameters()
     except DeferredInitializationError:
-        folder.set_status("interrupted")
         raise RunError("interrupted before the first batch: nothing was learned yet, start again") from None
-    folder.set_status("interrupted")
+    finally:
+        folder.set_status("interrupted")
     console.warn(f"Interrupted; the parameters are kept in {folder.path / PARAMETERS}. To go on from them:")
-    console.warn(f"  {go_on_command(settings, len(folder.results), folder.path)}")
+    console.warn(f"  {go_on_command(settings, len(folder.results), folder.path.resolve(), ctx)}")
     raise click.exceptions.Exit(INTERRUPTED)
 
 
@@ -95,7 +96,13 @@ def _parameter_file(init_from):
     """A run folder stands for its parameters."""
     if init_from is None:
         return None
-    return str(Path(init_from, PARAMETERS) if Path(init_from).is_dir() else init_from)
+    path = Path(init_from).expanduser().resolve()
+    return str(path / PARAMETERS if path.is_dir() else path)
+
+
+def _lasting(data):
+    """The name of a known data set, or a folder's path in a form that holds from any other folder too."""
+    return data if data in KNOWN else str(Path(data).expanduser().resolve())
 
 
 def _new_folder(model):

@@ -12,11 +12,14 @@ import numpy as np
 from .context import parse_contexts
 from .datasets import DataSet, load_dataset
 from .errors import DataError, RunError
-from .experiment import Settings, loaders
+from .experiment import loaders
 from .parameters import load_parameters
 from .prediction import accuracy_by_class, image_batch, predict_probabilities
 from .runs import read_run
+from .settings import Settings
 from .summary import summarize
+
+PREDICTED_AT_ONCE = 64  # images
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,10 @@ class Trained:
 
     def predict(self, paths, top: int = 3) -> list[dict]:
         """For each image file its `top` classes, most probable first, with probabilities 0..1. Raises DataError."""
-        batch = image_batch(paths, self.image_shape, self.settings.size)
+        parts = [paths[start : start + PREDICTED_AT_ONCE] for start in range(0, len(paths), PREDICTED_AT_ONCE)]
+        batches = (image_batch(part, self.image_shape, self.settings.size) for part in parts)
         results = []
-        for path, row in zip(paths, predict_probabilities([batch], self.net, self.contexts)):
+        for path, row in zip(paths, predict_probabilities(batches, self.net, self.contexts)):
             best = np.argsort(-row, kind="stable")[:top]
             entries = [{"class": self.classes[i], "probability": float(row[i])} for i in best]
             results.append({"image": str(path), "top": entries})
@@ -71,6 +75,8 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
     data is Fashion-MNIST unless given, the size the network's own. Raises RunError or DataError.
     """
     if Path(target).is_dir():
+        if model or resize:
+            raise RunError(f"{target} is a run folder, with its own network and size: leave --model and --resize out")
         network = from_run(target, ctx)
         return network, load_dataset(data or network.settings.data, network.settings.size)
     if model is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 import time
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator
 
-from mxnet import autograd, nd
+from mxnet import autograd, gluon, nd
 
 from .context import as_contexts
 from .errors import DataError, TrainingDiverged
@@ -34,7 +34,16 @@ class EpochResult:
     curve: tuple[tuple[int, float, float], ...] = ()
 
 
-def train(train_data, test_data, net, loss, trainer, ctx, num_epochs, print_batches=None) -> list[EpochResult]:
+def train(
+    train_data: Iterable,
+    test_data: Iterable,
+    net: gluon.nn.Block,
+    loss: Callable,
+    trainer: gluon.Trainer,
+    ctx,
+    num_epochs: int,
+    print_batches: int | None = None,
+) -> list[EpochResult]:
     """Train `net` and print a line an epoch; with `print_batches` also a line every so many batches.
 
     `train_data` and `test_data` yield batches of images and labels, as NDArrays; each batch is split over `ctx`,
@@ -42,7 +51,7 @@ def train(train_data, test_data, net, loss, trainer, ctx, num_epochs, print_batc
     gradient averaged over the batch's examples. `net` is trained through its compiled twin (`hybridized`).
 
     Returns the results of the epochs. Raises TrainingDiverged when the loss, or a parameter at the end of an epoch,
-    is infinite or not a number.
+    is infinite or not a number, and DataError if there are no examples.
 
     Source: the blog's `utils.train`, whose lines it prints. Departs: test accuracy is over all test examples
     that `test_data` gives, a last partial batch is trained on, and the results are returned.
@@ -67,11 +76,11 @@ def train(train_data, test_data, net, loss, trainer, ctx, num_epochs, print_batc
 
 
 def train_epochs(
-    train_data,
-    test_data,
-    net,
-    loss,
-    trainer,
+    train_data: Iterable,
+    test_data: Iterable,
+    net: gluon.nn.Block,
+    loss: Callable,
+    trainer: gluon.Trainer,
     ctx,
     num_epochs: int,
     on_batch: Callable[[int, Tally], None] | None = None,
@@ -143,7 +152,7 @@ def _stop_if_diverged(tally, epoch, trainer):
 def _stop_if_parameters_diverged(tally, epoch, trainer):
     """On the CPU MXNet's ReLU turns a nan into 0, so that the loss of a ruined network may look well."""
     for parameter in trainer._params:
-        if not nd.multi_all_finite(*parameter.list_data(), num_arrays=len(parameter.list_data())).asscalar():
+        if not all(nd.all_finite(array).asscalar() for array in parameter.list_data()):
             raise _diverged("parameters became infinite or not a number", tally, epoch, trainer)
 
 

@@ -96,8 +96,29 @@ def test_doctor_names_a_fault_on_one_line_and_fails(command, environment, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("hidden", "names"),
+    [("mxnet", ["MXNet loads"]), ("cv2", ["OpenCV", "Fashion-MNIST"])],
+)
+def test_doctor_gives_all_its_lines_where_a_module_is_missing(command, environment, tmp_path, hidden, names):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Hide:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {hidden!r}: raise ModuleNotFoundError('no {hidden} here')\n"
+        "sys.meta_path.insert(0, Hide())\n"
+    )
+    result = command("doctor", "--json", env={**environment, "PYTHONPATH": str(tmp_path)})
+    assert result.returncode == 1
+    checks = json.loads(result.stdout)
+    assert len(checks) == 10
+    assert [check["name"] for check in checks if not check["ok"]] == names
+
+
+@pytest.mark.parametrize(
     ("message", "fix"),
     [
+        ("ImportError: MXNet 1.9.1 cannot run on NumPy 2.1.0: pip install 'numpy<2'", "see NumPy"),
+        ("OSError: libmxnet.so: file too short", "--force-reinstall"),
         ("ImportError: libgomp.so.1: cannot open shared object file", "apt-get install libgomp1"),
         ("OSError: libcudnn.so.8: cannot open shared object file", "cuDNN 8"),
         ("OSError: libcuda.so.1: cannot open shared object file", "NVIDIA driver"),
@@ -151,6 +172,11 @@ def test_doctor_refuses_numpy_2(monkeypatch):
     check = doctor._numpy()
     assert not check.ok
     assert "pip install 'numpy" in check.fix
+
+
+def test_doctor_refuses_a_thread_count_that_mxnet_cannot_read(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+    assert not doctor._threads().ok
 
 
 def test_doctor_says_where_data_cannot_be_kept(monkeypatch, tmp_path):

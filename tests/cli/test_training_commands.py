@@ -170,7 +170,6 @@ def test_training_on_several_devices_gives_a_run(command, tmp_path):
 
 
 def test_the_sample_is_announced_recorded_and_trained_ten_times_as_long(command, environment, tmp_path):
-    # at 40 images a batch and one epoch for speed; the number of epochs without --epochs is in the announcement
     environment = {**environment, "MXNET_HOME": str(tmp_path / "empty")}
     result = command("train", "lenet", "--batch-size", "200", "--out", "run", env=environment)
     assert result.returncode == 0, result.stderr
@@ -185,7 +184,7 @@ def test_the_sample_is_announced_recorded_and_trained_ten_times_as_long(command,
     ("arguments", "status", "words"),
     [
         (["train", "lenett"], 2, ["unknown network 'lenett'", "did you mean 'lenet'"]),
-        (["train", "lenet", "--data", "nowhere"], 1, ["no folder nowhere"]),
+        (["train", "lenet", "--data", "nowhere"], 1, ["there is no folder", "nowhere"]),
         (["train", "lenet", "--optimizer", "sdg"], 1, ["unknown optimizer 'sdg'", "sgd"]),
         (["train", "lenet", "--optimizer", "adam", "--momentum", "0.9"], 1, ["adam takes no momentum"]),
         (["train", "lenet", "--batch-size", "0"], 2, ["--batch-size"]),
@@ -193,7 +192,7 @@ def test_the_sample_is_announced_recorded_and_trained_ten_times_as_long(command,
         (["train", "lenet", "--ctx", "tpu"], 1, ["unknown device 'tpu'"]),
         (["train", "lenet", "--ctx", "gpu:7"], 1, ["gpu(7) cannot be used"]),
         (["train", "alexnet", "--resize", "40"], 1, ["AlexNet cannot take 40x40", "67x67"]),
-        (["train", "lenet", "--init-from", "nothing.params"], 1, ["no parameter file nothing.params"]),
+        (["train", "lenet", "--init-from", "nothing.params"], 1, ["there is no parameter file", "nothing.params"]),
         (["train", "lenet", "--out", "/proc/run"], 1, ["cannot write the run folder /proc/run"]),
         (["train", "lenet", "--batch-size", "1000", "--last-batch", "discard"], 1, ["no examples"]),
         (["evaluate", "nothing"], 1, ["--model"]),

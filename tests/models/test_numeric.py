@@ -1,6 +1,6 @@
 """What the networks compute: eager against compiled, against plain NumPy, and how they are initialised."""
 
-from gluon_classics import LeNet, get_model, utils
+from gluon_classics import get_model, utils
 from gluon_classics.googlenet import Inception
 from gluon_classics.nin import mlpconv
 from gluon_classics.resnet import Residual
@@ -120,85 +120,172 @@ def test_the_biases_before_batch_norm_are_useless():
         assert_close(net(data).asnumpy(), before)
 
 
-# --- blocks against NumPy: weights and images from formulas, each operation written out
-
-EPSILON = 1e-5  # in the square root of batch normalisation
+# --- against NumPy: weights and images from formulas, each operation written out
 
 
-def formula(*shape, phase=0.0, scale=1.0):
-    """Numbers without a pattern that a wrong axis or order would keep."""
-    return (scale * np.sin(np.arange(np.prod(shape)) * 1.7 + phase)).reshape(shape).astype(np.float32)
-
-
-def fill(block):
-    """Give the block's parameters values from a formula."""
-    for number, parameter in enumerate(block.collect_params().values()):
-        values = formula(*parameter.shape, phase=number, scale=0.5)
-        # scales and running variances are positive
-        positive = parameter.name.endswith(("gamma", "var"))
-        parameter.set_data(nd.array(1 + 0.5 * values if positive else values))
-
-
-def np_conv(x, layer, stride=1, pad=0):
-    w, b = layer.weight.data().asnumpy(), layer.bias.data().asnumpy()
-    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    kernel = w.shape[2]
-    height, width = ((size - kernel) // stride + 1 for size in x.shape[2:])
-    out = np.zeros((len(x), len(w), height, width))
-    for i in range(height):
-        for j in range(width):
-            window = x[:, :, i * stride : i * stride + kernel, j * stride : j * stride + kernel]
-            out[:, :, i, j] = np.tensordot(window, w, axes=([1, 2, 3], [1, 2, 3])) + b
-    return out
-
-
-def np_max_pool(x, size, stride, pad=0):
-    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), constant_values=-np.inf)
-    height, width = ((side - size) // stride + 1 for side in x.shape[2:])
-    out = np.zeros((*x.shape[:2], height, width))
-    for i in range(height):
-        for j in range(width):
-            out[:, :, i, j] = x[:, :, i * stride : i * stride + size, j * stride : j * stride + size].max(axis=(2, 3))
-    return out
-
-
-def np_relu(x):
-    return np.maximum(x, 0)
-
-
-def np_batch_norm(x, layer, training):
-    gamma, beta, mean, variance = (
-        parameter.data().asnumpy()[:, None, None]
-        for parameter in (layer.gamma, layer.beta, layer.running_mean, layer.running_var)
-    )
-    if training:
-        mean = x.mean(axis=(0, 2, 3), keepdims=True)[0]
-        variance = ((x - mean) ** 2).mean(axis=(0, 2, 3), keepdims=True)[0]
-    return gamma * (x - mean) / np.sqrt(variance + EPSILON) + beta
+def formula(*shape, phase=0):
+    """Numbers from -1 to 1, scattered like random ones, so that a wrong axis, order or activation shows."""
+    scattered = np.sin(np.arange(np.prod(shape)) * 12.9898 + 78.233 * phase) * 43758.5453
+    return (2 * (scattered % 1) - 1).reshape(shape).astype(np.float32)
 
 
 def filled(block, x):
+    """The block with parameters from a formula, such that outputs are of the size of inputs."""
     block.initialize()
     block(nd.array(x))  # completes the deferred shapes
-    fill(block)
+    for number, parameter in enumerate(block.collect_params().values(), start=1):
+        values = formula(*parameter.shape, phase=number)
+        if len(parameter.shape) > 1:
+            values *= np.sqrt(6 / np.prod(parameter.shape[1:]))  # He's bound, for ReLU
+        elif parameter.name.endswith(("gamma", "var")):  # scales and variances are positive
+            values = 1 + 0.5 * values
+        else:
+            values *= 0.1
+        parameter.set_data(nd.array(values))
     return block
+
+
+class Plain:
+    """The layers in NumPy, with the parameters of `block` in the order of their definition.
+
+    Each layer takes the next parameters, so that a network is the sequence of its calls.
+    """
+
+    def __init__(self, block, training=False):
+        self._parameters = iter([p.data().asnumpy().astype(np.float64) for p in block.collect_params().values()])
+        self._training = training
+
+    def is_done(self):
+        return next(self._parameters, None) is None
+
+    def conv(self, x, stride=1, pad=0, relu=True):
+        weight, bias = next(self._parameters), next(self._parameters)
+        out = sum(
+            np.tensordot(weight[:, :, i, j], window, axes=([1], [1])).swapaxes(0, 1)
+            for (i, j), window in windows(x, weight.shape[2], stride, pad, fill=0)
+        )
+        out = out + bias[:, None, None]
+        return np.maximum(out, 0) if relu else out
+
+    def dense(self, x, relu=False):
+        weight, bias = next(self._parameters), next(self._parameters)
+        out = x.reshape(len(x), -1) @ weight.T + bias
+        return np.maximum(out, 0) if relu else out
+
+    def norm(self, x):
+        gamma, beta, mean, variance = (next(self._parameters)[:, None, None] for _ in range(4))
+        if self._training:
+            mean = x.mean(axis=(0, 2, 3), keepdims=True)[0]
+            variance = ((x - mean) ** 2).mean(axis=(0, 2, 3), keepdims=True)[0]
+        return gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta
+
+    def mlpconv(self, x, stride=1, pad=0, pooled=True):
+        x = self.conv(self.conv(self.conv(x, stride, pad)))
+        return max_pool(x, 3, 2) if pooled else x
+
+    def inception(self, x, pads=(0, 0)):
+        first = self.conv(x)
+        second = self.conv(self.conv(x), pad=pads[0])
+        third = self.conv(self.conv(x), pad=pads[1])
+        fourth = self.conv(max_pool(x, 3, 1, pad=1))
+        return np.concatenate([first, second, third, fourth], axis=1)
+
+    def residual(self, x, halve=False):
+        stride = 2 if halve else 1
+        out = np.maximum(self.norm(self.conv(x, stride, pad=1, relu=False)), 0)
+        out = self.norm(self.conv(out, pad=1, relu=False))
+        return np.maximum(out + (self.conv(x, stride, relu=False) if halve else x), 0)
+
+
+def windows(x, size, stride, pad=0, fill=-np.inf):
+    """For each place (i, j) in a window: the values that stand there, in all windows at once."""
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), constant_values=fill)
+    height, width = ((side - size) // stride + 1 for side in x.shape[2:])
+    for i in range(size):
+        for j in range(size):
+            yield (i, j), x[:, :, i : i + stride * height : stride, j : j + stride * width : stride]
+
+
+def max_pool(x, size, stride, pad=0):
+    return np.max([window for _, window in windows(x, size, stride, pad)], axis=0)
+
+
+def mean_pool(x, size):
+    return np.mean([window for _, window in windows(x, size, size)], axis=0)
+
+
+def plain_lenet(net, x):
+    x = max_pool(net.conv(x), 2, 2)
+    x = max_pool(net.conv(x), 2, 2)
+    return net.dense(net.dense(x, relu=True))
+
+
+def plain_alexnet(net, x):
+    x = max_pool(net.conv(x, stride=4), 3, 2)
+    x = max_pool(net.conv(x, pad=2), 3, 2)
+    x = net.conv(net.conv(net.conv(x, pad=1), pad=1), pad=1)
+    return net.dense(net.dense(net.dense(max_pool(x, 3, 2), relu=True), relu=True))
+
+
+def plain_vgg(net, x):
+    for _ in range(5):
+        x = max_pool(net.conv(net.conv(x, pad=1), pad=1), 2, 2)
+    return net.dense(net.dense(net.dense(x, relu=True), relu=True))
+
+
+def plain_nin(net, x):
+    x = net.mlpconv(net.mlpconv(net.mlpconv(x, stride=4), pad=2), pad=1)
+    return net.mlpconv(x, pad=1, pooled=False).mean(axis=(2, 3))
+
+
+def plain_googlenet(net, x):
+    x = max_pool(net.conv(x, stride=2, pad=3), 3, 2)
+    x = max_pool(net.conv(net.conv(x, relu=False), pad=1, relu=False), 3, 2)
+    x = max_pool(net.inception(net.inception(x)), 3, 2)
+    for _ in range(5):
+        x = net.inception(x)
+    x = net.inception(net.inception(max_pool(x, 3, 2)))
+    return net.dense(mean_pool(x, 2))
+
+
+def plain_resnet(net, x):
+    x = max_pool(net.conv(x, stride=2, relu=False), 3, 2)
+    x = net.residual(net.residual(x))
+    for _ in range(3):
+        x = net.residual(net.residual(x, halve=True))
+    return net.dense(mean_pool(x, 3))
+
+
+PLAIN = {
+    "lenet": plain_lenet,
+    "alexnet": plain_alexnet,
+    "vgg": plain_vgg,
+    "nin": plain_nin,
+    "googlenet": plain_googlenet,
+    "resnet": plain_resnet,
+}
+
+
+@every_network
+def test_a_network_computes_what_its_table_says(name):
+    """All of it in NumPy: activations, kinds of pooling and orders, which shapes and counts do not show."""
+    side = {"lenet": 15, "nin": 131}.get(name, SMALLEST[name])  # with a rest for windows, and 3x3 maps for NiN to pool
+    x = formula(2, 1, side, side)
+    net = filled(get_model(name), x)
+    plain = Plain(net)
+    expected = PLAIN[name](plain, x)
+    assert plain.is_done()
+    assert expected.shape == (2, 10)
+    assert np.count_nonzero(expected) >= 8  # NiN's logits are never negative, and many are 0
+    assert np.abs(expected[0] - expected[1]).max() > 0.01 * np.ptp(expected)  # images, not biases, decide
+    assert_close(net(nd.array(x)).asnumpy(), expected)
 
 
 @pytest.mark.parametrize("kernels", [(1, 1), (3, 5)], ids=["as-printed", "3x3-and-5x5"])
 def test_an_inception_block_is_four_paths_side_by_side(kernels):
     x = formula(2, 3, 6, 5)
     block = filled(Inception(4, 2, 5, 3, 6, 7, kernels=kernels), x)
-
-    def conv(x, layer, kernel=1):
-        return np_relu(np_conv(x, layer, pad=kernel // 2))
-
-    paths = [
-        conv(x, block.p1_conv_1),
-        conv(conv(x, block.p2_conv_1), block.p2_conv_3, kernels[0]),
-        conv(conv(x, block.p3_conv_1), block.p3_conv_5, kernels[1]),
-        conv(np_max_pool(x, 3, stride=1, pad=1), block.p4_conv_1),
-    ]
-    expected = np.concatenate(paths, axis=1)
+    expected = Plain(block).inception(x, pads=[kernel // 2 for kernel in kernels])
     assert expected.shape == (2, 4 + 5 + 6 + 7, 6, 5)
     assert_close(block(nd.array(x)).asnumpy(), expected)
 
@@ -219,14 +306,9 @@ def test_an_inception_block_is_as_printed_unless_told():
 @pytest.mark.parametrize("halve", [False, True], ids=["same-size", "halved"])
 def test_a_residual_block_is_two_convolutions_beside_a_shortcut(halve, training):
     x = formula(2, 4, 7, 6)
-    channels, stride = (6, 2) if halve else (4, 1)
-    block = filled(Residual(channels, halve=halve), x)
-
-    out = np_relu(np_batch_norm(np_conv(x, block.conv1, stride, pad=1), block.bn1, training))
-    out = np_batch_norm(np_conv(out, block.conv2, pad=1), block.bn2, training)
-    expected = np_relu(out + (np_conv(x, block.conv3, stride) if halve else x))
+    block = filled(Residual(6 if halve else 4, halve=halve), x)
+    expected = Plain(block, training).residual(x, halve)
     assert expected.shape == ((2, 6, 4, 3) if halve else x.shape)
-
     with autograd.train_mode() if training else autograd.predict_mode():
         assert_close(block(nd.array(x)).asnumpy(), expected)
 
@@ -235,40 +317,30 @@ def test_batch_norm_remembers_a_tenth_of_each_batch():
     """MXNet keeps the biased variance, and moves both statistics in the backward pass only."""
     x = formula(2, 4, 7, 6)
     block = filled(Residual(4), x)
-    normalised = np_conv(x, block.conv1, pad=1)
-    old = block.bn1.running_mean.data().asnumpy(), block.bn1.running_var.data().asnumpy()
+    statistics = block.bn1.running_mean, block.bn1.running_var
+    old = [statistic.data().asnumpy() for statistic in statistics]
+    normalised = Plain(block).conv(x, pad=1, relu=False)
+    batch = normalised.mean(axis=(0, 2, 3)), normalised.var(axis=(0, 2, 3))
     with autograd.record():
         output = block(nd.array(x))
     output.backward()
-    batch = normalised.mean(axis=(0, 2, 3)), normalised.var(axis=(0, 2, 3))
-    assert_close(block.bn1.running_mean.data().asnumpy(), 0.9 * old[0] + 0.1 * batch[0])
-    assert_close(block.bn1.running_var.data().asnumpy(), 0.9 * old[1] + 0.1 * batch[1])
+    for statistic, before, now in zip(statistics, old, batch):
+        assert_close(statistic.data().asnumpy(), 0.9 * before + 0.1 * now)
 
 
 @pytest.mark.parametrize("max_pooling", [True, False])
 def test_an_mlpconv_is_three_convolutions_and_a_pool(max_pooling):
     x = formula(2, 3, 12, 11)
     block = filled(mlpconv(5, kernel_size=3, padding=1, strides=2, max_pooling=max_pooling), x)
-    expected = np_relu(np_conv(x, block[0], stride=2, pad=1))
-    expected = np_relu(np_conv(expected, block[1]))
-    expected = np_relu(np_conv(expected, block[2]))
-    if max_pooling:
-        expected = np_max_pool(expected, 3, stride=2)
+    expected = Plain(block).mlpconv(x, stride=2, pad=1, pooled=max_pooling)
     assert expected.shape == ((2, 5, 2, 2) if max_pooling else (2, 5, 6, 6))
     assert_close(block(nd.array(x)).asnumpy(), expected)
 
 
-def test_lenet_is_the_chain_of_its_table():
-    x = formula(2, 1, 14, 15)
-    net = filled(LeNet(), x)
-
-    def dense(x, layer):
-        return x @ layer.weight.data().asnumpy().T + layer.bias.data().asnumpy()
-
-    out = np_max_pool(np_relu(np_conv(x, net[0])), 2, stride=2)
-    out = np_max_pool(np_relu(np_conv(out, net[2])), 2, stride=2)
-    out = np_relu(dense(out.reshape(2, -1), net[5]))
-    assert_close(net(nd.array(x)).asnumpy(), dense(out, net[6]))
+@pytest.mark.parametrize(("name", "count"), [("alexnet", 2), ("vgg", 2), ("nin", 1)])
+def test_dropout_drops_half(name, count):
+    layers = [row.layer for row in utils.summarize(get_model(name), (1, 224, 224)).rows]
+    assert [layer for layer in layers if layer.startswith("Dropout")] == ["Dropout 0.5"] * count
 
 
 # --- initial weights

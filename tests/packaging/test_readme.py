@@ -52,7 +52,7 @@ def test_every_other_command_is_run_by_ci():
     for line in others:
         last_word = line.split("/")[-1]
         assert line.startswith("python3 -m venv ")
-        assert f"readme_command '{last_word}$'" in ci
+        assert f'run_readme_command "{last_word}"' in ci
 
 
 @pytest.mark.parametrize("name", READMES)

@@ -9,13 +9,15 @@ on its 1,000 test images.
 
 import argparse
 import dataclasses
+import gc
 import json
 from pathlib import Path
 import statistics
 import time
 
 from gluon_classics.utils.datasets import SAMPLE_FOLDER, load_dataset
-from gluon_classics.utils.experiment import Settings, prepare
+from gluon_classics.utils.experiment import prepare
+from gluon_classics.utils.settings import Settings
 from gluon_classics.utils.training import train_epochs
 import mxnet as mx
 
@@ -60,6 +62,7 @@ def short_run(run: ShortRun, seed: int):
     data = dataclasses.replace(sample, train=sample.train.subset(run.images))
     settings = dataclasses.replace(run.settings, seed=seed)
     experiment = prepare(settings, [mx.cpu()], data)
+    gc.collect()  # nets before this one hold memory until their cycles are found
     *_, last = train_epochs(
         experiment.train_data,
         experiment.test_data,

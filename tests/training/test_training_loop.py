@@ -344,6 +344,22 @@ def test_a_loss_that_is_no_number_stops_the_training(value, examples):
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_training_stops_soon_after_the_loss_is_no_number():
+    """Not at the end of an epoch of hours: sums are read a few batches late."""
+    given = []
+
+    def endless():
+        while len(given) < 100:
+            given.append(1)
+            yield nd.full((2, 1, 12, 12), np.nan), nd.zeros(2)
+
+    net = softmax_regression()
+    net.initialize()
+    with pytest.raises(TrainingDiverged):
+        utils.train(endless(), [], net, LOSS, trainer_of(net), mx.cpu(), 1)
+    assert len(given) < 10
+
+
 @pytest.mark.parametrize(("sizes", "epoch"), [((11,), 1), ((4, 4, 3), 0), ((1,) * 11, 0)])
 def test_a_learning_rate_too_high_is_named_with_the_epoch(sizes, epoch, examples, capsys):
     """With one batch an epoch the first loss is still that of the initial network."""
