@@ -45,30 +45,37 @@ class DataSet:
     is_sample: bool = False
 
     def record(self) -> dict:
-        """What a run notes about its data; `sha256` is over all images and labels."""
-        digest = hashlib.sha256()
-        for part in (self.train, self.test):
-            digest.update(part.images.tobytes())
-            digest.update(part.labels.astype("uint8").tobytes())
+        """What a run notes about its data.
+
+        `sha256` is over all images and labels; `is_published` says whether it is that of the whole published set,
+        and is None where we do not know that one.
+        """
+        digest = _digest(self.train, self.test)
+        published = KNOWN[self.name].sha256 if self.name in KNOWN else None
         return {
             "name": self.name,
             "origin": self.origin,
             "is_sample": self.is_sample,
+            "is_published": digest == published if published else None,
             "train_images": len(self.train),
             "test_images": len(self.test),
             "image_shape": list(self.train.images.shape[1:]),
             "classes": list(self.classes),
-            "sha256": digest.hexdigest(),
+            "sha256": digest,
         }
 
 
 @dataclass(frozen=True)
 class Known:
-    """A published data set: its classes, its files and the base addresses that serve them."""
+    """A published data set: its classes, its files and the base addresses that serve them.
+
+    `sha256` is that of all its images and labels, where it was computed from the original.
+    """
 
     classes: tuple[str, ...]
     files: tuple[RemoteFile, ...]
     mirrors: tuple[str, ...]
+    sha256: str | None = None
 
 
 _DIGITS = tuple("0123456789")
@@ -95,6 +102,7 @@ KNOWN = {
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
         ),
+        sha256="ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f",
     ),
     "mnist": Known(
         classes=_DIGITS,
@@ -213,9 +221,21 @@ def _load_folder(folder, size):
         if folder.resolve().name in ("fashion-mnist", "mnist"):
             return _read(folder.resolve().name, folder, str(folder))
         train, test = _read_idx_files(folder)
+        digest = _digest(train, test)
+        for name, known in KNOWN.items():
+            if digest == known.sha256:
+                return DataSet(name, train, test, known.classes, str(folder))
         classes = tuple(map(str, range(int(max(train.labels.max(), test.labels.max())) + 1)))
         return DataSet(folder.resolve().name, train, test, classes, str(folder))
     return DataSet(folder.resolve().name, *load_folder(folder, size), str(folder))
+
+
+def _digest(train, test):
+    digest = hashlib.sha256()
+    for part in (train, test):
+        digest.update(part.images.tobytes())
+        digest.update(part.labels.astype("uint8").tobytes())
+    return digest.hexdigest()
 
 
 def _read_idx_files(folder):

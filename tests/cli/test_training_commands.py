@@ -11,6 +11,9 @@ import signal
 import subprocess
 import sys
 
+from gluon_classics.utils import train_command
+from gluon_classics.utils.errors import RunError
+import mxnet as mx
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -106,6 +109,17 @@ def test_ctrl_c_saves_and_says_how_to_go_on(command, environment, tmp_path):
     assert goes_on.returncode == 0, goes_on.stderr
     first_loss = float(re.search(r"loss ([\d.]+)", goes_on.stderr)[1])
     assert first_loss < 2.0  # a fresh net starts above 2.3
+
+
+def test_ctrl_c_before_the_first_batch_says_that_nothing_was_learned(monkeypatch, small_home, tmp_path):
+    def interrupted(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("MXNET_HOME", str(small_home))
+    monkeypatch.setattr(train_command, "train_epochs", interrupted)
+    with pytest.raises(RunError, match="nothing was learned yet"):
+        train_command.run("lenet", "cpu", tmp_path / "run", "fashion-mnist")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
 
 
 @pytest.mark.parametrize(
@@ -219,6 +233,7 @@ def test_a_run_folder_is_never_written_over(command, trained_run):
         ("run.json", "{", ["run.json is damaged"]),
         ("run.json", '{"format": 99}', ["has format 99"]),
         ("run.json", '{"format": 1, "settings": {"model": "lenet", "colour": 1}}', ["run.json is damaged"]),
+        ("run.json", '{"format": 1, "settings": {"model": "oldnet"}}', ["run.json is damaged", "oldnet"]),
         ("net.params", "not parameters", ["net.params is no parameter file"]),
         ("net.params", "", ["net.params is no parameter file"]),
     ],
@@ -244,6 +259,20 @@ def test_parameters_of_another_network_or_size_are_refused(command, trained_run)
     assert_one_line_error(other, "does not hold the parameters of NiNNet")
     larger = command("evaluate", trained_run / "net.params", "--model", "lenet", "--resize", "32")
     assert_one_line_error(larger, "does not hold the parameters of LeNet")
+
+
+def test_a_file_of_arrays_without_names_is_no_parameter_file(command, tmp_path):
+    mx.nd.save(str(tmp_path / "list.params"), [mx.nd.ones(2)])
+    assert_one_line_error(
+        command("evaluate", "list.params", "--model", "lenet"), "does not hold the parameters of LeNet"
+    )
+
+
+def test_a_run_can_be_evaluated_from_any_folder(command, small_home, tmp_path):
+    (tmp_path / "images").symlink_to(small_home / "datasets" / "fashion-mnist")
+    assert command("train", "lenet", *QUICK, "--data", "images", "--out", "run").returncode == 0
+    elsewhere = command("evaluate", tmp_path / "run", "--json", cwd="/")
+    assert json.loads(elsewhere.stdout)["images"] == 100
 
 
 def test_an_image_that_cannot_be_read_is_named(command, trained_run, tmp_path):

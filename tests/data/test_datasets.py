@@ -1,5 +1,6 @@
 """Which data set is found where, and what is refused."""
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -316,6 +317,7 @@ def test_the_record_tells_what_was_loaded_and_fits_into_json(tmp_path, write_set
         "name": "mnist",
         "origin": str(folder),
         "is_sample": False,
+        "is_published": None,
         "train_images": 20,
         "test_images": 10,
         "image_shape": [6, 6, 1],
@@ -409,3 +411,20 @@ def test_the_full_set_is_read_with_exactly_the_published_bytes(full_fashion_mnis
     array = part.images[..., 0] if "images" in name else part.labels
     header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
     assert hashlib.sha256(header + array.tobytes()).hexdigest() == FULL_SET[name]
+
+
+def test_the_full_set_is_recognised_by_its_content(full_fashion_mnist, tmp_path):
+    folder = tmp_path / "images"
+    folder.symlink_to(datasets.installed_folder("fashion-mnist"))
+    (tmp_path / "copy").mkdir()
+    for path in folder.iterdir():
+        (tmp_path / "copy" / path.name).symlink_to(path)
+    data = datasets.load_dataset(str(tmp_path / "copy"))
+    assert data.name == "fashion-mnist"
+    assert data.classes == full_fashion_mnist.classes
+    assert data.record()["is_published"] is True
+
+
+def test_a_part_of_a_set_is_not_the_published_one(full_fashion_mnist):
+    part = dataclasses.replace(full_fashion_mnist, train=full_fashion_mnist.train.subset(100))
+    assert part.record()["is_published"] is False

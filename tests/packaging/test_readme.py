@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 
+from gluon_classics.utils import doctor
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
@@ -72,6 +73,13 @@ def test_the_examples_run(environment, name, number):
     assert result.returncode == 0, result.stderr
     if "utils.train(" in code:
         assert re.search(r"Epoch 0\. Loss: [\d.]+, Train acc [\d.]+, Test acc [\d.]+, Time [\d.]+ sec", result.stdout)
+
+
+def test_the_lines_that_the_readme_explains_are_doctors():
+    section = (CHECKOUT / "README.md").read_text().partition("| line | wrong |")[2].partition("\n\n")[0]
+    explained = re.findall(r"^\| ([\w -]+) \|", section, re.MULTILINE)
+    assert len(explained) >= 7
+    assert set(explained) <= {check.name for check in doctor.examine()}
 
 
 def test_every_path_in_the_readme_exists():
