@@ -62,11 +62,14 @@ def read_image(path, size: int | None = None, channels: int | None = None) -> np
     return resize_image(image, size) if size else image
 
 
-def resize_image(image: np.ndarray, size: int) -> np.ndarray:
-    """(H, W, C) to (size, size, C), bilinear, in the image's own type: what `mxnet.image.imresize` gives."""
+def resize_image(image: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:
+    """(H, W, C) to (size, size, C), bilinear, in the image's own type: what `mxnet.image.imresize` gives.
+
+    `out` is an array of that shape and type to write to.
+    """
     # Intel's IPP in OpenCV's wheels rounds float32 otherwise than MXNet's OpenCV; the switch is each thread's own
     cv2.ipp.setUseIPP(False)
-    return cv2.resize(image, (size, size)).reshape(size, size, -1)
+    return cv2.resize(image, (size, size), dst=out).reshape(size, size, -1)
 
 
 def show_images(imgs, nrows: int, ncols: int, figsize=None):

@@ -156,11 +156,10 @@ def make_loaders(
 def _resized(images, size):
     """(N, H, W, C) in 0..255 to (N, C, size, size) float32 in 0..1."""
     count, _, _, channels = images.shape
-    batch = np.empty((count, channels, size, size), np.float32)
-    for image, target in zip(images, batch):
-        planes = resize_image(image, size).transpose(2, 0, 1)
-        np.divide(planes, np.float32(255), out=target, dtype=np.float32)
-    return batch
+    resized = np.empty((count, size, size, channels), images.dtype)
+    for image, target in zip(images, resized):
+        resize_image(image, size, target)
+    return np.divide(resized.transpose(0, 3, 1, 2), np.float32(255), dtype=np.float32, order="C")
 
 
 def _as_numpy(array):
