@@ -23,10 +23,9 @@ import os, sys, time
 from gluon_classics.utils.datasets import SAMPLE_FOLDER
 from gluon_classics.utils.experiment import prepare
 from gluon_classics.utils.settings import Settings
-from gluon_classics.utils.training import train_epochs
 import mxnet as mx
 
-e = prepare(Settings("lenet", data=str(SAMPLE_FOLDER)), [mx.cpu()])
+e = prepare(Settings("lenet", data=str(SAMPLE_FOLDER), epochs=10_000), [mx.cpu()])
 seconds, images, start = float(sys.argv[1]), 0, None
 
 def count(number, tally):
@@ -38,7 +37,7 @@ def count(number, tally):
         print(images / (time.perf_counter() - start), flush=True)
         os._exit(0)
 
-list(train_epochs(e.train_data, e.test_data, e.net, e.loss, e.trainer, e.contexts, 10_000, count))
+list(e.epochs(count))
 """
 
 

@@ -12,6 +12,18 @@ def chain(*layers):
     return block
 
 
+def dense_head(classes):
+    """AlexNet's three dense layers, which VGG took over: (N, C, H, W) to (N, classes)."""
+    return (
+        nn.Flatten(),
+        nn.Dense(4096, activation="relu"),
+        nn.Dropout(0.5),
+        nn.Dense(4096, activation="relu"),
+        nn.Dropout(0.5),
+        nn.Dense(classes),
+    )
+
+
 def print_output_shapes(blocks):
     """From now on a forward pass prints the output shape of each of `blocks`, numbered from 1.
 

@@ -8,6 +8,7 @@ Departs   from the paper: one tower (no groups), no local response normalisation
 
 from mxnet.gluon import nn
 
+from ._blocks import dense_head
 from ._registry import register
 
 
@@ -26,12 +27,7 @@ class AlexNet(nn.Sequential):
                 nn.Conv2D(channels=384, kernel_size=3, padding=1, activation="relu"),
                 nn.Conv2D(channels=256, kernel_size=3, padding=1, activation="relu"),
                 nn.MaxPool2D(pool_size=3, strides=2),
-                nn.Flatten(),
-                nn.Dense(4096, activation="relu"),
-                nn.Dropout(0.5),
-                nn.Dense(4096, activation="relu"),
-                nn.Dropout(0.5),
-                nn.Dense(classes),
+                *dense_head(classes),
             )
 
 

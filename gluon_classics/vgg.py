@@ -7,7 +7,7 @@ Departs   from the paper: 1 input channel and 10 classes; Xavier initialisation 
 
 from mxnet.gluon import nn
 
-from ._blocks import chain
+from ._blocks import chain, dense_head
 from ._registry import register
 
 # (convolutions, channels) of each block          # out of the block at 224
@@ -36,14 +36,7 @@ class VGGNet(nn.Sequential):
         with self.name_scope():
             for convolutions, channels in architecture:
                 self.add(vgg_block(convolutions, channels))
-            self.add(
-                nn.Flatten(),
-                nn.Dense(4096, activation="relu"),
-                nn.Dropout(0.5),
-                nn.Dense(4096, activation="relu"),
-                nn.Dropout(0.5),
-                nn.Dense(classes),
-            )
+            self.add(*dense_head(classes))
 
 
 @register(

@@ -183,10 +183,12 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return
-    rows = [(row["class"], f"{row['right'] / row['images']:.3f}", f"{row['images']:,}") for row in result["classes"]]
-    console.table(
-        ["class", "accuracy:", "images:"], rows, ("all", f"{result['accuracy']:.4f}", f"{result['images']:,}")
-    )
+    rows = [
+        (row["class"], f"{row['right'] / row['images']:.3f}" if row["images"] else "", f"{row['images']:,}")
+        for row in result["classes"]
+    ]
+    total = ("all", f"{result['accuracy']:.4f}", f"{result['images']:,}")
+    console.table(["class", "accuracy:", "images:"], rows, total)
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Iterator
 
 from gluon_classics import ResNet, get_model
 import mxnet as mx
@@ -16,12 +17,12 @@ from .parameters import load_parameters
 from .seeding import seed_everything
 from .settings import Settings
 from .summary import summarize
-from .training import EpochResult, train
+from .training import EpochResult, train, train_epochs
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything `train_epochs` takes."""
+    """Everything that training takes."""
 
     settings: Settings
     data: DataSet
@@ -31,6 +32,19 @@ class Experiment:
     loss: gluon.loss.Loss
     trainer: gluon.Trainer
     contexts: list[mx.Context]
+
+    def epochs(self, on_batch=None) -> Iterator[EpochResult]:
+        """Train for the settings' number of epochs, as `train_epochs` does."""
+        return train_epochs(
+            self.train_data,
+            self.test_data,
+            self.net,
+            self.loss,
+            self.trainer,
+            self.contexts,
+            self.settings.epochs,
+            on_batch,
+        )
 
 
 def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None = None) -> Experiment:

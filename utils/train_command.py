@@ -19,7 +19,6 @@ from .experiment import Experiment, prepare
 from .progress import TrainingProgress
 from .runs import PARAMETERS, RunFolder, go_on_command
 from .settings import Settings
-from .training import train_epochs
 
 SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: so many passes are as many updates as one
 INTERRUPTED = 130  # exit status, as shells have it for Ctrl-C
@@ -50,18 +49,8 @@ def run(model, ctx, out, data, epochs=None, init_from=None, **options) -> None:
 def _train(experiment: Experiment, folder: RunFolder):
     settings = experiment.settings
     with TrainingProgress(settings.epochs, experiment.train_data.examples) as progress:
-        epochs = train_epochs(
-            experiment.train_data,
-            experiment.test_data,
-            experiment.net,
-            experiment.loss,
-            experiment.trainer,
-            experiment.contexts,
-            settings.epochs,
-            progress.show,
-        )
         progress.start_epoch(0)
-        for result in epochs:
+        for result in experiment.epochs(progress.show):
             folder.add_epoch(result)
             console.say(
                 f"epoch {result.epoch + 1}/{settings.epochs}: loss {result.train_loss:.3f}, "

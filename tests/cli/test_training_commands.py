@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 
-from gluon_classics.utils import train_command
+from gluon_classics.utils import experiment, train_command
 from gluon_classics.utils.errors import RunError
 import mxnet as mx
 import pytest
@@ -116,7 +116,7 @@ def test_ctrl_c_before_the_first_batch_says_that_nothing_was_learned(monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setenv("MXNET_HOME", str(small_home))
-    monkeypatch.setattr(train_command, "train_epochs", interrupted)
+    monkeypatch.setattr(experiment.Experiment, "epochs", interrupted)
     with pytest.raises(RunError, match="nothing was learned yet"):
         train_command.run("lenet", "cpu", tmp_path / "run", "fashion-mnist")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"

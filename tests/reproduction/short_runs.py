@@ -18,7 +18,6 @@ import time
 from gluon_classics.utils.datasets import SAMPLE_FOLDER, load_dataset
 from gluon_classics.utils.experiment import prepare
 from gluon_classics.utils.settings import Settings
-from gluon_classics.utils.training import train_epochs
 import mxnet as mx
 
 BANDS = Path(__file__).parent / "bands.json"
@@ -63,15 +62,7 @@ def short_run(run: ShortRun, seed: int):
     settings = dataclasses.replace(run.settings, seed=seed)
     experiment = prepare(settings, [mx.cpu()], data)
     gc.collect()  # nets before this one hold memory until their cycles are found
-    *_, last = train_epochs(
-        experiment.train_data,
-        experiment.test_data,
-        experiment.net,
-        experiment.loss,
-        experiment.trainer,
-        experiment.contexts,
-        settings.epochs,
-    )
+    *_, last = experiment.epochs()
     return last
 
 
