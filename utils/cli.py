@@ -26,8 +26,8 @@ class _Commands(click.Group):
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
             raise click.ClickException(f"{error.strerror or error}{place}") from error
-        except Exception as error:
-            if type(error).__name__ != "MXNetError":
+        except RuntimeError as error:
+            if type(error).__name__ != "MXNetError":  # by name: MXNet may not be loaded
                 raise
             raise click.ClickException(f"MXNet: {str(error).strip().splitlines()[-1]}") from error
 

@@ -1,6 +1,7 @@
 """Which way the arrows point: tests -> utils -> gluon_classics -> mxnet, and never the other way."""
 
 import ast
+from importlib import import_module
 import importlib.machinery
 from pathlib import Path
 import sys
@@ -101,3 +102,10 @@ def test_utils_import_each_other_relatively_and_the_networks_by_name(path):
 @by_file(UTILS)
 def test_utils_do_not_know_the_tests(path):
     assert not [found for found in imports(path) if found.module.split(".")[0] in ("tests", "conftest", "pytest")]
+
+
+@pytest.mark.parametrize("package", [gluon_classics, gluon_classics.utils])
+def test_every_public_name_is_found_where_the_package_says(package):
+    assert set(package.__all__) == set(package._HOMES)
+    for name, home in package._HOMES.items():
+        assert getattr(package, name) is getattr(import_module(f"{package.__name__}.{home}"), name)
