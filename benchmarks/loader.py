@@ -1,17 +1,16 @@
 """Images a second of the blog's loader and of ours.
 
-    python benchmarks/loader.py [--batches N] [--rounds N] [--json FILE]
+    python benchmarks/loader.py [--seconds N] [--rounds N] [--json FILE]
 
 Both deliver batches of the Fashion-MNIST that is found here, resized 28 to 224 as the blog does, and each batch is
 waited for: first of the training images, shuffled, which the blog resizes in float32, then of the test images, which it
 resizes in uint8; ours resizes both in uint8. Each runs in a process of its own, the blog's with the threads that MXNet
 takes when it is left alone. The two take turns, so that what else the machine does meets both; the ratio is taken
-within a turn. The clock runs from the first delivered batch of a pass to the last one: what a pass costs once (the
-blog's loader shuffles all images before the first batch) stands in a column of its own.
+within a turn. The clock runs for `--seconds` after the first delivered batch of a pass, or to the pass's end: what a
+pass costs once (the blog's loader shuffles all images before the first batch) stands in a column of its own.
 """
 
 import argparse
-import itertools
 import json
 import multiprocessing
 import os
@@ -62,8 +61,8 @@ class BlogLoader:
         return nd.transpose(resized.astype("float32"), (0, 3, 1, 2)) / 255, labels.astype("float32")
 
 
-def measure(loader, batches):
-    """Seconds to the first batch of a pass, and images/s over the `batches` after it (fewer where the pass ends)."""
+def measure(loader, seconds):
+    """Seconds to the first batch of a pass, and images/s over the `seconds` after it (fewer where the pass ends)."""
     start = time.perf_counter()
     iterator = iter(loader)
     images, labels = next(iterator)
@@ -71,16 +70,18 @@ def measure(loader, batches):
     labels.wait_to_read()
     first = time.perf_counter()
     seen = 0
-    for images, labels in itertools.islice(iterator, batches):
+    for images, labels in iterator:
         images.wait_to_read()
         labels.wait_to_read()
         seen += len(images)
-    seconds = time.perf_counter() - first
+        if time.perf_counter() - first > seconds:
+            break
+    passed = time.perf_counter() - first
     iterator.close()  # ends the threads that prepare batches ahead, outside of the clock
-    return first - start, seen / seconds
+    return first - start, seen / passed
 
 
-def serve(name, pipe, batches, batch_size, resize):
+def serve(name, pipe, seconds, batch_size, resize):
     """In a child process: measure the loader `name` on a split each time the pipe names one."""
     loaders = dict(zip(SPLITS, utils.load_data_fashion_mnist(batch_size, resize)))
     if name == "blog":
@@ -88,10 +89,10 @@ def serve(name, pipe, batches, batch_size, resize):
             split: BlogLoader(*ours.dataset[:], batch_size, resize, ours.shuffle) for split, ours in loaders.items()
         }
     for loader in loaders.values():
-        measure(loader, 2)  # warms up
+        measure(loader, 0.2)  # warms up
     pipe.send("ready")
     for split in iter(pipe.recv, None):
-        pipe.send(measure(loaders[split], batches))
+        pipe.send(measure(loaders[split], seconds))
 
 
 def run(options):
@@ -101,7 +102,7 @@ def run(options):
     for name, threads in THREADS.items():
         os.environ.update(threads)
         pipes[name], theirs = spawn.Pipe()
-        arguments = (name, theirs, options.batches, options.batch_size, options.resize)
+        arguments = (name, theirs, options.seconds, options.batch_size, options.resize)
         processes.append(spawn.Process(target=serve, args=arguments))
         processes[-1].start()
         theirs.close()
@@ -173,7 +174,7 @@ def at_least(least):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batches", type=at_least(1), default=100, help="batches a turn (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1, help="of each turn, at most (default: %(default)s)")
     parser.add_argument("--rounds", type=at_least(5), default=7, help="turns of each, 5 or more (default: %(default)s)")
     parser.add_argument("--batch-size", type=at_least(1), default=64, help="images a batch (default: %(default)s)")
     parser.add_argument("--resize", type=at_least(1), default=224, help="side in pixels (default: %(default)s)")

@@ -41,14 +41,17 @@ class Preprocess:
         self.resize_in = resize_in
 
     def __call__(self, images, labels):
-        pixels = images.asnumpy()
+        return self.from_numpy(images.asnumpy(), labels.asnumpy())
+
+    def from_numpy(self, pixels: np.ndarray, labels: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        """The same for NumPy arrays, which the loader has, without the detour through NDArrays."""
         if self.resize:
             batch = _resized(pixels.astype(self.resize_in or pixels.dtype, copy=False), self.resize)
         else:
             batch = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
             batch /= 255
         # the memory is ours alone, so that MXNet can use it in place
-        return mx.nd.from_numpy(batch, zero_copy=True), labels.astype("float32")
+        return mx.nd.from_numpy(batch), mx.nd.from_numpy(labels.astype(np.float32))
 
 
 class DataLoader:
@@ -117,8 +120,11 @@ class DataLoader:
                 yield batches.popleft().result()
 
     def _prepare(self, part):
-        images = mx.nd.array(self._images[part], dtype=self._images.dtype)
-        labels = mx.nd.array(self._labels[part], dtype=np.float32)
+        pixels, numbers = self._images[part], self._labels[part]
+        if isinstance(self.transform, Preprocess):
+            return self.transform.from_numpy(pixels, numbers)
+        images = mx.nd.array(pixels, dtype=pixels.dtype)
+        labels = mx.nd.array(numbers, dtype=np.float32)
         return (images, labels) if self.transform is None else self.transform(images, labels)
 
 
