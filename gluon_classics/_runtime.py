@@ -10,7 +10,7 @@ Threads       Without OMP_NUM_THREADS MXNet takes half of the processors it sees
               We set the variable to `usable_cores()` (the wheel's OpenMP reads it once, while it loads), unless
               the user has set it. It stays set: MXNet reads it again when its engine starts.
 Waiting       OpenMP's threads wait for each other by spinning. Where another process wants a core, the one that
-              spins keeps the one it waits for from running, and small layers become a hundred times slower. With
+              spins keeps the one it waits for from running, and small layers become many times slower. With
               OMP_WAIT_POLICY=passive, unless the user has set it, they sleep (`benchmarks/NOTES.md` has figures).
 """
 
