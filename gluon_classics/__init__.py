@@ -3,7 +3,7 @@
     from gluon_classics import ResNet, get_model, list_models, model_info
     from gluon_classics import utils
 
-MXNet loads when the first network is asked for, so that importing this package stays cheap.
+MXNet loads with the first network, so that importing this package and asking what it holds stay cheap.
 """
 
 from importlib import import_module
@@ -53,7 +53,8 @@ _runtime.prepare()
 def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    _runtime.require()
+    if _HOMES[name] != "_registry":
+        _runtime.require()
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)
 
 

@@ -1,28 +1,40 @@
-"""The registry: one row of facts beside each builder, recounted by the tests."""
+"""The registry: one row of facts beside each builder, recounted by the tests.
+
+Questions are answered from `facts.json`, which `tools/make_facts.py` writes from those rows, so that asking about a
+network does not load MXNet.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 import difflib
+import functools
 from importlib import import_module
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
+
+from . import _runtime
 
 if TYPE_CHECKING:
     from mxnet.gluon import nn
 
 FAMILIES = ("lenet", "alexnet", "vgg", "nin", "googlenet", "resnet")
+FACTS = Path(__file__).with_name("facts.json")
 
 
 @dataclass(frozen=True)
 class ModelInfo:
     """Facts of one edition, for its own input and number of classes.
 
-    `input_shape` is (C, H, W); `params` counts trainable parameters (the running statistics of batch
-    normalisation are not); `macs` counts the multiply-accumulates of convolutions and dense layers for one
-    image; `departures` says where the edition differs from the paper that gave the network its name.
+    `family` is the module that builds it; `input_shape` is (C, H, W); `params` counts trainable parameters (the
+    running statistics of batch normalisation are not); `macs` counts the multiply-accumulates of convolutions and
+    dense layers for one image; `departures` says where the edition differs from the paper that gave the network its
+    name.
     """
 
     name: str
+    family: str
     source: str
     input_shape: tuple[int, int, int]
     classes: int
@@ -48,7 +60,8 @@ def register(*, source, input_shape, classes, params, macs, departures=()):
         if name in _builders:
             raise ValueError(f"a network named {name!r} is registered already")
         _builders[name] = builder
-        _infos[name] = ModelInfo(name, source, input_shape, classes, params, macs, tuple(departures))
+        family = builder.__module__.rpartition(".")[2]
+        _infos[name] = ModelInfo(name, family, source, input_shape, classes, params, macs, tuple(departures))
         return builder
 
     return enter
@@ -58,27 +71,44 @@ def get_model(name: str, classes: int | None = None, **kwargs) -> nn.Block:
     """A new, uninitialised network: (N, C, H, W) images to (N, classes) logits.
 
     `classes` defaults to the edition's own number (10 for the blog's); other arguments go to the builder.
-    Raises ValueError for an unknown name.
+    Raises ValueError for an unknown name, ModuleNotFoundError where MXNet is not installed.
     """
-    info = _known(name)
+    info = model_info(name)
+    _runtime.require()
+    import_module(f".{info.family}", __package__)
     return _builders[name](classes=info.classes if classes is None else classes, **kwargs)
 
 
 def list_models() -> list[str]:
-    """Names of all registered networks, family by family, in the order of their history."""
-    homes = [import_module(f".{family}", __package__).__name__ for family in FAMILIES]
-    return sorted(_infos, key=lambda name: homes.index(_builders[name].__module__))
+    """Names of all networks, family by family, in the order of their history."""
+    return list(_facts())
 
 
 def model_info(name: str) -> ModelInfo:
     """Facts of the network `name`. Raises ValueError for an unknown name."""
-    return _known(name)
-
-
-def _known(name):
-    names = list_models()
-    if name not in _infos:
-        near = difflib.get_close_matches(str(name).lower(), names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+    facts = _facts()
+    if name not in facts:
+        near = difflib.get_close_matches(str(name).lower(), list(facts), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(facts)}"
         raise ValueError(f"unknown network {name!r}: {hint}")
-    return _infos[name]
+    return facts[name]
+
+
+def registered() -> list[ModelInfo]:
+    """The facts as they stand beside the builders, in the order of history: what `facts.json` has to say.
+
+    Raises ModuleNotFoundError where MXNet is not installed.
+    """
+    _runtime.require()
+    for family in FAMILIES:
+        import_module(f".{family}", __package__)
+    return sorted(_infos.values(), key=lambda info: FAMILIES.index(info.family))
+
+
+@functools.lru_cache(maxsize=None)
+def _facts() -> dict[str, ModelInfo]:
+    facts = {}
+    for row in json.loads(FACTS.read_text(encoding="utf-8")):
+        lists = {key: tuple(row[key]) for key in ("input_shape", "departures")}
+        facts[row["name"]] = ModelInfo(**{**row, **lists})
+    return facts

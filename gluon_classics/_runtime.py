@@ -12,6 +12,8 @@ Threads       Without OMP_NUM_THREADS MXNet takes half of the processors it sees
 Waiting       OpenMP's threads wait for each other by spinning. Where another process wants a core, the one that
               spins keeps the one it waits for from running, and small layers become many times slower. With
               OMP_WAIT_POLICY=passive, unless the user has set it, they sleep (`benchmarks/NOTES.md` has figures).
+Updates       MXNet's SGD updates four parameters in one operator, which saves launches on a GPU, but is slower on the
+              CPU. A build for the CPU updates them one by one, unless MXNET_OPTIMIZER_AGGREGATION_SIZE says otherwise.
 """
 
 from __future__ import annotations
@@ -79,6 +81,8 @@ def _load(exec_module, module):
             if sys.version_info >= (3, 12):
                 import setuptools  # noqa: F401  brings back distutils, which MXNet imports
             exec_module(module)
+        if not module.runtime.Features().is_enabled("CUDA"):
+            os.environ.setdefault("MXNET_OPTIMIZER_AGGREGATION_SIZE", "1")
     except OSError as error:
         raise ImportError(f"MXNet cannot load its library ({error}): 'gluon-classics doctor' names the fix") from error
     finally:

@@ -7,6 +7,7 @@ import sys
 
 import click
 import gluon_classics
+from gluon_classics import _runtime
 
 from . import console
 from .errors import ClassicsError
@@ -20,7 +21,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (ClassicsError, ImportError) as error:
-            raise click.ClickException(str(error)) from error
+            no_mxnet = isinstance(error, ModuleNotFoundError) and error.name == "mxnet"
+            raise click.ClickException(_runtime.NO_MXNET if no_mxnet else str(error)) from error
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -10,7 +10,7 @@ from mxnet.gluon.utils import split_and_load
 
 from .context import as_contexts
 from .errors import DataError
-from .hybrid import compiled
+from .hybrid import compiled, frozen
 from .metrics import Tally, batch_sums
 
 
@@ -23,7 +23,7 @@ def evaluate_accuracy(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx=None)
     """Fraction 0..1 of the examples of `data_iterator` that `net` classifies correctly, in prediction mode.
 
     Every batch is split over the contexts in `ctx` (default: the CPU). Batches follow each other without waiting;
-    only the end waits. A network that is not hybridized is compiled anew in every call.
+    only the end waits. The network is compiled anew in every call, if it can be.
     Raises DataError if there are no examples.
     """
     return evaluate(data_iterator, compiled(net), ctx or [mx.cpu()]).accuracy
@@ -32,14 +32,15 @@ def evaluate_accuracy(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx=None)
 def evaluate(data_iterator, net, ctx) -> Tally:
     """The tally of correct predictions over all examples of `data_iterator`, in prediction mode.
 
-    `net` runs as it is; `ctx` is one context or several. Raises DataError if there are no examples.
+    `ctx` is one context or several. Raises DataError if there are no examples.
     """
     tally = Tally()
     contexts = as_contexts(ctx)
+    forward = frozen(net)
     with autograd.predict_mode():
         for images, labels in data_iterator:
             parts = split_batch(images, labels, contexts)
-            tally.add(len(images), [batch_sums(net(x), y) for x, y in parts])
+            tally.add(len(images), [batch_sums(forward(x), y) for x, y in parts])
     tally.finish()
     if not tally.examples:
         raise DataError("there are no examples to evaluate on: use a smaller batch, or keep the last one")

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Callable
 import warnings
 
+import mxnet as mx
+from mxnet import autograd
 from mxnet.gluon import nn
+from mxnet.gluon.parameter import DeferredInitializationError
+import numpy as np
+
+from .graph import rewritten
+
+WIDEN_FROM = 8  # images: for fewer, joining zeros to the parameters takes longer than it saves
 
 
 def hybridized(net: nn.Block) -> nn.HybridSequential:
     """A twin of `net` that compiles as one static graph and shares every parameter with it.
 
     As `sorted` beside `list.sort`: `net` itself stays eager, which `nn.Sequential.hybridize` would not leave it
-    (it compiles the children one by one). The twin chains the same layers anew in `nn.HybridSequential`, so that
+    (it compiles the children one by one). The twin chains the same layers anew in a `nn.HybridSequential`, so that
     outputs are equal and parameter files interchange. Forward hooks of `net` and its chains are left behind.
-    Layers that `net` contains are set back to eager execution outside of the twin.
+
+    On the CPU the graph is compiled in operators that are faster there (see `graph`); some sums are then taken in
+    another order, so that outputs can differ from the eager ones in their last bits. `export` gives the graph as
+    `net` defines it.
 
     Raises TypeError if a block in `net` is neither a `HybridBlock` nor a chain (`nn.Sequential` with its own
     `forward`): only the block itself knows what it computes.
     """
-    twin = _chained_anew(net)
-    if twin is net:
-        twin = _chain_of([net], net)
-    twin.hybridize(static_alloc=True, static_shape=True)
-    for child in twin:
-        child.hybridize(False)  # the layers are shared with `net`; within the twin's graph they do not matter
-    return twin
+    return _Compiled(net)
 
 
 def compiled(net: nn.Block) -> nn.Block:
@@ -38,6 +44,80 @@ def compiled(net: nn.Block) -> nn.Block:
         return net
 
 
+def frozen(net: nn.Block) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
+    """`net` for predictions with the parameters as they are now: make a new one after they have changed.
+
+    On the CPU neighbouring layers are fused into one operator, which keeps a copy of its weights. `net` that cannot
+    be compiled (see `hybridized`) is returned as it is.
+    """
+    try:
+        return _Compiled(net, fused=True)
+    except TypeError:
+        return net
+
+
+class _Compiled(nn.HybridSequential):
+    """A chain of the layers of `net` that compiles its graph for each context, and for few and many images.
+
+    `fused`: for predictions only, with parameters that do not change any more.
+    """
+
+    def __init__(self, net, fused=False):
+        chained = _chained_anew(net)
+        super().__init__(prefix=net.prefix, params=net.params)
+        self._fused = fused
+        self._graphs: dict[tuple, _CompiledGraph] = {}
+        self.add(*([net] if chained is net else chained))
+        # not through hybridize(), which would compile the layers too, and these are shared with `net`
+        self._active = True
+        self._flags = [("static_alloc", True), ("static_shape", True)]
+
+    def _clear_cached_op(self):
+        super()._clear_cached_op()
+        self._graphs = {}
+
+    def _call_cached_op(self, x):
+        on_cpu = x.context.device_type == "cpu"
+        fused = on_cpu and self._fused and not autograd.is_training() and not autograd.is_recording()
+        widened = on_cpu and len(x) >= WIDEN_FROM
+        use = (x.context, fused, widened)
+        if use not in self._graphs:
+            self._graphs[use] = self._compile(x, fused, widened)
+        return self._graphs[use](x)
+
+    def _compile(self, x, fused, widened):
+        (data,), graph = self._get_graph(x)
+        parameters = self.collect_params()
+        used = [parameters[name] for name in graph.list_inputs() if name != data.name]
+        try:
+            for parameter in used:
+                parameter.data()
+        except DeferredInitializationError:
+            self._deferred_infer_shape(x)
+            for parameter in used:
+                parameter._finish_deferred_init()
+        self._cached_op_args = [(False, parameter) for parameter in used]  # where `export` looks for them
+        if x.context.device_type == "cpu":
+            shapes = {parameter.name: parameter.shape for parameter in used if parameter.dtype == np.float32}
+            graph = rewritten(graph, shapes, widened)
+        if fused:
+            graph = graph.optimize_for("MKLDNN")
+        return _CompiledGraph(graph, data.name, parameters, self._flags)
+
+
+class _CompiledGraph:
+    def __init__(self, graph, data, parameters, flags):
+        names = graph.list_inputs()
+        self.position = names.index(data)
+        self.parameters = [parameters[name] for name in names if name != data]
+        others = [number for number in range(len(names)) if number != self.position]
+        self.run = mx.nd.CachedOp(graph, [("data_indices", [self.position]), ("param_indices", others), *flags])
+
+    def __call__(self, x):
+        arrays = [parameter.data() for parameter in self.parameters]
+        return self.run(*arrays[: self.position], x, *arrays[self.position :])
+
+
 def _chained_anew(block):
     if isinstance(block, nn.HybridBlock):
         return block
@@ -46,10 +126,6 @@ def _chained_anew(block):
             f"{type(block).__name__} cannot be compiled: make it a HybridBlock, or a nn.Sequential without "
             "a forward() of its own"
         )
-    return _chain_of([_chained_anew(child) for child in block], block)
-
-
-def _chain_of(blocks, original):
-    twin = nn.HybridSequential(prefix=original.prefix, params=original.params)
-    twin.add(*blocks)
+    twin = nn.HybridSequential(prefix=block.prefix, params=block.params)
+    twin.add(*(_chained_anew(child) for child in block))
     return twin

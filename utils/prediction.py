@@ -9,7 +9,7 @@ import numpy as np
 from .context import as_contexts
 from .errors import DataError
 from .evaluation import split_batch
-from .hybrid import compiled
+from .hybrid import frozen
 from .images import read_image
 from .loader import Preprocess
 
@@ -17,7 +17,7 @@ from .loader import Preprocess
 def predict_probabilities(batches, net, ctx) -> np.ndarray:
     """(N, classes): softmax of the network's outputs for all images of `batches`, pairs of images and labels."""
     contexts = as_contexts(ctx)
-    forward = compiled(net)
+    forward = frozen(net)
     rows = []
     with autograd.predict_mode():
         for images, labels in batches:

@@ -96,7 +96,7 @@ def train_epochs(
         start = time.perf_counter()
         tally = _train_epoch(train_data, forward, loss, trainer, contexts, epoch, on_batch)
         trained = time.perf_counter()
-        test_accuracy = evaluate(test_data, forward, contexts).accuracy
+        test_accuracy = evaluate(test_data, net, contexts).accuracy
         yield EpochResult(
             epoch=epoch,
             train_loss=tally.loss,

@@ -10,6 +10,18 @@ from gluon_classics.utils import doctor
 import pytest
 
 
+def lacking(module, environment, folder):
+    """`environment` for a child process in which `module` is not installed; writes to `folder`."""
+    (folder / "sitecustomize.py").write_text(
+        "from importlib.machinery import PathFinder\n"
+        "found = PathFinder.find_spec\n"
+        "PathFinder.find_spec = classmethod(\n"
+        f"    lambda cls, name, *rest: None if name == {module!r} else found(name, *rest)\n"
+        ")\n"
+    )
+    return {**environment, "PYTHONPATH": str(folder)}
+
+
 def test_list_shows_every_network_of_the_registry(command):
     shown = command("list").stdout
     for name in gluon_classics.list_models():
@@ -24,6 +36,35 @@ def test_list_as_json_holds_the_facts_of_the_registry(command):
     assert list(facts) == gluon_classics.list_models()
     assert facts["vgg"]["params"] == 128_990_666
     assert facts["vgg"]["input_shape"] == [1, 224, 224]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "--json"]], ids=" ".join)
+def test_listing_loads_neither_mxnet_nor_numpy(arguments):
+    script = (
+        "import sys; from gluon_classics.utils.cli import main\n"
+        f"try: main({arguments})\n"
+        "except SystemExit as end: print(end.code, 'mxnet' in sys.modules, 'numpy' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "list" in result.stdout or "vgg" in result.stdout
+    assert result.stdout.splitlines()[-1] == "0 False False"
+
+
+def test_listing_needs_no_mxnet(command, environment, tmp_path):
+    without_mxnet = lacking("mxnet", environment, tmp_path)
+    assert command("list", env=without_mxnet).stdout == command("list").stdout != ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["summary", "vgg"], ["train", "vgg"], ["evaluate", "run"], ["predict", "run", "image.png"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_that_needs_mxnet_names_the_extra_that_brings_it(command, environment, tmp_path, arguments):
+    result = command(*arguments, env=lacking("mxnet", environment, tmp_path))
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "pip install 'gluon-classics[cpu]'" in line
 
 
 def test_summary_shows_layers_and_totals(command):
@@ -100,14 +141,7 @@ def test_doctor_names_a_fault_on_one_line_and_fails(command, environment, tmp_pa
     [("mxnet", ["MXNet loads"]), ("cv2", ["OpenCV", "Fashion-MNIST"])],
 )
 def test_doctor_gives_all_its_lines_where_a_module_is_missing(command, environment, tmp_path, hidden, names):
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "class Hide:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {hidden!r}: raise ModuleNotFoundError('no {hidden} here')\n"
-        "sys.meta_path.insert(0, Hide())\n"
-    )
-    result = command("doctor", "--json", env={**environment, "PYTHONPATH": str(tmp_path)})
+    result = command("doctor", "--json", env=lacking(hidden, environment, tmp_path))
     assert result.returncode == 1
     checks = json.loads(result.stdout)
     assert len(checks) == 10

@@ -169,10 +169,11 @@ with warnings.catch_warnings():
 """
 
 
-def test_importing_the_package_does_not_load_mxnet():
+def test_importing_the_package_and_asking_what_it_holds_do_not_load_mxnet():
     run("""
         import sys
         import gluon_classics, gluon_classics.utils
+        assert gluon_classics.model_info(gluon_classics.list_models()[0]) == gluon_classics.model_info("lenet")
         assert "mxnet" not in sys.modules and "numpy" not in sys.modules
         gluon_classics.LeNet
         assert "mxnet" in sys.modules
@@ -252,7 +253,9 @@ def test_mxnet_imported_first_is_fine_if_the_threads_are_set():
     assert lines == [""]
 
 
-@pytest.mark.parametrize("wish", ["gluon_classics.ResNet", "gluon_classics.utils.try_gpu"])
+@pytest.mark.parametrize(
+    "wish", ["gluon_classics.ResNet", "gluon_classics.get_model('vgg')", "gluon_classics.utils.try_gpu"]
+)
 def test_a_missing_mxnet_names_the_extra_that_brings_it(wish):
     run(f"""
         import importlib.machinery

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import gluon_classics
 from gluon_classics import AlexNet, GoogLeNet, LeNet, NiNNet, ResNet, VGGNet, get_model, list_models, model_info, utils
-from gluon_classics._registry import register
+from gluon_classics._registry import register, registered
 from gluon_classics.utils.errors import InputSizeError
 import mxnet as mx
 from mxnet import gluon, nd
@@ -283,20 +283,40 @@ def test_the_six_networks_are_listed_in_the_order_of_their_history():
     assert list_models() == NAMES
 
 
-def test_the_order_of_the_list_does_not_depend_on_what_was_imported_first():
-    # in a process of its own: here all families are loaded already
-    code = "from gluon_classics import ResNet, AlexNet, list_models; print(*list_models())"
+def test_facts_json_says_what_stands_beside_the_builders():
+    said = {name: model_info(name) for name in list_models()}
+    stands = {info.name: info for info in registered()}
+    different = [name for name in {**stands, **said} if said.get(name) != stands.get(name)]
+    assert different == [], f"facts.json is missing or out of date for {different}: run python tools/make_facts.py"
+    assert list(said) == list(stands), "facts.json has another order: run python tools/make_facts.py"
+
+
+def printed(code):
+    """The words that Python code prints in a process of its own: here all families are loaded already."""
     root = Path(gluon_classics.__file__).parents[1]
     run = subprocess.run([sys.executable, "-c", code], cwd=root, stdout=subprocess.PIPE, text=True, check=True)
-    assert run.stdout.split() == NAMES
+    return run.stdout.split()
+
+
+def test_the_order_of_the_registry_does_not_depend_on_what_was_imported_first():
+    code = (
+        "from gluon_classics import ResNet, AlexNet; from gluon_classics._registry import registered\n"
+        "print(*(info.name for info in registered()))"
+    )
+    assert printed(code) == NAMES
 
 
 def test_a_network_can_be_asked_for_before_any_list():
-    # in a process of its own: here all families are loaded already
-    code = "from gluon_classics import get_model; print(type(get_model('nin')).__name__)"
-    root = Path(gluon_classics.__file__).parents[1]
-    run = subprocess.run([sys.executable, "-c", code], cwd=root, stdout=subprocess.PIPE, text=True, check=True)
-    assert run.stdout.split() == ["NiNNet"]
+    assert printed("from gluon_classics import get_model; print(type(get_model('nin')).__name__)") == ["NiNNet"]
+
+
+def test_a_network_loads_no_family_but_its_own():
+    code = (
+        "import sys; from gluon_classics import get_model, list_models, model_info; get_model('nin')\n"
+        "families = {model_info(name).family for name in list_models()}\n"
+        "print(*(family for family in families if f'gluon_classics.{family}' in sys.modules))"
+    )
+    assert printed(code) == ["nin"]
 
 
 @pytest.mark.parametrize(
@@ -352,14 +372,14 @@ def test_an_unknown_name_is_answered_with_a_hint(call, wrong, hint):
 
 
 def test_a_name_cannot_be_registered_twice():
-    before = model_info("lenet")
+    before = registered()
 
     def lenet(classes=10):
         raise AssertionError("the second builder must not be entered")
 
     with pytest.raises(ValueError, match="'lenet' is registered already"):
         register(source="", input_shape=(1, 1, 1), classes=1, params=0, macs=0)(lenet)
-    assert model_info("lenet") == before
+    assert registered() == before
     assert isinstance(get_model("lenet"), LeNet)
 
 

@@ -53,13 +53,14 @@ def test_the_wheels_only_top_level_is_gluon_classics(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"gluon_classics"}
 
 
-def test_the_wheel_holds_utils_and_the_sample_as_real_files(wheel):
+def test_the_wheel_holds_utils_the_sample_and_the_facts_as_real_files(wheel):
     with zipfile.ZipFile(wheel) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
     for path in (CHECKOUT / "utils").glob("*.py"):
         assert sizes[f"gluon_classics/utils/{path.name}"] == path.stat().st_size
     for path in (CHECKOUT / "utils" / "sample").iterdir():
         assert sizes[f"gluon_classics/utils/sample/{path.name}"] == path.stat().st_size
+    assert sizes["gluon_classics/facts.json"] == (CHECKOUT / "gluon_classics" / "facts.json").stat().st_size
     assert "gluon_classics/py.typed" in sizes
 
 

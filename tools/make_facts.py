@@ -1,0 +1,16 @@
+"""Write what stands beside the builders into gluon_classics/facts.json: python tools/make_facts.py"""
+
+from dataclasses import asdict
+import json
+
+from gluon_classics._registry import FACTS, registered
+from gluon_classics.utils import files
+
+
+def main():
+    facts = [asdict(info) for info in registered()]
+    files.write_text(FACTS, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The same function in faster operators: a network's graph, rewritten before it is compiled for the CPU.
+
+MXNet's convolutions, pools and activations run in oneDNN, which keeps maps in blocks of channels.
+
+relu      The operator `relu` is MXNet's own: maps leave their blocks for it and come back. `Activation` computes the
+          same bits inside of them.
+widening  Pooling and ReLU of maps whose number is not a multiple of a block fall back to slow code: it is most of the
+          time of LeNet with its 20 and 50 maps. Convolutions that feed a pool get maps of zeros up to the next block,
+          from zeros joined to their parameters within the graph, and the next layer drops them again. Parameters and
+          their gradients stay as they are; sums are the same, but for their order.
+
+Names and order of the parameters, and so files, do not change. Speed: `benchmarks/NOTES.md`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import mxnet as mx
+
+_CHANNELWISE = ("Activation", "Pooling")  # each output map depends on the input map of the same number alone
+
+
+def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], widen: bool) -> mx.sym.Symbol:
+    """`graph` with the same inputs, parameters and outputs, in operators that are faster on the CPU.
+
+    `shapes` has the shape of each float32 parameter by its name; `widen` also fills up channels to whole blocks.
+    """
+    return _Rewriting(graph, shapes, widen).result()
+
+
+class _Rewriting:
+    """Copies a graph node by node, in topological order; an entry is MXNet's triple (node, output, version)."""
+
+    def __init__(self, graph, shapes, widen):
+        self.source = json.loads(graph.tojson())
+        self.shapes = shapes
+        self.nodes: list[dict] = []
+        self.own_channels: dict[tuple, int] = {}  # of the widened entries: all maps after these are zeros
+        self.widenable = _convolutions_before_a_pool(self.source["nodes"]) if widen else set()
+        self.copies: list[tuple] = []  # new entry of each old node's first output
+        for number, node in enumerate(self.source["nodes"]):
+            self.copies.append(self._copied(number, node, [self._entry(old) for old in node["inputs"]]))
+
+    def result(self):
+        heads = [self._narrowed(self._entry(old)) for old in self.source["heads"]]
+        variables = [number for number, node in enumerate(self.nodes) if node["op"] == "null"]
+        graph = {"nodes": self.nodes, "arg_nodes": variables, "heads": heads, "attrs": self.source["attrs"]}
+        return mx.sym.load_json(json.dumps(graph))
+
+    def _copied(self, number, node, inputs):
+        attributes = node.get("attrs", {})
+        if node["op"] == "Convolution" and (number in self.widenable or inputs[0] in self.own_channels):
+            return self._widened_convolution(number, node, inputs)
+        if node["op"] in _CHANNELWISE and inputs[0] in self.own_channels:
+            copy = self._add(node["op"], node["name"], inputs, attributes)
+            self.own_channels[copy] = self.own_channels[inputs[0]]
+            return copy
+        inputs = [self._narrowed(entry) for entry in inputs]
+        if node["op"] == "relu":
+            return self._add("Activation", node["name"], inputs, {"act_type": "relu"})
+        return self._add(node["op"], node["name"], inputs, attributes)
+
+    def _widened_convolution(self, number, node, inputs):
+        maps, weight, *bias = inputs
+        attributes, shape = node["attrs"], self._shape(weight)
+        if shape is None or int(attributes.get("num_group", 1)) > 1:
+            return self._add("Convolution", node["name"], [self._narrowed(maps), weight, *bias], attributes)
+        if maps in self.own_channels:
+            weight = self._filled_up(weight, shape, axis=1)
+        own = shape[0]
+        if number not in self.widenable or own == _whole_blocks(own):
+            return self._add("Convolution", node["name"], [maps, weight, *bias], attributes)
+        if maps in self.own_channels:
+            shape = (own, _whole_blocks(shape[1]), *shape[2:])
+        weight = self._filled_up(weight, shape, axis=0)
+        bias = [self._filled_up(entry, (own,), axis=0) for entry in bias]
+        attributes = {**attributes, "num_filter": str(_whole_blocks(own))}
+        copy = self._add("Convolution", node["name"], [maps, weight, *bias], attributes)
+        self.own_channels[copy] = own
+        return copy
+
+    def _filled_up(self, entry, shape, axis):
+        """A parameter with zeros after its end on `axis`, up to whole blocks."""
+        name = f"{self.nodes[entry[0]]['name']}_widened{axis}"
+        missing = list(shape)
+        missing[axis] = _whole_blocks(shape[axis]) - shape[axis]
+        zeros = self._add("_zeros", f"{name}_zeros", [], {"shape": str(tuple(missing)), "dtype": "float32"})
+        return self._add("Concat", name, [entry, zeros], {"dim": str(axis), "num_args": "2"})
+
+    def _narrowed(self, entry):
+        """The entry without maps that were added to it."""
+        if entry not in self.own_channels:
+            return entry
+        attributes = {"axis": "1", "begin": "0", "end": str(self.own_channels[entry])}
+        return self._add("slice_axis", f"{self.nodes[entry[0]]['name']}_narrowed", [entry], attributes)
+
+    def _shape(self, entry):
+        node = self.nodes[entry[0]]
+        return self.shapes.get(node["name"]) if node["op"] == "null" else None
+
+    def _add(self, op, name, inputs, attributes):
+        self.nodes.append({"op": op, "name": name, "attrs": attributes, "inputs": inputs})
+        return (len(self.nodes) - 1, 0, 0)
+
+    def _entry(self, old):
+        number, *output_and_version = old
+        return (self.copies[number][0], *output_and_version)
+
+
+def _convolutions_before_a_pool(nodes):
+    """Numbers of the 2-d convolutions whose output goes to a pool, straight or through activations."""
+    found = set()
+    for node in nodes:
+        if node["op"] == "Pooling":
+            number = node["inputs"][0][0]
+            while nodes[number]["op"] in ("Activation", "relu"):
+                number = nodes[number]["inputs"][0][0]
+            if nodes[number]["op"] == "Convolution" and nodes[number]["attrs"]["kernel"].count(",") == 1:
+                found.add(number)
+    return found
+
+
+def _whole_blocks(channels):
+    return -(-channels // _block()) * _block()
+
+
+@functools.lru_cache(maxsize=None)
+def _block():
+    """Channels in one of oneDNN's blocks: float32 numbers in a vector of this processor."""
+    try:
+        return 16 if " avx512f " in Path("/proc/cpuinfo").read_text() else 8
+    except OSError:
+        return 8
