@@ -12,7 +12,6 @@ pass costs once (the blog's loader shuffles all images before the first batch) s
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import statistics
@@ -25,6 +24,7 @@ from gluon_classics.utils import console, files
 import mxnet as mx
 from mxnet import nd
 import numpy as np
+import turns
 
 SPLITS = ("train", "test")
 CORES = os.cpu_count() or 1
@@ -54,11 +54,13 @@ class BlogLoader:
             yield self.transform(images[part], labels[part])
 
     def transform(self, images, labels):
-        count, _, _, channels = images.shape
-        resized = nd.zeros((count, self.resize, self.resize, channels))
-        for i in range(count):
-            resized[i] = mx.image.imresize(images[i], self.resize, self.resize)
-        return nd.transpose(resized.astype("float32"), (0, 3, 1, 2)) / 255, labels.astype("float32")
+        if self.resize:
+            count, _, _, channels = images.shape
+            resized = nd.zeros((count, self.resize, self.resize, channels))
+            for i in range(count):
+                resized[i] = mx.image.imresize(images[i], self.resize, self.resize)
+            images = resized
+        return nd.transpose(images.astype("float32"), (0, 3, 1, 2)) / 255, labels.astype("float32")
 
 
 def measure(loader, seconds):
@@ -81,42 +83,37 @@ def measure(loader, seconds):
     return first - start, seen / passed
 
 
-def serve(name, pipe, seconds, batch_size, resize):
-    """In a child process: measure the loader `name` on a split each time the pipe names one."""
-    loaders = dict(zip(SPLITS, utils.load_data_fashion_mnist(batch_size, resize)))
-    if name == "blog":
-        loaders = {
-            split: BlogLoader(*ours.dataset[:], batch_size, resize, ours.shuffle) for split, ours in loaders.items()
-        }
-    for loader in loaders.values():
-        measure(loader, 0.2)  # warms up
-    pipe.send("ready")
-    for split in iter(pipe.recv, None):
-        pipe.send(measure(loaders[split], seconds))
+class Loaders:
+    """In a process of its own: the loader `name` on both splits."""
+
+    def __init__(self, name, seconds, batch_size, resize):
+        self.seconds = seconds
+        self.loaders = dict(zip(SPLITS, utils.load_data_fashion_mnist(batch_size, resize)))
+        if name == "blog":
+            self.loaders = {
+                split: BlogLoader(*ours.dataset[:], batch_size, resize, ours.shuffle)
+                for split, ours in self.loaders.items()
+            }
+        for loader in self.loaders.values():
+            measure(loader, 0.2)  # warms up
+
+    def measured(self, split):
+        return measure(self.loaders[split], self.seconds)
 
 
 def run(options):
     """Measurements of both loaders, taking turns, by split and loader."""
-    spawn = multiprocessing.get_context("spawn")
-    pipes, processes = {}, []
-    for name, threads in THREADS.items():
-        os.environ.update(threads)
-        pipes[name], theirs = spawn.Pipe()
-        arguments = (name, theirs, options.seconds, options.batch_size, options.resize)
-        processes.append(spawn.Process(target=serve, args=arguments))
-        processes[-1].start()
-        theirs.close()
-    for pipe in pipes.values():
-        pipe.recv()
-    measured = {split: {name: [] for name in pipes} for split in SPLITS}
+    workers = {
+        name: turns.Worker(Loaders, (name, options.seconds, options.batch_size, options.resize), threads)
+        for name, threads in THREADS.items()
+    }
+    measured = {split: {name: [] for name in workers} for split in SPLITS}
     for _ in range(options.rounds):
         for split in SPLITS:
-            for name, pipe in pipes.items():
-                pipe.send(split)
-                measured[split][name].append(pipe.recv())
-    for pipe, process in zip(pipes.values(), processes):
-        pipe.send(None)
-        process.join()
+            for name, worker in workers.items():
+                measured[split][name].append(worker.ask("measured", split))
+    for worker in workers.values():
+        worker.close()
     return measured
 
 
@@ -162,22 +159,16 @@ def show(result):
         print(f"{split}: ours / blog: median {statistics.median(ratios):.1f}, {spread}")
 
 
-def at_least(least):
-    def number(text):
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
-        return value
-
-    return number
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=1, help="of each turn, at most (default: %(default)s)")
-    parser.add_argument("--rounds", type=at_least(5), default=7, help="turns of each, 5 or more (default: %(default)s)")
-    parser.add_argument("--batch-size", type=at_least(1), default=64, help="images a batch (default: %(default)s)")
-    parser.add_argument("--resize", type=at_least(1), default=224, help="side in pixels (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=turns.at_least(5), default=7, help="turns of each, 5 or more (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--batch-size", type=turns.at_least(1), default=64, help="images a batch (default: %(default)s)"
+    )
+    parser.add_argument("--resize", type=turns.at_least(1), default=224, help="side in pixels (default: %(default)s)")
     parser.add_argument("--json", metavar="FILE", help="write all measurements to FILE too")
     options = parser.parse_args()
     result = report(run(options), options)

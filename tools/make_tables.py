@@ -1,12 +1,25 @@
 """Write the generated tables into the READMEs, between their markers: python tools/make_tables.py"""
 
+import json
 from pathlib import Path
 import re
+import statistics
 
 import gluon_classics
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
+SPEED = ROOT / "benchmarks" / "speed.json"
+SPEED_COLUMNS = {  # titles, and the ratios of speed.json
+    "training, to the blog's way": "train / blog",
+    "training, to PyTorch": "train / torch",
+    "epoch, to training steps": "epoch / step",
+    "epoch, to PyTorch": "epoch / torch",
+    "prediction, to PyTorch": "predict / torch",
+    "one image, to PyTorch": "predict 1 / torch",
+    "PyTorch's memory, to ours": "torch's memory / ours",
+    "share of the convolution peak": "train / convolution peak",
+}
 
 
 def networks_table() -> str:
@@ -20,12 +33,32 @@ def networks_table() -> str:
     return "\n".join(rows)
 
 
+def speed_table() -> str:
+    """The ratios of benchmarks/speed.json as a Markdown table, with their geometric means."""
+    networks = json.loads(SPEED.read_text(encoding="utf-8"))["networks"]
+    rows = ["| network | " + " | ".join(SPEED_COLUMNS) + " |", "|---|" + "--:|" * len(SPEED_COLUMNS)]
+    for name, figures in networks.items():
+        medians = [f"{figures['ratios'][ratio]['median']:.2f}" for ratio in SPEED_COLUMNS.values()]
+        label = f"`{name}`, {figures['size']}x{figures['size']}, batch {figures['batch_size']}"
+        rows.append(f"| {label} | {' | '.join(medians)} |")
+    means = [
+        f"{statistics.geometric_mean(figures['ratios'][ratio]['median'] for figures in networks.values()):.2f}"
+        for ratio in SPEED_COLUMNS.values()
+    ]
+    return "\n".join([*rows, f"| geometric mean | {' | '.join(means)} |"])
+
+
+TABLES = {"networks": networks_table, "speed": speed_table}
+
+
 def with_tables(text: str) -> str:
-    """`text` with the current table between its markers."""
-    pattern = re.compile(r"(<!-- networks -->\n).*?(<!-- /networks -->)", re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError("the markers <!-- networks --> and <!-- /networks --> are missing")
-    return pattern.sub(lambda match: f"{match[1]}{networks_table()}\n{match[2]}", text)
+    """`text` with the current tables between their markers."""
+    for name, table in TABLES.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"the markers <!-- {name} --> and <!-- /{name} --> are missing")
+        text = pattern.sub(lambda match: f"{match[1]}{table()}\n{match[2]}", text)  # noqa: B023  called at once
+    return text
 
 
 def main():

@@ -1,0 +1,172 @@
+"""How time and memory grow with the batch, the resolution, the number of images and the number of threads.
+
+    pip install -e '.[cpu,plot]'
+    python benchmarks/growth.py [--of batch resolution images threads] [--seconds N] [--publish]
+
+Trains on real images, each point in a process of its own. Prints a table; --publish writes benchmarks/growth.json
+and a picture of each, docs/growth-*.svg. Where the curves bend, and why, stands in NOTES.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+import json
+from pathlib import Path
+import tempfile
+
+from cases import Case
+from gluon_classics import _runtime
+from gluon_classics.utils import console, files
+from gluon_classics.utils.datasets import load_dataset
+import numpy as np
+import turns
+
+ROOT = Path(__file__).parents[1]
+PUBLISHED = Path(__file__).with_name("growth.json")
+CORES = _runtime.usable_cores()
+POWERS = tuple(2**n for n in range(10))
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A quantity that is varied: for each network the case of a value, and what is measured."""
+
+    title: str
+    values: tuple[int, ...]
+    cases: dict
+    measured: str  # "steps" or "epoch"
+
+    def time(self, rate, images):
+        """What is drawn: milliseconds an image, or the seconds of an epoch."""
+        return images / rate if self.measured == "epoch" else 1000 / rate
+
+    @property
+    def time_title(self):
+        return "seconds an epoch" if self.measured == "epoch" else "milliseconds an image"
+
+
+GROWTHS = {
+    "batch": Growth(
+        "images a batch",
+        POWERS,
+        {"lenet": lambda n: Case("lenet", 28, n, 1), "resnet": lambda n: Case("resnet", 96, n, 1)},
+        "steps",
+    ),
+    "resolution": Growth(
+        "side of the images in pixels",
+        (96, 128, 160, 192, 224, 256),
+        {"resnet": lambda n: Case("resnet", n, 16, 1), "nin": lambda n: Case("nin", n, 16, 1)},
+        "steps",
+    ),
+    "images": Growth(
+        "images an epoch",
+        (1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 59_904),
+        {"lenet": lambda n: Case("lenet", 28, 256, n // 256)},
+        "epoch",
+    ),
+    "threads": Growth(
+        "threads",
+        tuple(range(1, 2 * CORES + 1)),
+        {
+            "lenet": lambda _: Case("lenet", 28, 256, 1),
+            "resnet": lambda _: Case("resnet", 96, 64, 1),
+            "alexnet": lambda _: Case("alexnet", 224, 32, 1),
+        },
+        "steps",
+    ),
+}
+
+
+def make(case):
+    """In a process of its own."""
+    import mxnet_contestants
+
+    return mxnet_contestants.Ours(case)
+
+
+def point(growth, case, threads, seconds):
+    """Time and megabytes of one case."""
+    worker = turns.Worker(make, (case,), {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"})
+    try:
+        rate, memory = worker.ask("steps", seconds)
+        if growth.measured == "epoch":
+            worker.ask("epoch", seconds)
+            rate, memory = worker.ask("epoch", seconds), worker.ask("memory")
+    finally:
+        worker.close()
+    return growth.time(rate, case.batch_size * case.epoch_batches), memory
+
+
+def measure(name, seconds, file):
+    """(value, time, megabytes) of each value, by network."""
+    growth = GROWTHS[name]
+    curves = {}
+    for network, case_of in growth.cases.items():
+        console.say(f"{name}: {network}")
+        curves[network] = []
+        for value in growth.values:
+            threads = value if name == "threads" else CORES
+            case = replace(case_of(value), images_file=file)
+            curves[network].append((value, *point(growth, case, threads, seconds)))
+    return curves
+
+
+def show(result):
+    rows = [
+        (name, network, f"{value:,}", f"{time:,.3f}", f"{memory:,.0f}")
+        for name, curves in result["curves"].items()
+        for network, points in curves.items()
+        for value, time, memory in points
+    ]
+    console.table(["of", "network", "value:", "time (ms an image; s an epoch):", "peak memory, MB:"], rows)
+
+
+def draw(name, curves):
+    """The picture of one growth: time and memory, side by side."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "gluon_classics"  # equal files from equal numbers
+    from matplotlib import pyplot
+
+    growth = GROWTHS[name]
+    figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for panel, column, title in zip(panels, (1, 2), (growth.time_title, "peak memory in MB")):
+        for network, points in curves.items():
+            panel.plot([p[0] for p in points], [p[column] for p in points], marker="o", label=network)
+        if name in ("batch", "images"):
+            panel.set_xscale("log", base=2)
+        panel.set_yscale("log")
+        panel.set_xlabel(growth.title)
+        panel.set_title(title)
+        panel.grid(which="both", alpha=0.3)
+        panel.legend()
+    with files.atomic_path(ROOT / "docs" / f"growth-{name}.svg") as path:
+        figure.savefig(path, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--of", nargs="+", choices=GROWTHS, default=list(GROWTHS), metavar="QUANTITY")
+    parser.add_argument("--seconds", type=float, default=2, help="of each point (default: %(default)s)")
+    parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name} and the pictures")
+    options = parser.parse_args()
+    data = load_dataset("fashion-mnist")
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder, "images.npz"))
+        np.savez(file, images=data.train.images[:], labels=data.train.labels[:])
+        curves = {name: measure(name, options.seconds, file) for name in options.of}
+    result = {"machine": turns.machine(), "cores": CORES, "curves": curves}
+    show(result)
+    if options.publish:
+        if PUBLISHED.exists():
+            result["curves"] = {**json.loads(PUBLISHED.read_text(encoding="utf-8"))["curves"], **curves}
+        files.write_text(PUBLISHED, json.dumps(result, indent=1) + "\n")
+        for name, points in curves.items():
+            draw(name, points)
+
+
+if __name__ == "__main__":
+    main()

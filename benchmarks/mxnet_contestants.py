@@ -1,0 +1,144 @@
+"""This package, and the blog's way of 2018, as contestants of `speed.py`. Each runs in a process of its own."""
+
+import time
+
+import gluon_classics  # before MXNet, whose number of threads it sets
+from gluon_classics import utils
+from gluon_classics.utils.hybrid import frozen
+from gluon_classics.utils.loader import DataLoader, Preprocess
+from gluon_classics.utils.training import train_epochs
+from loader import BlogLoader
+import mxnet as mx
+from mxnet import autograd, gluon, nd
+import numpy as np
+import turns
+
+LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
+CTX = mx.cpu()
+
+
+class Ours:
+    """The network compiled, the package's loader and training loop."""
+
+    def __init__(self, case):
+        self.case = case
+        mx.random.seed(1)
+        self.net = gluon_classics.get_model(case.network)
+        self.net.initialize(mx.init.Xavier(), ctx=CTX)
+        images, labels = case.batch()
+        self.images, self.labels = nd.array(images), nd.array(labels)
+        self.net(self.images[:1])
+        self.trainer = gluon.Trainer(self.net.collect_params(), "sgd", {"learning_rate": case.learning_rate})
+        self.forward = self.compiled()
+
+    def compiled(self):
+        return utils.hybridized(self.net)
+
+    def facts(self):
+        """Multiply-accumulates of one image, and the versions that take part."""
+        macs = utils.summarize(self.net, self.images.shape[1:]).macs
+        return {"macs": macs, "versions": {m.__name__: m.__version__ for m in (gluon_classics, mx, np)}}
+
+    def memory(self):
+        """Megabytes held at most so far."""
+        return turns.peak_memory()
+
+    def weights(self):
+        """All parameters in the order of definition."""
+        return [parameter.data().asnumpy() for parameter in self.net.collect_params().values()]
+
+    def check(self, weights):
+        """Outputs in prediction from these weights; the losses of four updates without dropout, each before it."""
+        for parameter, array in zip(self.net.collect_params().values(), weights):
+            parameter.set_data(nd.array(array))
+        outputs = frozen(self.net)(self.images).asnumpy()
+        dropouts = []
+        self.net.apply(lambda block: dropouts.append(block) if isinstance(block, gluon.nn.Dropout) else None)
+        rates = [block._rate for block in dropouts]
+        for block in dropouts:
+            block._rate = 0
+        forward, self.forward = self.forward, self.compiled()
+        losses = [float(self.step().mean().asscalar()) for _ in range(4)]
+        self.forward = forward
+        for block, rate in zip(dropouts, rates):
+            block._rate = rate
+        return outputs, losses
+
+    def step(self):
+        """One update; (N,) its losses before it."""
+        with autograd.record():
+            losses = LOSS(self.forward(self.images), self.labels)
+        losses.backward()
+        self.trainer.step(len(self.images))
+        nd.waitall()
+        return losses
+
+    def steps(self, seconds):
+        """Images/s of training steps, each waited for, and the peak of memory so far."""
+        self.step()
+        return turns.rate(self.step, len(self.images), seconds), turns.peak_memory()
+
+    def epoch(self, _seconds):
+        """Images/s of the training part of an epoch, with the loader and the metrics."""
+        images, labels = self.case.data()
+        preprocess = Preprocess(self.case.resize)
+        train = DataLoader((images, labels), self.case.batch_size, True, preprocess)
+        test = DataLoader((images[:1], labels[:1]), 1, False, preprocess)
+        result = next(train_epochs(train, test, self.net, LOSS, self.trainer, CTX, 1))
+        return result.images_per_second
+
+    def predict(self, batch_size, seconds):
+        """Images/s of predictions in batches of this size, each waited for."""
+        images = self.images[:batch_size]
+        forward = frozen(self.net)
+
+        def predict():
+            forward(images).wait_to_read()
+
+        predict()
+        return turns.rate(predict, batch_size, seconds)
+
+    def convolution_peak(self, seconds):
+        """GFLOP/s of a dense convolution: 3x3, 128 maps to 128 of 28x28, 64 images."""
+        maps, weight = nd.random.uniform(shape=(64, 128, 28, 28)), nd.random.uniform(shape=(128, 128, 3, 3))
+        options = {"kernel": (3, 3), "pad": (1, 1), "num_filter": 128, "no_bias": True}
+
+        def convolve():
+            nd.Convolution(maps, weight, **options).wait_to_read()
+
+        convolve()
+        return turns.rate(convolve, 2 * 64 * 128 * 128 * 9 * 28 * 28 / 1e9, seconds)
+
+
+class Blog(Ours):
+    """What the blog's code does, rewritten: eager, images resized one by one, every batch waited for and its
+    metrics read. Its test accuracy has no part in the clock."""
+
+    def compiled(self):
+        return self.net
+
+    def epoch(self, _seconds):
+        images, labels = self.case.data()
+        loader = BlogLoader(images, labels, self.case.batch_size, self.case.resize, shuffle=True)
+        seen = loss_sum = right = 0
+        start = time.perf_counter()
+        for x, y in loader:
+            with autograd.record():
+                outputs = self.net(x)
+                losses = LOSS(outputs, y)
+            losses.backward()
+            self.trainer.step(len(x))
+            loss_sum += losses.sum().asscalar()
+            right += (outputs.argmax(axis=1) == y).sum().asscalar()
+            seen += len(x)
+        nd.waitall()
+        return seen / (time.perf_counter() - start)
+
+    def predict(self, batch_size, seconds):
+        images = self.images[:batch_size]
+
+        def predict():
+            self.net(images).wait_to_read()
+
+        predict()
+        return turns.rate(predict, batch_size, seconds)

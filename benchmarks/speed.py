@@ -1,0 +1,220 @@
+"""Speed beside the blog's way and beside PyTorch, network by network.
+
+    pip install -e '.[cpu,bench]'
+    python benchmarks/speed.py [--networks NAME ...] [--rounds N] [--seconds N] [--json FILE] [--publish]
+
+Contestants, each in a process of its own, with the same layers, float32 and the same number of threads:
+
+ours     the network compiled, the package's loader and loop
+blog     the blog's loop, rewritten: eager, images resized one by one, every batch waited for, MXNet's own settings
+torch    PyTorch in both memory formats, each eager and through torch.compile; the fastest one counts. Modes that are
+         clearly behind in the first round of a measurement are not measured again.
+
+Before the clock starts each contestant has to compute the same function: from the same weights the same outputs, and
+the same loss after three updates. Then they take turns:
+
+step     training steps on one batch, each waited for            epoch    an epoch with loader and metrics
+predict  batches of the training's size, 64 at most, and single images
+
+and in each turn the peak of a dense convolution is measured, of which the training takes a share: three times the
+forward pass's operations in the time of a step. Ratios are taken within a turn; their median and range are reported.
+--publish writes benchmarks/speed.json and the README's table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+import importlib.util
+import json
+from pathlib import Path
+import statistics
+import sys
+import tempfile
+
+from cases import CASES
+from gluon_classics import _runtime
+from gluon_classics.utils import console, files
+from gluon_classics.utils.datasets import load_dataset
+import numpy as np
+import turns
+
+ROOT = Path(__file__).parents[1]
+PUBLISHED = Path(__file__).with_name("speed.json")
+MODES = ("eager", "channels_last", "compile", "channels_last compile")
+KINDS = ("step", "epoch", "predict", "predict 1")
+CLEARLY_BEHIND = 0.85  # of the fastest mode's speed
+# how far apart outputs may be, as a part of the largest, and losses, as a part of their way or of 1 % of the loss
+SAME = {"outputs": 1e-4, "loss": 1e-2}
+CORES = _runtime.usable_cores()
+THREADS = {"OMP_NUM_THREADS": str(CORES)}
+ENVIRONMENTS = {
+    "ours": {**THREADS, "OMP_WAIT_POLICY": "passive"},
+    # left alone, MXNet takes half of the processors, OpenMP spins, and four parameters are updated together
+    "blog": {
+        "OMP_NUM_THREADS": str(max(1, CORES // 2)),
+        "OMP_WAIT_POLICY": "",
+        "MXNET_OPTIMIZER_AGGREGATION_SIZE": "4",
+    },
+}
+
+
+def make(case, name):
+    """In its own process: the contestant `name`."""
+    if name in ENVIRONMENTS:
+        import mxnet_contestants
+
+        return getattr(mxnet_contestants, name.capitalize())(case)
+    import torch_contestant
+
+    return torch_contestant.Torch(case, name)
+
+
+def contestants():
+    """Names of the contestants that can take part here, and a line for each reason why some cannot."""
+    if importlib.util.find_spec("torch") is None:
+        return ["ours", "blog"], ["PyTorch is not installed: pip install -e '.[cpu,bench]'"]
+    import shutil
+
+    if shutil.which("c++") is None and shutil.which("g++") is None:
+        return ["ours", "blog", *MODES[:2]], ["there is no C++ compiler, so torch.compile is left out"]
+    return ["ours", "blog", *MODES], []
+
+
+def measure(case, names, options):
+    """All measurements of one network."""
+    workers = {name: turns.Worker(make, (case, name), ENVIRONMENTS.get(name, THREADS)) for name in names}
+    try:
+        weights = workers["ours"].ask("weights")
+        checks = {name: worker.ask("check", weights) for name, worker in workers.items()}
+        differences = {name: difference(checks["ours"], check) for name, check in checks.items() if name != "ours"}
+        facts = {name: worker.ask("facts") for name, worker in workers.items()}
+        rates = {kind: {name: [] for name in names} for kind in KINDS}
+        memory, peaks = {}, []
+        for number in range(options.rounds):
+            for kind in KINDS:
+                for name in still_in(names, rates[kind], number):
+                    answer = ask(workers[name], kind, case, options.seconds)
+                    if kind == "step":
+                        answer, held = answer
+                        memory.setdefault(name, held)
+                    rates[kind][name].append(answer)
+                for name in names:  # a turn in which a mode did not take part
+                    rates[kind][name] += [None] * (number + 1 - len(rates[kind][name]))
+            peaks.append(workers["ours"].ask("convolution_peak", options.seconds / 2))
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return {
+        "size": case.size,
+        "batch_size": case.batch_size,
+        "epoch_batches": case.epoch_batches,
+        "macs": facts["ours"]["macs"],
+        "versions": {key: value for fact in facts.values() for key, value in fact["versions"].items()},
+        "differences": differences,
+        "images_per_second": rates,
+        "peak_memory_mb": memory,
+        "convolution_peak_gflops": peaks,
+        "torch": {kind: fastest(rates[kind]) for kind in KINDS},
+        "ratios": ratios(rates, memory, peaks, facts["ours"]["macs"]),
+    }
+
+
+def ask(worker, kind, case, seconds):
+    if kind.startswith("predict"):
+        return worker.ask("predict", 1 if kind.endswith("1") else min(64, case.batch_size), seconds)
+    return worker.ask("steps" if kind == "step" else kind, seconds)
+
+
+def difference(ours, theirs):
+    """How far outputs, and losses after three updates, are apart, relative to ours.
+
+    Raises SystemExit if they are so far apart that it is another function.
+    """
+    (outputs, losses), (their_outputs, their_losses) = ours, theirs
+    apart = {
+        "outputs": float(np.abs(outputs - their_outputs).max() / np.abs(outputs).max()),
+        "loss": abs(losses[-1] - their_losses[-1]) / max(abs(losses[-1] - losses[0]), losses[0] / 100),
+    }
+    if not all(apart[name] < limit for name, limit in SAME.items()):
+        sys.exit(f"the contestants compute different functions, so nothing was measured: {apart}")
+    return apart
+
+
+def still_in(names, rates, number):
+    """The contestants of this turn: all in the first, later no mode of PyTorch that was clearly behind."""
+    best = rates[fastest(rates)][0] if number and fastest(rates) else 0
+    return [name for name in names if name not in MODES or not number or rates[name][0] >= CLEARLY_BEHIND * best]
+
+
+def fastest(rates):
+    """The mode of PyTorch with the highest median, None if it does not take part."""
+    medians = {name: statistics.median([r for r in rates[name] if r]) for name in MODES if rates.get(name)}
+    return max(medians, key=medians.get) if medians else None
+
+
+def ratios(rates, memory, peaks, macs):
+    """Every ratio of ours, with its median and range over the turns; memory's is that of one run."""
+    step = rates["step"]["ours"]
+    found = {
+        "train / blog": turns.ratio(step, rates["step"]["blog"]),
+        "epoch / blog's epoch": turns.ratio(rates["epoch"]["ours"], rates["epoch"]["blog"]),
+        "epoch / step": turns.ratio(rates["epoch"]["ours"], step),
+        "predict / blog": turns.ratio(rates["predict"]["ours"], rates["predict"]["blog"]),
+        "train / convolution peak": turns.ratio([rate * 3 * 2 * macs / 1e9 for rate in step], peaks),
+    }
+    if fastest(rates["step"]):
+        for kind, name in (("step", "train"), ("epoch", "epoch"), ("predict", "predict"), ("predict 1", "predict 1")):
+            found[f"{name} / torch"] = turns.ratio(rates[kind]["ours"], rates[kind][fastest(rates[kind])])
+        found["torch's memory / ours"] = turns.ratio([memory[fastest(rates["step"])]], [memory["ours"]])
+    return found
+
+
+def show(result):
+    """One row for each ratio and network."""
+    rows = [
+        (network, name, f"{r['median']:.2f}", f"{r['low']:.2f} to {r['high']:.2f}")
+        for network, figures in result["networks"].items()
+        for name, r in figures["ratios"].items()
+    ]
+    console.table(["network", "ratio", "median:", "of turns:"], rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", choices=CASES, default=list(CASES), metavar="NAME")
+    parser.add_argument("--rounds", type=turns.at_least(1), default=5, help="turns (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of a turn (default: %(default)s)")
+    parser.add_argument("--json", metavar="FILE", help="write all measurements to FILE")
+    parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name} and the README's table")
+    options = parser.parse_args()
+    names, lacking = contestants()
+    for line in lacking:
+        console.warn(line)
+    data = load_dataset("fashion-mnist")
+    result = {
+        "options": {"rounds": options.rounds, "seconds": options.seconds},
+        "machine": turns.machine(),
+        "threads": {name: ENVIRONMENTS.get(name, THREADS)["OMP_NUM_THREADS"] for name in names},
+        "data": data.origin,
+        "networks": {},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder, "images.npz"))
+        np.savez(file, images=data.train.images[:], labels=data.train.labels[:])
+        for network in options.networks:
+            console.say(f"{network}: measuring {', '.join(names)}")
+            result["networks"][network] = measure(replace(CASES[network], images_file=file), names, options)
+    show(result)
+    for path in [options.json, options.publish and PUBLISHED]:
+        if path:
+            files.write_text(path, json.dumps(result, indent=1) + "\n")
+    if options.publish:
+        sys.path.insert(0, str(ROOT / "tools"))
+        import make_tables
+
+        make_tables.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Measuring side by side: each contestant in a process of its own, taking turns, ratios taken within a turn.
+
+What else the machine does meets all contestants of a turn; the spread over turns says how much it matters.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import contextmanager
+import math
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import time
+import traceback
+
+
+class Worker:
+    """A process that holds `make(*arguments)` and calls its methods when asked; `environment` is its own."""
+
+    def __init__(self, make, arguments=(), environment=None):
+        spawn = multiprocessing.get_context("spawn")
+        self.pipe, theirs = spawn.Pipe()
+        self.process = spawn.Process(target=_serve, args=(theirs, make, arguments), daemon=False)
+        with _environment(environment or {}):
+            self.process.start()
+        theirs.close()
+
+    def ask(self, method, *arguments):
+        """What the method returns. Raises RuntimeError if it fails."""
+        self.pipe.send((method, arguments))
+        try:
+            failed, answer = self.pipe.recv()
+        except EOFError:
+            raise RuntimeError(f"a process ended in {method}, maybe for lack of memory") from None
+        if failed:
+            raise RuntimeError(answer)
+        return answer
+
+    def close(self):
+        self.pipe.close()  # the end of the pipe is the end of the process
+        self.process.join()
+
+
+def _serve(pipe, make, arguments):
+    contestant = None
+    while True:
+        try:
+            method, values = pipe.recv()
+        except EOFError:
+            return
+        try:
+            if contestant is None:
+                contestant = make(*arguments)
+            pipe.send((False, getattr(contestant, method)(*values)))
+        except Exception:
+            pipe.send((True, traceback.format_exc()))
+
+
+@contextmanager
+def _environment(changes):
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def peak_memory():
+    """Megabytes of main memory that this process has held at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine():
+    """What a measurement depends on."""
+    return {"platform": platform.platform(), "processor": _processor(), "python": platform.python_version()}
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def ratio(ours, theirs):
+    """Median and range of ours / theirs over the turns in which both were measured."""
+    ratios = [a / b for a, b in zip(ours, theirs) if a and b]
+    return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "turns": len(ratios)}
+
+
+def geometric_mean(values):
+    values = list(values)
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def at_least(least, kind=int):
+    """A type for argparse: a number that is not below `least`."""
+
+    def number(text):
+        value = kind(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
+        return value
+
+    return number
+
+
+def rate(work, amount, seconds):
+    """Amount a second of work that is repeated for so many seconds, at least once."""
+    start = time.perf_counter()
+    count = 0
+    while count == 0 or time.perf_counter() - start < seconds:
+        work()
+        count += 1
+    return amount * count / (time.perf_counter() - start)

@@ -1,0 +1,76 @@
+"""`benchmarks/compare.py` flags what became slower, and nothing else."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+COMPARE = Path(__file__).parents[2] / "benchmarks" / "compare.py"
+OLD = {"median": 2.0, "low": 1.9, "high": 2.1, "turns": 5}
+
+
+def result(**ratios):
+    return {"networks": {"lenet": {"ratios": ratios}}}
+
+
+def compare(tmp_path, old, new):
+    """The finished process that compared two results, given as values or as the text of their files."""
+    paths = []
+    for name, content in (("old.json", old), ("new.json", new)):
+        paths.append(tmp_path / name)
+        paths[-1].write_text(content if isinstance(content, str) else json.dumps(content))
+    command = [sys.executable, str(COMPARE), *map(str, paths)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("median", "low", "high", "flagged"),
+    [
+        (2.0, 1.9, 2.1, False),
+        (1.5, 1.4, 1.6, True),
+        (1.85, 1.5, 1.95, True),
+        (1.85, 1.5, 2.05, False),  # a turn of the new run reached the old median
+        (1.95, 1.94, 1.96, False),  # a turn of the old run was as slow
+        (3.0, 2.9, 3.1, False),
+    ],
+)
+def test_a_fall_by_more_than_the_spread_is_flagged(tmp_path, median, low, high, flagged):
+    new = {"median": median, "low": low, "high": high, "turns": 5}
+    done = compare(tmp_path, result(train=OLD), result(train=new))
+    assert (done.returncode, "fell" in done.stdout) == (int(flagged), flagged)
+
+
+def test_only_what_fell_is_flagged(tmp_path):
+    fallen = {"median": 1.0, "low": 0.9, "high": 1.1, "turns": 5}
+    done = compare(tmp_path, result(train=OLD, predict=OLD), result(train=OLD, predict=fallen))
+    rows = [line for line in done.stdout.splitlines() if "lenet" in line]
+    assert ["fell" in row for row in rows] == ["predict" in row for row in rows]
+    assert len(rows) == 2
+
+
+def test_what_only_one_file_has_is_named(tmp_path):
+    done = compare(tmp_path, result(train=OLD, predict=OLD), result(train=OLD))
+    assert done.returncode == 0
+    assert "only in one of the files: lenet, predict" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"networks": {"lenet": 1}}', "\x00"])
+def test_a_file_of_another_kind_is_named_in_one_line(tmp_path, content):
+    done = compare(tmp_path, content, result(train=OLD))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "old.json: not a file that benchmarks/speed.py --json wrote" in done.stderr
+
+
+def test_files_without_a_common_ratio_cannot_be_compared(tmp_path):
+    done = compare(tmp_path, result(train=OLD), result(predict=OLD))
+    assert done.returncode == 2
+    assert "no ratio in common" in done.stderr
+
+
+def test_a_missing_file_is_named_in_one_line(tmp_path):
+    missing = str(tmp_path / "none.json")
+    done = subprocess.run([sys.executable, str(COMPARE), missing, missing], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"{missing}: No such file or directory\n")
