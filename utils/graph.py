@@ -3,7 +3,7 @@
 MXNet's convolutions, pools and activations run in oneDNN, which keeps maps in blocks of channels.
 
 relu      The operator `relu` is MXNet's own: maps leave their blocks for it and come back. `Activation` computes the
-          same bits inside of them.
+          same bits inside of them, except that it makes 0 of a nan, as the layers with activation="relu" always do.
 widening  Pooling and ReLU of maps whose number is not a multiple of a block fall back to slow code: it is most of the
           time of LeNet with its 20 and 50 maps. Convolutions that feed a pool get maps of zeros up to the next block,
           from zeros joined to their parameters within the graph, and the next layer drops them again. Parameters and
@@ -24,7 +24,7 @@ _CHANNELWISE = ("Activation", "Pooling")  # each output map depends on the input
 
 
 def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], widen: bool) -> mx.sym.Symbol:
-    """`graph` with the same inputs, parameters and outputs, in operators that are faster on the CPU.
+    """`graph` in float32, with the same inputs, parameters and outputs, in operators that are faster on the CPU.
 
     `shapes` has the shape of each float32 parameter by its name; `widen` also fills up channels to whole blocks.
     """
@@ -61,7 +61,7 @@ class _Rewriting:
         inputs = [self._narrowed(entry) for entry in inputs]
         if node["op"] == "relu":
             return self._add("Activation", node["name"], inputs, {"act_type": "relu"})
-        return self._add(node["op"], node["name"], inputs, attributes)
+        return self._add(node["op"], node["name"], inputs, attributes, node.get("subgraphs"))
 
     def _widened_convolution(self, number, node, inputs):
         maps, weight, *bias = inputs
@@ -101,8 +101,9 @@ class _Rewriting:
         node = self.nodes[entry[0]]
         return self.shapes.get(node["name"]) if node["op"] == "null" else None
 
-    def _add(self, op, name, inputs, attributes):
-        self.nodes.append({"op": op, "name": name, "attrs": attributes, "inputs": inputs})
+    def _add(self, op, name, inputs, attributes, subgraphs=None):
+        node = {"op": op, "name": name, "attrs": attributes, "inputs": inputs}
+        self.nodes.append({**node, "subgraphs": subgraphs} if subgraphs else node)
         return (len(self.nodes) - 1, 0, 0)
 
     def _entry(self, old):
@@ -118,9 +119,13 @@ def _convolutions_before_a_pool(nodes):
             number = node["inputs"][0][0]
             while nodes[number]["op"] in ("Activation", "relu"):
                 number = nodes[number]["inputs"][0][0]
-            if nodes[number]["op"] == "Convolution" and nodes[number]["attrs"]["kernel"].count(",") == 1:
+            if nodes[number]["op"] == "Convolution" and _is_2d(nodes[number]):
                 found.add(number)
     return found
+
+
+def _is_2d(convolution):
+    return convolution["attrs"]["kernel"].strip("(,)").count(",") == 1
 
 
 def _whole_blocks(channels):

@@ -6,8 +6,9 @@ from typing import Callable
 import warnings
 
 import mxnet as mx
-from mxnet import autograd
+from mxnet import autograd, gluon
 from mxnet.gluon import nn
+from mxnet.gluon.block import _regroup
 from mxnet.gluon.parameter import DeferredInitializationError
 import numpy as np
 
@@ -30,7 +31,7 @@ def hybridized(net: nn.Block) -> nn.HybridSequential:
     Raises TypeError if a block in `net` is neither a `HybridBlock` nor a chain (`nn.Sequential` with its own
     `forward`): only the block itself knows what it computes.
     """
-    return _Compiled(net)
+    return _twin(net, fused=False)
 
 
 def compiled(net: nn.Block) -> nn.Block:
@@ -51,24 +52,23 @@ def frozen(net: nn.Block) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
     be compiled (see `hybridized`) is returned as it is.
     """
     try:
-        return _Compiled(net, fused=True)
+        return _twin(net, fused=True)
     except TypeError:
         return net
 
 
 class _Compiled(nn.HybridSequential):
-    """A chain of the layers of `net` that compiles its graph for each context, and for few and many images.
+    """A chain that compiles its graph in faster operators, apart for few and for many images.
 
-    `fused`: for predictions only, with parameters that do not change any more.
+    `fused`: for predictions only, with parameters that do not change any more. What `graph` is not for (GPUs, other
+    types than float32, several inputs, MXNet's NumPy mode, operator hooks) is compiled in MXNet's own way.
     """
 
-    def __init__(self, net, fused=False):
-        chained = _chained_anew(net)
-        super().__init__(prefix=net.prefix, params=net.params)
-        self._fused = fused
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.fused = False
         self._graphs: dict[tuple, _CompiledGraph] = {}
-        self.add(*([net] if chained is net else chained))
-        # not through hybridize(), which would compile the layers too, and these are shared with `net`
+        # not through hybridize(), which would compile the layers too, and these are shared with another network
         self._active = True
         self._flags = [("static_alloc", True), ("static_shape", True)]
 
@@ -76,14 +76,17 @@ class _Compiled(nn.HybridSequential):
         super()._clear_cached_op()
         self._graphs = {}
 
-    def _call_cached_op(self, x):
-        on_cpu = x.context.device_type == "cpu"
-        fused = on_cpu and self._fused and not autograd.is_training() and not autograd.is_recording()
-        widened = on_cpu and len(x) >= WIDEN_FROM
+    def _call_cached_op(self, x, *args):
+        if args or type(x) is not mx.nd.NDArray or x.dtype != np.float32 or x.context.device_type != "cpu":
+            return super()._call_cached_op(x, *args)
+        if self._callback:
+            return super()._call_cached_op(x)
+        fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
+        widened = len(x) >= WIDEN_FROM
         use = (x.context, fused, widened)
         if use not in self._graphs:
             self._graphs[use] = self._compile(x, fused, widened)
-        return self._graphs[use](x)
+        return _regroup(self._graphs[use](x), self._out_format)
 
     def _compile(self, x, fused, widened):
         (data,), graph = self._get_graph(x)
@@ -97,9 +100,8 @@ class _Compiled(nn.HybridSequential):
             for parameter in used:
                 parameter._finish_deferred_init()
         self._cached_op_args = [(False, parameter) for parameter in used]  # where `export` looks for them
-        if x.context.device_type == "cpu":
-            shapes = {parameter.name: parameter.shape for parameter in used if parameter.dtype == np.float32}
-            graph = rewritten(graph, shapes, widened)
+        shapes = {parameter.name: parameter.shape for parameter in used if np.dtype(parameter.dtype) == np.float32}
+        graph = rewritten(graph, shapes, widened)
         if fused:
             graph = graph.optimize_for("MKLDNN")
         return _CompiledGraph(graph, data.name, parameters, self._flags)
@@ -115,13 +117,23 @@ class _CompiledGraph:
 
     def __call__(self, x):
         arrays = [parameter.data() for parameter in self.parameters]
-        return self.run(*arrays[: self.position], x, *arrays[self.position :])
+        outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
+        return outputs if isinstance(outputs, list) else [outputs]
+
+
+def _twin(net, fused):
+    chained = _chained_anew(net)
+    twin = _Compiled(prefix=net.prefix, params=net.params)
+    twin.fused = fused
+    twin.add(*([net] if chained is net else chained))
+    return twin
 
 
 def _chained_anew(block):
-    if isinstance(block, nn.HybridBlock):
+    own_forward = type(block).forward
+    if own_forward in (nn.HybridBlock.forward, gluon.SymbolBlock.forward):
         return block
-    if not isinstance(block, nn.Sequential) or type(block).forward is not nn.Sequential.forward:
+    if not isinstance(block, nn.Sequential) or own_forward is not nn.Sequential.forward:
         raise TypeError(
             f"{type(block).__name__} cannot be compiled: make it a HybridBlock, or a nn.Sequential without "
             "a forward() of its own"

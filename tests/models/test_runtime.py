@@ -5,9 +5,13 @@ from pathlib import Path
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import gluon_classics
+from gluon_classics import _runtime
 from gluon_classics._runtime import usable_cores
+from mxnet import autograd, gluon, nd
+import numpy as np
 import pytest
 
 ROOT = Path(gluon_classics.__file__).parents[1]  # the checkout, or where the package is installed
@@ -144,7 +148,8 @@ def test_a_system_without_affinity_masks_counts_its_processors(tmp_path, monkeyp
 
 def run(code, *options, **environment):
     """Standard output and error of the code, which must end well."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "PYTHONWARNINGS"))}
+    ours = ("OMP_", "GOMP_", "PYTHONWARNINGS", "MXNET_OPTIMIZER_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     process = subprocess.run(
         [sys.executable, *options, "-c", textwrap.dedent(code)],
         env={**kept, "PYTHONPATH": str(ROOT), **environment},
@@ -221,6 +226,70 @@ def test_the_users_own_thread_settings_are_kept():
         OMP_WAIT_POLICY="active",
     )
     assert lines[0] == "7 active"
+
+
+# --- updates
+
+
+def test_a_build_for_the_cpu_updates_parameters_one_by_one():
+    """What a trainer does then, not only what the variable says."""
+    lines, _ = run("""
+        import os
+        import gluon_classics
+        assert "MXNET_OPTIMIZER_AGGREGATION_SIZE" not in os.environ
+        import mxnet
+        print(os.environ["MXNET_OPTIMIZER_AGGREGATION_SIZE"], mxnet.optimizer.SGD().aggregate_num)
+    """)
+    assert lines[0] == "1 1"
+
+
+def test_the_users_own_number_of_parameters_in_one_update_is_kept():
+    lines, _ = run(
+        """
+        import os
+        import gluon_classics, mxnet
+        print(os.environ["MXNET_OPTIMIZER_AGGREGATION_SIZE"], mxnet.optimizer.SGD().aggregate_num)
+        """,
+        MXNET_OPTIMIZER_AGGREGATION_SIZE="3",
+    )
+    assert lines[0] == "3 3"
+
+
+@pytest.mark.parametrize(("cuda", "size"), [(False, "1"), (True, None)])
+def test_a_build_for_gpus_updates_as_mxnet_does(cuda, size, monkeypatch):
+    variable = "MXNET_OPTIMIZER_AGGREGATION_SIZE"
+    monkeypatch.setenv(variable, "")  # so that it is put back
+    monkeypatch.delenv(variable)
+    features = SimpleNamespace(is_enabled=lambda feature: {"CUDA": cuda}[feature])
+    _runtime._load(lambda module: None, SimpleNamespace(runtime=SimpleNamespace(Features=lambda: features)))
+    assert os.environ.get(variable) == size
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "wd": 0.01}], ids=["plain", "momentum"])
+def test_one_by_one_is_the_same_update_to_the_last_bit(options, monkeypatch):
+    """Of seven parameters, so that four at once leave some over."""
+
+    def updated(size):
+        monkeypatch.setenv("MXNET_OPTIMIZER_AGGREGATION_SIZE", size)
+        values = np.random.RandomState(1)
+        parameters = [gluon.Parameter(f"p{i}", shape=(i + 1, 5)) for i in range(7)]
+        for parameter in parameters:
+            parameter.initialize()
+            parameter.set_data(nd.array(values.randn(*parameter.shape)))
+        trainer = gluon.Trainer(parameters, "sgd", {"learning_rate": 0.1, **options})
+        assert trainer.optimizer.aggregate_num == int(size)
+        for _ in range(3):
+            with autograd.record():
+                loss = sum(((i + 1) * p.data().sin()).sum() for i, p in enumerate(parameters))
+            loss.backward()
+            trainer.step(3)
+        return [parameter.data().asnumpy() for parameter in parameters]
+
+    for one, four in zip(updated("1"), updated("4")):
+        np.testing.assert_array_equal(one, four)
+
+
+# --- imports that come too early
 
 
 LATE_IMPORT = (

@@ -466,6 +466,58 @@ def test_evaluation_is_without_dropout(examples):
             assert utils.evaluate_accuracy(batches(images, predicted, 4, 4, 3), net) == 1.0
 
 
+def active(*blocks):
+    net = nn.HybridSequential()
+    net.add(*blocks)
+    net.hybridize()
+    return net
+
+
+class Eager(nn.Sequential):
+    """What cannot be compiled: a chain with a forward() of its own."""
+
+    def forward(self, x):
+        return super().forward(x)
+
+
+def eager(*blocks):
+    net = Eager()
+    net.add(*blocks)
+    return net
+
+
+@pytest.mark.filterwarnings("ignore:running eagerly:RuntimeWarning")
+@pytest.mark.parametrize("build", [layers, active, eager])
+@pytest.mark.parametrize("contexts", [1, 2])
+def test_every_epochs_test_accuracy_is_of_the_weights_after_it(build, contexts, rng):
+    """Each epoch teaches another class; the labels to test against are what the layers say one by one by then."""
+    contexts = [mx.cpu(i) for i in range(contexts)]
+    net = build(
+        nn.Conv2D(20, kernel_size=3, use_bias=False, activation="relu"),
+        nn.MaxPool2D(),
+        nn.Dense(3, use_bias=False),
+    )
+    net.initialize(mx.init.Xavier(), ctx=contexts)
+    images = nd.array(rng.rand(16, 1, 8, 8))
+    lessons, said = iter([0, 1, 2, 0, 1]), []
+
+    class Lessons:
+        def __iter__(self):
+            return iter([(images, nd.full(16, next(lessons)))] * 20)
+
+    class Said:
+        def __iter__(self):
+            maps = images
+            for layer in net:
+                maps = layer(maps)
+            said.append(maps.argmax(axis=1))
+            yield images, said[-1]
+
+    history = utils.train(Lessons(), Said(), net, LOSS, trainer_of(net, 0.1), contexts, 5)
+    assert [result.test_accuracy for result in history] == [1.0] * 5
+    assert [set(labels.asnumpy()) for labels in said] == [{0}, {1}, {2}, {0}, {1}]
+
+
 def test_evaluation_leaves_parameters_and_running_statistics_alone(examples):
     images, _ = examples
     net = layers(nn.Conv2D(4, kernel_size=3), nn.BatchNorm(), nn.Dense(3))
