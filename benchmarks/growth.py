@@ -89,10 +89,8 @@ def point(growth, case, threads, seconds):
     """Time and megabytes of one case."""
     worker = turns.Worker(make, (case,), {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"})
     try:
-        rate, memory = worker.ask("steps", seconds)
-        if growth.measured == "epoch":
-            worker.ask("epoch", seconds)
-            rate, memory = worker.ask("epoch", seconds), worker.ask("memory")
+        worker.ask(growth.measured, seconds)
+        rate, memory = worker.ask(growth.measured, seconds), worker.ask("memory")
     finally:
         worker.close()
     return growth.time(rate, case.batch_size * case.epoch_batches), memory

@@ -74,9 +74,9 @@ class Ours:
         return losses
 
     def steps(self, seconds):
-        """Images/s of training steps, each waited for, and the peak of memory so far."""
+        """Images/s of training steps, each waited for,"""
         self.step()
-        return turns.rate(self.step, len(self.images), seconds), turns.peak_memory()
+        return turns.rate(self.step, len(self.images), seconds)
 
     def epoch(self, _seconds):
         """Images/s of the training part of an epoch, with the loader and the metrics."""

@@ -90,21 +90,18 @@ def measure(case, names, options):
         differences = {name: difference(checks["ours"], check) for name, check in checks.items() if name != "ours"}
         facts = {name: worker.ask("facts") for name, worker in workers.items()}
         rates = {kind: {name: [] for name in names} for kind in KINDS}
-        memory, peaks = {}, []
+        peaks = []
         for number in range(options.rounds):
             for kind in KINDS:
                 for name in still_in(names, rates[kind], number):
-                    answer = ask(workers[name], kind, case, options.seconds)
-                    if kind == "step":
-                        answer, held = answer
-                        memory.setdefault(name, held)
-                    rates[kind][name].append(answer)
+                    rates[kind][name].append(ask(workers[name], kind, case, options.seconds))
                 for name in names:  # a turn in which a mode did not take part
                     rates[kind][name] += [None] * (number + 1 - len(rates[kind][name]))
             peaks.append(workers["ours"].ask("convolution_peak", options.seconds / 2))
     finally:
         for worker in workers.values():
             worker.close()
+    memory = {name: memory_of(case, name) for name in ("ours", "blog", fastest(rates["step"])) if name}
     return {
         "size": case.size,
         "batch_size": case.batch_size,
@@ -118,6 +115,16 @@ def measure(case, names, options):
         "torch": {kind: fastest(rates[kind]) for kind in KINDS},
         "ratios": ratios(rates, memory, peaks, facts["ours"]["macs"]),
     }
+
+
+def memory_of(case, name):
+    """Megabytes that training steps take at most, in a process that has done nothing else."""
+    worker = turns.Worker(make, (case, name), ENVIRONMENTS.get(name, THREADS))
+    try:
+        worker.ask("steps", 1)
+        return worker.ask("memory")
+    finally:
+        worker.close()
 
 
 def ask(worker, kind, case, seconds):

@@ -39,6 +39,10 @@ class Torch:
     def facts(self):
         return {"versions": {"torch": torch.__version__}}
 
+    def memory(self):
+        """Megabytes held at most so far."""
+        return turns.peak_memory()
+
     def check(self, weights):
         """Outputs in prediction from these weights; the losses of four updates without dropout, each before it."""
         names = [name for name in self.net.state_dict() if not name.endswith("num_batches_tracked")]
@@ -69,7 +73,7 @@ class Torch:
 
     def steps(self, seconds):
         self.step()
-        return turns.rate(self.step, len(self.images), seconds), turns.peak_memory()
+        return turns.rate(self.step, len(self.images), seconds)
 
     def epoch(self, _seconds):
         """As ours: images resized batch by batch, metrics summed up without waiting for them."""

@@ -1,0 +1,131 @@
+"""What the settings behind the speed are worth: each one changed alone, beside the package as it is.
+
+    python benchmarks/knobs.py [--networks NAME ...] [--knobs NAME ...] [--rounds N] [--seconds N]
+
+Prints, for training steps, prediction in batches and prediction of single images, the speed with the knob turned as a
+ratio to the package as it is, within a turn: below 1 the knob is right where it stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+
+from cases import CASES
+from gluon_classics.utils import console
+import speed
+import turns
+
+AS_IT_IS = "as it is"
+ENVIRONMENT = {
+    "updates 4 at once": {"MXNET_OPTIMIZER_AGGREGATION_SIZE": "4"},
+    "updates 45 at once": {"MXNET_OPTIMIZER_AGGREGATION_SIZE": "45"},
+    "threads bound": {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"},
+    "threads spin briefly": {"GOMP_SPINCOUNT": "10000"},
+    "threads spin": {"OMP_WAIT_POLICY": ""},
+    "no bulks": {"MXNET_EXEC_BULK_EXEC_TRAIN": "0", "MXNET_EXEC_BULK_EXEC_INFERENCE": "0"},
+    "bulks of 60": {
+        "MXNET_EXEC_BULK_EXEC_MAX_NODE_TRAIN_FWD": "60",
+        "MXNET_EXEC_BULK_EXEC_MAX_NODE_TRAIN_BWD": "60",
+    },
+    "half of the threads": {"OMP_NUM_THREADS": str(max(1, speed.CORES // 2))},
+}
+
+
+def without_rewriting():
+    from gluon_classics.utils import hybrid
+
+    hybrid.rewritten = lambda graph, shapes, widen: graph
+
+
+def without_widening():
+    from gluon_classics.utils import hybrid
+
+    hybrid.WIDEN_FROM = float("inf")
+
+
+def always_widened():
+    from gluon_classics.utils import hybrid
+
+    hybrid.WIDEN_FROM = 1
+
+
+def without_static_memory():
+    from gluon_classics.utils import hybrid
+
+    class Dynamic(hybrid._Compiled):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self._flags = []
+
+    hybrid._Compiled = Dynamic
+
+
+def without_fusion():
+    import mxnet_contestants
+
+    mxnet_contestants.frozen = mxnet_contestants.utils.hybridized
+
+
+def keeping_memory():
+    """glibc's allocator gives nothing back to the system: M_MMAP_MAX 0, M_TRIM_THRESHOLD at its largest."""
+    libc = ctypes.CDLL(None)
+    if not (libc.mallopt(-4, 0) and libc.mallopt(-1, 2**31 - 1)):
+        raise OSError("mallopt failed")
+
+
+CODE = {
+    "graph not rewritten": without_rewriting,
+    "never widened": without_widening,
+    "always widened": always_widened,
+    "memory not static": without_static_memory,
+    "predictions not fused": without_fusion,
+    "allocator keeps memory": keeping_memory,
+}
+
+
+def make(case, name):
+    """In a process of its own: our contestant with the knob turned."""
+    import mxnet_contestants
+
+    CODE.get(name, lambda: None)()
+    return mxnet_contestants.Ours(case)
+
+
+def measure(case, names, options):
+    """Images/s of each kind and knob, turn by turn."""
+    ours = speed.ENVIRONMENTS["ours"]
+    workers = {name: turns.Worker(make, (case, name), {**ours, **ENVIRONMENT.get(name, {})}) for name in names}
+    kinds = [kind for kind in speed.KINDS if kind != "epoch"]
+    rates = {kind: {name: [] for name in names} for kind in kinds}
+    try:
+        for _ in range(options.rounds):
+            for kind in kinds:
+                for name, worker in workers.items():
+                    rates[kind][name].append(speed.ask(worker, kind, case, options.seconds))
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return rates
+
+
+def main():
+    knobs = [*ENVIRONMENT, *CODE]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", choices=CASES, default=["lenet", "resnet", "alexnet"], metavar="NAME")
+    parser.add_argument("--knobs", nargs="+", choices=knobs, default=knobs, metavar="NAME", help="; ".join(knobs))
+    parser.add_argument("--rounds", type=turns.at_least(1), default=5, help="turns (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a turn (default: %(default)s)")
+    options = parser.parse_args()
+    rows = []
+    for network in options.networks:
+        console.say(network)
+        rates = measure(CASES[network], [AS_IT_IS, *options.knobs], options)
+        for name in options.knobs:
+            ratios = [turns.ratio(of_kind[name], of_kind[AS_IT_IS]) for of_kind in rates.values()]
+            rows.append((network, name, *(f"{r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f})" for r in ratios)))
+    console.table(["network", "knob", "step:", "predict:", "predict 1:"], rows)
+
+
+if __name__ == "__main__":
+    main()
