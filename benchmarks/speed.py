@@ -202,6 +202,7 @@ def main():
     result = {
         "options": {"rounds": options.rounds, "seconds": options.seconds},
         "machine": turns.machine(),
+        "cores": CORES,
         "threads": {name: ENVIRONMENTS.get(name, THREADS)["OMP_NUM_THREADS"] for name in names},
         "data": data.origin,
         "networks": {},

@@ -35,7 +35,8 @@ def networks_table() -> str:
 
 def speed_table() -> str:
     """The ratios of benchmarks/speed.json as a Markdown table, with their geometric means."""
-    networks = json.loads(SPEED.read_text(encoding="utf-8"))["networks"]
+    measured = json.loads(SPEED.read_text(encoding="utf-8"))
+    networks = measured["networks"]
     rows = ["| network | " + " | ".join(SPEED_COLUMNS) + " |", "|---|" + "--:|" * len(SPEED_COLUMNS)]
     for name, figures in networks.items():
         medians = [f"{figures['ratios'][ratio]['median']:.2f}" for ratio in SPEED_COLUMNS.values()]
@@ -45,7 +46,9 @@ def speed_table() -> str:
         f"{statistics.geometric_mean(figures['ratios'][ratio]['median'] for figures in networks.values()):.2f}"
         for ratio in SPEED_COLUMNS.values()
     ]
-    return "\n".join([*rows, f"| geometric mean | {' | '.join(means)} |"])
+    cores, processor = measured["threads"]["ours"], measured["machine"]["processor"]
+    rows += [f"| geometric mean | {' | '.join(means)} |", "", f"Measured on {cores} cores, {processor}."]
+    return "\n".join(rows)
 
 
 TABLES = {"networks": networks_table, "speed": speed_table}
