@@ -24,6 +24,22 @@ def dense_head(classes):
     )
 
 
+class LocalResponseNorm(nn.HybridBlock):
+    """Each value divided by (k + alpha * sum of squares)^beta, (N, C, H, W) to the same.
+
+    The sum is over `size` neighbouring maps at the same place, fewer at the first and the last map; it knows no
+    towers. Source: section 3.3 of AlexNet's paper.
+    """
+
+    def __init__(self, size=5, alpha=1e-4, beta=0.75, k=2, **kwargs):
+        super().__init__(**kwargs)
+        # MXNet divides alpha by the size, which that paper does not
+        self._settings = {"nsize": size, "alpha": alpha * size, "beta": beta, "knorm": k}
+
+    def hybrid_forward(self, F, x):
+        return F.LRN(x, **self._settings)
+
+
 def print_output_shapes(blocks):
     """From now on a forward pass prints the output shape of each of `blocks`, numbered from 1.
 

@@ -19,7 +19,10 @@ from . import _runtime
 if TYPE_CHECKING:
     from mxnet.gluon import nn
 
-FAMILIES = ("lenet", "alexnet", "vgg", "nin", "googlenet", "resnet")
+FAMILIES = (
+    *("lenet", "alexnet", "vgg", "nin", "googlenet"),
+    *("resnet", "densenet", "senet", "regnet", "efficientnet"),
+)
 FACTS = Path(__file__).with_name("facts.json")
 
 
@@ -89,7 +92,7 @@ def model_info(name: str) -> ModelInfo:
     facts = _facts()
     if name not in facts:
         near = difflib.get_close_matches(str(name).lower(), list(facts), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(facts)}"
+        hint = f"did you mean {near[0]!r}?" if near else "'gluon-classics list' shows all"
         raise ValueError(f"unknown network {name!r}: {hint}")
     return facts[name]
 

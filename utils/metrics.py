@@ -68,8 +68,12 @@ class Tally:
         self._correct += correct
 
 
-def batch_sums(outputs: nd.NDArray, labels: nd.NDArray, losses: nd.NDArray | None = None) -> nd.NDArray:
-    """(2,): the sum of `losses`, shape (N,), and the number of rows of `outputs`, (N, classes), right by argmax."""
+def batch_sums(outputs, labels: nd.NDArray, losses: nd.NDArray | None = None) -> nd.NDArray:
+    """(2,): the sum of `losses`, shape (N,), and the number of rows of `outputs`, (N, classes), right by argmax.
+
+    Of several outputs, as GoogLeNet's with its auxiliary classifiers, the first is the network's own.
+    """
+    outputs = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
     correct = (outputs.argmax(axis=1) == labels.astype(outputs.dtype)).sum()
     loss = nd.zeros_like(correct) if losses is None else losses.sum()
     return nd.concat(loss, correct, dim=0)

@@ -1,0 +1,519 @@
+"""Tutorial, D2L and paper editions from ResNet on: shapes, counts, what blocks compute, where biases are."""
+
+from functools import partial
+
+from gluon_classics import _registry, densenet, efficientnet, regnet, resnet, senet, utils
+from gluon_classics.utils import hybrid
+import mxnet as mx
+from mxnet import autograd, nd
+from mxnet.gluon import nn
+import numpy as np
+import pytest
+from test_numeric import Plain as PlainWithBiases
+from test_numeric import assert_close, backpropagated, filled, formula, max_pool, mean_pool, trained_parameters, windows
+
+FAMILIES = (resnet, densenet, senet, regnet, efficientnet)
+COLOUR_224 = (3, 224, 224)
+
+
+def maps(*channels_and_sides):
+    return [(channels, side, side) for channels, side in channels_and_sides]
+
+
+def paper_resnet(*channels):
+    return COLOUR_224, [*maps((64, 56), *zip(channels, (56, 28, 14, 7))), (1000,)]
+
+
+def paper_densenet(stem, *blocks):
+    halves = [blocks[0] // 2, blocks[1] // 2, blocks[2] // 2]
+    channels = [stem, blocks[0], halves[0], blocks[1], halves[1], blocks[2], halves[2], blocks[3]]
+    return COLOUR_224, [*maps(*zip(channels, (56, 56, 28, 28, 14, 14, 7, 7))), (1000,)]
+
+
+def paper_regnet(*channels):
+    return COLOUR_224, [*maps((32, 112), *zip(channels, (56, 28, 14, 7))), (1000,)]
+
+
+# edition -> its own input, and what comes out of its stages: stem, stages (and transitions), classifier
+STAGES = {
+    "resnet18_tutorial": ((1, 96, 96), [*maps((64, 45), (64, 22), (128, 11), (256, 6), (512, 3)), (10,)]),
+    "resnet18_d2l": ((1, 96, 96), [*maps((64, 24), (64, 24), (128, 12), (256, 6), (512, 3)), (10,)]),
+    "resnet18_v1": paper_resnet(64, 128, 256, 512),
+    "resnet34_v1": paper_resnet(64, 128, 256, 512),
+    "resnet50_v1": paper_resnet(256, 512, 1024, 2048),
+    "resnet101_v1": paper_resnet(256, 512, 1024, 2048),
+    "resnet152_v1": paper_resnet(256, 512, 1024, 2048),
+    "densenet_tutorial": (
+        (1, 32, 32),
+        [*maps((64, 8), (256, 8), (128, 4), (512, 4), (256, 2), (1024, 2), (512, 1), (1024, 1)), (10,)],
+    ),
+    "densenet_d2l": (
+        (1, 96, 96),
+        [*maps((64, 24), (192, 24), (96, 12), (224, 12), (112, 6), (240, 6), (120, 3), (248, 3)), (10,)],
+    ),
+    "densenet121": paper_densenet(64, 256, 512, 1024, 1024),
+    "densenet161": paper_densenet(96, 384, 768, 2112, 2208),
+    "densenet169": paper_densenet(64, 256, 512, 1280, 1664),
+    "densenet201": paper_densenet(64, 256, 512, 1792, 1920),
+    "se_resnet18": paper_resnet(64, 128, 256, 512),
+    "se_resnet50": paper_resnet(256, 512, 1024, 2048),
+    "regnetx32_d2l": ((1, 96, 96), [*maps((32, 48), (32, 24), (80, 12)), (10,)]),
+    "regnetx_200mf": paper_regnet(24, 56, 152, 368),
+    "regnetx_400mf": paper_regnet(32, 64, 160, 384),
+    "regnetx_800mf": paper_regnet(64, 128, 288, 672),
+    "efficientnet_b0": (
+        COLOUR_224,
+        [*maps((32, 112), (16, 112), (24, 56), (40, 28), (80, 14), (112, 14), (192, 7), (320, 7)), (1000,)],
+    ),
+}
+
+# trainable parameters
+PARAMS = {
+    "resnet18_tutorial": 11_178_250,
+    "resnet18_d2l": 11_178_378,
+    "resnet18_v1": 11_689_512,
+    "resnet34_v1": 21_797_672,
+    "resnet50_v1": 25_557_032,
+    "resnet101_v1": 44_549_160,
+    "resnet152_v1": 60_192_808,
+    "densenet_tutorial": 9_850_890,
+    "densenet_d2l": 758_226,
+    "densenet121": 7_978_856,
+    "densenet161": 28_681_000,
+    "densenet169": 14_149_480,
+    "densenet201": 20_013_928,
+    "se_resnet18": 11_778_592,
+    "se_resnet50": 28_088_024,
+    "regnetx32_d2l": 179_290,
+    "regnetx_200mf": 2_684_792,
+    "regnetx_400mf": 5_157_512,
+    "regnetx_800mf": 7_259_656,
+    "efficientnet_b0": 5_288_548,
+}
+# Multiply-accumulates of convolutions and dense layers, in units of 1e9. A published 3.878 for ResNet-50 and .203, .403
+# and .809 for RegNetX count each value out of batch normalisation and ReLU as one more.
+GMAC = {
+    "resnet18_v1": 1.814,
+    "resnet34_v1": 3.664,
+    "resnet50_v1": 3.858,
+    "regnetx_200mf": 0.199,
+    "regnetx_400mf": 0.398,
+    "regnetx_800mf": 0.800,
+    "efficientnet_b0": 0.386,
+}
+
+# Parameters named bias: of the classifier; of all convolutions; of the two dense layers of each squeeze and excitation.
+BIASES = {
+    "resnet18_tutorial": 1 + 20,
+    "resnet18_d2l": 1 + 20,
+    "densenet_tutorial": 1 + (1 + 58 + 3),
+    "densenet_d2l": 1 + (1 + 16 + 3),
+    "se_resnet18": 1 + 2 * 8,
+    "se_resnet50": 1 + 2 * 16,
+    "regnetx32_d2l": 1 + (1 + 3 * 10 + 2),
+    "efficientnet_b0": 1 + 2 * 16,
+}
+
+every_edition = pytest.mark.parametrize("name", STAGES)
+
+
+def build(name, **kwargs):
+    return _registry._builders[name](**kwargs)
+
+
+def of_kind(net, kind):
+    """All blocks of one class in `net`, in the order of their definition."""
+    found = []
+    net.apply(lambda block: found.append(block) if isinstance(block, kind) else None)
+    return found
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def swish(x):
+    return x * sigmoid(x)
+
+
+def test_every_edition_of_these_families_is_tested_here():
+    families = {family.__name__.rpartition(".")[2] for family in FAMILIES}
+    registered = {name for name, info in _registry._infos.items() if info.family in families}
+    assert registered == {"resnet", *STAGES}
+    assert set(PARAMS) == set(STAGES)
+
+
+# --- shapes and counts
+
+
+@every_edition
+def test_the_stages_have_the_shapes_and_the_network_the_counts_of_the_tables(name):
+    input_shape, shapes = STAGES[name]
+    summary = utils.summarize(build(name), input_shape)
+    assert [row.output_shape for row in summary.rows if row.depth == 0] == shapes
+    assert summary.params == PARAMS[name]
+    if name in GMAC:
+        assert round(summary.macs / 1e9, 3) == GMAC[name]
+    info = _registry._infos[name]
+    assert (info.input_shape, info.classes) == (input_shape, shapes[-1][0])
+    assert (info.params, info.macs) == (summary.params, summary.macs)
+    assert info.source
+    assert info.departures
+
+
+@pytest.mark.parametrize("name", ["resnet18_v1", "densenet121", "se_resnet18", "regnetx_200mf", "efficientnet_b0"])
+def test_paper_editions_take_other_channels_and_classes(name):
+    summary = utils.summarize(build(name, classes=7), (1, 64, 64))
+    assert summary.rows[-1].output_shape == (7,)
+
+
+@every_edition
+def test_biases_are_where_the_counts_say(name):
+    biases = [parameter for parameter in build(name).collect_params() if parameter.endswith("bias")]
+    assert len(biases) == BIASES.get(name, 1)
+
+
+@pytest.mark.parametrize("name", ["resnet50_v1", "resnet101_v1", "resnet152_v1", "se_resnet50"])
+def test_the_first_convolution_of_a_bottleneck_has_the_stride(name):
+    blocks = of_kind(build(name), resnet.WithShortcut)
+    strides = [[conv._kwargs["stride"][0] for conv in of_kind(block.body, nn.Conv2D)[:3]] for block in blocks]
+    halving = [number for number, block in enumerate(strides) if block != [1, 1, 1]]
+    first, second, third, _ = resnet.BLOCKS[int(name[:-3].partition("resnet")[2] if name.endswith("v1") else 50)]
+    assert halving == [first, first + second, first + second + third]
+    assert [strides[number] for number in halving] == [[2, 1, 1]] * 3
+
+
+# (depth, width) of the paper's networks
+@pytest.mark.parametrize(
+    ("parameters", "stages"),
+    [
+        (regnet.REGNETX_200MF, ((1, 24), (1, 56), (4, 152), (7, 368))),
+        (regnet.REGNETX_400MF, ((1, 32), (2, 64), (7, 160), (12, 384))),
+        (regnet.REGNETX_800MF, ((1, 64), (3, 128), (7, 288), (5, 672))),
+    ],
+    ids=["200MF", "400MF", "800MF"],
+)
+def test_quantised_parameters_give_the_stages_of_the_paper(parameters, stages):
+    assert regnet.quantised(parameters) == stages
+
+
+@pytest.mark.parametrize(
+    ("name", "group_width"),
+    [("regnetx32_d2l", 16), ("regnetx_200mf", 8), ("regnetx_400mf", 16), ("regnetx_800mf", 16)],
+)
+def test_groups_of_regnet_have_one_width(name, group_width):
+    for block in of_kind(build(name), resnet.WithShortcut):
+        settings = [conv._kwargs for conv in of_kind(block.body, nn.Conv2D)]
+        assert [conv["kernel"][0] for conv in settings] == [1, 3, 1]
+        assert [conv["num_filter"] // conv["num_group"] for conv in settings[1:2]] == [group_width]
+        assert settings[0]["num_group"] == settings[2]["num_group"] == 1
+        assert settings[0]["stride"] == settings[2]["stride"] == (1, 1)  # a stride is the 3x3 convolution's
+
+
+# --- what they compute: all of it in NumPy, which shows the activations and orders that counts do not
+
+
+class Plain(PlainWithBiases):
+    """As there, with convolutions that keep the size of their maps, in groups, most of them without bias."""
+
+    def convolve(self, x, stride=1, groups=1, bias=False):
+        weight = next(self._parameters)
+        outputs, inputs, size, _ = weight.shape
+        weight = weight.reshape(groups, outputs // groups, inputs, size, size)
+        out = 0
+        for (i, j), window in windows(x, size, stride, pad=size // 2, fill=0):
+            n, _, height, width = window.shape
+            grouped = window.reshape(n, groups, inputs, height * width)
+            out = out + (weight[..., i, j] @ grouped).reshape(n, outputs, height, width)
+        return out + next(self._parameters)[:, None, None] if bias else out
+
+    def norm(self, x, epsilon=1e-5):
+        gamma, beta, mean, variance = (next(self._parameters)[:, None, None] for _ in range(4))
+        if self._training:
+            mean = x.mean(axis=(0, 2, 3), keepdims=True)[0]
+            variance = x.var(axis=(0, 2, 3), keepdims=True)[0]
+        return gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
+
+    def conv_norm(self, x, stride=1, groups=1, bias=False):
+        return self.norm(self.convolve(x, stride, groups, bias))
+
+    def excite(self, x, activation):
+        means = x.mean(axis=(2, 3), keepdims=True)
+        return x * sigmoid(self.convolve(activation(self.convolve(means, bias=True)), bias=True))
+
+    def add(self, x, out, stride, projected, bias=False):
+        return relu(out + (self.conv_norm(x, stride, bias=bias) if projected else x))
+
+    def building_block(self, x, stride=1, projected=False, excited=False):
+        out = self.conv_norm(relu(self.conv_norm(x, stride)))
+        return self.add(x, self.excite(out, relu) if excited else out, stride, projected)
+
+    def bottleneck(self, x, stride=1, projected=False, excited=False):
+        out = self.conv_norm(relu(self.conv_norm(relu(self.conv_norm(x, stride)))))
+        return self.add(x, self.excite(out, relu) if excited else out, stride, projected)
+
+    def x_block(self, x, groups, stride=1, bias=False):
+        out = relu(self.conv_norm(x, bias=bias))
+        out = self.conv_norm(relu(self.conv_norm(out, stride, groups, bias)), bias=bias)
+        return self.add(x, out, stride, projected=stride > 1, bias=bias)
+
+    def dense_block(self, x, count, bottleneck):
+        for _ in range(count):
+            out = self.convolve(relu(self.norm(x))) if bottleneck else x
+            out = self.convolve(relu(self.norm(out)), bias=not bottleneck)
+            x = np.concatenate([x, out], axis=1)
+        return x
+
+    def inverted(self, x, expansion, stride=1, added=False):
+        norm = partial(self.norm, epsilon=1e-3)
+        out = x if expansion == 1 else swish(norm(self.convolve(x)))
+        out = swish(norm(self.convolve(out, stride, groups=out.shape[1])))
+        out = norm(self.convolve(self.excite(out, swish)))
+        return x + out if added else out
+
+
+def plain_resnet18_d2l(net, x):
+    x = max_pool(relu(net.conv_norm(x, 2, bias=True)), 3, 2, pad=1)
+    x = net.residual(net.residual(x))
+    for _ in range(3):
+        x = net.residual(net.residual(x, halve=True))
+    return net.dense(x.mean(axis=(2, 3)))
+
+
+def plain_resnet18(net, x, excited=False):
+    x = max_pool(relu(net.conv_norm(x, 2)), 3, 2, pad=1)
+    for stage in range(4):
+        stride = 2 if stage else 1
+        x = net.building_block(x, stride, projected=stage > 0, excited=excited)
+        x = net.building_block(x, excited=excited)
+    return net.dense(x.mean(axis=(2, 3)))
+
+
+def plain_densenet(net, x, blocks, bottleneck):
+    x = max_pool(relu(net.conv_norm(x, 2, bias=not bottleneck)), 3, 2, pad=1)
+    for count in blocks[:-1]:
+        x = net.dense_block(x, count, bottleneck)
+        x = mean_pool(net.convolve(relu(net.norm(x)), bias=not bottleneck), 2)
+    x = relu(net.norm(net.dense_block(x, blocks[-1], bottleneck)))
+    return net.dense(x.mean(axis=(2, 3)))
+
+
+def plain_regnet(net, x, stages, group_width, bias=False):
+    x = relu(net.conv_norm(x, 2, bias=bias))
+    for depth, width in stages:
+        for block in range(depth):
+            x = net.x_block(x, width // group_width, stride=1 if block else 2, bias=bias)
+    return net.dense(x.mean(axis=(2, 3)))
+
+
+def plain_efficientnet_b0(net, x):
+    """Its 16 blocks by their strides and expansion: the kernels stand in the parameters."""
+    x = swish(net.norm(net.convolve(x, 2), epsilon=1e-3))
+    x = net.inverted(x, expansion=1)
+    for stride, repeats in [(2, 1), (2, 1), (2, 2), (1, 2), (2, 3), (1, 0)]:
+        x = net.inverted(x, 6, stride)
+        for _ in range(repeats):
+            x = net.inverted(x, 6, added=True)
+    x = swish(net.norm(net.convolve(x), epsilon=1e-3))
+    return net.dense(x.mean(axis=(2, 3)))
+
+
+# edition -> shape of its input here (odd maps on the way, more than one pixel at the end), and its layers in NumPy
+PLAIN = {
+    "resnet18_d2l": ((1, 48, 48), plain_resnet18_d2l),
+    "resnet18_v1": ((3, 48, 48), plain_resnet18),
+    "densenet_d2l": ((1, 72, 72), partial(plain_densenet, blocks=(4, 4, 4, 4), bottleneck=False)),
+    "densenet121": ((3, 72, 72), partial(plain_densenet, blocks=(6, 12, 24, 16), bottleneck=True)),
+    "se_resnet18": ((3, 48, 48), partial(plain_resnet18, excited=True)),
+    "regnetx32_d2l": ((1, 36, 36), partial(plain_regnet, stages=((4, 32), (6, 80)), group_width=16, bias=True)),
+    "regnetx_200mf": (
+        (3, 48, 48),
+        partial(plain_regnet, stages=((1, 24), (1, 56), (4, 152), (7, 368)), group_width=8),
+    ),
+    "efficientnet_b0": ((3, 48, 48), plain_efficientnet_b0),
+}
+
+
+@pytest.fixture(scope="module", params=PLAIN)
+def member(request):
+    """One edition with parameters from a formula, two images, and its logits in eager execution."""
+    shape, plain = PLAIN[request.param]
+    x = formula(2, *shape)
+    net = filled(build(request.param, classes=2), x)
+    if request.param == "efficientnet_b0":  # swish and the factors below 1 leave little of the images to the classifier
+        for parameter in trained_parameters(net):
+            if parameter.name.endswith("gamma"):
+                parameter.set_data(1.1 * parameter.data())
+    return net, plain, x, net(nd.array(x)).asnumpy()
+
+
+def test_an_edition_computes_what_its_table_says(member):
+    net, plain, x, actual = member
+    numpy_net = Plain(net)
+    expected = plain(numpy_net, x)
+    assert numpy_net.is_done()
+    assert expected.shape == (2, 2)
+    assert np.abs(expected[0] - expected[1]).max() > 0.01 * np.ptp(expected)  # images, not biases, decide
+    assert_close(actual, expected)
+
+
+def test_compiled_and_frozen_editions_predict_the_same(member):
+    net, _, x, expected = member
+    assert expected.shape == (2, 2)
+    assert np.isfinite(expected).all()
+    twin = utils.hybridized(net)
+    assert_close(twin(nd.array(x)).asnumpy(), expected)
+    many = np.tile(x, (hybrid.WIDEN_FROM // 2, 1, 1, 1))  # for as many the graph is another one
+    assert_close(twin(nd.array(many)).asnumpy(), np.tile(expected, (hybrid.WIDEN_FROM // 2, 1)))
+    assert_close(hybrid.frozen(net)(nd.array(x)).asnumpy(), expected)
+
+
+@pytest.mark.parametrize("name", ["resnet18_v1", "densenet_d2l", "se_resnet18", "regnetx_200mf", "efficientnet_b0"])
+def test_a_compiled_edition_trains_as_it_trains_eagerly(name):
+    net = build(name, classes=2)
+    net.initialize(mx.init.Xavier())
+    data, labels = nd.random.normal(shape=(4, PLAIN[name][0][0], 48, 48)), nd.array([0, 1, 1, 0])
+    net(data)
+    output, running, gradients = backpropagated(net, net, data, labels)
+    twin_output, twin_running, twin_gradients = backpropagated(utils.hybridized(net), net, data, labels)
+    assert_close(twin_output, output)
+    for twins, own in zip(twin_running, running):
+        assert_close(twins, own)
+    names = ["images", *(parameter.name for parameter in trained_parameters(net))]
+    for parameter, twins, own in zip(names, twin_gradients, gradients):
+        assert np.isfinite(own).all(), parameter
+        # the bias of a convolution before batch normalisation changes nothing: its gradient is rounding
+        if not (name == "densenet_d2l" and "conv" in parameter and parameter.endswith("bias")):
+            assert_close(twins, own)
+    assert len(running) == 2 * len(of_kind(net, nn.BatchNorm))
+    weights = [parameter for parameter in trained_parameters(net) if parameter.name.endswith("weight")]
+    assert all(np.abs(weight.grad().asnumpy()).max() > 0 for weight in weights)
+
+
+in_both_modes = pytest.mark.parametrize("training", [False, True], ids=["predicting", "training"])
+
+
+def computed(block, x, training):
+    with autograd.train_mode() if training else autograd.predict_mode():
+        return block(nd.array(x)).asnumpy()
+
+
+@in_both_modes
+@pytest.mark.parametrize("excited", [False, True], ids=["plain", "excited"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_bottleneck_is_three_convolutions_beside_a_shortcut(stride, excited, training):
+    x = formula(2, 64, 7, 5)
+    body = partial(senet.excited, resnet.bottleneck, 4) if excited else resnet.bottleneck
+    # with a stride the block projects, without it the input is added as it is
+    projection = resnet.conv_norm(64, 1, strides=2) if stride == 2 else ()
+    block = filled(resnet.WithShortcut(body(16, stride), projection), x)
+    plain = Plain(block, training)
+    expected = plain.bottleneck(x, stride, projected=stride == 2, excited=excited)
+    assert plain.is_done()
+    assert expected.shape == ((2, 64, 4, 3) if stride == 2 else x.shape)
+    assert_close(computed(block, x, training), expected)
+
+
+def test_squeeze_and_excitation_weights_each_map_by_a_factor():
+    x = formula(2, 32, 5, 4) + 3 * formula(2, 32, 1, 1, phase=1)
+    block = filled(senet.SqueezeExcitation(32, 2, nn.Activation("relu")), x)
+    w1, b1, w2, b2 = (p.data().asnumpy().squeeze() for p in block.collect_params().values())
+    assert (w1.shape, b1.shape, w2.shape, b2.shape) == ((2, 32), (2,), (32, 2), (32,))
+    factors = sigmoid(relu(x.mean(axis=(2, 3)) @ w1.T + b1) @ w2.T + b2)
+    assert np.ptp(factors) > 0.1
+    assert_close(block(nd.array(x)).asnumpy(), x * factors[:, :, None, None])
+
+
+@pytest.mark.parametrize("width", [16, 64])
+def test_the_reduction_of_squeeze_and_excitation_is_16(width):
+    *_, block = senet.excited(resnet.bottleneck, 4, width, 1)
+    assert (block.reduce._channels, block.expand._channels) == (4 * width // 16, 4 * width)
+
+
+@in_both_modes
+@pytest.mark.parametrize("bottleneck", [False, True], ids=["plain", "bottleneck"])
+def test_each_layer_of_a_dense_block_sees_all_maps_before_it(bottleneck, training):
+    x = formula(3, 6, 5, 4)
+    layer = densenet.bottleneck_layer if bottleneck else densenet.plain_layer
+    block = filled(densenet.DenseBlock(layer, 3, 8), x)
+    expected = Plain(block, training).dense_block(x, 3, bottleneck)
+    actual = computed(block, x, training)
+    assert actual.shape == (3, 6 + 3 * 8, 5, 4)
+    np.testing.assert_array_equal(actual[:, :6], x)
+    assert_close(actual, expected)
+
+
+@in_both_modes
+@pytest.mark.parametrize(
+    ("channels", "expansion", "kernel", "stride"), [(8, 6, 5, 1), (8, 1, 3, 1), (12, 6, 3, 1), (8, 6, 5, 2)]
+)
+def test_an_mbconv_expands_convolves_excites_and_projects(channels, expansion, kernel, stride, training):
+    x = formula(3, 8, 7, 6)
+    block = filled(efficientnet.MBConv(8, channels, expansion, kernel, stride), x)
+    plain = Plain(block, training)
+    added = stride == 1 and channels == 8
+    expected = plain.inverted(x, expansion, stride, added)
+    assert plain.is_done()
+    assert expected.shape == ((3, channels, 4, 3) if stride == 2 else (3, channels, 7, 6))
+    assert_close(computed(block, x, training), expected)
+
+
+def test_mbconv_squeezes_to_a_quarter_of_its_input():
+    blocks = of_kind(build("efficientnet_b0"), efficientnet.MBConv)
+    hidden = [of_kind(block, senet.SqueezeExcitation)[0].reduce._channels for block in blocks]
+    assert hidden == [8, 4, 6, 6, 10, 10, 20, 20, 20, 28, 28, 28, 48, 48, 48, 48]
+
+
+# --- stochastic depth
+
+
+def test_survival_falls_in_equal_steps():
+    blocks = of_kind(build("efficientnet_b0"), efficientnet.MBConv)
+    dropped = {number: block.drop._rate for number, block in enumerate(blocks) if block.drop is not None}
+    assert list(dropped) == [2, 4, 6, 7, 9, 10, 12, 13, 14]  # where the shape stays
+    assert dropped == pytest.approx({number: 0.2 * number / 16 for number in dropped})
+
+
+@pytest.fixture(scope="module", params=["eager", "compiled"])
+def often_dropped(request):
+    """An MBConv that leaves out 0.4 of the examples, 800 examples, and the residual path of each in training."""
+    x = formula(800, 8, 3, 3)
+    block = filled(efficientnet.MBConv(8, 8, 1, 3, dropped=0.4), x)
+    with autograd.train_mode():
+        path = block.body(nd.array(x)).asnumpy()
+    return block if request.param == "eager" else utils.hybridized(block), block, x, path
+
+
+def test_stochastic_depth_leaves_out_all_or_nothing_of_an_example(often_dropped):
+    run, _, x, path = often_dropped
+    added = [computed(run, x, training=True) - x for _ in range(2)]
+    survived = [(out != 0).any(axis=(1, 2, 3)) for out in added]
+    for out, survives in zip(added, survived):
+        assert_close(out[survives], path[survives] / 0.6)
+        assert (out[~survives] == 0).all()
+        # a count of 800 draws, within five standard deviations: the mean of what is added is then that of `path`
+        assert abs(survives.sum() - 0.6 * 800) < 5 * np.sqrt(800 * 0.6 * 0.4)
+    # independent draws agree in 0.52 of the examples
+    assert abs((survived[0] == survived[1]).mean() - 0.52) < 5 * np.sqrt(0.52 * 0.48 / 800)
+
+
+def test_stochastic_depth_does_nothing_in_prediction(often_dropped):
+    run, block, x, _ = often_dropped
+    x = x[:3]
+    expected = x + computed(block.body, x, training=False)
+    assert_close(computed(run, x, training=False), expected)
+
+
+def test_what_stochastic_depth_leaves_out_gets_no_gradient():
+    drop = efficientnet.MBConv(8, 8, 1, 3, dropped=0.4).drop
+    x = nd.ones((50, 2, 3, 3))
+    x.attach_grad()
+    with autograd.record():
+        out = drop(x)
+    out.backward()
+    np.testing.assert_array_equal(x.grad.asnumpy(), out.asnumpy())
+    assert set(np.unique(out.asnumpy())) == {np.float32(0), np.float32(1) / np.float32(0.6)}
