@@ -28,6 +28,7 @@ from dataclasses import replace
 import importlib.util
 import json
 from pathlib import Path
+import shutil
 import statistics
 import sys
 import tempfile
@@ -74,8 +75,6 @@ def contestants():
     """Names of the contestants that can take part here, and a line for each reason why some cannot."""
     if importlib.util.find_spec("torch") is None:
         return ["ours", "blog"], ["PyTorch is not installed: pip install -e '.[cpu,bench]'"]
-    import shutil
-
     if shutil.which("c++") is None and shutil.which("g++") is None:
         return ["ours", "blog", *MODES[:2]], ["there is no C++ compiler, so torch.compile is left out"]
     return ["ours", "blog", *MODES], []

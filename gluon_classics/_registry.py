@@ -19,10 +19,7 @@ from . import _runtime
 if TYPE_CHECKING:
     from mxnet.gluon import nn
 
-FAMILIES = (
-    *("lenet", "alexnet", "vgg", "nin", "googlenet"),
-    *("resnet", "densenet", "senet", "regnet", "efficientnet"),
-)
+FAMILIES = ("lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "densenet", "senet", "regnet", "efficientnet")
 FACTS = Path(__file__).with_name("facts.json")
 
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-import re
 import statistics
 
 import gluon_classics
@@ -57,10 +56,12 @@ TABLES = {"networks": networks_table, "speed": speed_table}
 def with_tables(text: str) -> str:
     """`text` with the current tables between their markers."""
     for name, table in TABLES.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise ValueError(f"the markers <!-- {name} --> and <!-- /{name} --> are missing")
-        text = pattern.sub(lambda match: f"{match[1]}{table()}\n{match[2]}", text)  # noqa: B023  called at once
+        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, has_start, rest = text.partition(start)
+        _, has_end, after = rest.partition(end)
+        if not (has_start and has_end):
+            raise ValueError(f"the markers {start.strip()} and {end} are missing")
+        text = f"{before}{start}{table()}\n{end}{after}"
     return text
 
 

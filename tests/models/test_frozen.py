@@ -52,15 +52,6 @@ def assert_close(actual, expected, tolerance=1e-5):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-@pytest.fixture
-def graphs(monkeypatch):
-    """The graphs that MXNet is given to run, in their order."""
-    given = []
-    compile_graph = mx.nd.CachedOp
-    monkeypatch.setattr(mx.nd, "CachedOp", lambda graph, flags: given.append(graph) or compile_graph(graph, flags))
-    return given
-
-
 def operators(symbol):
     return [node["op"] for node in json.loads(symbol.tojson())["nodes"] if node["op"] != "null"]
 

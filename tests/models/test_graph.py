@@ -90,15 +90,6 @@ def assert_close(actual, expected, tolerance=1e-5):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max())
 
 
-@pytest.fixture
-def graphs(monkeypatch):
-    """The graphs that MXNet is given to run, in their order."""
-    given = []
-    compile_graph = mx.nd.CachedOp
-    monkeypatch.setattr(mx.nd, "CachedOp", lambda graph, flags: given.append(graph) or compile_graph(graph, flags))
-    return given
-
-
 def nodes(symbol, op=None):
     return [node for node in json.loads(symbol.tojson())["nodes"] if op in (None, node["op"])]
 

@@ -9,6 +9,7 @@ from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 import numpy as np
 import pytest
+from test_graph import assert_close
 
 SIDES = {"lenet": 12, "resnet": 75}
 FEW, MANY = hybrid.WIDEN_FROM - 1, hybrid.WIDEN_FROM  # images: without and with wider maps
@@ -45,26 +46,8 @@ def trained(forward, net, *batches):
     return [a.asnumpy() for a in (*outputs, *(x.grad for x in batches))] + gradients(net)
 
 
-def assert_close(actual, expected, tolerance=1e-5):
-    """Arrays equal up to rounding, measured against the largest entry of each (single entries may cancel out)."""
-    assert len(actual) == len(expected)
-    for a, b in zip(actual, expected):
-        assert a.dtype == b.dtype
-        assert np.ptp(b) > 0
-        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max())
-
-
 def assert_predicts_alike(one, other, x, tolerance=1e-5):
     assert_close([one(x).asnumpy()], [other(x).asnumpy()], tolerance)
-
-
-@pytest.fixture
-def graphs(monkeypatch):
-    """The graphs that MXNet is given to run, in their order."""
-    given = []
-    compile_graph = mx.nd.CachedOp
-    monkeypatch.setattr(mx.nd, "CachedOp", lambda graph, flags: given.append(graph) or compile_graph(graph, flags))
-    return given
 
 
 def filters(symbol):
