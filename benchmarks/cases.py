@@ -41,9 +41,9 @@ class Case:
 CASES = {
     case.network: case
     for case in (
-        Case("lenet", 28, 256, 80),
+        Case("lenet", 28, 256, 234),
         Case("alexnet", 224, 64, 4),
-        Case("vgg", 96, 64, 3),
+        Case("vgg", 96, 64, 8),
         Case("nin", 224, 64, 5),
         Case("googlenet", 96, 64, 20),
         Case("resnet", 96, 64, 12),

@@ -20,6 +20,7 @@ AS_IT_IS = "as it is"
 ENVIRONMENT = {
     "updates 4 at once": {"MXNET_OPTIMIZER_AGGREGATION_SIZE": "4"},
     "updates 45 at once": {"MXNET_OPTIMIZER_AGGREGATION_SIZE": "45"},
+    "scratch for 4 operators": {"MXNET_CPU_TEMP_COPY": "4"},
     "threads bound": {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"},
     "threads spin briefly": {"GOMP_SPINCOUNT": "10000"},
     "threads spin": {"OMP_WAIT_POLICY": ""},
@@ -35,7 +36,26 @@ ENVIRONMENT = {
 def without_rewriting():
     from gluon_classics.utils import hybrid
 
-    hybrid.rewritten = lambda graph, shapes, widen: graph
+    hybrid.rewritten = lambda graph, shapes, widen, sink: graph
+
+
+def without_sinking():
+    from gluon_classics.utils import hybrid
+
+    rewritten = hybrid.rewritten
+    hybrid.rewritten = lambda graph, shapes, widen, sink: rewritten(graph, shapes, widen, False)
+
+
+def always_kernels_of_prediction():
+    from gluon_classics.utils import hybrid
+
+    hybrid.mostly_narrow = lambda graph, shape, data: False
+
+
+def always_kernels_of_training():
+    from gluon_classics.utils import hybrid
+
+    hybrid.mostly_narrow = lambda graph, shape, data: True
 
 
 def without_widening():
@@ -76,10 +96,13 @@ def keeping_memory():
 
 CODE = {
     "graph not rewritten": without_rewriting,
+    "relu not sunk": without_sinking,
     "never widened": without_widening,
     "always widened": always_widened,
     "memory not static": without_static_memory,
     "predictions not fused": without_fusion,
+    "predictions by prediction's kernels": always_kernels_of_prediction,
+    "predictions by training's kernels": always_kernels_of_training,
     "allocator keeps memory": keeping_memory,
 }
 

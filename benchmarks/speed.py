@@ -51,10 +51,12 @@ CORES = _runtime.usable_cores()
 THREADS = {"OMP_NUM_THREADS": str(CORES)}
 ENVIRONMENTS = {
     "ours": {**THREADS, "OMP_WAIT_POLICY": "passive"},
-    # left alone, MXNet takes half of the processors, OpenMP spins, and four parameters are updated together
+    # left alone, MXNet takes half of the processors, OpenMP spins, four operators have scratch memory each, and four
+    # parameters are updated together
     "blog": {
         "OMP_NUM_THREADS": str(max(1, CORES // 2)),
         "OMP_WAIT_POLICY": "",
+        "MXNET_CPU_TEMP_COPY": "4",
         "MXNET_OPTIMIZER_AGGREGATION_SIZE": "4",
     },
 }

@@ -1,6 +1,6 @@
 """What the networks of several families share."""
 
-from mxnet import nd
+from mxnet import autograd, nd
 from mxnet.gluon import nn
 
 
@@ -22,6 +22,24 @@ def dense_head(classes):
         nn.Dropout(0.5),
         nn.Dense(classes),
     )
+
+
+class ByMode(nn.Block):
+    """`training` in training mode, as within `autograd.record()`, else `prediction`: both of the same layers.
+
+    Not one compiled graph that asks for the mode: it would be traced once, in whatever mode comes first. `layers` are
+    the children of this block, by their names: all layers of `training`.
+    """
+
+    def __init__(self, training, prediction, layers, **kwargs):
+        super().__init__(**kwargs)
+        for name, network in (("training", training), ("prediction", prediction)):
+            object.__setattr__(self, name, network)  # Gluon would take them for children
+        for name, layer in layers.items():
+            self.register_child(layer, name)
+
+    def forward(self, x):
+        return (self.training if autograd.is_training() else self.prediction)(x)
 
 
 class LocalResponseNorm(nn.HybridBlock):

@@ -12,6 +12,9 @@ Threads       Without OMP_NUM_THREADS MXNet takes half of the processors it sees
 Waiting       OpenMP's threads wait for each other by spinning. Where another process wants a core, the one that
               spins keeps the one it waits for from running, and small layers become many times slower. With
               OMP_WAIT_POLICY=passive, unless the user has set it, they sleep (`benchmarks/NOTES.md` has figures).
+Scratch       MXNet keeps four areas of scratch memory for its CPU operators and takes them in turn, so that each grows to
+              the largest need. Operators run one after the other here: with MXNET_CPU_TEMP_COPY=1, unless the user has
+              set it, one area does, and training takes less memory (`benchmarks/NOTES.md`).
 Updates       MXNet's SGD updates four parameters in one operator, which saves launches on a GPU, but is slower on the
               CPU. A build for the CPU updates them one by one, unless MXNET_OPTIMIZER_AGGREGATION_SIZE says otherwise.
 """
@@ -71,6 +74,7 @@ def _load(exec_module, module):
         raise ImportError(f"MXNet 1.9.1 cannot run on NumPy {numpy.__version__}: pip install 'numpy<2'")
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
     missing_alias = "bool" not in vars(numpy)
     if missing_alias:
         vars(numpy)["bool"] = bool

@@ -4,6 +4,10 @@ MXNet's convolutions, pools and activations run in oneDNN, which keeps maps in b
 
 relu      The operator `relu` is MXNet's own: maps leave their blocks for it and come back. `Activation` computes the
           same bits inside of them, except that it makes 0 of a nan, as the layers with activation="relu" always do.
+sinking   ReLU and the largest of a window can change places, ReLU and joining maps too: the same bits, and the same
+          gradients. After a pool there is a quarter of the numbers left to rectify; after a joint there is one
+          operator in place of many, whose gradients stay in blocks. Predictions need none of it: there ReLU is a part
+          of the convolution.
 widening  Pooling and ReLU of maps whose number is not a multiple of a block fall back to slow code: it is most of the
           time of LeNet with its 20 and 50 maps. Convolutions that feed a pool get maps of zeros up to the next block,
           from zeros joined to their parameters within the graph, and the next layer drops them again. Parameters and
@@ -23,20 +27,22 @@ import mxnet as mx
 _CHANNELWISE = ("Activation", "Pooling")  # each output map depends on the input map of the same number alone
 
 
-def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], widen: bool) -> mx.sym.Symbol:
+def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], widen: bool, sink: bool) -> mx.sym.Symbol:
     """`graph` in float32, with the same inputs, parameters and outputs, in operators that are faster on the CPU.
 
-    `shapes` has the shape of each float32 parameter by its name; `widen` also fills up channels to whole blocks.
+    `shapes` has the shape of each float32 parameter by its name; `widen` also fills up channels to whole blocks,
+    `sink` moves ReLU behind pools and joints.
     """
-    return _Rewriting(graph, shapes, widen).result()
+    return _Rewriting(graph, shapes, widen, sink).result()
 
 
 class _Rewriting:
     """Copies a graph node by node, in topological order; an entry is MXNet's triple (node, output, version)."""
 
-    def __init__(self, graph, shapes, widen):
+    def __init__(self, graph, shapes, widen, sink):
         self.source = json.loads(graph.tojson())
         self.shapes = shapes
+        self.sunk = _sunk(self.source) if sink else set()
         self.nodes: list[dict] = []
         self.own_channels: dict[tuple, int] = {}  # of the widened entries: all maps after these are zeros
         self.widenable = _convolutions_before_a_pool(self.source["nodes"]) if widen else set()
@@ -51,17 +57,29 @@ class _Rewriting:
         return mx.sym.load_json(json.dumps(graph))
 
     def _copied(self, number, node, inputs):
+        if number in self.sunk and _is_relu(node):
+            return inputs[0]
+        copy = self._in_faster_operators(number, node, inputs)
+        if number not in self.sunk and any(old[0] in self.sunk for old in node["inputs"]):
+            return self._channelwise("Activation", f"{node['name']}_rectified", [copy], {"act_type": "relu"})
+        return copy
+
+    def _in_faster_operators(self, number, node, inputs):
         attributes = node.get("attrs", {})
         if node["op"] == "Convolution" and (number in self.widenable or inputs[0] in self.own_channels):
             return self._widened_convolution(number, node, inputs)
-        if node["op"] in _CHANNELWISE and inputs[0] in self.own_channels:
-            copy = self._add(node["op"], node["name"], inputs, attributes)
-            self.own_channels[copy] = self.own_channels[inputs[0]]
-            return copy
+        if node["op"] in _CHANNELWISE:
+            return self._channelwise(node["op"], node["name"], inputs, attributes)
         inputs = [self._narrowed(entry) for entry in inputs]
         if node["op"] == "relu":
             return self._add("Activation", node["name"], inputs, {"act_type": "relu"})
         return self._add(node["op"], node["name"], inputs, attributes, node.get("subgraphs"))
+
+    def _channelwise(self, op, name, inputs, attributes):
+        copy = self._add(op, name, inputs, attributes)
+        if inputs[0] in self.own_channels:
+            self.own_channels[copy] = self.own_channels[inputs[0]]
+        return copy
 
     def _widened_convolution(self, number, node, inputs):
         maps, weight, *bias = inputs
@@ -107,8 +125,36 @@ class _Rewriting:
         return (len(self.nodes) - 1, 0, 0)
 
     def _entry(self, old):
-        number, *output_and_version = old
-        return (self.copies[number][0], *output_and_version)
+        number, output, version = old
+        copy, first_output, _ = self.copies[number]
+        return (copy, first_output + output, version)
+
+
+def _sunk(graph):
+    """Numbers of the nodes whose ReLU is taken later: ReLUs, and the pools and joints that they have sunk through."""
+    nodes = graph["nodes"]
+    users: list[list] = [[] for _ in nodes]
+    for number, node in enumerate(nodes):
+        for entry in node["inputs"]:
+            users[entry[0]].append(number)
+    for entry in graph["heads"]:
+        users[entry[0]].append(None)
+    rectified: set[int] = set()
+    for number, node in enumerate(nodes):
+        inputs = [entry[0] for entry in node["inputs"]]
+        commutes = _is_max_pool(node) or node["op"] == "Concat"
+        if _is_relu(node) or (commutes and all(i in rectified and len(users[i]) == 1 for i in inputs)):
+            rectified.add(number)
+    through = {number for number in rectified if not _is_relu(nodes[number])}
+    return {number for number in rectified if len(users[number]) == 1 and users[number][0] in through}
+
+
+def _is_relu(node):
+    return node["op"] == "relu" or (node["op"] == "Activation" and node["attrs"]["act_type"] == "relu")
+
+
+def _is_max_pool(node):
+    return node["op"] == "Pooling" and node["attrs"].get("pool_type", "max") == "max"
 
 
 def _convolutions_before_a_pool(nodes):

@@ -392,3 +392,82 @@ def test_no_relu_of_mxnets_own_is_left_in_resnet(batch, graphs):
     twin(x)
     assert not nodes(graphs[-1], "relu")
     assert [node["attrs"]["act_type"] for node in nodes(graphs[-1], "Activation")] == ["relu"] * 16
+
+
+# --- ReLU behind pools and joints
+
+
+def relus_joined(F, x, first, second, pool, dense):
+    """As in an inception block: rectified maps and a rectified pool, joined, pooled again."""
+    joined = F.concat(F.relu(first(x)), pool(F.relu(second(x))), dim=1)
+    return dense(pool(joined))
+
+
+def relu_used_twice(F, x, conv, pool, dense):
+    maps = F.relu(conv(x))
+    return dense(F.concat(maps, pool(maps), dim=1))
+
+
+def joined_with_unrectified(F, x, first, second):
+    return F.concat(F.relu(first(x)), second(x), dim=1)
+
+
+def joined_and_given_out(F, x, first, second):
+    maps = F.relu(first(x))
+    return [F.concat(maps, F.relu(second(x)), dim=1), maps]
+
+
+def split_then_rectified(F, x, conv, pool):
+    """An operator's second output, rectified and pooled."""
+    first, second = F.split(conv(x), num_outputs=2)
+    return F.concat(pool(F.relu(second)), pool(first), dim=1)
+
+
+SINKING = {  # a net, an image, and the operators from convolutions to ReLUs, in order of the graph
+    "pool": (lambda: chain(nn.Conv2D(16, 3, activation="relu"), pool2()), "conv pool relu"),
+    "pools": (lambda: chain(nn.Conv2D(16, 3, activation="relu"), pool2(), pool2()), "conv pool pool relu"),
+    "average": (lambda: chain(nn.Conv2D(16, 3, activation="relu"), nn.AvgPool2D()), "conv relu pool"),
+    "other": (lambda: chain(nn.Conv2D(16, 3, activation="sigmoid"), pool2()), "conv sigmoid pool"),
+    "joint": (
+        lambda: Wired(relus_joined, nn.Conv2D(16, 1), nn.Conv2D(16, 1), nn.MaxPool2D(3, 1, 1), nn.Dense(4)),
+        "conv conv pool join pool relu",
+    ),
+    "used-twice": (
+        lambda: Wired(relu_used_twice, nn.Conv2D(16, 1), nn.MaxPool2D(3, 1, 1), nn.Dense(4)),
+        "conv relu pool join",
+    ),
+    "unrectified": (
+        lambda: Wired(joined_with_unrectified, nn.Conv2D(16, 1), nn.Conv2D(16, 1)),
+        "conv relu conv join",
+    ),
+    "given-out": (
+        lambda: Wired(joined_and_given_out, nn.Conv2D(16, 1), nn.Conv2D(16, 1)),
+        "conv relu conv relu join",
+    ),
+    "second-output": (
+        lambda: Wired(split_then_rectified, nn.Conv2D(32, 1), pool2()),
+        "conv pool relu pool join",
+    ),
+}
+WORDS = {"Convolution": "conv", "Pooling": "pool", "Concat": "join"}
+
+
+@pytest.mark.parametrize("name", SINKING)
+def test_relu_sinks_behind_pools_and_joints_of_rectified_maps_alone(name, graphs):
+    """And everything computed stays equal to the last bit, as no sum is taken in another order."""
+    build, expected = SINKING[name]
+    net, x = ready(build(), MANY, 2, 10, 10)
+    twin = utils.hybridized(net)
+    for a, b in zip(predicted(twin, x), predicted(net, x)):
+        np.testing.assert_array_equal(a, b)
+    order = [WORDS.get(node["op"], node.get("attrs", {}).get("act_type")) for node in nodes(graphs[-1])]
+    assert " ".join(word for word in order if word) == expected
+    assert_close(trained(twin, net, x), trained(net, net, x))
+
+
+def test_predictions_keep_relu_beside_its_convolution(graphs):
+    """Where it is a part of it."""
+    net, x = ready(chain(nn.Conv2D(16, 3, activation="relu"), pool2()), MANY, 2, 10, 10)
+    hybrid.frozen(net)(x)
+    assert not nodes(graphs[-1], "Activation")
+    assert [node["op"] for node in nodes(graphs[-1]) if node["op"] != "null"] == ["_sg_mkldnn_conv", "Pooling"]

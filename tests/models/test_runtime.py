@@ -228,6 +228,28 @@ def test_the_users_own_thread_settings_are_kept():
     assert lines[0] == "7 active"
 
 
+# --- scratch memory
+
+
+def test_operators_share_one_scratch_area_unless_the_user_says_otherwise():
+    """Four areas hold three times more of the 16 MB that each of these convolutions needs."""
+
+    def held(**environment):
+        lines, _ = run(
+            """
+            import gluon_classics, mxnet as mx
+            maps, weight = mx.nd.ones((64, 16, 64, 64)), mx.nd.ones((16, 16, 3, 3))
+            for _ in range(8):
+                mx.nd.Convolution(maps, weight, kernel=(3, 3), num_filter=16, no_bias=True).wait_to_read()
+            print(int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20)
+            """,
+            **environment,
+        )
+        return float(lines[0])
+
+    assert held(MXNET_CPU_TEMP_COPY="4") - held() == pytest.approx(48, abs=16)
+
+
 # --- updates
 
 
