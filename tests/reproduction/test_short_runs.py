@@ -1,36 +1,38 @@
-"""Short runs on real images land in the bands of their networks (`short_runs.py` measures them)."""
+"""The short runs of the recipes, on real images, land in their bands (`short_runs.py` measures them)."""
 
-import json
+from dataclasses import replace
 
 from gluon_classics import list_models, model_info
+from gluon_classics.utils.recipes import get_recipe, list_recipes
 import pytest
-import short_runs
+from short_runs import short_run
 
-BANDS = json.loads(short_runs.BANDS.read_text())
+SHORT = {recipe.name: recipe for recipe in list_recipes() if recipe.short}
 WIDTH = 4  # standard deviations to either side: about one false alarm in 300 figures, from 10 runs
 CHANCE = 0.1
 SEED = 0
 
 
 @pytest.mark.short
-@pytest.mark.parametrize("name", list(short_runs.SHORT_RUNS))
+@pytest.mark.parametrize("name", list(SHORT))
 def test_a_short_run_lands_in_its_band(name):
-    result = short_runs.short_run(short_runs.SHORT_RUNS[name], SEED)
-    assert result.test_accuracy > 3 * CHANCE
-    for figure in ("train_loss", "test_accuracy"):
-        band = BANDS[name][figure]
-        assert getattr(result, figure) == pytest.approx(band["mean"], abs=WIDTH * band["sd"])
+    result = short_run(SHORT[name].short, SEED)
+    assert result.test_accuracy > 2 * CHANCE
+    for figure, band in SHORT[name].bands().items():
+        assert getattr(result, figure) == pytest.approx(band.mean, abs=WIDTH * band.sd)
 
 
 @pytest.mark.short
 def test_nin_stays_near_chance_at_the_blogs_learning_rate():
-    result = short_runs.short_run(short_runs.NIN_AT_THE_BLOGS_RATE, SEED)
+    settings = get_recipe("nin-fashion-mnist-blog").settings
+    result = short_run(replace(settings, resize=96, subset=3000), SEED)
     assert result.train_loss == pytest.approx(2.303, abs=0.02)
 
 
 def test_every_network_of_the_blog_has_a_short_run_and_a_band_of_ten_runs():
     blogs = [name for name in list_models() if "the blog" in model_info(name).source]
-    assert list(short_runs.SHORT_RUNS) == blogs
-    for name in blogs:
-        assert BANDS[name]["n"] >= 10
-        assert BANDS[name]["test_accuracy"]["mean"] - BANDS[name]["test_accuracy"]["sd"] > 3 * CHANCE
+    assert [recipe.settings.model for recipe in SHORT.values()] == blogs
+    for recipe in SHORT.values():
+        accuracy = recipe.bands()["test_accuracy"]
+        assert accuracy.n >= 10
+        assert accuracy.mean - accuracy.sd > 3 * CHANCE

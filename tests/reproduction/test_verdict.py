@@ -1,0 +1,135 @@
+"""Each kind of verdict, from the records of runs."""
+
+from gluon_classics.utils.comparison import (
+    NO_PUBLISHED_VALUE,
+    NOT_COMPARABLE,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    UNDECIDED,
+)
+from gluon_classics.utils.recipes import get_recipe
+from gluon_classics.utils.verdict import judge
+import pytest
+
+LENET = "lenet_d2l-fashion-mnist-d2l-0.17"  # train loss .472 +- .002 over 87 builds
+SCRATCH = "lenet-fashion-mnist-scratch"  # train loss .461873 to .520524 over three runs
+ALEXNET_ONE = "alexnet-fashion-mnist-d2l-1.0"  # test accuracy .8874 +- .0033 over 11 builds
+RESNET = "resnet-fashion-mnist-blog"  # nothing published
+NIN = "nin-fashion-mnist-d2l-0.17"  # median train loss .408; 5 of 62 builds failed
+GOOGLENET = "googlenet_d2l-fashion-mnist-d2l-0.17"  # train loss .255 +- .054; 2 of 61 failed
+
+
+@pytest.fixture
+def verdict_on(make_record):
+    """A function: the verdict on a recipe whose runs ended with these losses, or others of these figures."""
+
+    def verdict(name, *losses, **others):
+        return judge(get_recipe(name), [make_record(name, seed, loss, **others) for seed, loss in enumerate(losses)])
+
+    return verdict
+
+
+def test_losses_like_the_builds_reproduce_a_distribution(verdict_on):
+    verdict = verdict_on(LENET, 0.470, 0.471, 0.472, 0.473, 0.474)
+    assert verdict.verdict == REPRODUCED
+    assert verdict.statement.startswith("train loss: the 90% interval")
+    assert verdict.n == 5
+
+
+def test_other_losses_do_not_whatever_the_accuracy(verdict_on):
+    assert verdict_on(LENET, 0.50, 0.501, 0.502, train=0.822, test=0.812).verdict == NOT_REPRODUCED
+
+
+def test_the_accuracies_do_not_decide_where_a_loss_is_published(verdict_on):
+    verdict = verdict_on(LENET, 0.470, 0.471, 0.472, 0.473, 0.474, test=0.3)
+    assert verdict.verdict == REPRODUCED
+    assert verdict.comparisons["test_accuracy"].verdict == NOT_REPRODUCED
+
+
+def test_the_test_accuracy_decides_where_no_loss_is_published(verdict_on):
+    assert verdict_on(ALEXNET_ONE, 9.9, 9.9, 9.9, 9.9, test=0.8874).verdict == REPRODUCED
+    assert verdict_on(ALEXNET_ONE, 0.1, 0.1, 0.1, 0.1, test=0.86).verdict == NOT_REPRODUCED
+
+
+def test_one_run_does_not_decide_about_a_distribution(verdict_on):
+    assert verdict_on(LENET, 0.472).verdict == UNDECIDED
+
+
+def test_one_run_within_the_range_of_single_runs_reproduces_them(verdict_on):
+    assert verdict_on(SCRATCH, 0.45).verdict == REPRODUCED
+    assert verdict_on(SCRATCH, 0.60).verdict == NOT_REPRODUCED
+
+
+def test_without_a_published_value_there_is_no_verdict_on_the_figures(verdict_on):
+    verdict = verdict_on(RESNET, 0.45)
+    assert verdict.verdict == NO_PUBLISHED_VALUE
+    assert verdict.comparisons == {}
+    assert verdict.values("train_loss") == [0.45]
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "reason"),
+    [
+        ("settings", {"subset": 1000}, "1,000 training images only"),
+        ("settings", {"epochs": 3}, "epochs is 3, the recipe's 5"),
+        ("settings", {"learning_rate": 0.3}, "learning_rate is 0.3, the recipe's 0.2"),
+        ("settings", {"init_from": "net.params"}, "init_from is net.params, the recipe's None"),
+        ("data", {"is_sample": True}, "the embedded sample"),
+        ("data", {"is_published": False}, "not the published fashion-mnist"),
+        ("data", {"name": "mnist"}, "not the published fashion-mnist"),
+    ],
+)
+def test_runs_of_other_settings_or_data_are_not_comparable(make_record, part, changes, reason):
+    record = make_record(SCRATCH, loss=0.45)
+    record[part].update(changes)
+    verdict = judge(get_recipe(SCRATCH), [make_record(SCRATCH, loss=0.45), record])
+    assert verdict.verdict == NOT_COMPARABLE
+    assert reason in verdict.statement
+    assert verdict.comparisons == {}
+
+
+def test_an_unfinished_run_is_not_comparable(make_record):
+    record = {**make_record(SCRATCH, loss=0.45), "status": "diverged"}
+    verdict = judge(get_recipe(SCRATCH), [record])
+    assert (verdict.verdict, verdict.statement) == (NOT_COMPARABLE, "the run is diverged")
+
+
+def test_a_copy_of_the_published_data_in_another_folder_is_comparable(make_record):
+    record = make_record(SCRATCH, loss=0.45)
+    record["settings"]["data"] = "/home/somebody/fashion"
+    assert judge(get_recipe(SCRATCH), [record]).verdict == REPRODUCED
+
+
+def test_a_record_older_than_a_setting_has_its_default(make_record):
+    record = make_record(SCRATCH, loss=0.45)
+    del record["settings"]["subset"]
+    assert judge(get_recipe(SCRATCH), [record]).verdict == REPRODUCED
+
+
+def test_runs_at_chance_are_set_aside_where_published_ones_stayed_there_too(verdict_on):
+    verdict = verdict_on(NIN, 0.41, 2.303, 0.40)
+    assert verdict.verdict == REPRODUCED
+    assert (verdict.n, len(verdict.stuck)) == (2, 1)
+    assert "1 of 3 runs stayed at chance" in verdict.statement
+    assert verdict.values("train_loss") == [0.41, 0.40]
+
+
+def test_runs_at_chance_count_where_no_published_one_stayed_there(verdict_on):
+    verdict = verdict_on(SCRATCH, 0.46, 2.303)
+    assert verdict.verdict == NOT_REPRODUCED
+    assert not verdict.stuck
+
+
+def test_nothing_but_runs_at_chance_is_not_reproduced(verdict_on):
+    verdict = verdict_on(GOOGLENET, 2.303, 2.302)
+    assert verdict.verdict == NOT_REPRODUCED
+    assert verdict.statement == "all 2 runs stayed at chance"
+
+
+def test_a_figure_can_be_asked_for_after_any_epoch(make_record):
+    record = make_record(SCRATCH)
+    record["epochs"][0]["train_loss"] = 2.3
+    verdict = judge(get_recipe(SCRATCH), [record])
+    assert verdict.values("train_loss", 1) == [2.3]
+    assert verdict.values("train_loss", 5) == verdict.values("train_loss") == [0.5]
+    assert verdict.values("train_loss", 6) == []
