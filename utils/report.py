@@ -1,0 +1,84 @@
+"""`gluon-classics report`: one page about one run or several, which needs nothing but itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from . import console
+from .errors import ClassicsError, RunError, require_extra
+from .experiment import load_data
+from .files import atomic_path
+from .recipes import get_recipe
+from .report_findings import find
+from .report_page import CHARTS, Section, render
+from .report_tensorboard import check_free, write_events
+from .runs import RECORD, Run, read_run
+from .trained import from_run
+from .verdict import judge
+
+
+def write_report(folders, output, ctx: str = "auto", tensorboard=None) -> None:
+    """Write the page about the runs in `folders` to the file `output`, atomically.
+
+    The networks predict all their test images for it. `tensorboard` is a folder for the same metrics as event files.
+    Raises RunError for a folder that cannot be reported on, DataError if its data cannot be had, ClassicsError
+    without the extras that are needed or where something cannot be written.
+    """
+    with require_extra("plot", "a report"):
+        import jinja2  # noqa: F401
+        import matplotlib  # noqa: F401
+    runs = _labelled([read_run(folder) for folder in folders])
+    for run in runs.values():
+        _check(run)
+    if tensorboard:
+        check_free(runs, tensorboard)
+    if Path(output).is_dir():
+        raise ClassicsError(f"{output} is a folder: name a file with -o")
+    try:
+        with atomic_path(output) as temporary:  # first of all, so that a page that cannot be written costs no time
+            sections = [_section(number, label, run, ctx) for number, (label, run) in enumerate(runs.items())]
+            Path(temporary).write_text(render(sections), encoding="utf-8")
+            if tensorboard:
+                write_events(runs, tensorboard)
+    except OSError as error:
+        raise ClassicsError(f"cannot write {output} ({error.strerror}): choose another file with -o") from error
+
+
+def _labelled(runs) -> dict[str, Run]:
+    """The runs by as much of the ends of their paths as tells them apart; a run given twice counts once."""
+    runs = list({run.path.resolve(): run for run in runs}.values())
+    length = 0
+    labels: set = set()
+    while len(labels) < len(runs):
+        length += 1
+        ends = ["/".join(run.path.resolve().parts[-length:]).lstrip("/") for run in runs]
+        labels = set(ends)
+    return dict(zip(ends, runs))
+
+
+def _check(run):
+    try:
+        if not run.record["epochs"]:
+            raise RunError(f"{run.path} has not finished an epoch: there is nothing to report yet")
+        for epoch in run.record["epochs"]:
+            _ = [float(epoch[metric]) for metric in (*CHARTS, "epoch", "seconds", "images_per_second")]
+        float(run.record["seconds"])
+        missing = {"recipe", "status", "started", "environment", "tested_images"} - set(run.record)
+        missing |= {"name", "origin", "sha256", "is_sample", "is_published", "train_images"} - set(run.record["data"])
+        if missing:
+            raise KeyError(*sorted(missing))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run.path / RECORD} is damaged ({error}): train again") from error
+
+
+def _section(number, label, run, ctx):
+    network = from_run(run.path, ctx)
+    data = load_data(run.settings)
+    if data.record()["sha256"] != run.record["data"]["sha256"]:
+        raise RunError(f"{run.path} was trained on other images than {data.origin} holds now: bring its data back")
+    console.say(f"{run.path}: predicting {len(data.test):,} test images")
+    findings = find(network.net, data.test, network.test_probabilities(data))
+    record = {**run.record, "settings": asdict(run.settings)}  # with those that its version did not have yet
+    verdict = judge(get_recipe(record["recipe"]), [record]) if record["recipe"] else None
+    return Section(number, label, str(run.path), record, run.points(), findings, verdict)
