@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 import statistics
 
-import gluon_classics
+from gluon_classics._registry import FAMILIES
+from gluon_classics.utils import results
+import make_editions
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -22,13 +24,15 @@ SPEED_COLUMNS = {  # titles, and the ratios of speed.json
 
 
 def networks_table() -> str:
-    """The registry as a Markdown table."""
-    rows = ["| name | input | parameters | GMAC | differs from the paper in |", "|---|---|--:|--:|---|"]
-    for name in gluon_classics.list_models():
-        info = gluon_classics.model_info(name)
-        shape = "x".join(map(str, info.input_shape))
-        departures = "; ".join(info.departures)
-        rows.append(f"| `{name}` | {shape} | {info.params:,} | {info.gmac:.3f} | {departures} |")
+    """The families of the registry as a Markdown table, with links to their editions."""
+    rows = ["| family | networks | parameters |", "|---|---|--:|"]
+    for family in FAMILIES:
+        infos = make_editions.editions(family)
+        names = ", ".join(f"`{info.name}`" for info in infos)
+        counts = sorted({info.params for info in infos})
+        params = " to ".join(f"{count:,}" for count in (counts[0], *counts[1:][-1:]))
+        link = f"[{make_editions.title(family)}](docs/editions.md#{make_editions.anchor(family)})"
+        rows.append(f"| {link} | {names} | {params} |")
     return "\n".join(rows)
 
 
@@ -50,7 +54,12 @@ def speed_table() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"networks": networks_table, "speed": speed_table}
+def results_table() -> str:
+    """The records in results/ as a Markdown table."""
+    return results.markdown(results.read(ROOT / "results"))
+
+
+TABLES = {"networks": networks_table, "speed": speed_table, "results": results_table}
 
 
 def with_tables(text: str) -> str:

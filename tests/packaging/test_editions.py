@@ -1,0 +1,82 @@
+"""docs/editions.md says what the registry and the docstrings say."""
+
+from pathlib import Path
+import re
+import sys
+
+import gluon_classics
+from gluon_classics._registry import FAMILIES
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+sys.path.insert(0, str(CHECKOUT / "tools"))
+import make_editions  # noqa: E402  a tool, not a module of the package
+import make_tables  # noqa: E402
+
+PAGE = make_editions.PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_is_the_registrys():
+    assert make_editions.page() == PAGE, "run python tools/make_editions.py"
+
+
+def test_every_edition_has_one_row_with_its_facts():
+    for name in gluon_classics.list_models():
+        info = gluon_classics.model_info(name)
+        (row,) = re.findall(rf"^\| `{name}` \|.*$", PAGE, re.MULTILINE)
+        assert f" {info.params:,} | {info.macs:,} |" in row
+        assert info.source in row
+
+
+def test_every_departure_stands_on_the_page():
+    for name in gluon_classics.list_models():
+        for departure in gluon_classics.model_info(name).departures:
+            assert departure in PAGE
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_names_its_sources_and_its_departures(family):
+    about = make_editions.docstring(family)
+    assert about["paper"].endswith(".")
+    for heading in ("Source", "Departs"):
+        assert len(about[heading]) > 40
+    assert set(about) <= {"paper", "Source", "Departs", "Open"}
+    assert about["Source"] in PAGE
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_open_questions_are_a_list_about_networks_of_the_family(family):
+    questions = make_editions.docstring(family).get("Open", "")
+    assert questions in PAGE
+    assert all(line.startswith(("- ", "  ")) for line in questions.splitlines())
+    names = [info.name for info in make_editions.editions(family)]
+    for pattern in re.findall(r"`([^`]+)`", questions):
+        assert any(re.fullmatch(pattern.replace("*", ".*"), name) for name in names), pattern
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        *((f"vgg{depth}", depth) for depth in (11, 13, 16, 19)),
+        *((f"resnet{depth}_v1", depth) for depth in (18, 34, 50, 101, 152)),
+        *((f"densenet{depth}", depth) for depth in (121, 161, 169, 201)),
+        *(("googlenet_v1", 22), ("alexnet_2012", 8)),
+    ],
+)
+def test_networks_are_as_deep_as_their_papers_say(name, depth):
+    assert make_editions.layers_and_depth(gluon_classics.model_info(name))[1] == depth
+
+
+@pytest.mark.parametrize("readme", make_tables.READMES)
+def test_the_readmes_link_every_family_to_its_section(readme):
+    links = re.findall(r"\(docs/editions\.md#([\w-]+)\)", (CHECKOUT / readme).read_text(encoding="utf-8"))
+    headings = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
+    assert len(headings) == len(FAMILIES)
+    assert links == [heading.lower().replace(" ", "-") for heading in headings]
+
+
+def test_the_readmes_table_names_every_network_once():
+    table = make_tables.networks_table()
+    names = re.findall(r"`(\w+)`", table)
+    assert names == gluon_classics.list_models()
+    assert len(table.splitlines()) == len(FAMILIES) + 2

@@ -1,0 +1,107 @@
+"""Write docs/editions.md from the registry and the docstrings of the families: python tools/make_editions.py"""
+
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+import re
+import textwrap
+
+import gluon_classics
+from gluon_classics._registry import FAMILIES
+from gluon_classics.utils import files
+from gluon_classics.utils.structure import IMAGE, layers
+
+PAGE = Path(__file__).parents[1] / "docs" / "editions.md"
+HEAD = """# Editions
+
+<!-- made by python tools/make_editions.py -->
+
+An edition is one published definition of a network. Of each family the first edition that the blog has is the blog's.
+
+Parameters are the trainable ones; MAC are the multiply-accumulates of convolutions and dense layers for one image of
+the edition's own size. "Layers" counts convolutions and dense layers, "depth" those on the longest way from the image
+to the logits. All of it is recounted by the tests. `gluon-classics diff` shows what two editions differ in, layer by
+layer, and `gluon-classics draw` draws one.
+"""
+
+
+def page() -> str:
+    """The whole of docs/editions.md."""
+    return "\n".join([HEAD, *map(section, FAMILIES)])
+
+
+def section(family: str) -> str:
+    """A family's editions side by side, where they differ from the paper, their sources, and what is open."""
+    about = docstring(family)
+    infos = editions(family)
+    rows = [
+        "| network | input | classes | parameters | MAC | layers | depth | source |",
+        "|---|---|--:|--:|--:|--:|--:|---|",
+        *map(row, infos),
+    ]
+    departures = [
+        f"- {', '.join(f'`{info.name}`' for info in group)}: {'; '.join(departures)}."
+        for departures, group in groupby(infos, key=lambda info: info.departures)
+        if departures
+    ]
+    parts = [
+        f"## {title(family)}",
+        about["paper"],
+        "\n".join(rows),
+        "### Sources",
+        about["Source"],
+        *(["### Differs from the paper", "\n".join(departures)] if departures else []),
+        "### Open questions",
+        about.get("Open", "None noted."),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def row(info) -> str:
+    """One edition as a row of its family's table."""
+    count, depth = layers_and_depth(info)
+    shape = "x".join(map(str, info.input_shape))
+    return (
+        f"| `{info.name}` | {shape} | {info.classes} | {info.params:,} | {info.macs:,} "
+        f"| {count} | {depth} | {info.source} |"
+    )
+
+
+def layers_and_depth(info) -> tuple:
+    """How many convolutions and dense layers an edition has, and how many of them on the longest way through it."""
+    network = layers(gluon_classics.get_model(info.name), info.input_shape)
+    depths = {IMAGE: 0}
+    for number, layer in enumerate(network):
+        depths[number] = max(depths[source] for source in layer.inputs) + (layer.macs > 0)
+    return sum(layer.macs > 0 for layer in network), max(depths.values())
+
+
+def editions(family: str) -> list:
+    """The registry's facts of each edition of a family."""
+    infos = map(gluon_classics.model_info, gluon_classics.list_models())
+    return [info for info in infos if info.family == family]
+
+
+def title(family: str) -> str:
+    """What the paper calls the network."""
+    return docstring(family)["paper"].partition(" (")[0]
+
+
+def anchor(family: str) -> str:
+    """Where the family's section is on the page."""
+    return re.sub(r"[^\w-]", "", title(family).lower().replace(" ", "-"))
+
+
+def docstring(family: str) -> dict:
+    """The parts of a family's docstring: "paper", its first sentence, then "Source", "Departs" and, maybe, "Open"."""
+    paper, _, rest = import_module(f"gluon_classics.{family}").__doc__.partition("\n\n")
+    found = re.findall(r"^(\w+) +(.*(?:\n .*)*)", rest, re.MULTILINE)
+    return {"paper": paper, **{heading: textwrap.dedent(" " * 10 + body) for heading, body in found}}
+
+
+def main():
+    files.write_text(PAGE, page())
+
+
+if __name__ == "__main__":
+    main()
