@@ -6,20 +6,23 @@ network does not load MXNet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import difflib
 import functools
 from importlib import import_module
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _runtime
 
 if TYPE_CHECKING:
     from mxnet.gluon import nn
 
-FAMILIES = ("lenet", "alexnet", "vgg", "nin", "googlenet", "resnet", "densenet", "senet", "regnet", "efficientnet")
+FAMILIES = (
+    *("lenet", "lenet5", "alexnet", "vgg", "nin", "googlenet", "resnet"),
+    *("densenet", "senet", "regnet", "efficientnet"),
+)
 FACTS = Path(__file__).with_name("facts.json")
 
 
@@ -30,7 +33,8 @@ class ModelInfo:
     `family` is the module that builds it; `input_shape` is (C, H, W); `params` counts trainable parameters (the
     running statistics of batch normalisation are not); `macs` counts the multiply-accumulates of convolutions and
     dense layers for one image; `departures` says where the edition differs from the paper that gave the network its
-    name.
+    name. `training` has the settings of its published training that differ from the blog's (fields of
+    `utils.settings.Settings`), `trained_as` the builder's arguments for the network as it is trained.
     """
 
     name: str
@@ -41,6 +45,8 @@ class ModelInfo:
     params: int
     macs: int
     departures: tuple[str, ...]
+    training: dict[str, Any] = field(default_factory=dict, hash=False)
+    trained_as: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def gmac(self) -> float:
@@ -52,8 +58,9 @@ _builders: dict[str, Callable[..., nn.Block]] = {}
 _infos: dict[str, ModelInfo] = {}
 
 
-def register(*, source, input_shape, classes, params, macs, departures=()):
+def register(*, source, input_shape, classes, params, macs, departures=(), training=None, trained_as=None):
     """Decorator: enter a builder under its own name. Raises ValueError if the name is taken."""
+    facts = (source, input_shape, classes, params, macs, tuple(departures), training or {}, trained_as or {})
 
     def enter(builder):
         name = builder.__name__
@@ -61,7 +68,7 @@ def register(*, source, input_shape, classes, params, macs, departures=()):
             raise ValueError(f"a network named {name!r} is registered already")
         _builders[name] = builder
         family = builder.__module__.rpartition(".")[2]
-        _infos[name] = ModelInfo(name, family, source, input_shape, classes, params, macs, tuple(departures))
+        _infos[name] = ModelInfo(name, family, *facts)
         return builder
 
     return enter

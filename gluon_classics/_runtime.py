@@ -12,9 +12,9 @@ Threads       Without OMP_NUM_THREADS MXNet takes half of the processors it sees
 Waiting       OpenMP's threads wait for each other by spinning. Where another process wants a core, the one that
               spins keeps the one it waits for from running, and small layers become many times slower. With
               OMP_WAIT_POLICY=passive, unless the user has set it, they sleep (`benchmarks/NOTES.md` has figures).
-Scratch       MXNet keeps four areas of scratch memory for its CPU operators and takes them in turn, so that each grows to
-              the largest need. Operators run one after the other here: with MXNET_CPU_TEMP_COPY=1, unless the user has
-              set it, one area does, and training takes less memory (`benchmarks/NOTES.md`).
+Scratch       MXNet keeps four areas of scratch memory for its CPU operators and takes them in turn, so that each grows
+              to the largest need. Operators run one after the other here: with MXNET_CPU_TEMP_COPY=1, unless the user
+              has set it, one area does, and training takes less memory.
 Updates       MXNet's SGD updates four parameters in one operator, which saves launches on a GPU, but is slower on the
               CPU. A build for the CPU updates them one by one, unless MXNET_OPTIMIZER_AGGREGATION_SIZE says otherwise.
 """

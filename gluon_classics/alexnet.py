@@ -7,6 +7,8 @@ Departs   `alexnet`, from the paper: one tower (no groups), no local response no
           convolution (54x54 maps at 224; the paper's 55x55 need 227), pools without padding, 1 input channel and 10
           classes; Xavier initialisation where the paper draws N(0, .01) and sets some biases to 1.
           `alexnet_2012`: 227x227 input where the paper prints 224x224, for the reason above.
+Open      - `alexnet_2012`: 224x224 is printed, but does not give the 55x55 maps; 227x227 does.
+          - `alexnet_2012`: that normalisation looks across the two towers is not verified.
 """
 
 import mxnet as mx
@@ -94,6 +96,7 @@ def alexnet(classes=10, **kwargs):
     params=60_965_224,
     macs=724_406_816,
     departures=("227x227 input (the paper prints 224x224, which does not give its 55x55 maps)",),
+    training={"init": "published"},
 )
 def alexnet_2012(classes=1000, **kwargs):
     """The paper's AlexNet, with its initial weights."""

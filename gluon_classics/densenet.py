@@ -10,6 +10,8 @@ Departs   from the paper, `densenet_tutorial` and `densenet_d2l`: layers have no
           at the end: images larger than 32x32 give the classifier more features.
           All: the initial weights are the user's (paper: He's). Each layer copies the maps it joins, so that memory
           grows with the square of the layers in a block.
+Open      - `densenet121` to `densenet201`: table 1 leaves open the biases, the batch normalisation before the global
+            pool and, for 161 layers, the growth rate.
 """
 
 from functools import partial

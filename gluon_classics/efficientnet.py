@@ -7,6 +7,7 @@ Source    `efficientnet_b0`: the paper's table 1; swish, stochastic depth with a
           other convolutions, survival that falls from 1 by .2 / 16 a block.
 Departs   from the authors' code: padding is the same on both sides where TensorFlow's "SAME" puts it on one for
           stride 2 (sizes are equal); the initial weights are the user's (authors: normal, by the fan out).
+Open      - `efficientnet_b0`: whether what is from the authors' code alone is what the paper's results are of.
 """
 
 from mxnet.gluon import nn

@@ -10,6 +10,8 @@ Departs   `googlenet`, from the tutorial: the convolutions that the source calls
           `googlenet_tutorial` also: no ReLU in the second stage, pools rounded down, 2x2 average pooling before the
           classifier (paper: global). `googlenet_d2l`: pools padded by 1, with which sizes are the paper's.
           `googlenet_v1`: the paper does not say what its local response normalisation computes; here it is AlexNet's.
+Open      - `googlenet`: whether the blog ran the 1x1 kernels that it prints is not known.
+          - `googlenet_v1`: that local response normalisation has AlexNet's settings is a guess.
 """
 
 from functools import partial
@@ -18,7 +20,8 @@ from itertools import chain as joined
 from mxnet import gluon
 from mxnet.gluon import nn
 
-from ._blocks import LocalResponseNorm, chain, print_output_shapes
+from ._blocks import ByMode, LocalResponseNorm, chain, print_output_shapes
+from ._objective import Objective
 from ._registry import register
 
 # Widths of the paths of inception blocks 3a to 5b:
@@ -151,22 +154,18 @@ def _auxiliary_classifier(classes):
 class GoogLeNetV1(nn.Sequential):
     """(N, 3, 224, 224) images to (N, classes) logits: the paper's network as it predicts."""
 
+    only_in_training = ("auxiliary_",)  # how the parameters begin that files of `GoogLeNetV1Auxiliary` have besides
+
     def __init__(self, classes=1000, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
             self.add(*joined(*_stages_v1(classes)))
 
 
-class GoogLeNetV1Auxiliary(nn.HybridBlock):
-    """`GoogLeNetV1` as it is trained: (N, 3, 224, 224) images to three times (N, classes) logits.
+class _InTraining(nn.HybridBlock):
+    """(N, 3, 224, 224) images to three times (N, classes) logits: the network's, and those behind 4a and 4d."""
 
-    The first are the network's, then come those of the auxiliary classifiers behind inception 4a and 4d; train with
-    `AuxiliaryLoss`. All three are returned in prediction too, since a compiled graph cannot ask for the mode. What
-    both networks have bears the same names in parameter files, so that `GoogLeNetV1` loads the files of this one with
-    `ignore_extra=True`, and this one those of `GoogLeNetV1` with `allow_missing=True`.
-    """
-
-    def __init__(self, classes=1000, **kwargs):
+    def __init__(self, classes, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
             stages = _stages_v1(classes)
@@ -208,6 +207,25 @@ class AuxiliaryLoss(gluon.loss.Loss):
         for other in auxiliary:
             loss = loss + self._auxiliary_weight * self.cross_entropy(other, labels)
         return loss
+
+
+class GoogLeNetV1Auxiliary(ByMode):
+    """`GoogLeNetV1` as it is trained: (N, 3, 224, 224) images to three times (N, classes) logits in training mode.
+
+    The first are the network's, then come those of the auxiliary classifiers behind inception 4a and 4d. In prediction
+    mode these two are left out, and the network's logits come alone. What both networks have bears the same names in
+    parameter files, so that `GoogLeNetV1` loads the files of this one with `ignore_extra=True`, and this one those of
+    `GoogLeNetV1` with `allow_missing=True`.
+    """
+
+    objective = Objective(loss=AuxiliaryLoss)
+
+    def __init__(self, classes=1000, **kwargs):
+        training = _InTraining(classes, **kwargs)
+        prediction = nn.HybridSequential(prefix=training.prefix, params=training.params)
+        prediction.add(*list(training._children.values())[:-2])
+        super().__init__(training, prediction, training._children, prefix=training.prefix, params=training.params)
+        self.auxiliary_4a, self.auxiliary_4d = training.auxiliary_4a, training.auxiliary_4d
 
 
 # --- the editions
@@ -273,8 +291,9 @@ def googlenet_d2l(classes=10, **kwargs):
     macs=1_582_671_872,
     departures=(
         "local response normalisation with the settings of AlexNet's paper (this one prints none)",
-        "the auxiliary classifiers are there on request only (auxiliary=True)",
+        "the auxiliary classifiers are there on request only (auxiliary=True), as `train` makes it",
     ),
+    trained_as={"auxiliary": True},
 )
 def googlenet_v1(classes=1000, auxiliary=False, **kwargs):
     """The paper's GoogLeNet; with `auxiliary` its two auxiliary classifiers too (see `GoogLeNetV1Auxiliary`)."""

@@ -11,6 +11,8 @@ Departs   from the paper, all: full connections between the maps, plain pooling 
           `lenet`, `lenet_slides`: 20 and 50 maps in place of 6 and 16, one hidden layer. `lenet`: a 3x3 second
           convolution. `lenet_bn`, `lenet_bn_scratch`: 28x28 images without padding, so that 4x4 maps are left of 5x5.
           `lenet_cifar10`: 3 input channels.
+Open      - `lenet_conv3` names no activation: that its convolutions have ReLU is a guess.
+          - `lenet_conv3`, `lenet_cifar10`: who wrote them is not known.
 """
 
 import mxnet as mx

@@ -6,6 +6,7 @@ Source    `nin`: the blog; its network is the one of the Gluon tutorials of earl
 Departs   `nin` and `nin_imagenet`, from the paper, whose nets are for 32x32 images: AlexNet's kernels and strides,
           one dropout only. `nin` also: pools rounded down, AlexNet's widths in the last blocks.
           `nin_cifar10`: initial weights are whatever the user asks for, where the paper sets every layer by hand.
+Open      - `nin_cifar10`: that the released network is the one that the paper's results are of is assumed.
 """
 
 from functools import partial

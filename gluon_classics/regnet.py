@@ -6,6 +6,7 @@ Source    `regnetx_200mf` to `regnetx_800mf`: depth, w_0, w_a, w_m and group wid
           `regnetx32_d2l`: "Dive into Deep Learning", the edition for PyTorch (that for MXNet differs).
 Departs   from the paper: the initial weights are the user's (authors: normal, by the fan out). `regnetx32_d2l`: two
           stages in place of four, biases in the convolutions, 1 input channel.
+Open      - `regnetx32_d2l`: the editions for PyTorch and for MXNet differ; that for PyTorch was followed.
 """
 
 from functools import partial

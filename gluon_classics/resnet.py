@@ -14,6 +14,8 @@ Departs   from the paper, `resnet` and `resnet18_tutorial`: the stem has no padd
           `resnet18_d2l`: biases and projections as in the tutorial; 1 input channel.
           `resnet*_v1`: the initial weights are the user's (paper: He's). `resnet18_v1` and `resnet34_v1` project
           where widths grow (the paper's option B, table 3; its table 2 pads with zeros, option A).
+Open      - `resnet*_v1`: the paper leaves open where a bottleneck has its stride, the biases of convolutions and the
+            padding of the pool.
 """
 
 from functools import partial

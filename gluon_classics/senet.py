@@ -5,6 +5,8 @@ Source    `se_resnet50`: the paper's table 1, the middle column; block as in its
           in both: without, there are 16,048 fewer. `se_resnet18`: the same block in ResNet-18; the paper's tables
           begin at 50 layers. Stride and biases of the convolutions are as in `resnet50_v1`.
 Departs   from the paper: the initial weights are the user's (paper: He's).
+Open      - `se_resnet50`: equation 3 has no biases, the published number of parameters has; the number was followed.
+          - `se_resnet50`: that the first convolution of a bottleneck has the stride is taken from ResNet, not verified.
 """
 
 from functools import partial

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from gluon_classics import _registry, utils
 from gluon_classics._blocks import LocalResponseNorm
+from gluon_classics._objective import objective_of
 from gluon_classics.googlenet import AuxiliaryLoss, Inception, googlenet_tutorial, googlenet_v1
 from gluon_classics.lenet import ScratchBatchNorm, lenet_bn, lenet_bn_scratch
 from gluon_classics.nin import average_pool, max_pool
-from gluon_classics.utils import hybrid
+from gluon_classics.utils import hybrid, parameters
 from gluon_classics.utils import summary as counting
 import mxnet as mx
 from mxnet import autograd, gluon, nd
@@ -283,8 +284,8 @@ KINDS = {
     "lenet_cifar10": "Conv2D 6 @5x5 relu, MaxPool2D 2x2 /2, Conv2D 16 @5x5 relu, MaxPool2D 2x2 /2, Flatten, "
     "Dense 120 relu, Dense 84 relu, Dense 10",
     "alexnet_2012": "Conv2D 96 @11x11 /4 relu, LocalResponseNorm, MaxPool2D 3x3 /2, "
-    "Conv2D 256 @5x5 pad 2 relu, LocalResponseNorm, MaxPool2D 3x3 /2, Conv2D 384 @3x3 pad 1 relu, "
-    "Conv2D 384 @3x3 pad 1 relu, Conv2D 256 @3x3 pad 1 relu, MaxPool2D 3x3 /2, Flatten, "
+    "Conv2D 256 @5x5 pad 2 groups 2 relu, LocalResponseNorm, MaxPool2D 3x3 /2, Conv2D 384 @3x3 pad 1 relu, "
+    "Conv2D 384 @3x3 pad 1 groups 2 relu, Conv2D 256 @3x3 pad 1 groups 2 relu, MaxPool2D 3x3 /2, Flatten, "
     "Dense 4096 relu, Dropout 0.5, Dense 4096 relu, Dropout 0.5, Dense 1000",
     "nin_cifar10": "Conv2D 192 @5x5 pad 2 relu, Conv2D 160 @1x1 relu, Conv2D 96 @1x1 relu, MaxPool2D 3x3 /2, "
     "Dropout 0.5, Conv2D 192 @5x5 pad 2 relu, Conv2D 192 @1x1 relu, Conv2D 192 @1x1 relu, AvgPool2D 3x3 /2, "
@@ -341,7 +342,7 @@ def ready(name, side, classes=10, batch=2, **arguments):
     net = build(name, classes=classes, **arguments)
     net.initialize(mx.init.Xavier())
     x = nd.random.normal(shape=(batch, PUBLISHED[name][0][0], side, side))
-    net(x)  # completes the deferred shapes
+    (net.training if arguments else net)(x)  # completes the deferred shapes
     return net, x, nd.arange(batch)
 
 
@@ -596,14 +597,19 @@ def with_auxiliary():
 
 
 def test_auxiliary_classifiers_bring_the_published_number_of_parameters():
-    outputs = googlenet_v1(auxiliary=True)(mx.sym.var("data"))
-    graph = mx.sym.Group(list(outputs))
-    parameters, shapes, running = graph.infer_shape(data=(1, 3, 224, 224))
-    assert shapes == [(1, 1000)] * 3
-    sizes = dict(zip(graph.list_arguments(), map(math.prod, parameters)))
-    del sizes["data"]
-    assert sum(sizes.values()) == 13_378_280
-    assert running == []
+    summary = utils.summarize(googlenet_v1(auxiliary=True), (3, 224, 224))
+    assert (summary.params, summary.running) == (13_378_280, 0)
+    assert [(row.path, row.output_shape) for row in summary.rows if row.depth == 0][-3:] == [
+        *(("21", (1000,)), ("auxiliary_4a", (1000,)), ("auxiliary_4d", (1000,))),
+    ]
+
+
+def test_images_too_small_for_the_auxiliary_classifiers_are_refused():
+    """Their 5x5 pools need 5x5 maps, behind four halvings that round up: 5 <- 10 <- 20 <- 40 <- 79."""
+    net = googlenet_v1(auxiliary=True)
+    assert counting.smallest_input(net, 3) == 79
+    with pytest.raises(utils.ClassicsError, match="cannot take 78x78 images: the smallest it takes is 79x79"):
+        utils.summarize(net, (3, 78, 78))
 
 
 def test_auxiliary_classifiers_stand_behind_4a_and_4d():
@@ -617,7 +623,8 @@ def test_auxiliary_classifiers_stand_behind_4a_and_4d():
     fed = []
     for head in heads:
         head.register_forward_pre_hook(lambda _block, inputs: fed.append(inputs[0].name))
-    net(mx.sym.var("data"))
+    with autograd.train_mode():
+        net(mx.sym.var("data"))
     assert fed == seen
     for head, channels, params in ((heads[0], 512, 3_188_840), (heads[1], 528, 3_190_888)):
         summary = utils.summarize(head, (channels, 14, 14))
@@ -631,13 +638,66 @@ def test_auxiliary_classifiers_stand_behind_4a_and_4d():
 
 def test_the_compiled_network_with_auxiliary_classifiers_computes_the_same(with_auxiliary):
     net, x, _ = with_auxiliary
-    outputs = net(x)
-    twin = utils.hybridized(net)
+    outputs, twins = net.training(x), utils.hybridized(net).training
     for _ in range(2):  # the first call compiles
-        twins = twin(x)
-        assert [output.shape for output in twins] == [(2, 10)] * 3
-        for own, other in zip(outputs, twins):
+        for own, other in zip(outputs, twins(x)):
+            assert other.shape == (2, 10)
             assert_close(other.asnumpy(), own.asnumpy())
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["training first", "prediction first"])
+@pytest.mark.parametrize("way", [lambda net: net, utils.hybridized, utils.frozen], ids=["eager", "compiled", "frozen"])
+def test_auxiliary_classifiers_vanish_in_prediction(with_auxiliary, way, first):
+    """Whichever mode a graph was compiled in first."""
+    net, x, _ = with_auxiliary
+    run = way(net)
+    expected = net.prediction(x).asnumpy()
+    for training in (first, not first, first):
+        if training:
+            with autograd.record():
+                assert [output.shape for output in run(x)] == [(2, 10)] * 3
+        else:
+            assert_close(run(x).asnumpy(), expected)
+    with autograd.record(train_mode=False):
+        assert run(x).shape == (2, 10)
+
+
+def test_auxiliary_classifiers_are_not_computed_in_prediction(with_auxiliary, monkeypatch):
+    net, x, _ = with_auxiliary
+    monkeypatch.setattr(net.auxiliary_4a, "forward", None)
+    assert net(x).shape == (2, 10)
+    names = net.prediction(mx.sym.var("data")).list_arguments()
+    assert not set(names) & set(net.auxiliary_4a.collect_params())
+
+
+def test_the_network_with_auxiliary_classifiers_is_trained_on_their_losses_and_judged_by_its_own_logits(
+    with_auxiliary,
+):
+    net, x, labels = with_auxiliary
+    for network in (net, utils.hybridized(net), utils.frozen(net)):
+        assert isinstance(objective_of(network).loss(), AuxiliaryLoss)
+    right = float((net(x).argmax(axis=1) == labels).mean().asscalar())
+    assert utils.evaluate_accuracy([(x, labels)], net) == right
+
+
+def test_files_of_a_compiled_network_with_auxiliary_classifiers_interchange(with_auxiliary, tmp_path):
+    net, _, _ = with_auxiliary
+    for name, network in (("own", net), ("twin", utils.hybridized(net))):
+        network.save_parameters(str(tmp_path / name))
+    own, twin = (mx.nd.load(str(tmp_path / name)) for name in ("own", "twin"))
+    assert set(own) == set(twin)
+
+
+def test_a_file_with_auxiliary_classifiers_serves_the_network_that_predicts(with_auxiliary, tmp_path):
+    net, x, _ = with_auxiliary
+    net.save_parameters(str(tmp_path / "with"))
+    plain = googlenet_v1(classes=10)
+    parameters.load_parameters(plain, tmp_path / "with", [mx.cpu()], x.shape[1:])
+    np.testing.assert_array_equal(plain(x).asnumpy(), net(x).asnumpy())
+    plain.save_parameters(str(tmp_path / "without"))
+    back = googlenet_v1(classes=10, auxiliary=True)
+    with pytest.raises(utils.ClassicsError, match=r"Auxiliary .*; it lacks auxiliary_4a\.1\.bias and 11 more"):
+        parameters.load_parameters(back, tmp_path / "without", [mx.cpu()], x.shape[1:])
 
 
 def test_the_network_predicts_alike_with_and_without_auxiliary_classifiers(with_auxiliary, tmp_path):
@@ -646,7 +706,7 @@ def test_the_network_predicts_alike_with_and_without_auxiliary_classifiers(with_
     net.save_parameters(file)
     plain = googlenet_v1(classes=10)
     plain.load_parameters(file, ignore_extra=True)
-    np.testing.assert_array_equal(plain(x).asnumpy(), net(x)[0].asnumpy())
+    np.testing.assert_array_equal(plain(x).asnumpy(), net(x).asnumpy())
 
     names = set(mx.nd.load(file))
     plain.save_parameters(file)
@@ -655,7 +715,7 @@ def test_the_network_predicts_alike_with_and_without_auxiliary_classifiers(with_
     back = googlenet_v1(classes=10, auxiliary=True)
     back.initialize()
     back.load_parameters(file, allow_missing=True)
-    np.testing.assert_array_equal(back(x)[0].asnumpy(), plain(x).asnumpy())
+    np.testing.assert_array_equal(back(x).asnumpy(), plain(x).asnumpy())
 
 
 def cross_entropy(logits, labels):

@@ -371,7 +371,7 @@ def test_the_number_of_classes_can_be_changed(name):
     ("wrong", "hint"),
     [
         ("ResNet18", r"unknown network 'ResNet18': did you mean 'resnet'\?"),
-        ("lenet5", "did you mean 'lenet'"),
+        ("lenet6", "did you mean 'lenet5'"),
         ("transformer", "'gluon-classics list' shows all"),
     ],
 )
