@@ -1,10 +1,12 @@
 """What all tests share: seeds, and where the full Fashion-MNIST is."""
 
+from dataclasses import asdict, replace
 import os
 
 from gluon_classics import utils
 from gluon_classics.utils import datasets
 from gluon_classics.utils.idx import write_idx
+from gluon_classics.utils.recipes import get_recipe
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def small_home(tmp_path_factory):
     return home
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def environment(small_home):
     """Environment variables for a child process that shall see the small Fashion-MNIST only."""
     return {
@@ -56,3 +58,41 @@ def environment(small_home):
         "MXNET_GLUON_REPO": "http://127.0.0.1:9",
         "XDG_DATA_DIRS": "/x",
     }
+
+
+@pytest.fixture
+def make_record():
+    """A function that makes the record of a finished, comparable run; its last epoch has the given figures."""
+
+    def make(name, seed=0, loss=0.5, train=0.8, test=0.8):
+        recipe = get_recipe(name)
+        settings = replace(recipe.settings, seed=seed)
+        figures = {"train_loss": loss, "train_accuracy": train, "test_accuracy": test}
+        epochs = [{"epoch": epoch, **figures, "seconds": 6.0} for epoch in range(settings.epochs)]
+        return {
+            "format": 1,
+            "recipe": name,
+            "settings": asdict(settings),
+            "data": {
+                "name": settings.data,
+                "origin": "/home/somebody/images",
+                "is_sample": False,
+                "is_published": True,
+                "classes": list("0123456789"),
+                "image_shape": [28, 28, 1],
+                "sha256": "0",
+            },
+            "parameters": 61706,
+            "environment": {
+                "commit": "0123456789abcdef0123456789abcdef01234567",
+                "dirty": False,
+                "processor": "a processor",
+                "threads": "2",
+                "devices": ["cpu(0)"],
+            },
+            "status": "done",
+            "seconds": 6.0 * settings.epochs,
+            "epochs": epochs,
+        }
+
+    return make

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import importlib.metadata
 import importlib.util
 import os
-from pathlib import Path
 import platform
 import re
 import shutil
@@ -14,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 
-import gluon_classics
 from gluon_classics import _runtime
+
+from .children import child_environment
 
 PYTHONS = ((3, 8), (3, 13))  # oldest and newest that the tests run on
 MXNET = "1.9.1"
@@ -103,7 +103,7 @@ def _mxnet_loads():
     if _missing("mxnet"):
         return Check("MXNet loads", False, "not installed", "see MXNet package")
     script = "import gluon_classics, mxnet; print(mxnet.nd.ones(2).sum().asscalar(), mxnet.context.num_gpus())"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=_search_path())
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=child_environment())
     if result.returncode == 0:
         return Check("MXNet loads", True, f"and computes; {result.stdout.split()[-1]} GPUs")
     message = (result.stderr.strip().splitlines() or [f"ended with status {result.returncode}"])[-1]
@@ -195,9 +195,3 @@ def _version(package):
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _search_path():
-    """The environment for a child that shall find gluon_classics where this process did."""
-    root = str(Path(gluon_classics.__file__).parents[1])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}

@@ -1,5 +1,7 @@
 """The errors that are for people: one line that says what was wrong and what to do."""
 
+import contextlib
+
 
 class ClassicsError(Exception):
     """Something the user can put right. The command prints its message and exits with status 1."""
@@ -19,3 +21,12 @@ class RunError(ClassicsError):
 
 class TrainingDiverged(ClassicsError):
     """The training loss or the parameters became infinite or not a number."""
+
+
+@contextlib.contextmanager
+def require_extra(name: str, what: str):
+    """Within, a module that cannot be imported becomes a ClassicsError: `what` needs the extra of this name."""
+    try:
+        yield
+    except ImportError as error:
+        raise ClassicsError(f"{what} needs the extra {name}: pip install 'gluon-classics[{name}]' ({error})") from error

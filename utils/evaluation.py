@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable
 
+from gluon_classics._objective import first_output, objective_of
 import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon.utils import split_and_load
@@ -11,12 +12,15 @@ from mxnet.gluon.utils import split_and_load
 from .context import as_contexts
 from .errors import DataError
 from .hybrid import compiled, frozen
-from .metrics import Tally, batch_sums
+from .metrics import Tally, batch_sums, right_answers
 
 
 def accuracy(output: mx.nd.NDArray, label: mx.nd.NDArray) -> float:
-    """Fraction 0..1 of rows of `output`, (N, classes), whose largest entry is at `label`, (N,)."""
-    return float((output.argmax(axis=1) == label.astype(output.dtype)).mean().asscalar())
+    """Fraction 0..1 of rows of `output`, (N, classes), whose largest entry is at `label`, (N,).
+
+    Of several outputs the first counts. Outputs that are read otherwise, as LeNet-5's distances, must be scores first.
+    """
+    return float(right_answers(first_output(output), label).mean().asscalar())
 
 
 def evaluate_accuracy(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx=None) -> float:
@@ -36,11 +40,11 @@ def evaluate(data_iterator, net, ctx) -> Tally:
     """
     tally = Tally()
     contexts = as_contexts(ctx)
-    forward = frozen(net)
+    forward, scores = frozen(net), objective_of(net).scores
     with autograd.predict_mode():
         for images, labels in data_iterator:
             parts = split_batch(images, labels, contexts)
-            tally.add(len(images), [batch_sums(forward(x), y) for x, y in parts])
+            tally.add(len(images), [batch_sums(scores(forward(x)), y) for x, y in parts])
     tally.finish()
     if not tally.examples:
         raise DataError("there are no examples to evaluate on: use a smaller batch, or keep the last one")

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import functools
+import hashlib
+import json
 from typing import Iterator
 
-from gluon_classics import ResNet, get_model
+from gluon_classics import ResNet
+from gluon_classics._objective import objective_of
 import mxnet as mx
 from mxnet import gluon
 
 from .context import try_gpu
 from .datasets import DataSet, load_dataset
-from .errors import ClassicsError
+from .errors import ClassicsError, DataError
+from .levenberg import EXAMPLES, DiagonalLM, check
 from .loader import DataLoader, load_data_fashion_mnist, make_loaders
-from .parameters import load_parameters
-from .seeding import seed_everything
+from .networks import build, initialise
+from .parameters import fix_shapes, load_parameters
+from .schedule import rate_factor
+from .seeding import Streams, seed_everything
 from .settings import Settings
 from .summary import summarize
-from .training import EpochResult, train, train_epochs
+from .training import EpochResult, Position, train, train_epochs
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that training takes."""
+    """Everything that training takes; `parameters` is the number of trainable ones."""
 
     settings: Settings
     data: DataSet
@@ -32,9 +39,28 @@ class Experiment:
     loss: gluon.loss.Loss
     trainer: gluon.Trainer
     contexts: list[mx.Context]
+    parameters: int
+    streams: Streams
 
-    def epochs(self, on_batch=None) -> Iterator[EpochResult]:
-        """Train for the settings' number of epochs, as `train_epochs` does."""
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images that the network is given."""
+        return (self.data.train.images.shape[3], self.settings.size, self.settings.size)
+
+    @functools.cached_property
+    def graph_digest(self) -> str:
+        """SHA-256 of the network's operators, their settings and how they are joined; names do not count."""
+        output = self.net(mx.sym.var("data"))
+        graph = mx.sym.Group(output if isinstance(output, (list, tuple)) else [output])
+        nodes = [
+            # an input is a node, which of its outputs, and how often that was drawn up so far
+            (node["op"], [entry[:2] for entry in node["inputs"]], node["op"] != "null" and node.get("attrs"))
+            for node in json.loads(graph.tojson())["nodes"]
+        ]
+        return hashlib.sha256(json.dumps(nodes).encode()).hexdigest()
+
+    def epochs(self, on_batch=None, start: Position | None = None) -> Iterator[EpochResult]:
+        """Train to the settings' number of epochs, from `start` on, as `train_epochs` does."""
         return train_epochs(
             self.train_data,
             self.test_data,
@@ -44,40 +70,70 @@ class Experiment:
             self.contexts,
             self.settings.epochs,
             on_batch,
+            self.streams,
+            start,
+            self._before_batch,
         )
+
+    def _before_batch(self, epoch, number):
+        """Set what changes on the way: the learning rate, and the step sizes of an optimizer that has its own."""
+        if number == 0:
+            self.trainer.set_learning_rate(self.settings.learning_rate * rate_factor(self.settings.schedule, epoch))
+        due = number % max(1, EXAMPLES // self.settings.batch_size) == 0
+        if due and isinstance(self.trainer.optimizer, DiagonalLM):
+            images, _ = self.train_data.batch(self.streams.some(epoch, number, len(self.data.train), EXAMPLES))
+            self.trainer.optimizer.estimate(self.net, self.loss, images.as_in_context(self.contexts[0]))
 
 
 def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None = None) -> Experiment:
     """Seed all generators, load the data (unless given), build and initialise the network and its trainer.
 
-    Weights are drawn by Xavier's rule, as the blog does. Raises ClassicsError.
+    Raises ClassicsError.
     """
-    data = data or load_dataset(settings.data, settings.size)
+    data = data or load_data(settings)
     seed_everything(settings.seed)
-    net = get_model(settings.model, classes=len(data.classes))
+    rate_factor(settings.schedule, 0)  # fails now if it is none
+    net = build(settings.model, len(data.classes), trained=True)
     input_shape = (data.train.images.shape[3], settings.size, settings.size)
-    summarize(net, input_shape)  # fails now if images are too small
+    summary = summarize(net, input_shape)  # fails now if images are too small
     if settings.init_from:
         load_parameters(net, settings.init_from, contexts, input_shape)
     else:
-        net.initialize(mx.init.Xavier(), ctx=contexts)
+        initialise(net, settings, contexts)
+        fix_shapes(net, contexts, input_shape)  # draws the weights now, whatever is drawn in training
     train_data, test_data = loaders(settings, data)
+    optimizer = _optimizer(settings)
+    if isinstance(optimizer, DiagonalLM):
+        check(net)
     return Experiment(
         settings=settings,
         data=data,
         train_data=train_data,
         test_data=test_data,
         net=net,
-        loss=gluon.loss.SoftmaxCrossEntropyLoss(),
-        trainer=gluon.Trainer(net.collect_params(), _optimizer(settings)),
+        loss=objective_of(net).loss(),
+        trainer=gluon.Trainer(list(net.collect_params().values()), optimizer),
         contexts=contexts,
+        parameters=summary.params,
+        streams=Streams.for_work(settings.seed, settings.batch_size * summary.macs),
     )
+
+
+def load_data(settings: Settings) -> DataSet:
+    """The data set of the settings, with as many training images as they say. Raises DataError."""
+    data = load_dataset(settings.data, settings.size)
+    if settings.subset is None:
+        return data
+    if settings.subset > len(data.train):
+        raise DataError(f"{data.origin} has {len(data.train):,} training images, not {settings.subset:,}")
+    return replace(data, train=data.train.subset(settings.subset))
 
 
 def loaders(settings: Settings, data: DataSet) -> tuple[DataLoader, DataLoader]:
     """Loaders of the training and the test images; images that have the right size are not resized."""
     resize = None if data.train.images.shape[1:3] == (settings.size, settings.size) else settings.size
-    return make_loaders(data, settings.batch_size, resize, resize_in=settings.resize_in, last_batch=settings.last_batch)
+    rounding = {"resize_in": settings.resize_in, "last_batch": settings.last_batch}
+    return make_loaders(data, settings.batch_size, resize, **rounding, fit=settings.fit, pixels=settings.pixels)
 
 
 def _optimizer(settings):

@@ -30,6 +30,12 @@ def atomic_path(path):
         raise
 
 
+def remove_leftovers(folder) -> None:
+    """Remove the temporary files that processes killed within `atomic_path` left in `folder`."""
+    for path in Path(folder).glob(".*-????????.*"):
+        path.unlink()
+
+
 def write_text(path, text: str) -> None:
     """Write `text` to `path` as UTF-8, atomically."""
     with atomic_path(path) as temporary:

@@ -12,8 +12,9 @@ import mxnet as mx
 import numpy as np
 
 from .datasets import DataSet, load_dataset
+from .errors import DataError
 from .images import resize_image
-from .settings import LAST_BATCH, RESIZE_IN
+from .settings import FIT, LAST_BATCH, RESIZE_IN
 
 WORKERS = 2  # each prepares one batch; preparing is a small part of training, so more would only hold memory
 AHEAD = 3  # batches prepared or under way while the current one trains
@@ -30,26 +31,41 @@ def _finish_pools():
 
 class Preprocess:
     """A batch transform: images (N, H, W, C), uint8 or float32 in 0..255, and labels (N,), both NDArrays,
-    to float32 images (N, C, resize, resize) in 0..1 and float32 labels.
+    to float32 images (N, C, resize, resize) and float32 labels. `pixels` is what 0 and 255 become.
 
-    Resizing is bilinear, in `resize_in` (None: in the type the images have). In uint8 each pixel is rounded to
-    1/255 after resizing, in float32 it is not. Bit for bit what `mxnet.image.imresize` gives image by image.
+    With fit="pad" images keep their size and get rows and columns of 0 around them, else they are resized: bilinear,
+    in `resize_in` (None: in the type the images have). In uint8 each pixel is rounded to 1/255 after resizing, in
+    float32 it is not. Bit for bit what `mxnet.image.imresize` gives image by image.
     """
 
-    def __init__(self, resize: int | None = None, resize_in: str | None = None):
+    def __init__(
+        self,
+        resize: int | None = None,
+        resize_in: str | None = None,
+        fit: str = "resize",
+        pixels: tuple[float, float] = (0.0, 1.0),
+    ):
         self.resize = resize
         self.resize_in = resize_in
+        self.fit = fit
+        self.pixels = pixels
 
     def __call__(self, images, labels):
         return self.from_numpy(images.asnumpy(), labels.asnumpy())
 
     def from_numpy(self, pixels: np.ndarray, labels: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
         """The same for NumPy arrays, which the loader has, without the detour through NDArrays."""
-        if self.resize:
+        if self.resize and self.fit == "pad":
+            pixels = _padded(pixels, self.resize)
+        if self.resize and self.fit == "resize":
             batch = _resized(pixels.astype(self.resize_in or pixels.dtype, copy=False), self.resize)
         else:
             batch = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
             batch /= 255
+        background, foreground = self.pixels
+        if self.pixels != (0.0, 1.0):
+            batch *= foreground - background
+            batch += background
         # the memory is ours alone, so that MXNet can use it in place
         return mx.nd.from_numpy(batch), mx.nd.from_numpy(labels.astype(np.float32))
 
@@ -105,21 +121,26 @@ class DataLoader:
         return min(len(self) * self.batch_size, len(self._images))
 
     def __iter__(self):
+        return self.batches(self._rng or np.random)
+
+    def batches(self, rng, skip: int = 0):
+        """A pass whose order is drawn from `rng`, without its first `skip` batches."""
         order = np.arange(len(self._images))
         if self.shuffle:
-            (self._rng or np.random).shuffle(order)
-        parts = (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self)))
+            rng.shuffle(order)
+        parts = (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(skip, len(self)))
         with ThreadPoolExecutor(WORKERS) as pool:
             _pools.add(pool)
             batches: deque = deque()
             for part in parts:
-                batches.append(pool.submit(self._prepare, part))
+                batches.append(pool.submit(self.batch, part))
                 if len(batches) > AHEAD:
                     yield batches.popleft().result()
             while batches:
                 yield batches.popleft().result()
 
-    def _prepare(self, part):
+    def batch(self, part: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        """The examples with these numbers, as iterating gives them."""
         pixels, numbers = self._images[part], self._labels[part]
         if isinstance(self.transform, Preprocess):
             return self.transform.from_numpy(pixels, numbers)
@@ -145,17 +166,30 @@ def load_data_fashion_mnist(
 
 
 def make_loaders(
-    data: DataSet, batch_size: int, resize: int | None = None, *, resize_in: str = "uint8", last_batch: str = "keep"
+    data: DataSet,
+    batch_size: int,
+    resize: int | None = None,
+    *,
+    resize_in: str = "uint8",
+    last_batch: str = "keep",
+    fit: str = "resize",
+    pixels: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[DataLoader, DataLoader]:
     """Loaders of the training and the test images of any data set, as `load_data_fashion_mnist` makes them.
 
-    Raises ValueError for an unknown `resize_in` or `last_batch`.
+    `fit` and `pixels` are explained at `Preprocess`. Raises ValueError for an unknown `resize_in`, `last_batch` or
+    `fit`, and for images that are too large to be padded.
     """
     if resize_in not in RESIZE_IN:
         raise ValueError(f"resize_in is {resize_in!r}: use one of {', '.join(RESIZE_IN)}")
     train_in, test_in = ("float32", "uint8") if resize_in == "published" else (resize_in, resize_in)
-    train = DataLoader(data.train, batch_size, True, Preprocess(resize, train_in), last_batch=last_batch)
-    test = DataLoader(data.test, batch_size, False, Preprocess(resize, test_in), last_batch=last_batch)
+    if fit not in FIT:
+        raise ValueError(f"fit is {fit!r}: use one of {', '.join(FIT)}")
+    height, width = data.train.images.shape[1:3]
+    if fit == "pad" and resize and max(height, width) > resize:
+        raise DataError(f"images of {height}x{width} cannot be padded to {resize}x{resize}: resize them (--fit resize)")
+    train = DataLoader(data.train, batch_size, True, Preprocess(resize, train_in, fit, pixels), last_batch=last_batch)
+    test = DataLoader(data.test, batch_size, False, Preprocess(resize, test_in, fit, pixels), last_batch=last_batch)
     return train, test
 
 
@@ -166,6 +200,12 @@ def _resized(images, size):
     for image, target in zip(images, resized):
         resize_image(image, size, target)
     return np.divide(resized.transpose(0, 3, 1, 2), np.float32(255), dtype=np.float32, order="C")
+
+
+def _padded(images, size):
+    """(N, H, W, C) to (N, size, size, C), the images in the middle."""
+    missing = [size - side for side in images.shape[1:3]]
+    return np.pad(images, [(0, 0), *((each // 2, each - each // 2) for each in missing), (0, 0)])
 
 
 def _as_numpy(array):

@@ -27,6 +27,20 @@ class Tally:
         self._batches: list[tuple[int, float, float]] = []
         self._queued: deque[tuple[int, list[nd.NDArray]]] = deque()
 
+    def state(self) -> dict:
+        """All that was added, for JSON; waits for what is queued."""
+        self.finish()
+        return {"loss": self._loss, "correct": self._correct, "batches": self._batches}
+
+    @classmethod
+    def of_state(cls, state: dict) -> Tally:
+        """The tally that had this `state`, to add more."""
+        tally = cls()
+        tally._loss, tally._correct = state["loss"], state["correct"]
+        tally._batches = [tuple(batch) for batch in state["batches"]]
+        tally.examples = sum(examples for examples, *_ in tally._batches)
+        return tally
+
     def add(self, examples: int, sums: list[nd.NDArray]) -> None:
         """Queue a batch of so many examples, `sums` being `batch_sums` on each of its contexts."""
         self._queued.append((examples, sums))
@@ -68,12 +82,13 @@ class Tally:
         self._correct += correct
 
 
-def batch_sums(outputs, labels: nd.NDArray, losses: nd.NDArray | None = None) -> nd.NDArray:
-    """(2,): the sum of `losses`, shape (N,), and the number of rows of `outputs`, (N, classes), right by argmax.
-
-    Of several outputs, as GoogLeNet's with its auxiliary classifiers, the first is the network's own.
-    """
-    outputs = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
-    correct = (outputs.argmax(axis=1) == labels.astype(outputs.dtype)).sum()
+def batch_sums(scores: nd.NDArray, labels: nd.NDArray, losses: nd.NDArray | None = None) -> nd.NDArray:
+    """(2,): the sum of `losses`, shape (N,), and the number of rows of `scores`, (N, classes), right by argmax."""
+    correct = right_answers(scores, labels).sum()
     loss = nd.zeros_like(correct) if losses is None else losses.sum()
     return nd.concat(loss, correct, dim=0)
+
+
+def right_answers(scores: nd.NDArray, labels: nd.NDArray) -> nd.NDArray:
+    """(N,): 1 for each row of `scores`, (N, classes), whose largest entry is at its label, else 0."""
+    return scores.argmax(axis=1) == labels.astype(scores.dtype)

@@ -40,10 +40,11 @@ class TrainingProgress:
         if self._bar:
             self._bar.stop()
 
-    def start_epoch(self, epoch: int) -> None:
-        """Begin epoch `epoch`, counted from 0."""
+    def start_epoch(self, epoch: int, seconds: float = 0.0) -> None:
+        """Begin epoch `epoch`, counted from 0, or go on with one that had so many seconds."""
         self._title = f"epoch {epoch + 1}/{self._epochs}"
-        self._start = self._last_line = time.perf_counter()
+        self._last_line = time.perf_counter()
+        self._start = self._last_line - seconds
 
     def show(self, _number, tally) -> None:
         """Show the state after a batch."""

@@ -1,21 +1,20 @@
-"""Run folders: the parameters, the record, the metrics and a picture of one training run.
+"""Run folders: the parameters, the record and a picture of one training run.
 
-    net.params      the network's parameters, in Gluon's own format
-    run.json        settings, data, environment, status and results
-    metrics.jsonl   one line of metrics an epoch
-    curves.png      loss and accuracies along the way (with matplotlib)
+    net.params   the network's parameters, in Gluon's own format
+    run.json     the record: recipe, settings, data, environment, status and the metrics of each epoch
+    points.json  for each epoch the points along its way: images seen, loss and accuracy since the last point
+    curves.png   loss and accuracies along the way (with matplotlib)
 
 Every file is replaced as a whole, so that a reader, or a crash, finds a state that once was true.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 import json
 import os
 from pathlib import Path
 import platform
-import shlex
 import subprocess
 import sys
 import time
@@ -26,7 +25,6 @@ import mxnet as mx
 import numpy as np
 
 from . import console, curves
-from .context import AUTO
 from .errors import RunError
 from .experiment import Experiment
 from .files import atomic_path, write_text
@@ -35,24 +33,31 @@ from .settings import Settings
 from .training import EpochResult
 
 FORMAT = 1
-PARAMETERS, RECORD, METRICS, CURVES = "net.params", "run.json", "metrics.jsonl", "curves.png"
+PARAMETERS, RECORD, POINTS, CURVES = "net.params", "run.json", "points.json", "curves.png"
 
 
 class RunFolder:
     """The folder of a run that is under way; every method leaves it in a state that can be read."""
 
-    def __init__(self, path, experiment: Experiment):
-        """Make the folder and write the record. Raises RunError if it cannot be written or is not empty."""
+    def __init__(self, path, experiment: Experiment, recipe: str | None = None):
+        """Make the folder and write the record. `recipe` is the name of the one that is run.
+
+        Raises RunError if the folder cannot be written or is not empty.
+        """
         self.path = Path(path)
         self.results: list[EpochResult] = []
         self._net = experiment.net
         self._started = time.time()
         self._record: dict = {
             "format": FORMAT,
+            "recipe": recipe,
             "settings": asdict(experiment.settings),
             "data": experiment.data.record(),
+            "parameters": experiment.parameters,
+            "trained_images": experiment.train_data.examples,
+            "tested_images": experiment.test_data.examples,
             "environment": environment(experiment.contexts),
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started)),
+            "started": _now(),
         }
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -62,19 +67,31 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"cannot write the run folder {self.path} ({error.strerror}): choose another") from error
 
+    @classmethod
+    def reopened(cls, run: Run, experiment: Experiment, results: list[EpochResult], note: dict) -> RunFolder:
+        """The folder of a run that goes on after `results`; `note` joins the record's list of resumptions."""
+        folder = cls.__new__(cls)
+        folder.path = run.path
+        folder.results = results
+        folder._net = experiment.net
+        folder._started = time.time() - run.record["seconds"]
+        resumed = [*run.record.get("resumed", []), {"at": _now(), **note}]
+        folder._record = {**run.record, "settings": asdict(experiment.settings), "resumed": resumed}
+        folder.set_status("running")
+        return folder
+
     def set_status(self, status: str) -> None:
         """Note how the run stands: running, done, interrupted, diverged or failed."""
-        last = _metrics(self.results[-1]) if self.results else None
         seconds = round(time.time() - self._started, 1)
-        record = {**self._record, "status": status, "epochs_done": len(self.results), "seconds": seconds, "last": last}
+        epochs = [_metrics(result) for result in self.results]
+        record = {**self._record, "status": status, "seconds": seconds, "epochs": epochs}
         write_text(self.path / RECORD, json.dumps(record, indent=2) + "\n")
 
     def add_epoch(self, result: EpochResult) -> None:
         """Keep an epoch's metrics and the parameters after it."""
         self.results.append(result)
-        lines = [json.dumps(_metrics(result)) + "\n" for result in self.results]
         self.save_parameters()
-        write_text(self.path / METRICS, "".join(lines))
+        write_text(self.path / POINTS, json.dumps([result.curve for result in self.results]) + "\n")
         self.set_status("running")
 
     def save_parameters(self) -> None:
@@ -92,17 +109,30 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished or interrupted run as read from its folder; `image_shape` is (H, W, C) of its data set."""
+    """A finished or interrupted run as read from its folder; `image_shape` is (H, W, C) of its data set.
+
+    `record` is its whole run.json.
+    """
 
     path: Path
     settings: Settings
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    record: dict
 
     @property
     def parameters(self) -> Path:
         """The parameter file."""
         return self.path / PARAMETERS
+
+    def points(self) -> list[list[tuple[int, float, float]]]:
+        """For each epoch the points along its way; none where their file is missing or damaged: it decides nothing."""
+        try:
+            ways = json.loads((self.path / POINTS).read_text(encoding="utf-8"))
+            ways = [[(int(seen), float(loss), float(right)) for seen, loss, right in way] for way in ways]
+        except (OSError, ValueError, TypeError):
+            return [[] for _ in self.record["epochs"]]
+        return (ways + [[] for _ in self.record["epochs"]])[: len(self.record["epochs"])]
 
 
 def read_run(path) -> Run:
@@ -116,7 +146,8 @@ def read_run(path) -> Run:
             )
         settings = Settings(**record["settings"])
         gluon_classics.model_info(settings.model)  # fails for one that this version does not have
-        return Run(Path(path), settings, tuple(record["data"]["classes"]), tuple(record["data"]["image_shape"]))
+        classes, image_shape = tuple(record["data"]["classes"]), tuple(record["data"]["image_shape"])
+        return Run(Path(path), settings, classes, image_shape, record)
     except OSError as error:
         raise RunError(f"{path} is no run folder: cannot read {record_file} ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -125,9 +156,11 @@ def read_run(path) -> Run:
 
 def environment(contexts) -> dict:
     """What a result may depend on besides its settings."""
+    commit, dirty = _commit()
     return {
         "gluon_classics": gluon_classics.__version__,
-        "commit": _commit(),
+        "commit": commit,
+        "dirty": dirty,
         "python": platform.python_version(),
         "mxnet": mx.__version__,
         "numpy": np.__version__,
@@ -139,6 +172,10 @@ def environment(contexts) -> dict:
     }
 
 
+def _now():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def _metrics(result):
     """An epoch's metrics but for the points along its way."""
     metrics = asdict(result)
@@ -147,7 +184,7 @@ def _metrics(result):
 
 
 def _commit():
-    """The checkout's commit, with "+changes" if files differ from it; None outside of a checkout."""
+    """The checkout's commit, and whether files differ from it; twice None outside of a checkout."""
     package = Path(gluon_classics.__file__).parent
 
     def git(*arguments):
@@ -158,8 +195,8 @@ def _commit():
         git("ls-files", "--error-unmatch", "__init__.py")  # fails where another project's folder holds this package
         commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit + ("+changes" if changes else "")
+        return None, None
+    return commit, bool(changes)
 
 
 def _processor():
@@ -168,17 +205,3 @@ def _processor():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
-
-
-def go_on_command(settings: Settings, epochs_done: int, folder, ctx: str) -> str:
-    """The command that goes on from the parameters in `folder` for the epochs that are left."""
-    options = {"--init-from": folder, "--epochs": max(1, settings.epochs - epochs_done)}
-    if ctx != AUTO:
-        options["--ctx"] = ctx
-    for field in fields(Settings):
-        value = getattr(settings, field.name)
-        if field.name not in ("model", "epochs", "init_from") and value != field.default:
-            option = "lr" if field.name == "learning_rate" else field.name.replace("_", "-")
-            options[f"--{option}"] = value
-    words = ["gluon-classics", "train", settings.model, *(str(word) for option in options.items() for word in option)]
-    return " ".join(map(shlex.quote, words))

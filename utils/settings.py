@@ -8,29 +8,51 @@ import gluon_classics
 
 RESIZE_IN = ("uint8", "float32", "published")
 LAST_BATCH = ("keep", "discard")
+FIT = ("resize", "pad")
 
 
 @dataclass(frozen=True)
 class Settings:
     """The settings of a run. The defaults are the blog's `do_exp`, at the network's own input size.
 
-    `resize` is the side of the images in pixels; None means the network's own input.
-    `resize_in` and `last_batch` are explained in `loader`; `init_from` is a parameter file to start from.
+    `subset` is the number of training images that are used, the first ones; None means all. `resize` is the side of
+    the images in pixels; None means the network's own input.
+    `resize_in` and `last_batch` are explained in `loader`, `init` in `initialisers`; `init_from` is a parameter file
+    to start from.
+    `fit` says how images come to their size: "pad" leaves them as they are, in the middle of a background. The pixels
+    0 and 255 become `background` and `foreground`. `schedule` is explained in `schedule`.
     """
 
     model: str
     data: str = "fashion-mnist"
+    subset: int | None = None
     epochs: int = 1
     batch_size: int = 64
     learning_rate: float = 0.01
+    schedule: str = ""
     optimizer: str = "sgd"
     momentum: float = 0.0
     weight_decay: float = 0.0
     resize: int | None = None
+    fit: str = FIT[0]
     resize_in: str = RESIZE_IN[0]
+    background: float = 0.0
+    foreground: float = 1.0
     last_batch: str = LAST_BATCH[0]
+    init: str = "xavier"
     init_from: str | None = None
     seed: int = 0
+
+    @classmethod
+    def of(cls, model: str, **given) -> Settings:
+        """What is `given` and not None; the rest as the network was published to be trained, or by default."""
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return cls(model, **{**gluon_classics.model_info(model).training, **chosen})
+
+    @property
+    def pixels(self) -> tuple[float, float]:
+        """What the pixels 0 and 255 become."""
+        return self.background, self.foreground
 
     @property
     def size(self) -> int:

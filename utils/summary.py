@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import io
 import math
 
+from gluon_classics.lenet5 import KERNEL, PartialConvolution
 import mxnet as mx
+from mxnet import autograd
 from mxnet.gluon import nn
 
 from .errors import InputSizeError
@@ -19,8 +21,9 @@ LARGEST_INPUT = 4096
 class Row:
     """One block: its path in the tree ("4.0"), depth, description and output shape (C, H, W) or (units,).
 
-    `params`, `running` and `macs` count trainable parameters, running statistics and multiply-accumulates of
-    this block and all it contains; `leaf` says that it contains no other row.
+    Of several outputs the first one's shape is meant; a block that is never called has the shape ().
+    `params`, `running` and `macs` count trainable parameters, other ones (as running statistics) and
+    multiply-accumulates of this block and all it contains; `leaf` says that it contains no other row.
     """
 
     path: str
@@ -47,8 +50,8 @@ class Summary:
 def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
     """Layers, shapes, parameters and multiply-accumulates of `net` for one image of `input_shape`, (C, H, W).
 
-    Works on any network made of `nn.Sequential` and `HybridBlock`s, initialised or not, and leaves it as it is.
-    Raises InputSizeError if the image is too small.
+    Works on any network made of `nn.Sequential` and `HybridBlock`s, initialised or not, and leaves it as it is. What
+    it has for training alone is counted. Raises InputSizeError if the image is too small.
     """
     blocks = list(_walk(net))
     outputs: dict[int, mx.sym.Symbol] = {}
@@ -57,32 +60,36 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
         for _, _, block in blocks
     ]
     try:
-        net(mx.sym.var("data"))
+        with autograd.train_mode():  # so that what is for training alone is there
+            net(mx.sym.var("data"))
     finally:
         for handle in handles:
             handle.detach()
-    graph = mx.sym.Group([outputs[id(block)] for _, _, block in blocks])
+    graph = mx.sym.Group([_first(output) for output in outputs.values()])
     try:
         arguments, shapes, running = _infer_shapes(graph, (1, *input_shape))
     except mx.base.MXNetError as error:
         raise InputSizeError(_too_small(net, input_shape)) from error
     sizes = {name: math.prod(shape) for name, shape in zip(graph.list_arguments(), arguments)}
     sizes.update(zip(graph.list_auxiliary_states(), map(math.prod, running)))
-    output_shapes = {id(block): shape[1:] for (_, _, block), shape in zip(blocks, shapes)}
+    output_shapes = {block: shape[1:] for block, shape in zip(outputs, shapes)}
+
+    def size(parameter):
+        return sizes.get(parameter.name) or math.prod(parameter.shape or [0])  # of a block that is never called
 
     def count(block):
         own = block._reg_params.values()
-        params = sum(sizes[p.name] for p in own if p.grad_req != "null")
-        running = sum(sizes[p.name] for p in own if p.grad_req == "null")
+        params = sum(size(p) for p in own if p.grad_req != "null")
+        running = sum(size(p) for p in own if p.grad_req == "null")
         macs = 0
-        if isinstance(block, (nn.Conv2D, nn.Dense)):
+        if isinstance(block, (nn.Conv2D, nn.Dense, PartialConvolution)) and id(block) in output_shapes:
             # every weight is used once at each position of the output map; a dense layer has one position
             macs = sizes[block.weight.name] * math.prod(output_shapes[id(block)][1:])
         within = [count(child) for child in block._children.values()]
         return tuple(map(sum, zip((params, running, macs), *within)))
 
     rows = [
-        Row(path, depth, _describe(block), not _inner(block), output_shapes[id(block)], *count(block))
+        Row(path, depth, _describe(block), not _inner(block), output_shapes.get(id(block), ()), *count(block))
         for path, depth, block in blocks[1:]
     ]
     return Summary(tuple(input_shape), rows, *count(net))
@@ -101,10 +108,24 @@ def smallest_input(net: nn.Block, channels: int) -> int:
 
 def _fits(net, channels, side):
     try:
-        _, (shape,), _ = _infer_shapes(net(mx.sym.var("data")), (1, channels, side, side))
+        _, shapes, _ = _infer_shapes(_all_outputs(net), (1, channels, side, side))
     except mx.base.MXNetError:
         return False
-    return math.prod(shape) > 0
+    return all(map(math.prod, shapes))
+
+
+def _all_outputs(net):
+    with autograd.train_mode():
+        return mx.sym.Group(_flat(net(mx.sym.var("data"))))
+
+
+def _flat(outputs):
+    """The symbols in nested lists and tuples of symbols."""
+    return [outputs] if isinstance(outputs, mx.sym.Symbol) else [symbol for part in outputs for symbol in _flat(part)]
+
+
+def _first(outputs):
+    return _flat(outputs)[0][0]  # an operator may have several outputs too
 
 
 def _infer_shapes(graph, input_shape):
@@ -135,8 +156,11 @@ def _describe(block):
     settings = getattr(block, "_kwargs", {})
     if isinstance(block, nn.Conv2D):
         parts = [f"{settings['num_filter']}", "@" + _times(settings["kernel"]), *_geometry(settings)]
+        parts += [f"groups {settings['num_group']}"] * (settings["num_group"] > 1)
     elif isinstance(block, (nn.MaxPool2D, nn.AvgPool2D)):
         parts = [_times(settings["kernel"]), *_geometry(settings)]
+    elif isinstance(block, PartialConvolution):
+        parts = [f"{block.maps}", "@" + _times((KERNEL, KERNEL))]
     elif isinstance(block, nn.Dense):
         parts = [str(block._units)]
     elif isinstance(block, nn.Dropout):

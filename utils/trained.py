@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gluon_classics import get_model
 import mxnet as mx
 import numpy as np
 
@@ -13,6 +12,7 @@ from .context import parse_contexts
 from .datasets import DataSet, load_dataset
 from .errors import DataError, RunError
 from .experiment import loaders
+from .networks import build
 from .parameters import load_parameters
 from .prediction import accuracy_by_class, image_batch, predict_probabilities
 from .runs import read_run
@@ -32,12 +32,16 @@ class Trained:
     net: mx.gluon.nn.Block
     contexts: list[mx.Context]
 
-    def evaluate(self, data: DataSet, batch_size: int = 64) -> dict:
-        """Accuracy (a fraction 0..1) over all test images of `data`, and counts by class. Raises DataError."""
+    def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
+        """(N, classes): the probabilities of all test images of `data`. Raises DataError."""
         if data.classes != self.classes or data.test.images.shape[3] != self.image_shape[2]:
             raise DataError(f"{data.origin} has other classes or channels than the network was trained on")
         _, test_data = loaders(replace(self.settings, batch_size=batch_size, last_batch="keep"), data)
-        probabilities = predict_probabilities(test_data, self.net, self.contexts)
+        return predict_probabilities(test_data, self.net, self.contexts)
+
+    def evaluate(self, data: DataSet, batch_size: int = 64) -> dict:
+        """Accuracy (a fraction 0..1) over all test images of `data`, and counts by class. Raises DataError."""
+        probabilities = self.test_probabilities(data, batch_size)
         counts = accuracy_by_class(probabilities, data.test.labels, len(data.classes))
         return {
             "model": self.settings.model,
@@ -53,7 +57,7 @@ class Trained:
     def predict(self, paths, top: int = 3) -> list[dict]:
         """For each image file its `top` classes, most probable first, with probabilities 0..1. Raises DataError."""
         parts = [paths[start : start + PREDICTED_AT_ONCE] for start in range(0, len(paths), PREDICTED_AT_ONCE)]
-        batches = (image_batch(part, self.image_shape, self.settings.size) for part in parts)
+        batches = (image_batch(part, self.image_shape, self.settings) for part in parts)
         results = []
         for path, row in zip(paths, predict_probabilities(batches, self.net, self.contexts)):
             best = np.argsort(-row, kind="stable")[:top]
@@ -81,13 +85,13 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
         return network, load_dataset(data or network.settings.data, network.settings.size)
     if model is None:
         raise RunError(f"{target} is no run folder: for a parameter file name its network with --model")
-    settings = Settings(model, data=data or "fashion-mnist", resize=resize)
+    settings = Settings.of(model, data=data, resize=resize)
     dataset = load_dataset(settings.data, settings.size)
     return _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx), dataset
 
 
 def _load(settings, classes, image_shape, parameters, ctx):
-    net = get_model(settings.model, classes=len(classes))
+    net = build(settings.model, len(classes))
     contexts = parse_contexts(ctx)
     input_shape = (image_shape[2], settings.size, settings.size)
     summarize(net, input_shape)  # fails now if images are too small

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import math
 import time
 from typing import Callable, Iterable, Iterator
 
+from gluon_classics._objective import objective_of
 from mxnet import autograd, gluon, nd
 
 from .context import as_contexts
@@ -14,6 +15,7 @@ from .errors import DataError, TrainingDiverged
 from .evaluation import evaluate, split_batch
 from .hybrid import compiled
 from .metrics import Tally, batch_sums
+from .seeding import Streams
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,16 @@ class EpochResult:
     seconds: float
     images_per_second: float
     curve: tuple[tuple[int, float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a training stands: so many batches of `epoch`, counted from 0, are trained; their tally and seconds."""
+
+    epoch: int = 0
+    batches: int = 0
+    tally: Tally = field(default_factory=Tally)
+    seconds: float = 0.0
 
 
 def train(
@@ -84,17 +96,28 @@ def train_epochs(
     ctx,
     num_epochs: int,
     on_batch: Callable[[int, Tally], None] | None = None,
+    streams: Streams | None = None,
+    start: Position | None = None,
+    before_batch: Callable[[int, int], None] | None = None,
 ) -> Iterator[EpochResult]:
     """Train as `train` does, in silence: yields each epoch's result as soon as it is there.
 
     `on_batch(number, tally)` is called after each batch was queued, `number` counting from 1 in each epoch; the
-    tally is a few batches late.
+    tally is a few batches late. `before_batch(epoch, number)` is called before each batch is trained, `number`
+    counting from 0.
+
+    With `streams` all random numbers are theirs, and `train_data` must be a `DataLoader`. Training may then begin at
+    `start`, a fixed point of the streams: with the parameters and the trainer of that moment it goes on to the bits of
+    an uninterrupted one.
     """
     contexts = as_contexts(ctx)
     forward = compiled(net)
-    for epoch in range(num_epochs):
-        start = time.perf_counter()
-        tally = _train_epoch(train_data, forward, loss, trainer, contexts, epoch, on_batch)
+    scores = objective_of(net).scores
+    position = start or Position()
+    for epoch in range(position.epoch, num_epochs):
+        start_time = time.perf_counter() - position.seconds
+        batches = train_data if streams is None else _batches(train_data, streams, epoch, position.batches)
+        tally = _train_epoch(batches, forward, scores, loss, trainer, contexts, epoch, on_batch, position, before_batch)
         trained = time.perf_counter()
         test_accuracy = evaluate(test_data, net, contexts).accuracy
         yield EpochResult(
@@ -102,16 +125,26 @@ def train_epochs(
             train_loss=tally.loss,
             train_accuracy=tally.accuracy,
             test_accuracy=test_accuracy,
-            seconds=time.perf_counter() - start,
-            images_per_second=tally.examples / (trained - start),
+            seconds=time.perf_counter() - start_time,
+            images_per_second=tally.examples / (trained - start_time),
             curve=tally.curve(),
         )
+        position = Position(epoch + 1)
 
 
-def _train_epoch(train_data, net, loss, trainer, contexts, epoch, on_batch):
-    tally = Tally()
-    for number, (images, labels) in enumerate(train_data, start=1):
-        tally.add(len(images), _train_batch(images, labels, net, loss, trainer, contexts))
+def _batches(train_data, streams, epoch, skipped):
+    """The rest of an epoch's batches, with MXNet's generators seeded on the way."""
+    for number, batch in enumerate(train_data.batches(streams.order(epoch), skipped), start=skipped):
+        streams.enter(epoch, number)
+        yield batch
+
+
+def _train_epoch(train_data, net, scores, loss, trainer, contexts, epoch, on_batch, position, before_batch):
+    tally = position.tally
+    for number, (images, labels) in enumerate(train_data, start=position.batches + 1):
+        if before_batch:
+            before_batch(epoch, number - 1)
+        tally.add(len(images), _train_batch(images, labels, net, scores, loss, trainer, contexts))
         if on_batch:
             on_batch(number, tally)
         _stop_if_diverged(tally, epoch, trainer)
@@ -123,7 +156,7 @@ def _train_epoch(train_data, net, loss, trainer, contexts, epoch, on_batch):
     return tally
 
 
-def _train_batch(images, labels, net, loss, trainer, contexts):
+def _train_batch(images, labels, net, scores, loss, trainer, contexts):
     sums, heads = [], []
     parts = split_batch(images, labels, contexts)
     with autograd.record():
@@ -131,9 +164,13 @@ def _train_batch(images, labels, net, loss, trainer, contexts):
             output = net(x)
             heads.append(loss(output, y))
             with autograd.pause():
-                sums.append(batch_sums(output, y, heads[-1]))
+                sums.append(batch_sums(scores(output), y, heads[-1]))
         heads += [_zero_loss(trainer, idle) for idle in contexts[len(parts) :]]
     autograd.backward(heads)
+    if trainer._params_to_init:
+        # the first step copies all parameters from the first context to the others, running statistics too, which the
+        # backward pass writes without MXNet's engine knowing
+        nd.waitall()
     trainer.step(len(images))
     return sums
 

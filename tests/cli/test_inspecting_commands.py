@@ -92,7 +92,7 @@ def test_summary_refuses_a_size_it_cannot_read(command, size):
     assert "channels x height x width" in result.stderr
 
 
-@pytest.mark.parametrize("subcommand", ["list", "summary", "train", "evaluate", "predict", "doctor"])
+@pytest.mark.parametrize("subcommand", ["list", "summary", "train", "evaluate", "predict", "report", "doctor"])
 def test_help_comes_without_loading_mxnet(subcommand):
     script = (
         "import sys; from gluon_classics.utils.cli import main\n"

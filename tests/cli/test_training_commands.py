@@ -6,13 +6,9 @@ from pathlib import Path
 import pty
 import re
 import resource
-import shlex
-import signal
 import subprocess
 import sys
 
-from gluon_classics.utils import experiment, train_command
-from gluon_classics.utils.errors import RunError
 import mxnet as mx
 import pytest
 
@@ -20,11 +16,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 QUICK = ["--epochs", "1", "--batch-size", "64"]
 
 
-def test_a_run_folder_holds_parameters_record_metrics_and_curves(trained_run):
+def test_a_run_folder_holds_parameters_record_checkpoint_and_curves(trained_run):
     assert sorted(path.name for path in trained_run.iterdir()) == [
+        "checkpoint-00002-00000000.ckpt",
         "curves.png",
-        "metrics.jsonl",
         "net.params",
+        "points.json",
         "run.json",
     ]
     record = json.loads((trained_run / "run.json").read_text())
@@ -33,9 +30,9 @@ def test_a_run_folder_holds_parameters_record_metrics_and_curves(trained_run):
     assert record["data"]["train_images"] == 320
     assert record["data"]["is_sample"] is False
     assert record["environment"]["devices"] == ["cpu(0)"]
-    metrics = [json.loads(line) for line in (trained_run / "metrics.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in metrics] == [0, 1]
-    assert record["last"] == metrics[-1]
+    assert [row["epoch"] for row in record["epochs"]] == [0, 1]
+    assert (record["trained_images"], record["tested_images"], record["parameters"]) == (320, 100, 170_988)
+    assert record["recipe"] is None
     assert (trained_run / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -89,39 +86,6 @@ def test_without_matplotlib_only_the_picture_is_missing(command, environment, tm
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "done"
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(command, environment, tmp_path):
-    arguments = ["train", "lenet", "--epochs", "500", "--lr", "0.03", "--out", "run"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gluon_classics.utils", *arguments],
-        env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert any(line.startswith("epoch 60/500") for line in process.stderr)
-    process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
-    assert "Traceback" not in rest
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
-    (line,) = [line for line in rest.splitlines() if line.strip().startswith("gluon-classics train")]
-    words = shlex.split(line)[1:]
-    assert words[words.index("--lr") + 1] == "0.03"
-    words[words.index("--epochs") + 1] = "1"
-    goes_on = command(*words)
-    assert goes_on.returncode == 0, goes_on.stderr
-    first_loss = float(re.search(r"loss ([\d.]+)", goes_on.stderr)[1])
-    assert first_loss < 2.0  # a fresh net starts above 2.3
-
-
-def test_ctrl_c_before_the_first_batch_says_that_nothing_was_learned(monkeypatch, small_home, tmp_path):
-    def interrupted(*_arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setenv("MXNET_HOME", str(small_home))
-    monkeypatch.setattr(experiment.Experiment, "epochs", interrupted)
-    with pytest.raises(RunError, match="nothing was learned yet"):
-        train_command.run("lenet", "cpu", tmp_path / "run", "fashion-mnist")
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
-
-
 @pytest.mark.parametrize(
     ("learning_rate", "what"), [("1e10", "the training loss became"), ("1e30", "parameters became infinite")]
 )
@@ -146,7 +110,7 @@ def test_evaluate_gives_the_accuracy_that_training_gave(command, trained_run):
     result = json.loads(command("evaluate", trained_run, "--json").stdout)
     record = json.loads((trained_run / "run.json").read_text())
     assert result["images"] == 100
-    assert result["accuracy"] == pytest.approx(record["last"]["test_accuracy"])
+    assert result["accuracy"] == pytest.approx(record["epochs"][-1]["test_accuracy"])
     assert sum(row["images"] for row in result["classes"]) == 100
 
 
@@ -191,7 +155,7 @@ def test_the_sample_is_announced_recorded_and_trained_ten_times_as_long(command,
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["data"]["is_sample"] is True
     assert record["settings"]["epochs"] == 10
-    assert record["epochs_done"] == 10
+    assert len(record["epochs"]) == 10
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import time
 import tracemalloc
 
 from gluon_classics.utils.datasets import IDX_FILES, DataSet
+from gluon_classics.utils.errors import DataError
 from gluon_classics.utils.idx import write_idx
 from gluon_classics.utils.images import Images
 from gluon_classics.utils.loader import AHEAD, DataLoader, Preprocess, load_data_fashion_mnist, make_loaders
@@ -449,3 +450,36 @@ def test_a_script_may_end_in_the_middle_of_a_pass(root):
     ended = subprocess.run([sys.executable, "-c", script], timeout=20, stderr=subprocess.PIPE, check=False)
     assert ended.returncode == 0, ended.stderr
     assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("size", [28, 29, 32, 40])
+def test_padded_images_stand_in_the_middle_of_the_background(real, size):
+    _, test = make_loaders(real, BATCH, size, fit="pad")
+    ours = np.concatenate([x.asnumpy() for x, _ in test])
+    before = (size - 28) // 2
+    middle = ours[:, :, before : before + 28, before : before + 28].copy()
+    np.testing.assert_array_equal(middle, preprocessed(real.test, None, None))
+    ours[:, :, before : before + 28, before : before + 28] = 0
+    assert ours.shape[1:] == (1, size, size)
+    assert not ours.any()
+
+
+@pytest.mark.parametrize("resize", [None, 20, 40])
+@pytest.mark.parametrize("fit", ["resize", "pad"])
+def test_pixels_of_0_and_255_become_what_was_asked_for(real, resize, fit):
+    if (fit, resize) == ("pad", 20):
+        with pytest.raises(DataError, match=r"images of 28x28 cannot be padded to 20x20: resize them \(--fit resize\)"):
+            make_loaders(real, BATCH, resize, fit=fit)
+        return
+    plain, other = (
+        np.concatenate([x.asnumpy() for x, _ in make_loaders(real, BATCH, resize, fit=fit, pixels=pixels)[1]])
+        for pixels in ((0.0, 1.0), (-0.1, 1.175))
+    )
+    assert other.dtype == np.float32
+    np.testing.assert_allclose(other, plain * 1.275 - 0.1, atol=1e-6)
+    assert other.min() == pytest.approx(-0.1)
+
+
+def test_an_unknown_way_to_fit_is_refused(real):
+    with pytest.raises(ValueError, match="fit is 'crop': use one of resize, pad"):
+        make_loaders(real, BATCH, 32, fit="crop")

@@ -1,0 +1,184 @@
+"""recipes, reproduce and results, as a user runs them; the data is a small piece of Fashion-MNIST."""
+
+from dataclasses import asdict
+import json
+import re
+import signal
+import subprocess
+import sys
+
+from gluon_classics.utils.recipes import get_recipe, list_recipes
+import pytest
+
+RECIPE = "lenet_d2l-fashion-mnist-d2l-0.17"
+SCRATCH = "lenet-fashion-mnist-scratch"
+
+
+@pytest.fixture
+def finished(make_record, tmp_path):
+    """A function that writes the folders of finished, comparable runs of a recipe with these train losses."""
+
+    def write(name, *losses):
+        for seed, loss in enumerate(losses):
+            path = tmp_path / "done" / f"seed-{seed}"
+            path.mkdir(parents=True)
+            (path / "run.json").write_text(json.dumps(make_record(name, seed, loss)))
+        return "done"
+
+    return write
+
+
+def test_recipes_are_listed_with_settings_targets_and_sources(command):
+    shown = command("recipes").stdout
+    for recipe in list_recipes():
+        assert recipe.name in shown
+    assert re.search(rf"{RECIPE} +28x28, batch 256, sgd 0.9, xavier, epochs 10 +train loss 0.472", shown)
+    assert "87 official builds" in shown
+
+
+def test_recipes_are_listed_as_json(command):
+    said = {recipe["name"]: recipe for recipe in json.loads(command("recipes", "--json").stdout)}
+    assert list(said) == [recipe.name for recipe in list_recipes()]
+    assert said[SCRATCH]["runs"][1]["source"] == "the authors, d2l-zh 32cc8b39"
+    assert said[SCRATCH]["targets"]["train_loss"]["kind"] == "range"
+    assert said["resnet-fashion-mnist-blog"]["deciding"] is None
+
+
+def test_a_shortened_recipe_runs_and_is_not_comparable(command, tmp_path):
+    result = command("reproduce", RECIPE, "--epochs", "1", "--subset", "300", "--runs", "2")
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "runs" / f"{RECIPE}-300-images-1-epochs"
+    records = [json.loads((folder / f"seed-{seed}" / "run.json").read_text()) for seed in (0, 1)]
+    losses = [record["epochs"][0]["train_loss"] for record in records]
+    assert losses[0] != losses[1]
+    assert re.search(rf"1 +train loss +{sum(losses) / 2:.4f} \+- ", result.stdout)
+    assert re.search(r"10 +train loss +0.472 \+- 0.002 \(n = 87\) +within 0.005", result.stdout)
+    assert "Verdict: not comparable (300 training images only; epochs is 1, the recipe's 10)" in result.stdout
+    for seed, record in enumerate(records):
+        assert record["recipe"] == RECIPE
+        assert record["settings"] == {**asdict(get_recipe(RECIPE).settings), "subset": 300, "epochs": 1, "seed": seed}
+        assert (record["trained_images"], record["tested_images"], record["parameters"]) == (300, 100, 61_706)
+        assert set(record["environment"]) >= {"commit", "dirty", "mxnet", "threads", "processor"}
+
+
+def test_other_images_than_the_published_ones_are_not_comparable(command):
+    result = command("reproduce", RECIPE, "--json")
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout)
+    assert (said["verdict"], said["statement"]) == ("not comparable", "the data is not the published fashion-mnist")
+    assert (said["n"], said["seeds"]) == (1, [0])
+    assert len(said["figures"]["train_loss"]["values"]) == 1
+
+
+def test_more_runs_are_added_to_those_already_done(command, tmp_path):
+    short = ["reproduce", RECIPE, "--epochs", "1", "--out", "here", "--seed", "5"]
+    assert command(*short).returncode == 0
+    before = (tmp_path / "here" / "seed-5" / "run.json").read_bytes()
+    again = command(*short, "--runs", "2")
+    assert again.returncode == 0, again.stderr
+    assert "seed 5: done before" in again.stderr
+    assert (tmp_path / "here" / "seed-5" / "run.json").read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["seed-5", "seed-6"]
+    assert "ours, n = 2" in again.stdout
+
+
+def test_an_interrupted_run_is_resumed_to_the_bits_of_an_uninterrupted_one(command, environment, tmp_path):
+    arguments = ["reproduce", RECIPE, "--epochs", "40", "--out", "here"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gluon_classics.utils", *arguments],
+        env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert any(line.startswith("epoch 3/40") for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads((tmp_path / "here" / "seed-0" / "run.json").read_text())["status"] == "interrupted"
+    assert command(*arguments).returncode == 0
+    assert command(*arguments[:-1], "there").returncode == 0
+    here, there = (tmp_path / name / "seed-0" / "net.params" for name in ("here", "there"))
+    assert here.read_bytes() == there.read_bytes()
+    assert json.loads((here.parent / "run.json").read_text())["resumed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "losses", "verdict"),
+    [
+        (RECIPE, [0.470, 0.471, 0.472, 0.473, 0.474], "reproduced (train loss: the 90% interval"),
+        (RECIPE, [0.50, 0.501, 0.502], "not reproduced (train loss: the 90% interval"),
+        (RECIPE, [0.472], "undecided (train loss: one run, 0.4720, is inside the interval for 95% of single runs"),
+        (SCRATCH, [0.45], "reproduced (train loss: one run, 0.4500, is inside the widened range"),
+        (SCRATCH, [0.8], "not reproduced (train loss: one run, 0.8000, is outside the widened range"),
+        ("resnet-fashion-mnist-blog", [0.4], "no published value ("),
+    ],
+)
+def test_each_kind_of_verdict_is_printed_with_its_reason(command, finished, name, losses, verdict):
+    result = command("reproduce", name, "--runs", len(losses), "--out", finished(name, *losses))
+    assert result.returncode == 0, result.stderr
+    assert f"Verdict: {verdict}" in result.stdout
+
+
+def test_published_and_own_values_of_earlier_epochs_stand_side_by_side(command, finished):
+    shown = command("reproduce", SCRATCH, "--out", finished(SCRATCH, 0.45)).stdout
+    assert re.search(r"1 +train loss +2.30248 +0.4500", shown)
+    assert re.search(r"5 +train loss +0.463232, 0.520524, 0.461873 +0.4032 to 0.5792 +0.4500 +reproduced", shown)
+    assert "published by: the authors, d2l-zh 32cc8b39; chrisluu, c0a66f2e; huijintian" in shown
+    assert "less than the runs themselves span" in shown
+
+
+def test_runs_enter_a_folder_of_results_and_make_its_table(command, finished, tmp_path):
+    folder = finished(RECIPE, 0.471, 0.472, 0.473, 0.4735)
+    (tmp_path / "table").mkdir()
+    added = [word for seed in range(4) for word in ("--add", f"{folder}/seed-{seed}")]
+    result = command("results", *added, "--results", "table")
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "table" / RECIPE).iterdir()) == [
+        f"seed-{seed}.json" for seed in range(4)
+    ]
+    said = json.loads(command("results", "--results", "table", "--json").stdout)
+    assert [(row["recipe"], row["n"], row["verdict"]) for row in said] == [(RECIPE, 4, "reproduced")]
+    assert said[0]["figures"]["train_loss"]["mean"] == pytest.approx(0.472375)
+
+
+def test_no_short_run_enters_the_results(command, tmp_path):
+    assert command("reproduce", RECIPE, "--epochs", "1", "--out", "here").returncode == 0
+    (tmp_path / "table").mkdir()
+    result = command("results", "--add", "here/seed-0", "--results", "table")
+    assert result.returncode == 1
+    assert "here/seed-0 cannot be published: epochs is 1" in result.stderr
+    assert not list((tmp_path / "table").iterdir())
+
+
+def test_nothing_that_is_short_or_of_unknown_code_is_published(command):
+    result = command("reproduce", RECIPE, "--epochs", "1", "--publish")
+    assert result.returncode == 1
+    assert "cannot be published" in result.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["reproduce", "lenet_d2l-fashion-mnist"], 2, ["unknown recipe 'lenet_d2l-fashion-mnist'", "did you mean"]),
+        (["reproduce", RECIPE, "--runs", "0"], 2, ["--runs"]),
+        (["reproduce", RECIPE, "--subset", "100000"], 1, ["has 320 training images, not 100,000"]),
+        (["reproduce", RECIPE, "--data", "nowhere"], 1, ["there is no folder", "nowhere"]),
+        (["results", "--add", "nowhere", "--results", "."], 1, ["nowhere is no run folder"]),
+        (["results", "--results", "nowhere"], 1, ["there is no folder nowhere"]),
+        (["train", "lenet", "--init", "zero"], 1, ["unknown initialisation 'zero'", "normal(0.01)"]),
+        (["train", "lenet", "--init", "normal(-1)"], 1, ["unknown initialisation 'normal(-1)'"]),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_to_do(command, arguments, status, words):
+    result = command(*arguments)
+    assert result.returncode == status
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr.strip().splitlines()[-1]
+
+
+def test_a_folder_of_runs_with_other_settings_is_left_alone(command, tmp_path):
+    assert command("reproduce", RECIPE, "--epochs", "1", "--out", "here").returncode == 0
+    before = (tmp_path / "here" / "seed-0" / "run.json").read_bytes()
+    result = command("reproduce", RECIPE, "--epochs", "2", "--out", "here")
+    assert result.returncode == 1
+    assert "holds a run of other settings (epochs 1, not 2)" in result.stderr
+    assert (tmp_path / "here" / "seed-0" / "run.json").read_bytes() == before
