@@ -11,7 +11,7 @@ from gluon_classics import _runtime
 
 from . import console
 from .errors import ClassicsError
-from .settings import FIT, LAST_BATCH, RESIZE_IN, Settings
+from .settings import FIT, LAST_BATCH, RESIZE_IN, WEIGHTS, Settings
 
 
 class _Commands(click.Group):
@@ -191,6 +191,7 @@ def draw(name, out, input_shape):
 )
 @_setting("last_batch", type=click.Choice(LAST_BATCH), help="A last partial batch; discard: as the blog's code does.")
 @_setting("init", help="Of weights: xavier, xavier(2.24), normal(0.01), uniform(0.07).")
+@_setting("weights", type=click.Choice(WEIGHTS), help="notebook: the same for every seed, as if MXNet were not seeded.")
 @click.option("--init-from", help="Run folder or parameter file to start from, in place of random weights.")
 @_ctx_option
 @click.option("--out", help="Run folder to write.  [default: a new one in runs/]")

@@ -99,7 +99,7 @@ def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None
     if settings.init_from:
         load_parameters(net, settings.init_from, contexts, input_shape)
     else:
-        initialise(net, settings, contexts)
+        initialise(net, settings, contexts, input_shape)
         fix_shapes(net, contexts, input_shape)  # draws the weights now, whatever is drawn in training
     train_data, test_data = loaders(settings, data)
     optimizer = _optimizer(settings)

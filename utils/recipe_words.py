@@ -7,7 +7,7 @@ import statistics
 
 from .comparison import Spread
 from .recipes import FIGURES, Recipe
-from .settings import Settings
+from .settings import WEIGHTS, Settings
 
 
 def name_of(figure: str) -> str:
@@ -18,9 +18,10 @@ def name_of(figure: str) -> str:
 def settings_words(settings: Settings) -> str:
     """What decides a run, in a line."""
     schedule = f" ({settings.schedule})" if settings.schedule else ""
+    weights = f" ({settings.weights} weights)" if settings.weights != WEIGHTS[0] else ""
     return (
         f"{settings.size}x{settings.size}, batch {settings.batch_size}, {settings.optimizer} "
-        f"{settings.learning_rate:g}{schedule}, {settings.init}, epochs {settings.epochs}"
+        f"{settings.learning_rate:g}{schedule}, {settings.init}{weights}, epochs {settings.epochs}"
     )
 
 

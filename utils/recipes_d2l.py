@@ -11,6 +11,8 @@ Xavier's initialisation, but Gluon's default, Uniform(.07), for the BN-LeNets of
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .recipes import NOT_WIDENED, Builds, PublishedRun, Recipe, Widening
 from .settings import Settings
 
@@ -18,6 +20,10 @@ FIRST, UP_TO_17, ONE = "D2L, first edition", "D2L up to 0.17", "D2L 1.0"
 FIRST_BUILDS = ("build A, January 2019", "build B, March 2020", "build C, December 2020")
 SHARED_STEP = "the first edition divides the gradient of a last partial batch by the whole batch size; here by its own"
 MAX_POOLS = "builds before 0.17 had max pooling, those of 0.17 average pooling as this network"
+SHARED_WEIGHTS = (
+    "its notebooks do not seed MXNet, whose generators start alike in every process: all builds share one draw of the "
+    "initial weights, and spread less than runs with weights of their own"
+)
 EPS = "the source adds 1e-12 to the variance, this network 1e-5"
 NO_RELU = "build A, .3376 / .872 / .883, had no ReLU in the second stage: another network"
 BATCH_MEANS = "the source averages the test accuracy over batches, the last one smaller"
@@ -52,6 +58,12 @@ def _up_to_17(model, builds, runs=(), widening=NOT_WIDENED, notes=()):
     return Recipe("d2l-0.17", UP_TO_17, _settings(model, 10), runs, builds, widening, notes)
 
 
+def _notebook(recipe):
+    """The recipe with the initial weights that all of its builds share."""
+    settings = replace(recipe.settings, weights="notebook")
+    return replace(recipe, variant=f"{recipe.variant}-notebook", settings=settings)
+
+
 def _builds(n, loss=None, train=None, test=None, test_range=None, failed=0):
     return Builds(f"{n} official builds", n, loss, train, test, test_range, failed)
 
@@ -62,6 +74,11 @@ def _one(model, resize, learning_rate, mean, sd, init="xavier", notes=()):
     return Recipe("d2l-1.0", ONE, settings, builds=builds, notes=(BATCH_MEANS, *notes))
 
 
+LENET = _up_to_17(
+    "lenet_d2l",
+    _builds(87, (0.472, 0.002), (0.822, 0.001), (0.812, 0.024), (0.700, 0.836)),
+    notes=(SHARED_WEIGHTS,),
+)
 RECIPES = (
     _first("alexnet", (0.4256, 0.845, 0.867), (0.4259, 0.844, 0.871), (0.4241, 0.845, 0.867)),
     _first("vgg11_d2l", (0.2649, 0.902, 0.909), (0.2610, 0.905, 0.911), (0.2646, 0.902, 0.913)),
@@ -69,7 +86,8 @@ RECIPES = (
     _first("googlenet_d2l", None, (0.3442, 0.870, 0.870), (0.3361, 0.874, 0.881), notes=(NO_RELU,)),
     _first("resnet18_d2l", (0.1093, 0.961, 0.913), (0.1080, 0.962, 0.912), (0.1080, 0.962, 0.905)),
     _first("densenet_d2l", (0.2100, 0.923, 0.879), (0.2132, 0.923, 0.857), (0.2107, 0.923, 0.923)),
-    _up_to_17("lenet_d2l", _builds(87, (0.472, 0.002), (0.822, 0.001), (0.812, 0.024), (0.700, 0.836))),
+    LENET,
+    _notebook(LENET),
     _up_to_17(
         "lenet_bn_scratch",
         _builds(92, (0.248, 0.008), (0.908, 0.003), (0.856, 0.037), (0.679, 0.898)),

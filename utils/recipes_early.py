@@ -99,7 +99,9 @@ RECIPES = (
             PublishedRun(AUTHORS_ALEXNET, 5, 0.357653, 0.869703, 0.881469),
             PublishedRun(AUTHORS_ALEXNET, 10, 0.274960, 0.899337, 0.907345),
         ),
-        widening=Widening(0.01, 0.01, "one run; twice the 1.8 % of the loss by which the three runs of one epoch differ"),
+        widening=Widening(
+            0.01, 0.01, "one run; twice the 1.8 % of the loss by which the three runs of one epoch differ"
+        ),
         notes=("the blog's settings, for 10 epochs", AUTUMN),
     ),
     _tutorial(

@@ -9,6 +9,7 @@ import gluon_classics
 RESIZE_IN = ("uint8", "float32", "published")
 LAST_BATCH = ("keep", "discard")
 FIT = ("resize", "pad")
+WEIGHTS = ("seeded", "notebook")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Settings:
     `resize_in` and `last_batch` are explained in `loader`, `init` in `initialisers`; `init_from` is a parameter file
     to start from.
     `fit` says how images come to their size: "pad" leaves them as they are, in the middle of a background. The pixels
-    0 and 255 become `background` and `foreground`. `schedule` is explained in `schedule`.
+    0 and 255 become `background` and `foreground`. `schedule` is explained in `schedule`. `weights` "notebook" are the
+    initial weights of every run of a notebook that does not seed MXNet (see `networks`): `seed` has no say in them.
     """
 
     model: str
@@ -40,6 +42,7 @@ class Settings:
     foreground: float = 1.0
     last_batch: str = LAST_BATCH[0]
     init: str = "xavier"
+    weights: str = WEIGHTS[0]
     init_from: str | None = None
     seed: int = 0
 

@@ -36,6 +36,7 @@ FIRST = {
 }
 UP_TO_17 = {
     f"lenet_d2l-{D}-d2l-0.17": (256, 28, 0.9, 10, "xavier"),
+    f"lenet_d2l-{D}-d2l-0.17-notebook": (256, 28, 0.9, 10, "xavier"),
     f"lenet_bn_scratch-{D}-d2l-0.17": (256, 28, 1.0, 10, "xavier"),
     f"lenet_bn-{D}-d2l-0.17": (256, 28, 1.0, 10, "xavier"),
     f"alexnet-{D}-d2l-0.17": (128, 224, 0.01, 10, "xavier"),
@@ -63,6 +64,12 @@ FROM_TABLES = {**TUTORIAL, **FIRST, **UP_TO_17, **ONE}
 
 def test_there_is_a_recipe_for_every_published_row_and_no_other():
     assert set(RECIPES) == {*FROM_TABLES, *ELSEWHERE, *OURS_ARE_THE_FIRST}
+
+
+def test_only_the_notebooks_recipe_has_the_weights_that_all_builds_share():
+    assert [name for name, recipe in RECIPES.items() if recipe.settings.weights == "notebook"] == [
+        f"lenet_d2l-{D}-d2l-0.17-notebook"
+    ]
 
 
 @pytest.mark.parametrize("name", list(FROM_TABLES))
@@ -129,6 +136,7 @@ def test_the_values_of_single_runs_are_the_published_ones():
 
 BUILDS = {  # builds; mean and standard deviation of loss, train and test accuracy
     f"lenet_d2l-{D}-d2l-0.17": (87, (0.472, 0.002), (0.822, 0.001), (0.812, 0.024)),
+    f"lenet_d2l-{D}-d2l-0.17-notebook": (87, (0.472, 0.002), (0.822, 0.001), (0.812, 0.024)),
     f"lenet_bn_scratch-{D}-d2l-0.17": (92, (0.248, 0.008), (0.908, 0.003), (0.856, 0.037)),
     f"lenet_bn-{D}-d2l-0.17": (90, (0.255, 0.009), (0.906, 0.004), (0.838, 0.039)),
     f"alexnet-{D}-d2l-0.17": (89, (0.334, 0.001), (0.878, 0.001), (0.887, 0.004)),

@@ -1,11 +1,18 @@
 """The rules that draw initial weights, by name."""
 
 import math
+import subprocess
+import sys
+import textwrap
 
 from gluon_classics import get_model
 from gluon_classics.utils.errors import ClassicsError
 from gluon_classics.utils.initialisers import initialiser
+from gluon_classics.utils.networks import initialise
+from gluon_classics.utils.seeding import seed_everything
+from gluon_classics.utils.settings import Settings
 import mxnet as mx
+import numpy as np
 import pytest
 
 
@@ -64,3 +71,36 @@ def test_a_network_keeps_the_rules_of_its_own_parameters():
 def test_an_unknown_rule_is_named_with_the_known_ones(rule):
     with pytest.raises(ClassicsError, match=r"unknown initialisation .*xavier, xavier\(2.24\)"):
         initialiser(rule)
+
+
+# --- weights that no seed decides
+
+
+def drawn(seed, weights):
+    """The first kernels of LeNet, drawn under a seed."""
+    seed_everything(seed)
+    net = get_model("lenet_d2l")
+    initialise(net, Settings.of("lenet_d2l", weights=weights, seed=seed), [mx.cpu()], (1, 28, 28))
+    net(mx.nd.zeros((1, 1, 28, 28)))
+    return net[0].weight.data().asnumpy()
+
+
+def test_weights_of_a_notebook_are_those_of_a_process_that_is_never_seeded():
+    """A notebook's steps, in a new process: an image for the untrained network, then the weights to train."""
+    code = """
+        import gluon_classics, mxnet as mx
+        image = mx.nd.random.uniform(shape=(1, 1, 28, 28))
+        net = gluon_classics.get_model("lenet_d2l")
+        net.initialize()
+        net(image)
+        net.initialize(mx.init.Xavier(), force_reinit=True)
+        print(*map(float.hex, map(float, net[0].weight.data().asnumpy().ravel())))
+    """
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    expected = np.array([float.fromhex(word) for word in result.stdout.split()], np.float32)
+    for seed in (0, 7):
+        np.testing.assert_array_equal(drawn(seed, "notebook").ravel(), expected)
+
+
+def test_seeded_weights_differ_from_seed_to_seed():
+    assert not np.isin(drawn(0, "seeded"), drawn(7, "seeded")).any()

@@ -134,7 +134,7 @@ def test_settings_of_every_network_are_settings(name):
 
 def test_another_initialisation_replaces_that_of_the_networks_weights():
     net = get_model("lenet5")
-    networks.initialise(net, Settings.of("lenet5", init="normal(0.3)"), [mx.cpu()])
+    networks.initialise(net, Settings.of("lenet5", init="normal(0.3)"), [mx.cpu()], (1, 32, 32))
     net(nd.zeros((1, 1, 32, 32)))
     assert net[8].weight.data().asnumpy().std() == pytest.approx(0.3, rel=0.05)
     assert abs(net[-1].codes.data()).min().asscalar() == 1
@@ -142,7 +142,7 @@ def test_another_initialisation_replaces_that_of_the_networks_weights():
 
 def test_a_network_without_an_initialisation_of_its_own_cannot_have_it():
     with pytest.raises(ClassicsError, match="lenet was published without an initialisation of its own"):
-        networks.initialise(get_model("lenet"), Settings.of("lenet", init="published"), [mx.cpu()])
+        networks.initialise(get_model("lenet"), Settings.of("lenet", init="published"), [mx.cpu()], (1, 28, 28))
 
 
 def test_a_number_of_classes_that_a_network_cannot_have_is_one_line():
