@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 import os
+import signal
 
 from gluon_classics import utils
 from gluon_classics.utils import datasets
@@ -12,6 +13,14 @@ import pytest
 
 SEED = 20180306
 SMALL_TRAIN, SMALL_TEST = 320, 100
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_reaches_commands():
+    """The background jobs of a shell ignore SIGINT, and so would the commands that tests start there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ def runs_in_order(ctx: mx.Context) -> bool:
 def mostly_narrow(graph: mx.sym.Symbol, shape: tuple[int, ...], data: str) -> bool:
     """Whether images of `shape`, (N, C, H, W), for the input `data` make most work slow in prediction's kernels."""
     nodes = json.loads(graph.tojson())["nodes"]
-    if any(node["op"] in _TRAINING_DIFFERS for node in nodes):
+    if any(node["op"] in _TRAINING_DIFFERS or int(node.get("attrs", {}).get("num_group", 1)) > 1 for node in nodes):
         return False
     insides = graph.get_internals()
     _, shapes, _ = insides.infer_shape(**{data: shape})

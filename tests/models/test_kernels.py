@@ -108,6 +108,14 @@ def test_a_net_that_training_mode_changes_otherwise_keeps_the_kernels_of_predict
     assert not any(modes)
 
 
+@pytest.mark.parametrize("groups", [2, 4])
+def test_convolutions_in_groups_keep_the_kernels_of_prediction(groups, modes):
+    """In training mode their second outputs end in an error of oneDNN's."""
+    net, x = ready(chain(nn.Conv2D(8, 3, groups=groups), nn.Dense(3)), MANY, 4, SIDE, SIDE)
+    assert_predicts_the_same(net, x)
+    assert not any(modes)
+
+
 def test_other_contexts_and_several_workers_keep_the_kernels_of_prediction(modes, monkeypatch):
     """There MXNet's first outputs in training mode are wrong."""
     net, x = ready(chain(nn.Conv2D(8, 3), nn.Dense(3)), MANY, 2, SIDE, SIDE)

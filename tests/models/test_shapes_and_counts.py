@@ -371,7 +371,7 @@ def test_the_number_of_classes_can_be_changed(name):
     ("wrong", "hint"),
     [
         ("ResNet18", r"unknown network 'ResNet18': did you mean 'resnet'\?"),
-        ("lenet6", "did you mean 'lenet5'"),
+        ("lenet6", "did you mean 'lenet'"),
         ("transformer", "'gluon-classics list' shows all"),
     ],
 )

@@ -1,0 +1,112 @@
+"""Our editions beside GluonCV's networks: what differs is stated, and without it both compute the same."""
+
+from functools import partial
+import warnings
+
+from comparison import Counterpart, agree, assert_differences_are_stated, filled
+from gluon_classics import model_info
+import gluon_layers
+from gluon_layers import layers_of, pixels_as_convolutions
+from known_differences import NORMS, ONE_TOWER, SMALLER_KERNELS
+from layer_values import fold_biases, zero_biases
+import pytest
+
+try:
+    with warnings.catch_warnings():
+        # it compares versions with distutils
+        warnings.filterwarnings("ignore", "distutils Version classes are deprecated", DeprecationWarning)
+        from gluoncv import model_zoo
+        from gluoncv.model_zoo.vgg import VGG
+except (ImportError, RuntimeError) as error:  # RuntimeError: PyTorch 2 is there, which it refuses
+    pytest.skip(f"needs GluonCV, without PyTorch ({error}): tox -e oracle-gluoncv", allow_module_level=True)
+
+# where SciPy is installed, as by GluonCV, MXNet asks it for an old name
+pytestmark = pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning")
+
+
+def with_pixels(net, input_shape):
+    """The layers of a network whose squeeze and excitation is made of dense layers."""
+    return pixels_as_convolutions(layers_of(net, input_shape))
+
+
+def counterpart(edition, build, **stated):
+    classes = model_info(edition).classes
+    return Counterpart(edition, partial(build, classes=classes), **{"read": layers_of, **stated})
+
+
+# biases before batch normalisation, to no effect: in both 1x1 convolutions of each bottleneck
+USELESS_BIASES = ("convolution", "bias", False, True)
+# no biases in squeeze and excitation
+NO_BIASES = ("convolution", "bias", True, False)
+
+
+def resnet(layers, **stated):
+    return counterpart(f"resnet{layers}_v1", getattr(model_zoo, f"resnet{layers}_v1"), rules=(fold_biases,), **stated)
+
+
+COUNTERPARTS = [
+    counterpart("vgg", model_zoo.vgg13),
+    counterpart("vgg11", model_zoo.vgg11),
+    counterpart("vgg13", model_zoo.vgg13),
+    counterpart("vgg16", model_zoo.vgg16),
+    counterpart("vgg19", model_zoo.vgg19),
+    counterpart("vgg11_tutorial", model_zoo.vgg11),
+    counterpart("vgg11_d2l", partial(VGG, [1, 1, 2, 2, 2], [16, 32, 64, 128, 128])),
+    resnet(18),
+    resnet(34),
+    resnet(50, differences={USELESS_BIASES: 32}, more_parameters=18_880),
+    resnet(101, differences={USELESS_BIASES: 66}, more_parameters=40_640),
+    resnet(152, differences={USELESS_BIASES: 100}, more_parameters=59_840),
+    counterpart("densenet121", model_zoo.densenet121),
+    counterpart("densenet161", model_zoo.densenet161),
+    counterpart("densenet169", model_zoo.densenet169),
+    counterpart("densenet201", model_zoo.densenet201),
+    counterpart(
+        "se_resnet18",
+        model_zoo.se_resnet18_v1,
+        read=with_pixels,
+        differences={NO_BIASES: 16},
+        more_parameters=-2_040,
+        rules=(zero_biases,),
+    ),
+    counterpart(
+        "se_resnet50",
+        model_zoo.se_resnet50_v1,
+        read=with_pixels,
+        differences={USELESS_BIASES: 32, NO_BIASES: 32},
+        more_parameters=18_880 - 16_048,
+        rules=(fold_biases, zero_biases),
+    ),
+]
+# Too far off to be compared: their differences are stated, what is left without them `test_torchvision.py` compares.
+DISTANT = [
+    counterpart(
+        "alexnet",
+        model_zoo.alexnet,
+        differences={**ONE_TOWER, ("dense", "inputs", 6400, 9216): 1},
+        more_parameters=10_264_576,
+    ),
+    counterpart(
+        "alexnet_2012",
+        model_zoo.alexnet,
+        differences={**ONE_TOWER, ("convolution", "groups", 2, 1): 3, "response norm": (2, 0)},
+        more_parameters=135_616,
+    ),
+    counterpart(
+        "googlenet_v1",
+        model_zoo.googlenet,
+        differences={**NORMS, **SMALLER_KERNELS, ("max pool", "rounds_up", True, False): 1, "response norm": (2, 0)},
+        more_parameters=-373_648,
+    ),
+]
+
+
+@pytest.mark.parametrize("counterpart", [*COUNTERPARTS, *DISTANT], ids=str)
+def test_definitions_differ_in_nothing_but_what_is_stated(counterpart):
+    assert_differences_are_stated(gluon_layers, counterpart)
+
+
+@pytest.mark.parametrize("counterpart", COUNTERPARTS, ids=str)
+def test_without_these_differences_the_logits_are_equal(counterpart):
+    pair = filled(gluon_layers, counterpart)
+    assert agree(gluon_layers.predict(pair.net, pair.images), gluon_layers.predict(pair.theirs, pair.images))

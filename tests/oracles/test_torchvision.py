@@ -1,0 +1,303 @@
+"""Our editions beside torchvision's networks: what differs is stated, and without it both compute the same."""
+
+from functools import partial
+import importlib.util
+
+from comparison import BATCH, SEED, Counterpart, agree, assert_differences_are_stated, filled
+from gluon_classics import get_model, list_models, model_info
+import gluon_layers
+from known_differences import NORMS, ONE_TOWER, SMALLER_KERNELS
+from layer_values import fold_norms
+import numpy as np
+import pytest
+
+if importlib.util.find_spec("torchvision") is None:
+    pytest.skip("needs torchvision: tox -e oracle-torchvision", allow_module_level=True)
+
+from torch import nn
+import torch_layers
+from torch_layers import layers_of, redefine
+from torchvision import models
+from torchvision.models.regnet import BlockParams, RegNet
+
+GRADIENT_TOLERANCE = 0.1  # of the norm of a tensor's gradient
+WITH_GRADIENTS = (
+    "alexnet_2012",
+    "vgg11_tutorial",
+    "resnet18_v1",
+    "resnet50_v1",
+    "densenet121",
+    "regnetx_200mf",
+    "efficientnet_b0",
+)
+PIXELS = 100.0  # as wide as those of photographs: local response normalisation does next to nothing to small values
+
+
+def counterpart(edition, build, last=(), rewire=None, **stated):
+    """A network of torchvision, evaluated, which gets our settings where its layers have others.
+
+    `last` is that of `layers_of`; `rewire(net)` changes what no setting of a layer can.
+    """
+
+    def read(net, _input_shape):
+        return layers_of(net, last)
+
+    def adapt(net, our_layers):
+        if rewire is not None:
+            rewire(net)
+        redefine(layers_of(net, last), our_layers)
+
+    return Counterpart(edition, lambda: build().eval(), read, adapt=adapt, **stated)
+
+
+# --- what no setting of a layer can change
+
+
+def without_adaptive_pool(net):
+    """AlexNet and VGG average to 6x6 and 7x7 maps, ours take what comes."""
+    net.avgpool = nn.Identity()
+
+
+def local_response_norm():
+    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)  # PyTorch divides alpha by the size
+
+
+def with_response_norm_in_alexnet(net):
+    """After the ReLU of convolutions 1 and 2, as the paper has it."""
+    first, second, rest = net.features[:2], net.features[2:5], net.features[5:]
+    net.features = nn.Sequential(*first, local_response_norm(), *second, local_response_norm(), *rest)
+
+
+def with_response_norm_in_googlenet(net):
+    """After the first pool and before the second, as in the paper's figure 3."""
+    net.maxpool1 = nn.Sequential(net.maxpool1, local_response_norm())
+    net.maxpool2 = nn.Sequential(local_response_norm(), net.maxpool2)
+
+
+def with_auxiliary_logits(net):
+    """Auxiliary classifiers also in prediction, in our order, behind the paper's pool of 5x5 with stride 3.
+
+    Theirs averages to 4x4 in windows of 4x4, which 4x4 maps pass unchanged.
+    """
+    with_response_norm_in_googlenet(net)
+    net.training = True  # of the network alone: its layers predict
+    net.register_forward_hook(lambda _net, _images, logits: (logits.logits, logits.aux_logits1, logits.aux_logits2))
+    for head in (net.aux1, net.aux2):
+        head.register_forward_pre_hook(lambda _head, maps: nn.functional.avg_pool2d(maps[0], 5, 3))
+
+
+def with_the_tutorials_second_stage_and_end(net):
+    """No ReLU in the second stage, 2x2 average pooling before the classifier."""
+    net.conv2, net.conv3 = net.conv2.conv, net.conv3.conv
+    net.avgpool = nn.AvgPool2d(2)
+
+
+def without_norm_on_projections(net):
+    for stage in (net.layer2, net.layer3, net.layer4):
+        stage[0].downsample[1] = nn.Identity()
+
+
+def with_the_blogs_stem_and_end(net):
+    """A stem that is one convolution, no batch normalisation on projections, 3x3 average pooling at the end."""
+    without_norm_on_projections(net)
+    net.bn1 = net.relu = nn.Identity()
+    net.avgpool = nn.AvgPool2d(3)
+
+
+# --- the table: editions, the networks nearest to them, and all in which their layers differ
+
+GREY = {("convolution", "inputs", 1, 3): 1}
+QUARTER = {
+    ("convolution", "channels", 16, 64): 1,
+    ("convolution", "channels", 32, 128): 1,
+    ("convolution", "channels", 64, 256): 2,
+    ("convolution", "channels", 128, 512): 4,
+    ("convolution", "inputs", 16, 64): 1,
+    ("convolution", "inputs", 32, 128): 1,
+    ("convolution", "inputs", 64, 256): 2,
+    ("convolution", "inputs", 128, 512): 3,
+    ("dense", "inputs", 6272, 25088): 1,
+}
+# all pools of GoogLeNet round up
+ALL_ROUND_UP = {("max pool", "rounds_up", False, True): 13}
+INNER_ROUND_UP = {("max pool", "rounds_up", False, True): 9}  # where the stride is 1, which changes nothing
+# biases of the blog's ResNet: in all its convolutions
+BIASES = {("convolution", "bias", True, False): 20}
+PLAIN_STEM = {("convolution", "padding", 0, 3): 1, ("max pool", "padding", 0, 1): 1, "norm": (16, 20)}
+# the "version 1.5" of a bottleneck: the stride is in the 3x3 convolution, not in the 1x1 before it
+STRIDE_LATER = {("convolution", "stride", 2, 1): 3, ("convolution", "stride", 1, 2): 3}
+# 392 = 24.5 groups of 16 maps: the authors' code rounds to the even 24, torchvision up to 25
+WIDER_STAGE = {
+    ("convolution", "channels", 384, 400): 37,
+    ("convolution", "inputs", 384, 400): 35,
+    ("convolution", "groups", 24, 25): 12,
+    ("dense", "inputs", 384, 400): 1,
+    ("norm", "channels", 384, 400): 37,
+}
+
+
+def alexnet(edition, rewire, differences, more_parameters, **stated):
+    build = partial(models.alexnet, num_classes=model_info(edition).classes)
+    differences = {**ONE_TOWER, **differences}
+    return counterpart(
+        edition, build, rewire=rewire, differences=differences, more_parameters=more_parameters, **stated
+    )
+
+
+def vgg(edition, layers, **stated):
+    build = partial(getattr(models, f"vgg{layers}"), num_classes=model_info(edition).classes)
+    return counterpart(edition, build, rewire=without_adaptive_pool, **stated)
+
+
+def googlenet(edition, rewire=None, differences=(), aux_logits=False, **stated):
+    classes = model_info(edition).classes
+    build = partial(models.googlenet, aux_logits=aux_logits, init_weights=False, num_classes=classes)
+    differences = {**NORMS, **dict(differences)}
+    return counterpart(edition, build, rewire=rewire, differences=differences, rules=(fold_norms,), **stated)
+
+
+def blogs_resnet(edition, differences, more_parameters, rewire=with_the_blogs_stem_and_end):
+    build = partial(models.resnet18, num_classes=10)
+    differences = {**GREY, **BIASES, **differences}
+    return counterpart(edition, build, rewire=rewire, differences=differences, more_parameters=more_parameters)
+
+
+def regnet(edition, build, **stated):
+    return counterpart(edition, build, last=("proj",), **stated)
+
+
+COUNTERPARTS = [
+    alexnet("alexnet", without_adaptive_pool, {**GREY, ("dense", "inputs", 6400, 9216): 1}, 10_280_064),
+    alexnet(
+        "alexnet_2012",
+        with_response_norm_in_alexnet,
+        {("convolution", "groups", 2, 1): 3, "response norm": (2, 0)},
+        135_616,
+        width=PIXELS,
+    ),
+    vgg("vgg", 13, differences=GREY, more_parameters=1_152),
+    vgg("vgg11", 11),
+    vgg("vgg13", 13),
+    vgg("vgg16", 16),
+    vgg("vgg19", 19),
+    vgg("vgg11_tutorial", 11, differences={**GREY, ("dense", "inputs", 4608, 25088): 1}, more_parameters=83_887_232),
+    vgg("vgg11_d2l", 11, differences={**GREY, **QUARTER}, more_parameters=85_713_984),
+    googlenet(
+        "googlenet",
+        with_the_tutorials_second_stage_and_end,
+        {
+            **GREY,
+            ("convolution", "kernel", 1, 3): 18,
+            ("convolution", "padding", 0, 1): 18,
+            ("max pool", "size", 3, 2): 1,
+            **ALL_ROUND_UP,
+            ("dense", "inputs", 9216, 1024): 1,
+        },
+        more_parameters=2_780_400,
+    ),
+    googlenet(
+        "googlenet_tutorial",
+        with_the_tutorials_second_stage_and_end,
+        {**GREY, **SMALLER_KERNELS, **ALL_ROUND_UP},
+        more_parameters=-367_376,
+    ),
+    googlenet(
+        "googlenet_d2l",
+        differences={**GREY, **SMALLER_KERNELS, **ALL_ROUND_UP, ("max pool", "padding", 1, 0): 4},
+        more_parameters=-367_376,
+    ),
+    googlenet(
+        "googlenet_v1",
+        with_response_norm_in_googlenet,
+        {**SMALLER_KERNELS, **INNER_ROUND_UP, "response norm": (2, 0)},
+        more_parameters=-373_648,
+        width=PIXELS,
+    ),
+    blogs_resnet("resnet", {**PLAIN_STEM, ("dense", "inputs", 2048, 512): 1}, -11_968),
+    blogs_resnet("resnet18_tutorial", PLAIN_STEM, 3_392),
+    blogs_resnet("resnet18_d2l", {"norm": (17, 20)}, 3_264, without_norm_on_projections),
+    counterpart("resnet18_v1", models.resnet18),
+    counterpart("resnet34_v1", models.resnet34),
+    counterpart("resnet50_v1", models.resnet50, differences=STRIDE_LATER),
+    counterpart("resnet101_v1", models.resnet101, differences=STRIDE_LATER),
+    counterpart("resnet152_v1", models.resnet152, differences=STRIDE_LATER),
+    counterpart("densenet121", models.densenet121),
+    counterpart("densenet161", models.densenet161),
+    counterpart("densenet169", models.densenet169),
+    counterpart("densenet201", models.densenet201),
+    regnet(
+        "regnetx32_d2l",
+        lambda: RegNet(BlockParams([4, 6], [32, 80], [16, 16], [1.0, 1.0], [2, 2]), num_classes=10),
+        differences={**GREY, ("convolution", "bias", True, False): 33},
+        more_parameters=-1_392,
+    ),
+    regnet("regnetx_200mf", lambda: RegNet(BlockParams.from_init_params(13, 24, 36.44, 2.49, 8))),
+    regnet("regnetx_400mf", models.regnet_x_400mf, differences=WIDER_STAGE, more_parameters=338_464),
+    regnet("regnetx_800mf", models.regnet_x_800mf),
+    # the authors' code has an epsilon of .001
+    counterpart("efficientnet_b0", models.efficientnet_b0, differences={("norm", "epsilon", 1e-3, 1e-5): 49}),
+]
+IN_TRAINING = googlenet(
+    "googlenet_v1",
+    with_auxiliary_logits,
+    {
+        **SMALLER_KERNELS,
+        **INNER_ROUND_UP,
+        ("convolution", "bias", True, False): 59,
+        "norm": (0, 59),
+        "response norm": (2, 0),
+    },
+    aux_logits=True,
+    last=("aux1", "aux2"),
+    build_ours=lambda edition: get_model(edition, auxiliary=True).training,
+    more_parameters=-373_392,
+    width=PIXELS,
+)
+every_counterpart = pytest.mark.parametrize(
+    "counterpart", [*COUNTERPARTS, pytest.param(IN_TRAINING, id="googlenet_v1, in training")], ids=str
+)
+
+
+def test_every_edition_has_a_counterpart_where_torchvision_has_its_family():
+    """DenseNet's plain layers it has not, nor squeeze and excitation in ResNet; the latter GluonCV has."""
+    families = {model_info(row.edition).family for row in COUNTERPARTS}
+    editions = {edition for edition in list_models() if model_info(edition).family in families}
+    assert editions - {row.edition for row in COUNTERPARTS} == {"densenet_tutorial", "densenet_d2l"}
+
+
+@every_counterpart
+def test_definitions_differ_in_nothing_but_what_is_stated(counterpart):
+    assert_differences_are_stated(torch_layers, counterpart)
+
+
+@every_counterpart
+def test_without_these_differences_the_logits_are_equal(counterpart):
+    pair = filled(torch_layers, counterpart)
+    assert agree(gluon_layers.predict(pair.net, pair.images), torch_layers.predict(pair.theirs, pair.images))
+
+
+@pytest.mark.parametrize("counterpart", [row for row in COUNTERPARTS if row.edition in WITH_GRADIENTS], ids=str)
+def test_the_gradients_of_all_parameters_are_equal(counterpart):
+    """But for ReLUs whose inputs are within rounding of 0: in PyTorch, too, float32 and float64 are up to 2 % apart."""
+    pair = filled(torch_layers, counterpart)
+    direction = np.random.default_rng(SEED).standard_normal((BATCH, model_info(counterpart.edition).classes), "float32")
+    ours = gluon_layers.gradients(pair.net, pair.layers, pair.images, direction)
+    theirs = torch_layers.gradients(pair.theirs, pair.their_layers, pair.images, direction)
+    largest = max(map(np.linalg.norm, theirs))
+    assert len(ours) == len(theirs)
+    for mine, its in zip(ours, theirs):
+        # some are 0: what a batch normalisation adds that another one takes away
+        assert np.linalg.norm(mine - its) <= GRADIENT_TOLERANCE * max(np.linalg.norm(its), 1e-3 * largest)
+
+
+def test_a_tensor_that_is_off_by_five_percent_is_noticed():
+    """Else equal logits would prove little: here every tensor of a network, one after another."""
+    (counterpart,) = (row for row in COUNTERPARTS if row.edition == "regnetx_200mf")
+    pair = filled(torch_layers, counterpart)
+    theirs = torch_layers.predict(pair.theirs, pair.images)
+    for layer in pair.their_layers:
+        for tensor in layer.tensors.values():
+            tensor.data.mul_(1.05)
+            assert not agree(torch_layers.predict(pair.theirs, pair.images), theirs)
+            tensor.data.div_(1.05)
+    assert agree(torch_layers.predict(pair.theirs, pair.images), theirs)
