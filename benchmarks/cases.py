@@ -43,7 +43,7 @@ CASES = {
     for case in (
         Case("lenet", 28, 256, 234),
         Case("alexnet", 224, 64, 4),
-        Case("vgg", 96, 64, 8),
+        Case("vgg", 96, 64, 4),
         Case("nin", 224, 64, 5),
         Case("googlenet", 96, 64, 20),
         Case("resnet", 96, 64, 12),

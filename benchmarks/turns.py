@@ -77,7 +77,11 @@ def peak_memory():
 
 def machine():
     """What a measurement depends on."""
-    return {"platform": platform.platform(), "processor": _processor(), "python": platform.python_version()}
+    return {
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "python": platform.python_version(),
+    }
 
 
 def _processor():
