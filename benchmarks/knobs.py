@@ -46,18 +46,6 @@ def without_sinking():
     hybrid.rewritten = lambda graph, shapes, widen, sink: rewritten(graph, shapes, widen, False)
 
 
-def always_kernels_of_prediction():
-    from gluon_classics.utils import hybrid
-
-    hybrid.mostly_narrow = lambda graph, shape, data: False
-
-
-def always_kernels_of_training():
-    from gluon_classics.utils import hybrid
-
-    hybrid.mostly_narrow = lambda graph, shape, data: True
-
-
 def without_widening():
     from gluon_classics.utils import hybrid
 
@@ -101,8 +89,6 @@ CODE = {
     "always widened": always_widened,
     "memory not static": without_static_memory,
     "predictions not fused": without_fusion,
-    "predictions by prediction's kernels": always_kernels_of_prediction,
-    "predictions by training's kernels": always_kernels_of_training,
     "allocator keeps memory": keeping_memory,
 }
 

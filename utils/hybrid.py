@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Callable
 import warnings
 
@@ -16,7 +15,6 @@ from mxnet.gluon.parameter import DeferredInitializationError
 import numpy as np
 
 from .graph import rewritten
-from .kernels import in_training_mode, mostly_narrow, runs_in_order
 
 WIDEN_FROM = 8  # images: for fewer, joining zeros to the parameters takes longer than it saves
 
@@ -87,7 +85,7 @@ class _Compiled(nn.HybridSequential):
             return super()._call_cached_op(x)
         fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
         widened = len(x) >= WIDEN_FROM
-        use = (x.context, fused, widened, x.shape[1:] if fused else None)
+        use = (x.context, fused, widened)
         if use not in self._graphs:
             self._graphs[use] = self._compile(x, fused, widened)
         return _regroup(self._graphs[use](x), self._out_format)
@@ -105,18 +103,14 @@ class _Compiled(nn.HybridSequential):
                 parameter._finish_deferred_init()
         self._cached_op_args = [(False, parameter) for parameter in used]  # where `export` looks for them
         shapes = {parameter.name: parameter.shape for parameter in used if np.dtype(parameter.dtype) == np.float32}
-        as_in_training = fused and widened and runs_in_order(x.context) and mostly_narrow(graph, x.shape, data.name)
         graph = rewritten(graph, shapes, widened, sink=not fused)
-        if as_in_training:
-            graph = in_training_mode(graph)
         if fused:
             graph = graph.optimize_for("MKLDNN")
-        return _CompiledGraph(graph, data.name, parameters, self._flags, as_in_training)
+        return _CompiledGraph(graph, data.name, parameters, self._flags)
 
 
 class _CompiledGraph:
-    def __init__(self, graph, data, parameters, flags, as_in_training):
-        self.as_in_training = as_in_training
+    def __init__(self, graph, data, parameters, flags):
         names = graph.list_inputs()
         self.position = names.index(data)
         self.parameters = [parameters[name] for name in names if name != data]
@@ -125,8 +119,7 @@ class _CompiledGraph:
 
     def __call__(self, x):
         arrays = [parameter.data() for parameter in self.parameters]
-        with autograd.train_mode() if self.as_in_training else contextlib.nullcontext():
-            outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
+        outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
         return outputs if isinstance(outputs, list) else [outputs]
 
 

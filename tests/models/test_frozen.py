@@ -331,3 +331,14 @@ def test_an_active_block_with_its_own_forward_can_be_evaluated():
     net.hybridize()
     x = nd.random.normal(shape=(5, 3))
     assert utils.evaluate_accuracy([(x, net(x).argmax(axis=1))], net) == 1
+
+
+@pytest.mark.parametrize(("name", "side"), [("resnet", 96), ("lenet", 12)])
+def test_predictions_leave_the_parameters_as_they_are(name, side):
+    net, x = ready(get_model(name), MANY, 1, side, side)
+    before = [parameter.data().asnumpy() for parameter in net.collect_params().values()]
+    forward = frozen(net)
+    for _ in range(3):
+        forward(x).wait_to_read()
+    for parameter, values in zip(net.collect_params().values(), before):
+        np.testing.assert_array_equal(parameter.data().asnumpy(), values)
