@@ -24,6 +24,8 @@ ENVIRONMENT = {
     "threads bound": {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"},
     "threads spin briefly": {"GOMP_SPINCOUNT": "10000"},
     "threads spin": {"OMP_WAIT_POLICY": ""},
+    "kernels of AVX-512F alone": {"DNNL_MAX_CPU_ISA": "AVX512_MIC"},
+    "huge pages": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
     "no bulks": {"MXNET_EXEC_BULK_EXEC_TRAIN": "0", "MXNET_EXEC_BULK_EXEC_INFERENCE": "0"},
     "bulks of 60": {
         "MXNET_EXEC_BULK_EXEC_MAX_NODE_TRAIN_FWD": "60",
@@ -44,6 +46,24 @@ def without_sinking():
 
     rewritten = hybrid.rewritten
     hybrid.rewritten = lambda graph, shapes, widen, sink: rewritten(graph, shapes, widen, False)
+
+
+def always_kernels_of_prediction():
+    from gluon_classics.utils import hybrid
+
+    hybrid.mostly_narrow = lambda graph, shape, data: False
+
+
+def always_kernels_of_training():
+    from gluon_classics.utils import hybrid
+
+    hybrid.mostly_narrow = lambda graph, shape, data: True
+
+
+def without_folding():
+    from gluon_classics.utils import hybrid
+
+    hybrid.folded = lambda graph, arrays: (graph, {})
 
 
 def without_widening():
@@ -89,6 +109,9 @@ CODE = {
     "always widened": always_widened,
     "memory not static": without_static_memory,
     "predictions not fused": without_fusion,
+    "predictions by prediction's kernels": always_kernels_of_prediction,
+    "predictions by training's kernels": always_kernels_of_training,
+    "batch normalisation not folded": without_folding,
     "allocator keeps memory": keeping_memory,
 }
 

@@ -178,6 +178,10 @@ def ratios(rates, memory, peaks, macs):
     return found
 
 
+def write(path, result):
+    files.write_text(path, json.dumps(result, indent=1) + "\n")
+
+
 def show(result):
     """One row for each ratio and network."""
     rows = [
@@ -214,11 +218,11 @@ def main():
         for network in options.networks:
             console.say(f"{network}: measuring {', '.join(names)}")
             result["networks"][network] = measure(replace(CASES[network], images_file=file), names, options)
+            if options.json:  # after each network: the next ones take many minutes
+                write(options.json, result)
     show(result)
-    for path in [options.json, options.publish and PUBLISHED]:
-        if path:
-            files.write_text(path, json.dumps(result, indent=1) + "\n")
     if options.publish:
+        write(PUBLISHED, result)
         sys.path.insert(0, str(ROOT / "tools"))
         import make_tables
 

@@ -36,6 +36,13 @@ def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], widen: b
     return _Rewriting(graph, shapes, widen, sink).result()
 
 
+def assembled(nodes: list[dict], heads: list, attributes: dict) -> mx.sym.Symbol:
+    """The graph of these nodes, as `Symbol.tojson` writes them, with the entries `heads` as its outputs."""
+    variables = [number for number, node in enumerate(nodes) if node["op"] == "null"]
+    graph = {"nodes": nodes, "arg_nodes": variables, "heads": heads, "attrs": attributes}
+    return mx.sym.load_json(json.dumps(graph))
+
+
 class _Rewriting:
     """Copies a graph node by node, in topological order; an entry is MXNet's triple (node, output, version)."""
 
@@ -52,9 +59,7 @@ class _Rewriting:
 
     def result(self):
         heads = [self._narrowed(self._entry(old)) for old in self.source["heads"]]
-        variables = [number for number, node in enumerate(self.nodes) if node["op"] == "null"]
-        graph = {"nodes": self.nodes, "arg_nodes": variables, "heads": heads, "attrs": self.source["attrs"]}
-        return mx.sym.load_json(json.dumps(graph))
+        return assembled(self.nodes, heads, self.source["attrs"])
 
     def _copied(self, number, node, inputs):
         if number in self.sunk and _is_relu(node):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Callable
 import warnings
 
@@ -14,7 +15,9 @@ from mxnet.gluon.block import _regroup
 from mxnet.gluon.parameter import DeferredInitializationError
 import numpy as np
 
+from .folding import folded
 from .graph import rewritten
+from .kernels import in_training_mode, mostly_narrow
 
 WIDEN_FROM = 8  # images: for fewer, joining zeros to the parameters takes longer than it saves
 
@@ -85,7 +88,7 @@ class _Compiled(nn.HybridSequential):
             return super()._call_cached_op(x)
         fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
         widened = len(x) >= WIDEN_FROM
-        use = (x.context, fused, widened)
+        use = (x.context, fused, widened, x.shape[1:] if fused else None)
         if use not in self._graphs:
             self._graphs[use] = self._compile(x, fused, widened)
         return _regroup(self._graphs[use](x), self._out_format)
@@ -103,23 +106,33 @@ class _Compiled(nn.HybridSequential):
                 parameter._finish_deferred_init()
         self._cached_op_args = [(False, parameter) for parameter in used]  # where `export` looks for them
         shapes = {parameter.name: parameter.shape for parameter in used if np.dtype(parameter.dtype) == np.float32}
+        as_in_training = fused and widened and mostly_narrow(graph, x.shape, data.name)
+        made: dict[str, mx.nd.NDArray] = {}
+        if as_in_training:
+            graph, made = folded(in_training_mode(graph), {parameter.name: parameter.data() for parameter in used})
+            shapes.update({name: array.shape for name, array in made.items()})
+            fused = False
         graph = rewritten(graph, shapes, widened, sink=not fused)
         if fused:
             graph = graph.optimize_for("MKLDNN")
-        return _CompiledGraph(graph, data.name, parameters, self._flags)
+        return _CompiledGraph(graph, data.name, parameters, made, self._flags, as_in_training)
 
 
 class _CompiledGraph:
-    def __init__(self, graph, data, parameters, flags):
+    """A graph with its parameters, some of which were made for it."""
+
+    def __init__(self, graph, data, parameters, made, flags, as_in_training):
+        self.as_in_training = as_in_training
         names = graph.list_inputs()
         self.position = names.index(data)
-        self.parameters = [parameters[name] for name in names if name != data]
+        self.parameters = [made[name] if name in made else parameters[name] for name in names if name != data]
         others = [number for number in range(len(names)) if number != self.position]
         self.run = mx.nd.CachedOp(graph, [("data_indices", [self.position]), ("param_indices", others), *flags])
 
     def __call__(self, x):
-        arrays = [parameter.data() for parameter in self.parameters]
-        outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
+        arrays = [p.data() if isinstance(p, gluon.Parameter) else p for p in self.parameters]
+        with autograd.train_mode() if self.as_in_training else contextlib.nullcontext():
+            outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
         return outputs if isinstance(outputs, list) else [outputs]
 
 

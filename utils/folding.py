@@ -1,0 +1,82 @@
+"""Batch normalisation of predictions, taken into the convolution in front of it.
+
+With fixed statistics it is a factor and a summand for each map, which the convolution's weight and bias can hold.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+import json
+
+import mxnet as mx
+
+from .graph import assembled
+
+
+def folded(graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray]) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
+    """`graph` for predictions, without the batch normalisations that directly follow a convolution.
+
+    `arrays` are the values of the parameters by name. Returns the graph and the arrays of the parameters that it has
+    in their place, by new names. Outputs are those of prediction but for the order of sums.
+    """
+    source = json.loads(graph.tojson())
+    nodes = source["nodes"]
+    normalisations = _after_a_convolution(source)
+    copies: list[list[int]] = []  # the new entry of each old node's first output
+    new_nodes: list[dict] = []
+    made = {}
+
+    def add(node):
+        new_nodes.append(node)
+        return [len(new_nodes) - 1, 0, 0]
+
+    def moved(entry):
+        number, output, version = entry
+        return [copies[number][0], copies[number][1] + output, version]
+
+    for number, node in enumerate(nodes):
+        inputs = [moved(entry) for entry in node["inputs"]]
+        if number in normalisations.values():
+            copies.append(inputs[0])
+        elif number in normalisations:
+            parameters = _folded_parameters(nodes, node, nodes[normalisations[number]], arrays)
+            made.update(parameters)
+            variables = [add({"op": "null", "name": name, "inputs": []}) for name in parameters]
+            attributes = {**node["attrs"], "no_bias": "False"}
+            copies.append(add({**node, "attrs": attributes, "inputs": [inputs[0], *variables]}))
+        else:
+            copies.append(add({**node, "inputs": inputs}))
+    return assembled(new_nodes, [moved(entry) for entry in source["heads"]], source["attrs"]), made
+
+
+def _after_a_convolution(source):
+    """Number of the batch normalisation by that of the convolution that it alone uses; others use its output only."""
+    nodes = source["nodes"]
+    entries = [entry for node in nodes for entry in node["inputs"]] + source["heads"]
+    uses = Counter(number for number, _, _ in entries)
+    statistics = {number for number, output, _ in entries if output > 0}
+    found = {}
+    for number, node in enumerate(nodes):
+        if node["op"] == "BatchNorm" and int(node.get("attrs", {}).get("axis", 1)) == 1 and number not in statistics:
+            before = node["inputs"][0][0]
+            if nodes[before]["op"] == "Convolution" and uses[before] == 1:
+                found[before] = number
+    return found
+
+
+def _folded_parameters(nodes, convolution, normalisation, arrays):
+    def array(entry):
+        return arrays[nodes[entry[0]]["name"]]
+
+    weight, *bias = (array(entry) for entry in convolution["inputs"][1:])
+    gamma, beta, mean, variance = (array(entry) for entry in normalisation["inputs"][1:])
+    attributes = normalisation.get("attrs", {})
+    factor = 1 / mx.nd.sqrt(variance + float(attributes.get("eps", 1e-3)))
+    if attributes.get("fix_gamma", "True") not in ("False", "0"):
+        gamma = mx.nd.ones_like(gamma)
+    factor = factor * gamma
+    summand = beta - mean * factor
+    return {
+        f"{convolution['name']}_folded_weight": weight * factor.reshape((-1, *[1] * (weight.ndim - 1))),
+        f"{convolution['name']}_folded_bias": summand + factor * bias[0] if bias else summand,
+    }
