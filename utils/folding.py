@@ -50,7 +50,10 @@ def folded(graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray]) -> tuple[mx.s
 
 
 def _after_a_convolution(source):
-    """Number of the batch normalisation by that of the convolution that it alone uses; others use its output only."""
+    """Number of the batch normalisation by that of the convolution in front of it.
+
+    It alone uses the convolution's output, nobody uses its statistics, and the parameters of both are plain variables.
+    """
     nodes = source["nodes"]
     entries = [entry for node in nodes for entry in node["inputs"]] + source["heads"]
     uses = Counter(number for number, _, _ in entries)
@@ -59,7 +62,9 @@ def _after_a_convolution(source):
     for number, node in enumerate(nodes):
         if node["op"] == "BatchNorm" and int(node.get("attrs", {}).get("axis", 1)) == 1 and number not in statistics:
             before = node["inputs"][0][0]
-            if nodes[before]["op"] == "Convolution" and uses[before] == 1:
+            parameters = nodes[before]["inputs"][1:] + node["inputs"][1:]
+            plain = all(nodes[entry[0]]["op"] == "null" for entry in parameters)
+            if nodes[before]["op"] == "Convolution" and uses[before] == 1 and plain:
                 found[before] = number
     return found
 

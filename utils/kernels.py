@@ -43,6 +43,7 @@ def in_training_mode(graph: mx.sym.Symbol) -> mx.sym.Symbol:
     source = json.loads(graph.tojson())
     switched_off = {"Dropout": {"p": "0"}, "BatchNorm": {"use_global_stats": "True"}}
     for node in source["nodes"]:
-        if node["op"] in switched_off:
-            node["attrs"] = {**node.get("attrs", {}), **switched_off[node["op"]]}
+        attributes = node.get("attrs", {})
+        if node["op"] in switched_off and attributes.get("mode") != "always":
+            node["attrs"] = {**attributes, **switched_off[node["op"]]}
     return mx.sym.load_json(json.dumps(source))

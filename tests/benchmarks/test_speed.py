@@ -1,5 +1,6 @@
 """What `benchmarks/speed.py` makes of its measurements. The measuring itself is not a test."""
 
+import importlib
 import importlib.util
 
 from cases import CASES
@@ -44,6 +45,15 @@ def test_a_failure_in_a_process_of_its_own_is_told():
     assert worker.ask("get", "key", 5) == 5
     worker.close()
     assert worker.process.exitcode == 0
+
+
+def test_the_memory_of_a_process_is_not_that_of_the_one_that_started_it():
+    held = np.ones(50_000_000)  # 400 MB
+    assert turns.peak_memory() > 400
+    worker = turns.Worker(importlib.import_module, ("turns",))
+    assert 0 < worker.ask("peak_memory") < 300
+    worker.close()
+    assert held[-1] == 1
 
 
 def test_every_registered_family_of_the_blog_is_measured():

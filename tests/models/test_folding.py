@@ -68,8 +68,9 @@ class Kept(nn.HybridBlock):
         self.case = case
         with self.name_scope():
             self.conv, self.norm = nn.Conv2D(4, 1), nn.BatchNorm(axis=2 if case == "another axis" else 1)
+            self.own = self.params.get("own", shape=(4, 4, 1, 1))
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F, x, own):
         if self.case == "no convolution before":
             return self.norm(F.relu(self.conv(x)))
         maps = self.conv(x)
@@ -77,10 +78,14 @@ class Kept(nn.HybridBlock):
             return self.norm(maps) + maps
         if self.case == "maps are an output":
             return self.norm(maps), maps
+        if self.case == "a computed weight":
+            maps = F.Convolution(x, 2 * own, kernel=(1, 1), num_filter=4, no_bias=True)
         return self.norm(maps)
 
 
-@pytest.mark.parametrize("case", ["no convolution before", "maps used twice", "maps are an output", "another axis"])
+@pytest.mark.parametrize(
+    "case", ["no convolution before", "maps used twice", "maps are an output", "another axis", "a computed weight"]
+)
 def test_other_batch_normalisations_stay(case):
     net = Kept(case)
     arrays = randomised(net)

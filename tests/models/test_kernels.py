@@ -108,6 +108,17 @@ def test_a_net_that_training_mode_changes_otherwise_keeps_the_kernels_of_predict
     assert not any(modes)
 
 
+def test_dropout_that_is_meant_for_predictions_too_stays(modes):
+    class Always(nn.HybridBlock):
+        def hybrid_forward(self, F, x):
+            return F.Dropout(x, p=0.5, mode="always")
+
+    net, x = ready(chain(nn.Conv2D(8, 3), Always(), nn.Flatten()), MANY, 2, SIDE, SIDE)
+    forward = hybrid.frozen(net)
+    assert (forward(x) != forward(x)).asnumpy().any()
+    assert all(modes)
+
+
 @pytest.mark.parametrize("groups", [2, 4])
 def test_convolutions_in_groups_are_predicted_the_same(groups, modes):
     net, x = ready(chain(nn.Conv2D(8, 3, groups=groups), nn.Dense(3)), MANY, 4, SIDE, SIDE)
