@@ -156,7 +156,7 @@ RECIPES = (
         runs=(PublishedRun(LIXIXI, 1, 2.290, 0.17, 0.18),),
         widening=Widening(0.01, 0.05, "the way to chance, a loss of 2.303, which must not count"),
         notes=("at this rate nobody's NiN learns in one epoch; it only begins to leave chance",),
-        short=_short("nin", 96, subset=3000, epochs=4, learning_rate=0.0005),
+        short=_short("nin", 96, subset=3000, epochs=6, learning_rate=0.0005),
     ),
     _blog("googlenet", short=_short("googlenet", 96, subset=3000, epochs=2, learning_rate=0.0003)),
     _blog("resnet", short=_short("resnet", 75, subset=2000, epochs=2, learning_rate=0.05, optimizer="sgd")),

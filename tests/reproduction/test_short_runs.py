@@ -1,6 +1,7 @@
 """The short runs of the recipes, on real images, land in their bands (`short_runs.py` measures them)."""
 
 from dataclasses import replace
+import math
 
 from gluon_classics import list_models, model_info
 from gluon_classics.utils.recipes import get_recipe, list_recipes
@@ -29,10 +30,11 @@ def test_nin_stays_near_chance_at_the_blogs_learning_rate():
     assert result.train_loss == pytest.approx(2.303, abs=0.02)
 
 
-def test_every_network_of_the_blog_has_a_short_run_and_a_band_of_ten_runs():
+def test_every_network_of_the_blog_has_a_short_run_and_a_band_of_ten_runs_without_chance_in_it():
     blogs = [name for name in list_models() if "the blog" in model_info(name).source]
     assert [recipe.settings.model for recipe in SHORT.values()] == blogs
     for recipe in SHORT.values():
-        accuracy = recipe.bands()["test_accuracy"]
+        loss, accuracy = recipe.bands()["train_loss"], recipe.bands()["test_accuracy"]
         assert accuracy.n >= 10
         assert accuracy.mean - accuracy.sd > 3 * CHANCE
+        assert loss.mean + WIDTH * loss.sd < -math.log(CHANCE)
