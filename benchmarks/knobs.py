@@ -66,6 +66,12 @@ def without_folding():
     hybrid.folded = lambda graph, arrays: (graph, {})
 
 
+def without_parts():
+    from gluon_classics.utils import hybrid
+
+    hybrid.in_parts = lambda graph, shape, data: graph
+
+
 def without_widening():
     from gluon_classics.utils import hybrid
 
@@ -111,6 +117,7 @@ CODE = {
     "predictions not fused": without_fusion,
     "predictions by prediction's kernels": always_kernels_of_prediction,
     "predictions by training's kernels": always_kernels_of_training,
+    "large stages whole": without_parts,
     "batch normalisation not folded": without_folding,
     "allocator keeps memory": keeping_memory,
 }

@@ -6,11 +6,10 @@ With fixed statistics it is a factor and a summand for each map, which the convo
 from __future__ import annotations
 
 from collections import Counter
-import json
 
 import mxnet as mx
 
-from .graph import assembled
+from .graph_copy import GraphCopy
 
 
 def folded(graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray]) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
@@ -19,43 +18,30 @@ def folded(graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray]) -> tuple[mx.s
     `arrays` are the values of the parameters by name. Returns the graph and the arrays of the parameters that it has
     in their place, by new names. Outputs are those of prediction but for the order of sums.
     """
-    source = json.loads(graph.tojson())
-    nodes = source["nodes"]
-    normalisations = _after_a_convolution(source)
-    copies: list[list[int]] = []  # the new entry of each old node's first output
-    new_nodes: list[dict] = []
+    copy = GraphCopy(graph)
+    normalisations = _after_a_convolution(copy.nodes, copy.heads)
     made = {}
-
-    def add(node):
-        new_nodes.append(node)
-        return [len(new_nodes) - 1, 0, 0]
-
-    def moved(entry):
-        number, output, version = entry
-        return [copies[number][0], copies[number][1] + output, version]
-
-    for number, node in enumerate(nodes):
-        inputs = [moved(entry) for entry in node["inputs"]]
+    for number, node in enumerate(copy.nodes):
+        inputs = [copy.moved(entry) for entry in node["inputs"]]
         if number in normalisations.values():
-            copies.append(inputs[0])
+            copy.copies.append(inputs[0])
         elif number in normalisations:
-            parameters = _folded_parameters(nodes, node, nodes[normalisations[number]], arrays)
+            parameters = _folded_parameters(copy.nodes, node, copy.nodes[normalisations[number]], arrays)
             made.update(parameters)
-            variables = [add({"op": "null", "name": name, "inputs": []}) for name in parameters]
-            attributes = {**node["attrs"], "no_bias": "False"}
-            copies.append(add({**node, "attrs": attributes, "inputs": [inputs[0], *variables]}))
+            variables = [copy.add({"op": "null", "name": name}, []) for name in parameters]
+            convolution = {**node, "attrs": {**node["attrs"], "no_bias": "False"}}
+            copy.copies.append(copy.add(convolution, [inputs[0], *variables]))
         else:
-            copies.append(add({**node, "inputs": inputs}))
-    return assembled(new_nodes, [moved(entry) for entry in source["heads"]], source["attrs"]), made
+            copy.copies.append(copy.add(node, inputs))
+    return copy.symbol([copy.moved(entry) for entry in copy.heads]), made
 
 
-def _after_a_convolution(source):
+def _after_a_convolution(nodes, heads):
     """Number of the batch normalisation by that of the convolution in front of it.
 
     It alone uses the convolution's output, nobody uses its statistics, and the parameters of both are plain variables.
     """
-    nodes = source["nodes"]
-    entries = [entry for node in nodes for entry in node["inputs"]] + source["heads"]
+    entries = [entry for node in nodes for entry in node["inputs"]] + heads
     uses = Counter(number for number, _, _ in entries)
     statistics = {number for number, output, _ in entries if output > 0}
     found = {}

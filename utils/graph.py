@@ -19,10 +19,11 @@ Names and order of the parameters, and so files, do not change. Speed: `benchmar
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 
 import mxnet as mx
+
+from .graph_copy import GraphCopy
 
 _CHANNELWISE = ("Activation", "Pooling")  # each output map depends on the input map of the same number alone
 
@@ -36,30 +37,18 @@ def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], widen: b
     return _Rewriting(graph, shapes, widen, sink).result()
 
 
-def assembled(nodes: list[dict], heads: list, attributes: dict) -> mx.sym.Symbol:
-    """The graph of these nodes, as `Symbol.tojson` writes them, with the entries `heads` as its outputs."""
-    variables = [number for number, node in enumerate(nodes) if node["op"] == "null"]
-    graph = {"nodes": nodes, "arg_nodes": variables, "heads": heads, "attrs": attributes}
-    return mx.sym.load_json(json.dumps(graph))
-
-
-class _Rewriting:
-    """Copies a graph node by node, in topological order; an entry is MXNet's triple (node, output, version)."""
-
+class _Rewriting(GraphCopy):
     def __init__(self, graph, shapes, widen, sink):
-        self.source = json.loads(graph.tojson())
+        super().__init__(graph)
         self.shapes = shapes
-        self.sunk = _sunk(self.source) if sink else set()
-        self.nodes: list[dict] = []
+        self.sunk = _sunk(self.nodes, self.heads) if sink else set()
         self.own_channels: dict[tuple, int] = {}  # of the widened entries: all maps after these are zeros
-        self.widenable = _convolutions_before_a_pool(self.source["nodes"]) if widen else set()
-        self.copies: list[tuple] = []  # new entry of each old node's first output
-        for number, node in enumerate(self.source["nodes"]):
-            self.copies.append(self._copied(number, node, [self._entry(old) for old in node["inputs"]]))
+        self.widenable = _convolutions_before_a_pool(self.nodes) if widen else set()
+        for number, node in enumerate(self.nodes):
+            self.copies.append(self._copied(number, node, [self.moved(old) for old in node["inputs"]]))
 
     def result(self):
-        heads = [self._narrowed(self._entry(old)) for old in self.source["heads"]]
-        return assembled(self.nodes, heads, self.source["attrs"])
+        return self.symbol([self._narrowed(self.moved(old)) for old in self.heads])
 
     def _copied(self, number, node, inputs):
         if number in self.sunk and _is_relu(node):
@@ -107,7 +96,7 @@ class _Rewriting:
 
     def _filled_up(self, entry, shape, axis):
         """A parameter with zeros after its end on `axis`, up to whole blocks."""
-        name = f"{self.nodes[entry[0]]['name']}_widened{axis}"
+        name = f"{self.name_of(entry)}_widened{axis}"
         missing = list(shape)
         missing[axis] = _whole_blocks(shape[axis]) - shape[axis]
         zeros = self._add("_zeros", f"{name}_zeros", [], {"shape": str(tuple(missing)), "dtype": "float32"})
@@ -118,31 +107,23 @@ class _Rewriting:
         if entry not in self.own_channels:
             return entry
         attributes = {"axis": "1", "begin": "0", "end": str(self.own_channels[entry])}
-        return self._add("slice_axis", f"{self.nodes[entry[0]]['name']}_narrowed", [entry], attributes)
+        return self._add("slice_axis", f"{self.name_of(entry)}_narrowed", [entry], attributes)
 
     def _shape(self, entry):
-        node = self.nodes[entry[0]]
-        return self.shapes.get(node["name"]) if node["op"] == "null" else None
+        return self.shapes.get(self.name_of(entry)) if self.is_variable(entry) else None
 
     def _add(self, op, name, inputs, attributes, subgraphs=None):
-        node = {"op": op, "name": name, "attrs": attributes, "inputs": inputs}
-        self.nodes.append({**node, "subgraphs": subgraphs} if subgraphs else node)
-        return (len(self.nodes) - 1, 0, 0)
-
-    def _entry(self, old):
-        number, output, version = old
-        copy, first_output, _ = self.copies[number]
-        return (copy, first_output + output, version)
+        node = {"op": op, "name": name, "attrs": attributes}
+        return self.add({**node, "subgraphs": subgraphs} if subgraphs else node, inputs)
 
 
-def _sunk(graph):
+def _sunk(nodes, heads):
     """Numbers of the nodes whose ReLU is taken later: ReLUs, and the pools and joints that they have sunk through."""
-    nodes = graph["nodes"]
     users: list[list] = [[] for _ in nodes]
     for number, node in enumerate(nodes):
         for entry in node["inputs"]:
             users[entry[0]].append(number)
-    for entry in graph["heads"]:
+    for entry in heads:
         users[entry[0]].append(None)
     rectified: set[int] = set()
     for number, node in enumerate(nodes):
