@@ -1,7 +1,6 @@
 """Batch normalisation folded into the convolution before it: the function of prediction, in fewer operators."""
 
-import json
-
+from chains import operators
 from gluon_classics.utils.folding import folded
 import mxnet as mx
 from mxnet import nd
@@ -23,10 +22,6 @@ def randomised(net):
 def outputs(graph, arrays, x):
     results = nd.CachedOp(graph)(*({**arrays, "data": x}[name] for name in graph.list_inputs()))
     return [array.asnumpy() for array in (results if isinstance(results, list) else [results])]
-
-
-def operators(graph):
-    return [node["op"] for node in json.loads(graph.tojson())["nodes"] if node["op"] != "null"]
 
 
 def assert_same(graph, new, arrays, made):

@@ -1,7 +1,6 @@
 """`frozen`: fused operators for predictions, and that nobody ever sees a weight that is not true any more."""
 
-import json
-
+from chains import chain, operators, randomised, ready
 from gluon_classics import get_model, utils
 from gluon_classics.resnet import Residual
 from gluon_classics.utils import evaluation, hybrid, prediction, training
@@ -21,28 +20,6 @@ needs_onednn = pytest.mark.skipif(
 )
 
 
-def chain(*layers):
-    net = nn.Sequential()
-    net.add(*layers)
-    return net
-
-
-def randomised(net):
-    """With other biases, scales and running statistics than 0 and 1."""
-    for parameter in net.collect_params().values():
-        if len(parameter.shape) == 1:
-            parameter.set_data(nd.random.uniform(0.2, 1, parameter.shape))
-    return net
-
-
-def ready(net, *shape):
-    """The net with random parameters, and images for it."""
-    net.initialize(mx.init.Xavier())
-    x = nd.random.normal(shape=shape)
-    net(x)  # completes the deferred shapes
-    return randomised(net), x
-
-
 def lenet(batch=MANY):
     return ready(get_model("lenet"), batch, 1, 28, 28)
 
@@ -50,10 +27,6 @@ def lenet(batch=MANY):
 def assert_close(actual, expected, tolerance=1e-5):
     assert np.ptp(expected) > 0
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())
-
-
-def operators(symbol):
-    return [node["op"] for node in json.loads(symbol.tojson())["nodes"] if node["op"] != "null"]
 
 
 def is_fused(symbol):

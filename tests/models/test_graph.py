@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 from typing import NamedTuple, Tuple
 
+from chains import chain, ready
 from gluon_classics import get_model, utils
 from gluon_classics.resnet import Residual
 from gluon_classics.utils import graph, hybrid
@@ -25,12 +26,6 @@ NETWORKS = {
 FEW, MANY = hybrid.WIDEN_FROM - 1, hybrid.WIDEN_FROM
 
 
-def chain(*layers):
-    net = nn.Sequential()
-    net.add(*layers)
-    return net
-
-
 class Wired(nn.HybridBlock):
     """Layers joined by a function of F, the input and the layers."""
 
@@ -42,17 +37,6 @@ class Wired(nn.HybridBlock):
 
     def hybrid_forward(self, F, x):
         return self.join(F, x, *self._children.values())
-
-
-def ready(net, *shape):
-    """The net with random parameters, biases and statistics too, and images for it."""
-    net.initialize(mx.init.Xavier())
-    x = nd.random.normal(shape=shape)
-    net(x)  # completes the deferred shapes
-    for parameter in net.collect_params().values():
-        if len(parameter.shape) == 1:
-            parameter.set_data(nd.random.uniform(0.1, 1, parameter.shape))
-    return net, x
 
 
 def listed(outputs):

@@ -1,5 +1,6 @@
 """Predictions take oneDNN's training kernels where maps are narrow: when, and that the function stays the same."""
 
+from chains import chain, ready
 from gluon_classics import get_model, utils
 from gluon_classics.utils import hybrid, kernels
 import mxnet as mx
@@ -10,23 +11,6 @@ import pytest
 
 MANY = hybrid.WIDEN_FROM
 SIDE = 6  # pixels: narrow
-
-
-def chain(*layers):
-    net = nn.Sequential()
-    net.add(*layers)
-    return net
-
-
-def ready(net, *shape):
-    """The net with random parameters and running statistics, and images for it."""
-    net.initialize(mx.init.Xavier())
-    x = nd.random.normal(shape=shape)
-    net(x)
-    for parameter in net.collect_params().values():
-        if len(parameter.shape) == 1:
-            parameter.set_data(nd.random.uniform(0.2, 1, parameter.shape))
-    return net, x
 
 
 @pytest.fixture

@@ -1,44 +1,16 @@
 """Large stages in parts of the batch: the same function and gradients, for layers that treat images one by one."""
 
-import json
-
+from chains import chain, operators, ready
 from gluon_classics import get_model, utils
 from gluon_classics.utils import hybrid, parts
 import mxnet as mx
-from mxnet import autograd, nd
+from mxnet import autograd
 from mxnet.gluon import nn
 import numpy as np
 import pytest
 
 BATCH = 4 * parts.PARTS
 LARGE = 132  # pixels: 16 maps of 130x130 float32 pixels are 1.03 MiB
-
-
-def chain(*layers):
-    net = nn.Sequential()
-    net.add(*layers)
-    return net
-
-
-def ready(net, *shape):
-    net.initialize(mx.init.Xavier())
-    x = nd.random.normal(shape=shape)
-    net(x[:1])
-    return net, x
-
-
-@pytest.fixture
-def operators(monkeypatch):
-    """The operators of each graph that is compiled."""
-    seen = []
-    compile_graph = mx.nd.CachedOp
-
-    def compiled(graph, flags):
-        seen.append([node["op"] for node in json.loads(graph.tojson())["nodes"] if node["op"] != "null"])
-        return compile_graph(graph, flags)
-
-    monkeypatch.setattr(mx.nd, "CachedOp", compiled)
-    return seen
 
 
 def outputs_and_gradients(net, forward, x):
@@ -63,23 +35,23 @@ def layers_to_the_first_pool():
     return nn.Conv2D(16, 3, activation="relu"), nn.Conv2D(16, 3, padding=1), nn.MaxPool2D(4), nn.Activation("relu")
 
 
-def test_large_maps_are_computed_in_parts_and_small_ones_behind_them_are_not(operators):
+def test_large_maps_are_computed_in_parts_and_small_ones_behind_them_are_not(graphs):
     net, x = ready(
         chain(*layers_to_the_first_pool(), nn.Conv2D(3, 3), nn.MaxPool2D(2), nn.Dense(2)), BATCH, 2, LARGE, LARGE
     )
     assert_same_as_eager(net, x)
-    (graph,) = operators
+    graph = operators(graphs[0])
     assert graph.count("SliceChannel") == 1
     assert graph.count("Convolution") == 2 * parts.PARTS + 1
     assert graph.count("Pooling") == parts.PARTS + 1
 
 
-def test_the_stages_in_parts_end_with_the_last_large_one(operators):
+def test_the_stages_in_parts_end_with_the_last_large_one(graphs):
     between = nn.Conv2D(2, 3, strides=2), nn.MaxPool2D(2)
     wide = nn.Conv2D(300, 3, padding=1), nn.MaxPool2D(2)
     net, x = ready(chain(*between, *wide, nn.Conv2D(3, 3), nn.Flatten()), BATCH, 1, LARGE, LARGE)
     assert_same_as_eager(net, x)
-    assert operators[0].count("Convolution") == 2 * parts.PARTS + 1
+    assert operators(graphs[0]).count("Convolution") == 2 * parts.PARTS + 1
 
 
 @pytest.mark.parametrize(
@@ -91,13 +63,13 @@ def test_the_stages_in_parts_end_with_the_last_large_one(operators):
         (nn.Conv2D(16, 3, strides=2), nn.MaxPool2D(4)),  # small
     ],
 )
-def test_what_cannot_or_need_not_be_in_parts_stays_whole(layers, operators):
+def test_what_cannot_or_need_not_be_in_parts_stays_whole(layers, graphs):
     net, x = ready(chain(*layers, nn.Flatten()), BATCH, 1, LARGE, LARGE)
     utils.hybridized(net)(x)
-    assert "SliceChannel" not in operators[0]
+    assert "SliceChannel" not in operators(graphs[0])
 
 
-def test_maps_that_are_used_twice_stay_whole(operators):
+def test_maps_that_are_used_twice_stay_whole(graphs):
     class Branches(nn.HybridBlock):
         def __init__(self):
             super().__init__()
@@ -110,30 +82,30 @@ def test_maps_that_are_used_twice_stay_whole(operators):
 
     net, x = ready(chain(Branches(), nn.Flatten()), BATCH, 1, LARGE, LARGE)
     assert_same_as_eager(net, x)
-    assert "SliceChannel" not in operators[0]
+    assert "SliceChannel" not in operators(graphs[0])
 
 
 @pytest.mark.parametrize(
     ("batch", "parted"), [(BATCH, True), (BATCH + parts.PARTS, True), (BATCH + 1, False), (4, False)]
 )
-def test_the_batch_must_fall_into_equal_parts_that_are_not_tiny(batch, parted, operators):
+def test_the_batch_must_fall_into_equal_parts_that_are_not_tiny(batch, parted, graphs):
     net, x = ready(chain(*layers_to_the_first_pool(), nn.Flatten()), batch, 1, LARGE, LARGE)
     assert_same_as_eager(net, x)
-    assert ("SliceChannel" in operators[0]) is parted
+    assert ("SliceChannel" in operators(graphs[0])) is parted
 
 
-def test_a_last_smaller_batch_uses_the_same_graph(operators):
+def test_a_last_smaller_batch_uses_the_same_graph(graphs):
     net, x = ready(chain(*layers_to_the_first_pool(), nn.Flatten()), 2 * BATCH, 1, LARGE, LARGE)
     twin = utils.hybridized(net)
     for images in (x, x[:BATCH], x):
         twin(images)
-    assert len(operators) == 1
+    assert len(graphs) == 1
 
 
-def test_a_network_that_ends_with_the_pool_can_be_in_parts(operators):
+def test_a_network_that_ends_with_the_pool_can_be_in_parts(graphs):
     net, x = ready(chain(nn.Conv2D(16, 3), nn.MaxPool2D(4)), BATCH, 1, LARGE, LARGE)
     assert_same_as_eager(net, x)
-    assert operators[0][-1] == "Concat"
+    assert operators(graphs[0])[-1] == "Concat"
 
 
 @pytest.mark.parametrize(("name", "side", "parted"), [("vgg", 96, True), ("lenet", 28, False), ("resnet", 96, False)])
@@ -144,7 +116,7 @@ def test_which_of_the_blogs_networks_are_in_parts(name, side, parted):
     assert (parts.in_parts(graph, {"data": (BATCH, 1, side, side)}, "data") is not graph) is parted
 
 
-def test_predictions_that_are_fused_are_not_in_parts(operators):
+def test_predictions_that_are_fused_are_not_in_parts(graphs):
     net, x = ready(chain(*layers_to_the_first_pool(), nn.Flatten()), BATCH, 1, LARGE, LARGE)
     hybrid.frozen(net)(x)
-    assert "SliceChannel" not in operators[0]
+    assert "SliceChannel" not in operators(graphs[0])
