@@ -90,7 +90,7 @@ class _Compiled(nn.HybridSequential):
         fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
         widened = len(x) >= WIDEN_FROM
         parted = not fused and can_be_parted(len(x))
-        use = (x.context, fused, widened, parted, x.shape[1:] if fused else None)
+        use = (x.context, fused, widened, parted, x.shape[1:] if fused or parted else None)
         if use not in self._graphs:
             self._graphs[use] = self._compile(x, fused, widened, parted)
         return _regroup(self._graphs[use](x), self._out_format)

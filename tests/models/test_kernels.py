@@ -1,5 +1,10 @@
 """Predictions take oneDNN's training kernels where maps are narrow: when, and that the function stays the same."""
 
+import os
+import subprocess
+import sys
+import textwrap
+
 from chains import chain, ready
 from gluon_classics import get_model, utils
 from gluon_classics.utils import hybrid, kernels
@@ -126,6 +131,27 @@ def test_on_every_context_training_kernels_predict_the_same_and_leave_the_parame
         for parameter, values in zip(net.collect_params().values(), before):
             np.testing.assert_array_equal(parameter.data().asnumpy(), values)
     assert all(modes)
+
+
+def test_several_workers_of_mxnet_predict_the_same_from_the_first_call_on():
+    code = """
+        from gluon_classics import get_model
+        from gluon_classics.utils import hybrid, kernels
+        import mxnet as mx
+        import numpy as np
+        net, x = get_model("resnet"), mx.nd.random.normal(shape=(hybrid.WIDEN_FROM, 1, 96, 96))
+        net.initialize(mx.init.Xavier())
+        expected = net(x).asnumpy()
+        assert kernels.mostly_narrow(net(mx.sym.var("data")), x.shape, "data")
+        for _ in range(3):
+            forward = hybrid.frozen(net)
+            np.testing.assert_allclose(forward(x).asnumpy(), expected, atol=1e-5 * np.abs(expected).max())
+    """
+    environment = {**os.environ, "MXNET_CPU_WORKER_NTHREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_unfused_twin_predicts_in_prediction_mode(modes):

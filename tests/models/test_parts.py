@@ -102,6 +102,14 @@ def test_a_last_smaller_batch_uses_the_same_graph(graphs):
     assert len(graphs) == 1
 
 
+def test_images_of_another_size_before_do_not_decide_for_these(graphs):
+    net, x = ready(chain(*layers_to_the_first_pool(), nn.GlobalAvgPool2D()), BATCH, 1, LARGE, LARGE)
+    twin = utils.hybridized(net)
+    twin(x[:, :, :20, :20])
+    twin(x)
+    assert ["SliceChannel" in operators(graph) for graph in graphs] == [False, True]
+
+
 def test_a_network_that_ends_with_the_pool_can_be_in_parts(graphs):
     net, x = ready(chain(nn.Conv2D(16, 3), nn.MaxPool2D(4)), BATCH, 1, LARGE, LARGE)
     assert_same_as_eager(net, x)

@@ -25,7 +25,10 @@ def ctrl_c_works():
 class Unlucky:
     """Is interrupted while it goes away."""
 
+    interrupted = 0
+
     def __del__(self):
+        Unlucky.interrupted += 1
         interrupt()
 
 
@@ -44,7 +47,9 @@ def folder(small_home, monkeypatch, tmp_path):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_python_alone_loses_a_ctrl_c_that_comes_inside_of_a_del():
     """Why there is a handler; if this fails one day, it is no longer needed for that."""
+    before = Unlucky.interrupted
     Unlucky()
+    assert Unlucky.interrupted == before + 1  # and no KeyboardInterrupt came here
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
