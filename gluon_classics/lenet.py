@@ -2,24 +2,25 @@
 
 Source    `lenet`: the blog; its network is the one of the Gluon tutorials of early 2018.
           `lenet_slides`: the slides "LeNet, AlexNet, VGG, NiN".
-          `lenet_d2l`: Dive into Deep Learning (D2L), second edition.
-          `lenet_bn_scratch`, `lenet_bn`: D2L 1.0, with batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167)
-          written out and as Gluon's layer. `lenet_conv3`, `lenet_cifar10`: teaching material whose authors we do not
-          know; that the convolutions of `lenet_conv3` have ReLU is a guess, it names none.
+          `lenet_straight_dope`, `lenet_bn_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L,
+          without and with batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167).
+          `lenet_d2l_first`: Dive into Deep Learning (D2L), first edition. `lenet_d2l`: second edition.
+          `lenet_bn_scratch`, `lenet_bn`: D2L from 0.16.6 (June 2021) on, with batch normalisation written out and as
+          Gluon's layer. `lenet_bn_scratch_first`, `lenet_bn_first`: the same before, with max pooling, from the first
+          edition on. `lenet_conv3`, `lenet_cifar10`: teaching material whose authors we do not know.
 Departs   from the paper, all: full connections between the maps, plain pooling for trainable subsampling, softmax
           logits for the RBF output, and tanh, sigmoid or ReLU for scaled tanh.
-          `lenet`, `lenet_slides`: 20 and 50 maps in place of 6 and 16, one hidden layer. `lenet`: a 3x3 second
-          convolution. `lenet_bn`, `lenet_bn_scratch`: 28x28 images without padding, so that 4x4 maps are left of 5x5.
-          `lenet_cifar10`: 3 input channels.
+          `lenet`, `lenet_slides`, straight dope: 20 and 50 maps in place of 6 and 16, one hidden layer. `lenet`: a 3x3
+          second convolution. `lenet_d2l_first` and those with batch normalisation: 28x28 images without padding, so
+          that 4x4 maps are left of 5x5. `lenet_cifar10`: 3 input channels.
 Open      - `lenet_conv3` names no activation: that its convolutions have ReLU is a guess.
           - `lenet_conv3`, `lenet_cifar10`: who wrote them is not known.
 """
 
-import mxnet as mx
-from mxnet import autograd
 from mxnet.gluon import nn
 
 from ._registry import register
+from ._scratch_norm import ScratchBatchNorm
 
 # (maps, kernel, padding, 2x2 pool) of each convolution, (units,) of each hidden dense layer
 BLOG = (
@@ -31,6 +32,17 @@ SLIDES = (
     (20, 5, 0, nn.AvgPool2D),  # (N, 20, 12, 12), from 28x28 images
     (50, 5, 0, nn.AvgPool2D),  # (N, 50, 4, 4)
     (500,),
+)
+STRAIGHT_DOPE = (
+    (20, 5, 0, nn.MaxPool2D),  # (N, 20, 12, 12), from 28x28 images
+    (50, 5, 0, nn.MaxPool2D),  # (N, 50, 4, 4)
+    (512,),
+)
+D2L_FIRST = (
+    (6, 5, 0, nn.MaxPool2D),  # (N, 6, 12, 12), from 28x28 images
+    (16, 5, 0, nn.MaxPool2D),  # (N, 16, 4, 4)
+    (120,),
+    (84,),
 )
 D2L = (
     (6, 5, 2, nn.AvgPool2D),  # (N, 6, 14, 14), from 28x28 images
@@ -57,45 +69,17 @@ CIFAR10 = (
     (84,),
 )
 
-
-class ScratchBatchNorm(nn.Block):
-    """Batch normalisation written out, for (N, features) and, with `dimensions` 4, for (N, features, H, W).
-
-    In training mode it normalises with the mean and the biased variance of the batch, over all axes but the features,
-    and moves the running statistics by a tenth of the way to them: in the forward pass, where MXNet's operator does
-    it in the backward pass. In prediction mode it normalises with the running statistics. Parameters are named as
-    those of `nn.BatchNorm`, so that files interchange.
-
-    A compiled graph cannot ask for the mode, so this is no `HybridBlock`: a network that contains it runs eagerly.
-    """
-
-    def __init__(self, features, dimensions, **kwargs):
-        super().__init__(**kwargs)
-        self._axes = (0,) if dimensions == 2 else (0, 2, 3)
-        self._shape = (1, features) if dimensions == 2 else (1, features, 1, 1)
-        constant = {"shape": (features,), "grad_req": "null", "differentiable": False}
-        self.gamma = self.params.get("gamma", shape=(features,), init="ones")
-        self.beta = self.params.get("beta", shape=(features,), init="zeros")
-        self.running_mean = self.params.get("running_mean", init="zeros", **constant)
-        self.running_var = self.params.get("running_var", init="ones", **constant)
-
-    def forward(self, x):
-        if isinstance(x, mx.sym.Symbol):  # only asked for shapes: as in prediction
-            return self._normalised(mx.sym, x, *(p.var() for p in self._reg_params.values()))
-        gamma, beta, *running = (p.data(x.context) for p in self._reg_params.values())
-        if not autograd.is_training():
-            return self._normalised(mx.nd, x, gamma, beta, *running)
-        mean = x.mean(axis=self._axes, keepdims=True)
-        variance = ((x - mean) ** 2).mean(axis=self._axes, keepdims=True)
-        with autograd.pause():
-            for old, batch in zip(running, (mean, variance)):
-                old[:] = 0.9 * old + 0.1 * batch.reshape(-1)
-        return self._normalised(mx.nd, x, gamma, beta, mean, variance)
-
-    def _normalised(self, F, x, *parameters):
-        gamma, beta, mean, variance = (F.reshape(p, shape=self._shape) for p in parameters)
-        scaled = F.broadcast_div(F.broadcast_sub(x, mean), F.sqrt(variance + 1e-5))
-        return F.broadcast_add(F.broadcast_mul(gamma, scaled), beta)
+# departures that several editions share
+PAPER = "(paper: scaled tanh, trainable subsampling, RBF output)"
+RELU_MAX = f"ReLU, max pooling and softmax {PAPER}"
+SIGMOID_MAX = f"sigmoid, max pooling and softmax {PAPER}"
+SIGMOID_AVERAGE = f"sigmoid, average pooling and softmax {PAPER}"
+FULL = "full connections between the maps (paper: partial)"
+MORE_MAPS = "20 and 50 maps (paper: 6 and 16, partial connections)"
+ONE_HIDDEN = "one hidden layer of {} (paper: C5 of 120 maps and F6 of 84 units)"
+UNPADDED = "28x28 images without padding, so that 4x4 maps are left (paper: 5x5)"
+NORMALISED = "batch normalisation (not yet known to the paper)"
+BY_HAND = f"{NORMALISED}, written out, so that the network cannot be compiled"
 
 
 def batch_norm(_features, _dimensions):
@@ -142,8 +126,8 @@ class LeNet(LeNetEdition):
     macs=1_349_280,
     departures=(
         "20 and 50 maps (paper: 6 and 16), the second convolution 3x3 (paper: 5x5, partial connections)",
-        "ReLU, max pooling and softmax (paper: scaled tanh, trainable subsampling, RBF output)",
-        "one hidden layer of 128 (paper: C5 of 120 maps and F6 of 84 units)",
+        RELU_MAX,
+        ONE_HIDDEN.format(128),
     ),
 )
 def lenet(classes=10, **kwargs):
@@ -158,9 +142,9 @@ def lenet(classes=10, **kwargs):
     params=431_080,
     macs=2_293_000,
     departures=(
-        "20 and 50 maps (paper: 6 and 16, partial connections)",
-        "tanh, average pooling and softmax (paper: scaled tanh, trainable subsampling, RBF output)",
-        "one hidden layer of 500 (paper: C5 of 120 maps and F6 of 84 units)",
+        MORE_MAPS,
+        f"tanh, average pooling and softmax {PAPER}",
+        ONE_HIDDEN.format(500),
     ),
 )
 def lenet_slides(classes=10, **kwargs):
@@ -169,15 +153,51 @@ def lenet_slides(classes=10, **kwargs):
 
 
 @register(
+    source="MXNet: the straight dope (2017)",
+    input_shape=(1, 28, 28),
+    classes=10,
+    params=440_812,
+    macs=2_302_720,
+    departures=(MORE_MAPS, RELU_MAX, ONE_HIDDEN.format(512)),
+)
+def lenet_straight_dope(classes=10, **kwargs):
+    """The straight dope's LeNet."""
+    return LeNetEdition(STRAIGHT_DOPE, "relu", classes, **kwargs)
+
+
+@register(
+    source="MXNet: the straight dope (2017)",
+    input_shape=(1, 28, 28),
+    classes=10,
+    params=441_976,
+    macs=2_302_720,
+    departures=(NORMALISED, MORE_MAPS, RELU_MAX, ONE_HIDDEN.format(512)),
+)
+def lenet_bn_straight_dope(classes=10, **kwargs):
+    """The straight dope's LeNet with batch normalisation."""
+    return LeNetEdition(STRAIGHT_DOPE, "relu", classes, norm=batch_norm, **kwargs)
+
+
+@register(
+    source="D2L, first edition",
+    input_shape=(1, 28, 28),
+    classes=10,
+    params=44_426,
+    macs=281_640,
+    departures=(FULL, UNPADDED, SIGMOID_MAX),
+)
+def lenet_d2l_first(classes=10, **kwargs):
+    """The LeNet of D2L's first edition: no padding, max pooling."""
+    return LeNetEdition(D2L_FIRST, "sigmoid", classes, **kwargs)
+
+
+@register(
     source="D2L, second edition",
     input_shape=(1, 28, 28),
     classes=10,
     params=61_706,
     macs=416_520,
-    departures=(
-        "full connections between the maps (paper: partial)",
-        "sigmoid, average pooling and softmax (paper: scaled tanh, trainable subsampling, RBF output)",
-    ),
+    departures=(FULL, SIGMOID_AVERAGE),
 )
 def lenet_d2l(classes=10, **kwargs):
     """D2L's LeNet: the 28x28 images are padded to 32x32 within the first convolution."""
@@ -185,16 +205,38 @@ def lenet_d2l(classes=10, **kwargs):
 
 
 @register(
-    source="D2L 1.0",
+    source="D2L, first edition to 0.16.5",
     input_shape=(1, 28, 28),
     classes=10,
     params=44_878,
     macs=281_640,
-    departures=(
-        "batch normalisation (not yet known to the paper), written out, so that the network cannot be compiled",
-        "28x28 images without padding, so that 4x4 maps are left (paper: 5x5)",
-        "sigmoid, average pooling and softmax (paper: scaled tanh, trainable subsampling, RBF output)",
-    ),
+    departures=(BY_HAND, FULL, UNPADDED, SIGMOID_MAX),
+)
+def lenet_bn_scratch_first(classes=10, **kwargs):
+    """`lenet_bn_scratch` as it was at first, with max pooling; runs eagerly only."""
+    return LeNetEdition(D2L_FIRST, "sigmoid", classes, norm=ScratchBatchNorm, **kwargs)
+
+
+@register(
+    source="D2L, first edition to 0.16.5",
+    input_shape=(1, 28, 28),
+    classes=10,
+    params=44_878,
+    macs=281_640,
+    departures=(NORMALISED, FULL, UNPADDED, SIGMOID_MAX),
+)
+def lenet_bn_first(classes=10, **kwargs):
+    """`lenet_bn` as it was at first, with max pooling."""
+    return LeNetEdition(D2L_FIRST, "sigmoid", classes, norm=batch_norm, **kwargs)
+
+
+@register(
+    source="D2L 0.16.6 to 1.0",
+    input_shape=(1, 28, 28),
+    classes=10,
+    params=44_878,
+    macs=281_640,
+    departures=(BY_HAND, FULL, UNPADDED, SIGMOID_AVERAGE),
 )
 def lenet_bn_scratch(classes=10, **kwargs):
     """D2L's LeNet with batch normalisation written out by hand; runs eagerly only (see `ScratchBatchNorm`)."""
@@ -202,16 +244,12 @@ def lenet_bn_scratch(classes=10, **kwargs):
 
 
 @register(
-    source="D2L 1.0",
+    source="D2L 0.16.6 to 1.0",
     input_shape=(1, 28, 28),
     classes=10,
     params=44_878,
     macs=281_640,
-    departures=(
-        "batch normalisation (not yet known to the paper)",
-        "28x28 images without padding, so that 4x4 maps are left (paper: 5x5)",
-        "sigmoid, average pooling and softmax (paper: scaled tanh, trainable subsampling, RBF output)",
-    ),
+    departures=(NORMALISED, FULL, UNPADDED, SIGMOID_AVERAGE),
 )
 def lenet_bn(classes=10, **kwargs):
     """D2L's LeNet with batch normalisation."""
@@ -224,10 +262,7 @@ def lenet_bn(classes=10, **kwargs):
     classes=10,
     params=61_706,
     macs=416_520,
-    departures=(
-        "full connections between the maps (paper: partial)",
-        "ReLU, max pooling and softmax (paper: scaled tanh, trainable subsampling, RBF output)",
-    ),
+    departures=(FULL, RELU_MAX),
 )
 def lenet_conv3(classes=10, **kwargs):
     """LeNet with C5 as a third convolution, as in the paper."""
@@ -242,8 +277,8 @@ def lenet_conv3(classes=10, **kwargs):
     macs=651_720,
     departures=(
         "3 input channels (paper: 1)",
-        "full connections between the maps (paper: partial)",
-        "ReLU, max pooling and softmax (paper: scaled tanh, trainable subsampling, RBF output)",
+        FULL,
+        RELU_MAX,
     ),
 )
 def lenet_cifar10(classes=10, **kwargs):

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from gluon_classics import _registry, utils
 from gluon_classics._blocks import LocalResponseNorm
 from gluon_classics._objective import objective_of
+from gluon_classics._scratch_norm import ScratchBatchNorm
 from gluon_classics.googlenet import AuxiliaryLoss, Inception, googlenet_tutorial, googlenet_v1
-from gluon_classics.lenet import ScratchBatchNorm, lenet_bn, lenet_bn_scratch
+from gluon_classics.lenet import lenet_bn, lenet_bn_scratch
 from gluon_classics.nin import average_pool, max_pool
 from gluon_classics.utils import hybrid, parameters
 from gluon_classics.utils import summary as counting
@@ -105,16 +106,29 @@ LENET_BN = [
     *(units(256), dense(256, 120), norm(120), dense(120, 84), norm(84), dense(84, 10)),
 ]
 
+TWENTY_AND_FIFTY = (conv(1, 5, 20, 24), maps(20, 12), conv(20, 5, 50, 8), maps(50, 4))
+
 # edition -> its layers on its own input (an inception block is one layer here; activations are none), in order
 TABLES = {
     "lenet_slides": [
-        *(conv(1, 5, 20, 24), maps(20, 12), conv(20, 5, 50, 8), maps(50, 4)),
+        *TWENTY_AND_FIFTY,
         *(units(800), dense(800, 500), dense(500, 10)),
+    ],
+    "lenet_straight_dope": [*TWENTY_AND_FIFTY, units(800), dense(800, 512), dense(512, 10)],
+    "lenet_bn_straight_dope": [
+        *(conv(1, 5, 20, 24), norm(20, 24, 24), maps(20, 12), conv(20, 5, 50, 8), norm(50, 8, 8), maps(50, 4)),
+        *(units(800), dense(800, 512), norm(512), dense(512, 10)),
+    ],
+    "lenet_d2l_first": [
+        *(conv(1, 5, 6, 24), maps(6, 12), conv(6, 5, 16, 8), maps(16, 4)),
+        *(units(256), dense(256, 120), dense(120, 84), dense(84, 10)),
     ],
     "lenet_d2l": [
         *(conv(1, 5, 6, 28), maps(6, 14), conv(6, 5, 16, 10), maps(16, 5)),
         *(units(400), dense(400, 120), dense(120, 84), dense(84, 10)),
     ],
+    "lenet_bn_scratch_first": LENET_BN,
+    "lenet_bn_first": LENET_BN,
     "lenet_bn_scratch": LENET_BN,
     "lenet_bn": LENET_BN,
     "lenet_conv3": [
@@ -168,7 +182,12 @@ TABLES = {
 # edition -> (C, H, W) and classes of the source, trainable parameters
 PUBLISHED = {
     "lenet_slides": ((1, 28, 28), 10, 431_080),
+    "lenet_straight_dope": ((1, 28, 28), 10, 440_812),
+    "lenet_bn_straight_dope": ((1, 28, 28), 10, 441_976),
+    "lenet_d2l_first": ((1, 28, 28), 10, 44_426),
     "lenet_d2l": ((1, 28, 28), 10, 61_706),
+    "lenet_bn_scratch_first": ((1, 28, 28), 10, 44_878),
+    "lenet_bn_first": ((1, 28, 28), 10, 44_878),
     "lenet_bn_scratch": ((1, 28, 28), 10, 44_878),
     "lenet_bn": ((1, 28, 28), 10, 44_878),
     "lenet_conv3": ((1, 32, 32), 10, 61_706),
@@ -186,7 +205,8 @@ PUBLISHED = {
     "googlenet_d2l": ((1, 96, 96), 10, 5_977_530),
     "googlenet_v1": ((3, 224, 224), 1000, 6_998_552),
 }
-RUNNING = {"lenet_bn": 452, "lenet_bn_scratch": 452}
+D2L_BN = ("lenet_bn", "lenet_bn_scratch", "lenet_bn_first", "lenet_bn_scratch_first")
+RUNNING = {**dict.fromkeys(D2L_BN, 452), "lenet_bn_straight_dope": 1164}
 # edition -> published billions of multiply-accumulates, as many digits as are published
 GMAC = {
     "alexnet_2012": "0.7244",
@@ -279,6 +299,12 @@ KINDS = {
     "Dense 120, BatchNorm, Dense 84, BatchNorm, Dense 10",
     "lenet_bn_scratch": "Conv2D 6 @5x5, ScratchBatchNorm, AvgPool2D 2x2 /2, Conv2D 16 @5x5, ScratchBatchNorm, "
     "AvgPool2D 2x2 /2, Flatten, Dense 120, ScratchBatchNorm, Dense 84, ScratchBatchNorm, Dense 10",
+    "lenet_straight_dope": "Conv2D 20 @5x5 relu, MaxPool2D 2x2 /2, Conv2D 50 @5x5 relu, MaxPool2D 2x2 /2, Flatten, "
+    "Dense 512 relu, Dense 10",
+    "lenet_bn_straight_dope": "Conv2D 20 @5x5, BatchNorm, MaxPool2D 2x2 /2, Conv2D 50 @5x5, BatchNorm, "
+    "MaxPool2D 2x2 /2, Flatten, Dense 512, BatchNorm, Dense 10",
+    "lenet_d2l_first": "Conv2D 6 @5x5 sigmoid, MaxPool2D 2x2 /2, Conv2D 16 @5x5 sigmoid, MaxPool2D 2x2 /2, Flatten, "
+    "Dense 120 sigmoid, Dense 84 sigmoid, Dense 10",
     "lenet_conv3": "Conv2D 6 @5x5 relu, MaxPool2D 2x2 /2, Conv2D 16 @5x5 relu, MaxPool2D 2x2 /2, Conv2D 120 @5x5 relu, "
     "Flatten, Dense 84 relu, Dense 10",
     "lenet_cifar10": "Conv2D 6 @5x5 relu, MaxPool2D 2x2 /2, Conv2D 16 @5x5 relu, MaxPool2D 2x2 /2, Flatten, "
@@ -304,6 +330,8 @@ KINDS = {
     "GlobalAvgPool2D, Flatten, Dropout 0.4, Dense 1000",
 }
 
+KINDS |= {f"{name}_first": KINDS[name].replace("Avg", "Max") for name in ("lenet_bn", "lenet_bn_scratch")}
+
 
 @pytest.mark.parametrize("name", KINDS)
 def test_layers_are_of_the_kind_of_the_source(name):
@@ -311,11 +339,14 @@ def test_layers_are_of_the_kind_of_the_source(name):
     assert ", ".join(kinds) == KINDS[name]
 
 
-@pytest.mark.parametrize("name", ["lenet_bn", "lenet_bn_scratch"])
-def test_a_sigmoid_stands_behind_each_batch_normalisation(name):
+@pytest.mark.parametrize(
+    ("name", "activations"),
+    [*((name, ["sigmoid"] * 4) for name in D2L_BN), ("lenet_bn_straight_dope", ["relu"] * 3)],
+)
+def test_an_activation_stands_behind_each_batch_normalisation(name, activations):
     kinds = [layer._act_type if isinstance(layer, nn.Activation) else type(layer).__name__ for layer in build(name)]
     behind = [after for before, after in zip(kinds, kinds[1:]) if before.endswith("BatchNorm")]
-    assert behind == ["sigmoid"] * 4
+    assert behind == activations
 
 
 # --- forward passes
@@ -323,7 +354,12 @@ def test_a_sigmoid_stands_behind_each_batch_normalisation(name):
 # small allowed sides; VGG is left to shape inference: it has no layer that the others have not
 SMALL = {
     "lenet_slides": 16,
+    "lenet_straight_dope": 16,
+    "lenet_bn_straight_dope": 16,
+    "lenet_d2l_first": 16,
     "lenet_d2l": 12,
+    "lenet_bn_scratch_first": 16,
+    "lenet_bn_first": 16,
     "lenet_bn_scratch": 16,
     "lenet_bn": 16,
     "lenet_conv3": 32,
@@ -362,7 +398,7 @@ def test_an_edition_turns_images_into_finite_logits(name):
 
 
 @pytest.mark.parametrize("batch", [2, hybrid.WIDEN_FROM])
-@pytest.mark.parametrize("name", [name for name in SMALL if name != "lenet_bn_scratch"])
+@pytest.mark.parametrize("name", [name for name in SMALL if "scratch" not in name])
 def test_a_compiled_edition_predicts_what_the_eager_one_predicts(name, batch):
     net, x, _ = ready(name, SMALL[name], batch=batch)
     expected = net(x).asnumpy()
@@ -377,7 +413,7 @@ def test_the_smallest_image_of_the_heavy_editions(name, side):
     assert counting.smallest_input(build(name), 3) == side
 
 
-@pytest.mark.parametrize("name", ["lenet_slides", "lenet_d2l", "lenet_bn", "lenet_conv3", "lenet_cifar10"])
+@pytest.mark.parametrize("name", [name for name in SMALL if name.startswith("lenet")])
 def test_every_parameter_of_a_lenet_gets_a_gradient(name):
     net, x, labels = ready(name, SMALL[name], batch=4)
     with autograd.record():

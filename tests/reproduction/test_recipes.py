@@ -27,6 +27,9 @@ TUTORIAL = {
     **{f"{net}-{D}-blog": (64, 224, 0.01, 1, "xavier") for net in ("lenet", "vgg", "nin", "googlenet", "resnet")},
 }
 FIRST = {
+    f"lenet_d2l_first-{D}-d2l-first": (256, 28, 0.9, 5, "xavier"),
+    f"lenet_bn_scratch_first-{D}-d2l-first": (256, 28, 1.0, 5, "xavier"),
+    f"lenet_bn_first-{D}-d2l-first": (256, 28, 1.0, 5, "xavier"),
     f"alexnet-{D}-d2l-first": (128, 224, 0.01, 5, "xavier"),
     f"vgg11_d2l-{D}-d2l-first": (128, 224, 0.05, 5, "xavier"),
     f"nin-{D}-d2l-first": (128, 224, 0.1, 5, "xavier"),
@@ -37,6 +40,8 @@ FIRST = {
 UP_TO_17 = {
     f"lenet_d2l-{D}-d2l-0.17": (256, 28, 0.9, 10, "xavier"),
     f"lenet_d2l-{D}-d2l-0.17-notebook": (256, 28, 0.9, 10, "xavier"),
+    f"lenet_bn_scratch_first-{D}-d2l-0.17": (256, 28, 1.0, 10, "xavier"),
+    f"lenet_bn_first-{D}-d2l-0.17": (256, 28, 1.0, 10, "xavier"),
     f"lenet_bn_scratch-{D}-d2l-0.17": (256, 28, 1.0, 10, "xavier"),
     f"lenet_bn-{D}-d2l-0.17": (256, 28, 1.0, 10, "xavier"),
     f"alexnet-{D}-d2l-0.17": (128, 224, 0.01, 10, "xavier"),
@@ -57,7 +62,12 @@ ONE = {
     f"densenet_d2l-{D}-d2l-1.0": (128, 96, 0.01, 10, "xavier"),
     f"regnetx32_d2l-{D}-d2l-1.0": (128, 96, 0.05, 10, "xavier"),
 }
-ELSEWHERE = {"lenet_slides-mnist-straight-dope", "lenet5-mnist-paper", "lenet_cifar10-cifar10-exercise"}
+ELSEWHERE = {
+    "lenet_straight_dope-mnist-straight-dope",
+    "lenet_bn_straight_dope-mnist-straight-dope",
+    "lenet5-mnist-paper",
+    "lenet_cifar10-cifar10-exercise",
+}
 OURS_ARE_THE_FIRST = {f"{net}-{D}-blog" for net in ("vgg16", "se_resnet18", "efficientnet_b0")}
 FROM_TABLES = {**TUTORIAL, **FIRST, **UP_TO_17, **ONE}
 
@@ -114,6 +124,9 @@ AT_EPOCH = {
         5: [(0.3, 0.89, 0.9), (0.31, 0.88, 0.88), (0.342376, 0.872029, 0.871795), (0.388841, 0.85287, 0.857715)],
         10: [(0.237, 0.91, 0.90)],
     },
+    f"lenet_d2l_first-{D}-d2l-first": {5: [(0.6704, 0.733, 0.754), (0.6757, 0.732, 0.747), (0.6723, 0.733, 0.756)]},
+    f"lenet_bn_scratch_first-{D}-d2l-first": {5: [(0.3051, 0.89, 0.87), (0.3043, 0.889, 0.867), (0.3011, 0.89, 0.863)]},
+    f"lenet_bn_first-{D}-d2l-first": {5: [(0.3071, 0.889, 0.881), (0.2984, 0.891, 0.89), (0.3008, 0.89, 0.873)]},
     f"alexnet-{D}-d2l-first": {5: [(0.4256, 0.845, 0.867), (0.4259, 0.844, 0.871), (0.4241, 0.845, 0.867)]},
     f"vgg11_d2l-{D}-d2l-first": {5: [(0.2649, 0.902, 0.909), (0.261, 0.905, 0.911), (0.2646, 0.902, 0.913)]},
     f"nin-{D}-d2l-first": {5: [(0.5713, 0.791, 0.812), (0.5592, 0.796, 0.832), (0.5387, 0.803, 0.819)]},
@@ -123,7 +136,8 @@ AT_EPOCH = {
     f"nin-{D}-d2l-0.17": {10: [(0.408, 0.848, 0.840)]},
     f"vgg11_d2l-{D}-d2l-0.17": {10: [(None, 0.935, None)]},
     f"regnetx32_d2l-{D}-d2l-1.0": {10: [(0.1713, None, 0.9079)]},
-    "lenet_slides-mnist-straight-dope": {10: [(None, None, 0.9911)]},
+    "lenet_straight_dope-mnist-straight-dope": {10: [(None, None, 0.9911)]},
+    "lenet_bn_straight_dope-mnist-straight-dope": {10: [(None, None, 0.9924)]},
     "lenet5-mnist-paper": {20: [(None, None, 0.9905)]},
     "lenet_cifar10-cifar10-exercise": {10: [(None, None, 0.6605)]},
 }
@@ -137,6 +151,8 @@ def test_the_values_of_single_runs_are_the_published_ones():
 BUILDS = {  # builds; mean and standard deviation of loss, train and test accuracy
     f"lenet_d2l-{D}-d2l-0.17": (87, (0.472, 0.002), (0.822, 0.001), (0.812, 0.024)),
     f"lenet_d2l-{D}-d2l-0.17-notebook": (87, (0.472, 0.002), (0.822, 0.001), (0.812, 0.024)),
+    f"lenet_bn_scratch_first-{D}-d2l-0.17": (92, (0.248, 0.008), (0.908, 0.003), (0.856, 0.037)),
+    f"lenet_bn_first-{D}-d2l-0.17": (90, (0.255, 0.009), (0.906, 0.004), (0.838, 0.039)),
     f"lenet_bn_scratch-{D}-d2l-0.17": (92, (0.248, 0.008), (0.908, 0.003), (0.856, 0.037)),
     f"lenet_bn-{D}-d2l-0.17": (90, (0.255, 0.009), (0.906, 0.004), (0.838, 0.039)),
     f"alexnet-{D}-d2l-0.17": (89, (0.334, 0.001), (0.878, 0.001), (0.887, 0.004)),
@@ -171,6 +187,7 @@ def test_the_distributions_over_official_builds_are_the_published_ones():
     }
     assert ranges == {
         "lenet_d2l": (0.7, 0.836),
+        "lenet_bn_scratch_first": (0.679, 0.898),
         "lenet_bn_scratch": (0.679, 0.898),
         "alexnet": (0.865, 0.895),
         "vgg11_d2l": (0.914, 0.93),
