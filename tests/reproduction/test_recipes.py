@@ -28,6 +28,7 @@ TUTORIAL = {
 }
 FIRST = {
     f"lenet_d2l_first-{D}-d2l-first": (256, 28, 0.9, 5, "xavier"),
+    f"lenet_d2l_first-{D}-d2l-first-notebook": (256, 28, 0.9, 5, "xavier"),
     f"lenet_bn_scratch_first-{D}-d2l-first": (256, 28, 1.0, 5, "xavier"),
     f"lenet_bn_first-{D}-d2l-first": (256, 28, 1.0, 5, "xavier"),
     f"alexnet-{D}-d2l-first": (128, 224, 0.01, 5, "xavier"),
@@ -76,9 +77,10 @@ def test_there_is_a_recipe_for_every_published_row_and_no_other():
     assert set(RECIPES) == {*FROM_TABLES, *ELSEWHERE, *OURS_ARE_THE_FIRST}
 
 
-def test_only_the_notebooks_recipe_has_the_weights_that_all_builds_share():
+def test_only_the_notebooks_recipes_have_the_weights_that_all_builds_share():
     assert [name for name, recipe in RECIPES.items() if recipe.settings.weights == "notebook"] == [
-        f"lenet_d2l-{D}-d2l-0.17-notebook"
+        f"lenet_d2l_first-{D}-d2l-first-notebook",
+        f"lenet_d2l-{D}-d2l-0.17-notebook",
     ]
 
 
@@ -141,6 +143,7 @@ AT_EPOCH = {
     "lenet5-mnist-paper": {20: [(None, None, 0.9905)]},
     "lenet_cifar10-cifar10-exercise": {10: [(None, None, 0.6605)]},
 }
+AT_EPOCH[f"lenet_d2l_first-{D}-d2l-first-notebook"] = AT_EPOCH[f"lenet_d2l_first-{D}-d2l-first"]
 AT_EPOCH[f"lenet-{D}-gluon-10-epochs"] = AT_EPOCH[f"lenet-{D}-gluon"]
 
 
