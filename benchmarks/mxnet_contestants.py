@@ -84,7 +84,8 @@ class Ours:
         preprocess = Preprocess(self.case.resize)
         train = DataLoader((images, labels), self.case.batch_size, True, preprocess)
         test = DataLoader((images[:1], labels[:1]), 1, False, preprocess)
-        result = next(train_epochs(train, test, self.net, LOSS, self.trainer, CTX, 1))
+        # an epoch here is short: compiling, once in a training, would be too large a part of it
+        result = next(train_epochs(train, test, self.forward, LOSS, self.trainer, CTX, 1))
         return result.images_per_second
 
     def predict(self, batch_size, seconds):

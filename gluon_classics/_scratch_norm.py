@@ -28,18 +28,21 @@ class ScratchBatchNorm(nn.Block):
 
     def forward(self, x):
         if isinstance(x, mx.sym.Symbol):  # only asked for shapes: as in prediction
-            return self._normalised(mx.sym, x, *(p.var() for p in self._reg_params.values()))
+            return self._with_running(mx.sym, x, *(p.var() for p in self._reg_params.values()))
         gamma, beta, *running = (p.data(x.context) for p in self._reg_params.values())
         if not autograd.is_training():
-            return self._normalised(mx.nd, x, gamma, beta, *running)
+            return self._with_running(mx.nd, x, gamma, beta, *running)
         mean = x.mean(axis=self._axes, keepdims=True)
-        variance = ((x - mean) ** 2).mean(axis=self._axes, keepdims=True)
+        centred = x - mean
+        variance = centred.square().mean(axis=self._axes, keepdims=True)
         with autograd.pause():
             for old, batch in zip(running, (mean, variance)):
                 old[:] = 0.9 * old + 0.1 * batch.reshape(-1)
-        return self._normalised(mx.nd, x, gamma, beta, mean, variance)
+        return self._scaled(mx.nd, centred, gamma, beta, variance)
 
-    def _normalised(self, F, x, *parameters):
-        gamma, beta, mean, variance = (F.reshape(p, shape=self._shape) for p in parameters)
-        scaled = F.broadcast_div(F.broadcast_sub(x, mean), F.sqrt(variance + 1e-5))
-        return F.broadcast_add(F.broadcast_mul(gamma, scaled), beta)
+    def _with_running(self, F, x, gamma, beta, mean, variance):
+        return self._scaled(F, F.broadcast_sub(x, F.reshape(mean, shape=self._shape)), gamma, beta, variance)
+
+    def _scaled(self, F, centred, *parameters):
+        gamma, beta, variance = (F.reshape(p, shape=self._shape) for p in parameters)
+        return F.broadcast_add(F.broadcast_mul(centred, gamma / F.sqrt(variance + 1e-5)), beta)
