@@ -32,7 +32,10 @@ def warn(line: str) -> None:
 
 
 def table(titles, rows, total=None) -> None:
-    """Print rows of strings under their titles on standard output; a title ending in ":" aligns right."""
+    """Print rows of strings under their titles on standard output; a title ending in ":" aligns right.
+
+    The first column, which names the row, is broken last: names are there to be copied.
+    """
     out = Console(highlight=False)
     if not out.is_terminal:
         out = Console(highlight=False, width=PIPE_WIDTH)
@@ -40,6 +43,8 @@ def table(titles, rows, total=None) -> None:
     footers = total or [""] * len(titles)
     for title, footer in zip(titles, footers):
         grid.add_column(title.rstrip(":"), footer, justify="right" if title.endswith(":") else "left", overflow="fold")
+    names = max((len(str(row[0])) for row in rows), default=0)
+    grid.columns[0].min_width = min(names, out.width // 2)
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
     out.print(grid)
