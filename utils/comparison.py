@@ -77,14 +77,14 @@ def _one_run(value, target):
     interval = f"the interval for {PREDICTION:.0%} of single runs, {_interval(low, high)}"
     if not low <= value <= high:
         return Comparison(NOT_REPRODUCED, f"one run, {value:.4f}, is outside {interval}")
-    return Comparison(UNDECIDED, f"one run, {value:.4f}, is inside {interval}{_more(value - target.mean, target)}")
+    more = _more(value - target.mean, target.sd, target)
+    return Comparison(UNDECIDED, f"one run, {value:.4f}, is inside {interval}{more}")
 
 
 def _equivalence(ours, target):
     difference = statistics.mean(ours) - target.mean
-    half = t_quantile(1 - ONE_SIDED, welch_df(statistics.stdev(ours), len(ours), target)) * math.sqrt(
-        statistics.variance(ours) / len(ours) + target.sd**2 / target.n
-    )
+    sd = statistics.stdev(ours)
+    half = _half_interval(sd, len(ours), target)
     low, high = difference - half, difference + half
     interval = f"the {1 - 2 * ONE_SIDED:.0%} interval for the difference of the means, {_interval(low, high, '+')},"
     margin = f"the margin of {target.margin:.4f}"
@@ -92,12 +92,17 @@ def _equivalence(ours, target):
         return Comparison(REPRODUCED, f"{interval} is inside {margin} (TOST)")
     if high <= -target.margin or low >= target.margin:
         return Comparison(NOT_REPRODUCED, f"{interval} is outside {margin} (TOST)")
-    return Comparison(UNDECIDED, f"{interval} reaches over {margin} (TOST){_more(difference, target)}")
+    return Comparison(UNDECIDED, f"{interval} reaches over {margin} (TOST){_more(difference, sd, target)}")
 
 
-def _more(difference, target):
-    runs = runs_needed(difference, target)
-    return f"; about {runs} runs would show equivalence if the mean stays" if runs else ""
+def _half_interval(sd, n, target):
+    """Half of the interval for the difference of the means, our n runs having this standard deviation."""
+    return t_quantile(1 - ONE_SIDED, welch_df(sd, n, target)) * math.sqrt(sd**2 / n + target.sd**2 / target.n)
+
+
+def _more(difference, sd, target):
+    runs = runs_needed(difference, sd, target)
+    return f"; about {runs} runs would show equivalence if mean and spread stay" if runs else ""
 
 
 def prediction_interval(target: Spread) -> tuple[float, float]:
@@ -106,14 +111,13 @@ def prediction_interval(target: Spread) -> tuple[float, float]:
     return target.mean - half, target.mean + half
 
 
-def runs_needed(difference: float, target: Spread) -> int | None:
-    """How many runs show equivalence if they spread as the published ones, their mean `difference` away from it.
+def runs_needed(difference: float, sd: float, target: Spread) -> int | None:
+    """How many runs show equivalence with this standard deviation, their mean `difference` away from the published one.
 
     None if that is more than 100.
     """
     for n in range(2, MOST_RUNS + 1):
-        error = target.sd * math.sqrt(1 / n + 1 / target.n)
-        if abs(difference) + t_quantile(1 - ONE_SIDED, welch_df(target.sd, n, target)) * error < target.margin:
+        if abs(difference) + _half_interval(sd, n, target) < target.margin:
             return n
     return None
 

@@ -1,6 +1,7 @@
 """The statistics of the verdicts, against tables of Student's t and against simulated truth."""
 
 import math
+import re
 import statistics
 
 from gluon_classics.utils.comparison import (
@@ -87,7 +88,15 @@ def test_means_further_apart_than_the_margin_are_not_reproduced():
 def test_too_few_runs_to_tell_are_undecided_and_say_how_many_would_do():
     result = compare([0.471, 0.4755], LENET)
     assert result.verdict == UNDECIDED
-    assert "about 3 runs would show equivalence" in result.statement
+    assert "about 4 runs would show equivalence" in result.statement
+
+
+def test_runs_that_spread_more_than_the_published_ones_are_asked_for_by_their_own_spread():
+    ours = [0.4705, 0.479, 0.4655, 0.477, 0.468]
+    result = compare(ours, LENET)
+    assert result.verdict == UNDECIDED
+    (runs,) = map(int, re.findall("about ([0-9]+) runs", result.statement))
+    assert runs > len(ours)
 
 
 def test_one_run_can_contradict_a_distribution_but_not_confirm_it():
@@ -159,12 +168,12 @@ def test_the_widened_range_holds_further_runs_as_often_as_it_is_said_to(rng, run
 
 
 def test_the_number_of_runs_asked_for_is_enough_and_not_one_too_many():
-    n = runs_needed(0.001, LENET)
+    n = runs_needed(0.001, LENET.sd, LENET)
     spread_of_n = [LENET.mean + 0.001 + LENET.sd * value for value in standard(n)]
     one_less = [LENET.mean + 0.001 + LENET.sd * value for value in standard(n - 1)]
     assert compare(spread_of_n, LENET).verdict == REPRODUCED
     assert compare(one_less, LENET).verdict == UNDECIDED
-    assert runs_needed(LENET.margin, LENET) is None
+    assert runs_needed(LENET.margin, LENET.sd, LENET) is None
 
 
 def standard(n):
