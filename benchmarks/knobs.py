@@ -38,19 +38,14 @@ ENVIRONMENT = {
 def without_rewriting():
     from gluon_classics.utils import hybrid
 
-    hybrid.rewritten = lambda graph, shapes, widen, training: graph
+    hybrid.rewritten = lambda graph, shapes, widen, sink: graph
 
 
 def without_sinking():
-    from gluon_classics.utils import graph
+    from gluon_classics.utils import hybrid
 
-    graph._sunk = lambda nodes, heads: set()
-
-
-def without_setting_apart():
-    from gluon_classics.utils import graph
-
-    graph._shared_with_a_pool = lambda nodes: set()
+    rewritten = hybrid.rewritten
+    hybrid.rewritten = lambda graph, shapes, widen, sink: rewritten(graph, shapes, widen, False)
 
 
 def always_kernels_of_prediction():
@@ -116,7 +111,6 @@ def keeping_memory():
 CODE = {
     "graph not rewritten": without_rewriting,
     "relu not sunk": without_sinking,
-    "layers beside a pool not set apart": without_setting_apart,
     "never widened": without_widening,
     "always widened": always_widened,
     "memory not static": without_static_memory,

@@ -13,7 +13,7 @@ torch    PyTorch in both memory formats, each eager and through torch.compile; t
 Before the clock starts each contestant has to compute the same function: from the same weights the same outputs, and
 the same loss after three updates. Then they take turns:
 
-step     training steps on one batch, each waited for            epoch    an epoch with loader and metrics
+step     training steps on one batch, each waited for      epoch   an epoch with loader and metrics, compiled before
 predict  batches of the training's size, 64 at most, and single images
 
 and in each turn the peak of a dense convolution is measured, of which the training takes a share: three times the

@@ -1,4 +1,9 @@
-"""Batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167) written out by hand, as D2L does."""
+"""Batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167) written out by hand.
+
+Source    D2L's `BatchNorm`.
+Departs   1e-5 is added to the variance, as by `nn.BatchNorm` and D2L's first edition (D2L in English from 0.8.0 on:
+          1e-12). The running variance starts from one (D2L up to 0.15.1: from zero; after an epoch it is the same).
+"""
 
 import mxnet as mx
 from mxnet import autograd

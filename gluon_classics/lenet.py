@@ -4,10 +4,11 @@ Source    `lenet`: the blog; its network is the one of the Gluon tutorials of ea
           `lenet_slides`: the slides "LeNet, AlexNet, VGG, NiN".
           `lenet_straight_dope`, `lenet_bn_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L,
           without and with batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167).
-          `lenet_d2l_first`: Dive into Deep Learning (D2L), first edition. `lenet_d2l`: second edition.
-          `lenet_bn_scratch`, `lenet_bn`: D2L from 0.16.6 (June 2021) on, with batch normalisation written out and as
-          Gluon's layer. `lenet_bn_scratch_first`, `lenet_bn_first`: the same before, with max pooling, from the first
-          edition on. `lenet_conv3`, `lenet_cifar10`: teaching material whose authors we do not know.
+          `lenet_d2l_first`: Dive into Deep Learning (D2L) in Chinese, first edition. `lenet_d2l`: D2L in English, and
+          the second edition in Chinese. `lenet_bn_scratch`, `lenet_bn`: D2L in English from 0.16.6 (June 2021) on, with
+          batch normalisation written out and as Gluon's layer. `lenet_bn_scratch_first`, `lenet_bn_first`: the same
+          before, with max pooling, and in the Chinese first edition. `lenet_conv3`, `lenet_cifar10`: teaching material
+          whose authors we do not know.
 Departs   from the paper, all: full connections between the maps, plain pooling for trainable subsampling, softmax
           logits for the RBF output, and tanh, sigmoid or ReLU for scaled tanh.
           `lenet`, `lenet_slides`, straight dope: 20 and 50 maps in place of 6 and 16, one hidden layer. `lenet`: a 3x3
@@ -179,7 +180,7 @@ def lenet_bn_straight_dope(classes=10, **kwargs):
 
 
 @register(
-    source="D2L, first edition",
+    source="D2L in Chinese, first edition",
     input_shape=(1, 28, 28),
     classes=10,
     params=44_426,
@@ -205,7 +206,7 @@ def lenet_d2l(classes=10, **kwargs):
 
 
 @register(
-    source="D2L, first edition to 0.16.5",
+    source="D2L in Chinese, first edition; in English to 0.16.5",
     input_shape=(1, 28, 28),
     classes=10,
     params=44_878,
@@ -218,7 +219,7 @@ def lenet_bn_scratch_first(classes=10, **kwargs):
 
 
 @register(
-    source="D2L, first edition to 0.16.5",
+    source="D2L in Chinese, first edition; in English to 0.16.5",
     input_shape=(1, 28, 28),
     classes=10,
     params=44_878,
@@ -231,7 +232,7 @@ def lenet_bn_first(classes=10, **kwargs):
 
 
 @register(
-    source="D2L 0.16.6 to 1.0",
+    source="D2L in English, 0.16.6 to 1.0",
     input_shape=(1, 28, 28),
     classes=10,
     params=44_878,
@@ -244,7 +245,7 @@ def lenet_bn_scratch(classes=10, **kwargs):
 
 
 @register(
-    source="D2L 0.16.6 to 1.0",
+    source="D2L in English, 0.16.6 to 1.0",
     input_shape=(1, 28, 28),
     classes=10,
     params=44_878,

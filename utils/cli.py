@@ -62,7 +62,5 @@ def _hint(check):
     return f" ({check.fix})" if check.ok else f" -> {check.fix}"
 
 
-for module in (cli_networks, cli_training, cli_recipes):
-    for command in vars(module).values():
-        if isinstance(command, click.Command):
-            main.add_command(command)
+for _command in (*cli_networks.COMMANDS, *cli_training.COMMANDS, *cli_recipes.COMMANDS):
+    main.add_command(_command)

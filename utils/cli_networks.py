@@ -122,3 +122,6 @@ def certify(name, steps, as_json):
 
 def _times(shape):
     return "x".join(map(str, shape))
+
+
+COMMANDS = (list_networks, summary, diff, draw, certify)

@@ -83,3 +83,6 @@ def show_results(added, folder, as_json):
         click.echo(results.NONE)
     else:
         console.table(results.TITLES, results.rows(verdicts))
+
+
+COMMANDS = (recipes, reproduce, show_results)

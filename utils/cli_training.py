@@ -31,7 +31,11 @@ from .settings import FIT, LAST_BATCH, RESIZE_IN, WEIGHTS
     type=click.Choice(RESIZE_IN),
     help="Where resized pixels are rounded; published: as the blog's code does.",
 )
-@setting("last_batch", type=click.Choice(LAST_BATCH), help="A last partial batch; discard: as the blog's code does.")
+@setting(
+    "last_batch",
+    type=click.Choice(LAST_BATCH),
+    help="A last partial batch; discard: as the blog's code does; damp: a step as much smaller as it is.",
+)
 @setting("init", help="Of weights: xavier, xavier(2.24), normal(0.01), uniform(0.07).")
 @setting("weights", type=click.Choice(WEIGHTS), help="notebook: the same for every seed, as if MXNet were not seeded.")
 @click.option("--init-from", help="Run folder or parameter file to start from, in place of random weights.")
@@ -131,3 +135,6 @@ def report(runs, out, tensorboard, ctx):
 
     write_report(runs, out, ctx, tensorboard)
     click.echo(out)
+
+
+COMMANDS = (train, resume, evaluate, predict, report)

@@ -77,7 +77,7 @@ def _one_run(value, target):
     interval = f"the interval for {PREDICTION:.0%} of single runs, {_interval(low, high)}"
     if not low <= value <= high:
         return Comparison(NOT_REPRODUCED, f"one run, {value:.4f}, is outside {interval}")
-    more = _more(value - target.mean, target.sd, target)
+    more = _more(value - target.mean, target.sd, target, "the mean stays and they spread as the published ones")
     return Comparison(UNDECIDED, f"one run, {value:.4f}, is inside {interval}{more}")
 
 
@@ -92,7 +92,8 @@ def _equivalence(ours, target):
         return Comparison(REPRODUCED, f"{interval} is inside {margin} (TOST)")
     if high <= -target.margin or low >= target.margin:
         return Comparison(NOT_REPRODUCED, f"{interval} is outside {margin} (TOST)")
-    return Comparison(UNDECIDED, f"{interval} reaches over {margin} (TOST){_more(difference, sd, target)}")
+    more = _more(difference, sd, target, "mean and spread stay")
+    return Comparison(UNDECIDED, f"{interval} reaches over {margin} (TOST){more}")
 
 
 def _half_interval(sd, n, target):
@@ -100,9 +101,9 @@ def _half_interval(sd, n, target):
     return t_quantile(1 - ONE_SIDED, welch_df(sd, n, target)) * math.sqrt(sd**2 / n + target.sd**2 / target.n)
 
 
-def _more(difference, sd, target):
+def _more(difference, sd, target, condition):
     runs = runs_needed(difference, sd, target)
-    return f"; about {runs} runs would show equivalence if mean and spread stay" if runs else ""
+    return f"; about {runs} runs would show equivalence if {condition}" if runs else ""
 
 
 def prediction_interval(target: Spread) -> tuple[float, float]:

@@ -34,7 +34,7 @@ def warn(line: str) -> None:
 def table(titles, rows, total=None) -> None:
     """Print rows of strings under their titles on standard output; a title ending in ":" aligns right.
 
-    The first column, which names the row, is broken last: names are there to be copied.
+    The first column, which names the row and may be there to be copied, is not broken within half of the width.
     """
     out = Console(highlight=False)
     if not out.is_terminal:
@@ -43,8 +43,8 @@ def table(titles, rows, total=None) -> None:
     footers = total or [""] * len(titles)
     for title, footer in zip(titles, footers):
         grid.add_column(title.rstrip(":"), footer, justify="right" if title.endswith(":") else "left", overflow="fold")
-    names = max((len(str(row[0])) for row in rows), default=0)
-    grid.columns[0].min_width = min(names, out.width // 2)
+    names = [titles[0].rstrip(":"), footers[0], *(str(row[0]) for row in rows)]
+    grid.columns[0].width = min(max(map(len, names)), out.width // 2)
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
     out.print(grid)

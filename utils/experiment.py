@@ -73,6 +73,7 @@ class Experiment:
             self.streams,
             start,
             self._before_batch,
+            self.settings.batch_size if self.settings.last_batch == "damp" else None,
         )
 
     def _before_batch(self, epoch, number):
@@ -132,8 +133,15 @@ def load_data(settings: Settings) -> DataSet:
 def loaders(settings: Settings, data: DataSet) -> tuple[DataLoader, DataLoader]:
     """Loaders of the training and the test images; images that have the right size are not resized."""
     resize = None if data.train.images.shape[1:3] == (settings.size, settings.size) else settings.size
-    rounding = {"resize_in": settings.resize_in, "last_batch": settings.last_batch}
-    return make_loaders(data, settings.batch_size, resize, **rounding, fit=settings.fit, pixels=settings.pixels)
+    return make_loaders(
+        data,
+        settings.batch_size,
+        resize,
+        resize_in=settings.resize_in,
+        last_batch="discard" if settings.last_batch == "discard" else "keep",
+        fit=settings.fit,
+        pixels=settings.pixels,
+    )
 
 
 def _optimizer(settings):

@@ -8,10 +8,6 @@ sinking   ReLU and the largest of a window can change places, ReLU and joining m
           gradients. After a pool there is a quarter of the numbers left to rectify; after a joint there is one
           operator in place of many, whose gradients stay in blocks. Predictions need none of it: there ReLU is a part
           of the convolution.
-setting   MXNet writes the gradient of a max pool whose output is as large as its input outside of the blocks, and what
-apart     is added to it then leaves them too. The other layers that take the same maps, as in an inception block, get
-          them through a `_copy`, which costs nothing, so that their gradients are added up first, within the blocks.
-          For training alone, too.
 widening  Pooling and ReLU of maps whose number is not a multiple of a block fall back to slow code: it is most of the
           time of LeNet with its 20 and 50 maps. Convolutions that feed a pool get maps of zeros up to the next block,
           from zeros joined to their parameters within the graph, and the next layer drops them again. Parameters and
@@ -22,7 +18,6 @@ Names and order of the parameters, and so files, do not change. Speed: `benchmar
 
 from __future__ import annotations
 
-from ast import literal_eval
 import functools
 from pathlib import Path
 
@@ -33,37 +28,27 @@ from .graph_copy import GraphCopy
 _CHANNELWISE = ("Activation", "Pooling")  # each output map depends on the input map of the same number alone
 
 
-def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], widen: bool, training: bool) -> mx.sym.Symbol:
+def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], widen: bool, sink: bool) -> mx.sym.Symbol:
     """`graph` in float32, with the same inputs, parameters and outputs, in operators that are faster on the CPU.
 
     `shapes` has the shape of each float32 parameter by its name; `widen` also fills up channels to whole blocks,
-    `training` does what makes the backward pass faster.
+    `sink` moves ReLU behind pools and joints.
     """
-    return _Rewriting(graph, shapes, widen, training).result()
+    return _Rewriting(graph, shapes, widen, sink).result()
 
 
 class _Rewriting(GraphCopy):
-    def __init__(self, graph, shapes, widen, training):
+    def __init__(self, graph, shapes, widen, sink):
         super().__init__(graph)
         self.shapes = shapes
-        self.sunk = _sunk(self.nodes, self.heads) if training else set()
-        self.shared = _shared_with_a_pool(self.nodes) if training else set()
-        self.set_apart: dict[tuple, tuple] = {}  # what others than the pool get of the shared entries
+        self.sunk = _sunk(self.nodes, self.heads) if sink else set()
         self.own_channels: dict[tuple, int] = {}  # of the widened entries: all maps after these are zeros
         self.widenable = _convolutions_before_a_pool(self.nodes) if widen else set()
         for number, node in enumerate(self.nodes):
-            self.copies.append(self._copied(number, node, [self._input(node, old) for old in node["inputs"]]))
+            self.copies.append(self._copied(number, node, [self.moved(old) for old in node["inputs"]]))
 
     def result(self):
         return self.symbol([self._narrowed(self.moved(old)) for old in self.heads])
-
-    def _input(self, node, old):
-        entry = self.moved(old)
-        if tuple(old) not in self.shared or _keeps_sides(node):
-            return entry
-        if entry not in self.set_apart:
-            self.set_apart[entry] = self._channelwise("_copy", f"{self.name_of(entry)}_set_apart", [entry], {})
-        return self.set_apart[entry]
 
     def _copied(self, number, node, inputs):
         if number in self.sunk and _is_relu(node):
@@ -148,23 +133,6 @@ def _sunk(nodes, heads):
             rectified.add(number)
     through = {number for number in rectified if not _is_relu(nodes[number])}
     return {number for number in rectified if len(users[number]) == 1 and users[number][0] in through}
-
-
-def _shared_with_a_pool(nodes):
-    """Entries that go to a max pool that keeps their size, and to several other nodes."""
-    users: dict[tuple, list] = {}
-    for node in nodes:
-        for entry in node["inputs"]:
-            users.setdefault(tuple(entry), []).append(_keeps_sides(node))
-    return {entry for entry, pools in users.items() if any(pools) and pools.count(False) > 1}
-
-
-def _keeps_sides(node):
-    """Whether it is a max pool with an output as large as its input."""
-    if not _is_max_pool(node) or node["attrs"].get("global_pool") == "True":
-        return False
-    kernel, stride, pad = (literal_eval(node["attrs"].get(name, "()")) for name in ("kernel", "stride", "pad"))
-    return not any(step > 1 for step in stride) and kernel == tuple(2 * side + 1 for side in pad)
 
 
 def _is_relu(node):

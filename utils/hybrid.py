@@ -114,7 +114,7 @@ class _Compiled(nn.HybridSequential):
             graph, made = folded(in_training_mode(graph), {parameter.name: parameter.data() for parameter in used})
             shapes.update({name: array.shape for name, array in made.items()})
             fused = False
-        graph = rewritten(graph, shapes, widened, training=not fused)
+        graph = rewritten(graph, shapes, widened, sink=not fused)
         if parted:
             every_shape = {**{parameter.name: parameter.shape for parameter in used}, data.name: x.shape}
             graph = in_parts(graph, every_shape, data.name)

@@ -14,7 +14,7 @@ import numpy as np
 from .datasets import DataSet, load_dataset
 from .errors import DataError
 from .images import resize_image
-from .settings import FIT, LAST_BATCH, RESIZE_IN
+from .settings import FIT, RESIZE_IN
 
 WORKERS = 2  # each prepares one batch; preparing is a small part of training, so more would only hold memory
 AHEAD = 3  # batches prepared or under way while the current one trains
@@ -95,7 +95,7 @@ class DataLoader:
         last_batch: str = "keep",
         rng: np.random.RandomState | None = None,
     ) -> None:
-        if last_batch not in LAST_BATCH:
+        if last_batch not in ("keep", "discard"):
             raise ValueError(f"last_batch is {last_batch!r}: use 'keep' or 'discard'")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}: use 1 or more")

@@ -39,8 +39,8 @@ def picture(title: str, subtitle: str, sequence: Sequence) -> Canvas:
     kinds = set(_kinds(sequence))
     legend = [kind for kind in COLOURS if kind in kinds and kind != "input"]
     notes = [REPEATED] if "repeat" in kinds else []
-    words = [text_width(title, TITLE, bold=True), *(text_width(line, SMALL) for line in [subtitle, *notes])]
-    inner = max(*words, text_width(_listed(legend), SMALL), _width(columns))
+    widths = [text_width(title, TITLE, bold=True), text_width(_listed(legend), SMALL), _width(columns)]
+    inner = max(*widths, *(text_width(line, SMALL) for line in [subtitle, *notes]))
     top = MARGIN + 2 * GAP + BUS + (GAP if len(columns) > 1 else 0)  # above columns lines turn
     below = top + max(column.height for column in columns) + GAP + BUS
     canvas = Canvas(inner + 2 * MARGIN, below + (1 + len(notes)) * GAP + MARGIN)

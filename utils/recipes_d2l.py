@@ -5,7 +5,8 @@ Results     the editions' official builds.
 No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): not here; VGG-11 of 1.0: no
             published value.
 
-All keep the last partial batch and resize images of both splits in uint8. SGD without momentum, decay or schedule;
+All keep the last partial batch and resize images of both splits in uint8; the first edition divides the gradients of a
+last partial batch by the whole batch size. SGD without momentum, decay or schedule;
 Xavier's initialisation, but Gluon's default, Uniform(.07), for the BN-LeNets of 1.0.
 """
 
@@ -18,7 +19,6 @@ from .settings import Settings
 
 FIRST, UP_TO_17, ONE = "D2L, first edition", "D2L up to 0.17", "D2L 1.0"
 FIRST_BUILDS = ("build A, January 2019", "build B, March 2020", "build C, December 2020")
-SHARED_STEP = "the first edition divides the gradient of a last partial batch by the whole batch size; here by its own"
 TWO_POOLS = (
     "the published mean is over builds with max pooling (to 0.16.5, June 2021: the `_first` networks) and with average "
     "pooling (after it), in unknown numbers"
@@ -56,8 +56,8 @@ def _first(model, *builds, notes=()):
     """`builds` are the figures after epoch 5, None for a build of another network."""
     runs = tuple(PublishedRun(name, 5, *figures) for name, figures in zip(FIRST_BUILDS, builds) if figures)
     widening = Widening(0.005, 0.01, "rounding, other versions and devices, as between official builds")
-    notes = (SHARED_STEP, *notes)
-    return Recipe("d2l-first", FIRST, _settings(model, 5), runs, widening=widening, notes=notes)
+    settings = replace(_settings(model, 5), last_batch="damp")
+    return Recipe("d2l-first", FIRST, settings, runs, widening=widening, notes=notes)
 
 
 def _up_to_17(model, builds, runs=(), widening=NOT_WIDENED, notes=()):

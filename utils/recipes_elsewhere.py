@@ -6,23 +6,23 @@ from .recipes import PublishedRun, Recipe, Widening
 from .settings import Settings
 
 
-def _straight_dope(model, test_accuracy, loss, train_accuracy):
+def _straight_dope(model, loss, train_accuracy, test_accuracy):
     return Recipe(
         "straight-dope",
-        "MXNet: the straight dope, August 2017",
+        "MXNet: the straight dope, September 2017",
         Settings(model, data="mnist", epochs=10, learning_rate=0.1, init="xavier(2.24)"),
         (PublishedRun("github.com/zackchase/mxnet-the-straight-dope at f4df2cc", 10, test_accuracy=test_accuracy),),
-        widening=Widening(0.0, 0.002, "one run; two standard deviations of 9,911 right in 10,000 by counting alone"),
+        widening=Widening(0.0, 0.002, "one run; two standard deviations of counting 99 % right in 10,000 alone"),
         notes=(
-            f"not comparable: {loss}, is a moving average, {train_accuracy} is measured after the epoch",
-            "it divides pixels by 255 and keeps the last partial batch, as here",
+            f"not comparable: its train loss, {loss}, is a moving average, its train accuracy, {train_accuracy}, is "
+            "measured after the epoch",
         ),
     )
 
 
 RECIPES = (
-    _straight_dope("lenet_straight_dope", 0.9911, "its train loss, .012427", "its train accuracy, .998367,"),
-    _straight_dope("lenet_bn_straight_dope", 0.9924, "its train loss, .003298", "its train accuracy, .999433,"),
+    _straight_dope("lenet_straight_dope", 0.012427, 0.998367, 0.9911),
+    _straight_dope("lenet_bn_straight_dope", 0.003298, 0.999433, 0.9924),
     Recipe(
         "paper",
         "LeCun, Bottou, Bengio & Haffner 1998",

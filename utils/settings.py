@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import gluon_classics
 
 RESIZE_IN = ("uint8", "float32", "published")
-LAST_BATCH = ("keep", "discard")
+LAST_BATCH = ("keep", "discard", "damp")
 FIT = ("resize", "pad")
 WEIGHTS = ("seeded", "notebook")
 
@@ -18,8 +18,10 @@ class Settings:
 
     `subset` is the number of training images that are used, the first ones; None means all. `resize` is the side of
     the images in pixels; None means the network's own input.
-    `resize_in` and `last_batch` are explained in `loader`, `init` in `initialisers`; `init_from` is a parameter file
-    to start from.
+    `resize_in` is explained in `loader`, `init` in `initialisers`; `init_from` is a parameter file to start from.
+    `last_batch` is for the examples that do not fill a batch: "keep" trains on them as on any batch, "discard" leaves
+    them out, of the test images too (see `loader`), "damp" divides the sum of their gradients by the whole batch size,
+    so that the last step of an epoch is a small one.
     `fit` says how images come to their size: "pad" leaves them as they are, in the middle of a background. The pixels
     0 and 255 become `background` and `foreground`. `schedule` is explained in `schedule`. `weights` "notebook" are the
     initial weights of every run of a notebook that does not seed MXNet (see `networks`): `seed` has no say in them.

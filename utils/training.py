@@ -99,12 +99,13 @@ def train_epochs(
     streams: Streams | None = None,
     start: Position | None = None,
     before_batch: Callable[[int, int], None] | None = None,
+    step_size: int | None = None,
 ) -> Iterator[EpochResult]:
     """Train as `train` does, in silence: yields each epoch's result as soon as it is there.
 
     `on_batch(number, tally)` is called after each batch was queued, `number` counting from 1 in each epoch; the
     tally is a few batches late. `before_batch(epoch, number)` is called before each batch is trained, `number`
-    counting from 0.
+    counting from 0. Each batch's gradients are summed up and divided by `step_size`, without one by its examples.
 
     With `streams` all random numbers are theirs, and `train_data` must be a `DataLoader`. Training may then begin at
     `start`, a fixed point of the streams: with the parameters and the trainer of that moment it goes on to the bits of
@@ -114,10 +115,14 @@ def train_epochs(
     forward = compiled(net)
     scores = objective_of(net).scores
     position = start or Position()
+
+    def train_batch(images, labels):
+        return _train_batch(images, labels, forward, scores, loss, trainer, contexts, step_size or len(images))
+
     for epoch in range(position.epoch, num_epochs):
         start_time = time.perf_counter() - position.seconds
         batches = train_data if streams is None else _batches(train_data, streams, epoch, position.batches)
-        tally = _train_epoch(batches, forward, scores, loss, trainer, contexts, epoch, on_batch, position, before_batch)
+        tally = _train_epoch(batches, train_batch, trainer, epoch, on_batch, position, before_batch)
         trained = time.perf_counter()
         test_accuracy = evaluate(test_data, net, contexts).accuracy
         yield EpochResult(
@@ -139,12 +144,12 @@ def _batches(train_data, streams, epoch, skipped):
         yield batch
 
 
-def _train_epoch(train_data, net, scores, loss, trainer, contexts, epoch, on_batch, position, before_batch):
+def _train_epoch(train_data, train_batch, trainer, epoch, on_batch, position, before_batch):
     tally = position.tally
     for number, (images, labels) in enumerate(train_data, start=position.batches + 1):
         if before_batch:
             before_batch(epoch, number - 1)
-        tally.add(len(images), _train_batch(images, labels, net, scores, loss, trainer, contexts))
+        tally.add(len(images), train_batch(images, labels))
         if on_batch:
             on_batch(number, tally)
         _stop_if_diverged(tally, epoch, trainer)
@@ -156,7 +161,7 @@ def _train_epoch(train_data, net, scores, loss, trainer, contexts, epoch, on_bat
     return tally
 
 
-def _train_batch(images, labels, net, scores, loss, trainer, contexts):
+def _train_batch(images, labels, net, scores, loss, trainer, contexts, step_size):
     sums, heads = [], []
     parts = split_batch(images, labels, contexts)
     with autograd.record():
@@ -171,7 +176,7 @@ def _train_batch(images, labels, net, scores, loss, trainer, contexts):
         # the first step copies all parameters from the first context to the others, running statistics too, which the
         # backward pass writes without MXNet's engine knowing
         nd.waitall()
-    trainer.step(len(images))
+    trainer.step(step_size)
     return sums
 
 

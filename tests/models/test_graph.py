@@ -449,52 +449,6 @@ def test_relu_sinks_behind_pools_and_joints_of_rectified_maps_alone(name, graphs
     assert_close(trained(twin, net, x), trained(net, net, x))
 
 
-def beside_a_pool(F, x, first, second, pool):
-    return F.concat(first(x), second(x), pool(x), dim=1)
-
-
-APART = {  # a pool beside two convolutions, and whether these get what they share through a copy
-    "kept": (lambda: nn.MaxPool2D(3, 1, 1), True),
-    "wide": (lambda: nn.MaxPool2D((5, 3), 1, (2, 1)), True),
-    "average": (lambda: nn.AvgPool2D(3, 1, 1), False),
-}
-
-
-@pytest.mark.parametrize("name", APART)
-def test_gradients_beside_a_pool_that_keeps_sides_are_added_up_apart(name, graphs):
-    build, expected = APART[name]
-    net, x = ready(Wired(beside_a_pool, nn.Conv2D(16, 1), nn.Conv2D(16, 1), build()), MANY, 16, 10, 10)
-    twin = utils.hybridized(net)
-    for a, b in zip(predicted(twin, x), predicted(net, x)):
-        np.testing.assert_array_equal(a, b)
-    (pool,) = nodes(graphs[-1], "Pooling")
-    copies = nodes(graphs[-1], "_copy")
-    assert len(copies) == expected
-    for copy in copies:
-        assert copy["inputs"] == pool["inputs"]
-    sources = {str(node["inputs"][0]) for node in nodes(graphs[-1], "Convolution")}
-    assert len(sources) == 1
-    assert (sources == {str(pool["inputs"][0])}) != expected
-    assert_close(trained(twin, net, x), trained(net, net, x))
-
-
-def one_beside_a_pool(F, x, conv, pool):
-    return F.concat(conv(x), pool(x), dim=1)
-
-
-def test_a_single_layer_beside_a_pool_has_nothing_to_add_up(graphs):
-    net, x = ready(Wired(one_beside_a_pool, nn.Conv2D(16, 1), nn.MaxPool2D(3, 1, 1)), MANY, 16, 10, 10)
-    utils.hybridized(net)(x)
-    assert not nodes(graphs[-1], "_copy")
-
-
-def test_nothing_is_set_apart_for_predictions(graphs):
-    layers = nn.Conv2D(16, 1), nn.Conv2D(16, 1), nn.MaxPool2D(3, 1, 1)
-    net, x = ready(Wired(beside_a_pool, *layers), MANY, 16, 10, 10)
-    hybrid.frozen(net)(x)
-    assert not nodes(graphs[-1], "_copy")
-
-
 def test_predictions_keep_relu_beside_its_convolution(graphs):
     """Where it is a part of it."""
     net, x = ready(chain(nn.Conv2D(16, 3, activation="relu"), pool2()), MANY, 2, 10, 10)

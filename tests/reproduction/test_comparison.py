@@ -100,7 +100,9 @@ def test_runs_that_spread_more_than_the_published_ones_are_asked_for_by_their_ow
 
 
 def test_one_run_can_contradict_a_distribution_but_not_confirm_it():
-    assert compare([0.4721], LENET).verdict == UNDECIDED
+    undecided = compare([0.4721], LENET)
+    assert undecided.verdict == UNDECIDED
+    assert "runs would show equivalence if the mean stays and they spread as the published" in undecided.statement
     assert compare([0.4775], LENET).verdict == NOT_REPRODUCED
     low, high = prediction_interval(LENET)
     # t(.975, 86) = 1.9879, sqrt(1 + 1/87) = 1.0057

@@ -91,7 +91,7 @@ def test_settings_are_the_published_ones(name):
     assert found == FROM_TABLES[name]
     assert (settings.optimizer, settings.momentum, settings.weight_decay, settings.schedule) == ("sgd", 0, 0, "")
     tutorial = name in TUTORIAL
-    assert settings.last_batch == ("discard" if tutorial else "keep")
+    assert settings.last_batch == ("discard" if tutorial else "damp" if name in FIRST else "keep")
     assert settings.resize_in == ("published" if tutorial else "uint8")
 
 

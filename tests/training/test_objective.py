@@ -176,6 +176,20 @@ def test_training_follows_the_schedule(sample, monkeypatch):
     assert rates == pytest.approx([0.5, 0.5, 0.05, 0.05, 0.05, 0.05, 0.01, 0.01])
 
 
+@pytest.mark.parametrize(
+    ("last_batch", "sizes"), [("keep", [16, 16, 8]), ("discard", [16, 16]), ("damp", [16, 16, 16])]
+)
+def test_a_last_partial_batch_is_trained_as_the_settings_say(last_batch, sizes, sample, monkeypatch):
+    """Of 40 images: what the sum of each batch's gradients is divided by."""
+    settings = Settings.of("lenet", batch_size=16, last_batch=last_batch)
+    made = experiment.prepare(settings, [mx.cpu()], sample)
+    divisors = []
+    step = made.trainer.step
+    monkeypatch.setattr(made.trainer, "step", lambda size: divisors.append(size) or step(size))
+    list(made.epochs())
+    assert divisors == sizes
+
+
 def test_steps_of_a_schedule_may_come_in_any_order():
     assert [rate_factor("3:0.1 1:0.5", epoch) for epoch in range(5)] == [1, 0.5, 0.5, 0.1, 0.1]
     assert rate_factor("", 7) == 1

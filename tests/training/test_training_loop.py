@@ -7,6 +7,7 @@ from gluon_classics.googlenet import Inception
 from gluon_classics.nin import mlpconv
 from gluon_classics.resnet import Residual
 from gluon_classics.utils.errors import ClassicsError, TrainingDiverged
+from gluon_classics.utils.training import train_epochs
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
@@ -207,8 +208,12 @@ def test_training_is_in_training_mode_and_evaluation_is_not(examples):
 # --- the update
 
 
-def test_an_update_is_the_mean_over_a_batch_also_over_an_uneven_last_one(examples):
-    """Softmax regression by hand: 8 examples and then 3, each batch with the mean of its own examples."""
+@pytest.mark.parametrize("step_size", [None, 8])
+def test_an_update_is_the_mean_over_a_batch_also_over_an_uneven_last_one(step_size, examples):
+    """Softmax regression by hand: 8 examples and then 3, each batch with the mean of its own examples.
+
+    With a step size the 3 examples' sum is divided by it, too.
+    """
     images, labels = examples
     net = softmax_regression()
     net.initialize(mx.init.Normal(0.1))
@@ -218,10 +223,11 @@ def test_an_update_is_the_mean_over_a_batch_also_over_an_uneven_last_one(example
     for part in (slice(0, 8), slice(8, 11)):
         outputs = flat[part] @ weight.T + bias
         error = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True) - one_hot[part]
-        weight = weight - 0.5 * error.T @ flat[part] / len(error)
-        bias = bias - 0.5 * error.mean(axis=0)
+        weight = weight - 0.5 * error.T @ flat[part] / (step_size or len(error))
+        bias = bias - 0.5 * error.sum(axis=0) / (step_size or len(error))
 
-    utils.train(batches(*examples, 8, 3), batches(*examples, 11), net, LOSS, trainer_of(net, 0.5), mx.cpu(), 1)
+    data = batches(*examples, 8, 3), batches(*examples, 11)
+    list(train_epochs(*data, net, LOSS, trainer_of(net, 0.5), mx.cpu(), 1, step_size=step_size))
     for value, by_hand in zip(values(net), (weight, bias)):
         np.testing.assert_allclose(value, by_hand, rtol=1e-4, atol=1e-5)
 
