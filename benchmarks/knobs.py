@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import functools
+import importlib
 
 from cases import CASES
 from gluon_classics.utils import console
@@ -35,53 +37,25 @@ ENVIRONMENT = {
 }
 
 
-def without_rewriting():
-    from gluon_classics.utils import hybrid
-
-    hybrid.rewritten = lambda graph, shapes, widen, sink: graph
-
-
-def without_sinking():
-    from gluon_classics.utils import hybrid
-
-    rewritten = hybrid.rewritten
-    hybrid.rewritten = lambda graph, shapes, widen, sink: rewritten(graph, shapes, widen, False)
-
-
-def always_kernels_of_prediction():
-    from gluon_classics.utils import hybrid
-
-    hybrid.mostly_narrow = lambda graph, shape, data: False
+# a name in a module of `gluon_classics.utils`, and what takes its place
+REPLACED = {
+    "graph not rewritten": ("hybrid", "rewritten", lambda graph, shapes, widen, sink: graph),
+    "relu not sunk": ("graph", "_sunk", lambda nodes, heads: set()),
+    "never widened": ("hybrid", "WIDEN_FROM", float("inf")),
+    "always widened": ("hybrid", "WIDEN_FROM", 1),
+    "predictions by prediction's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: False),
+    "predictions by training's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: True),
+    "large stages whole": ("hybrid", "in_parts", lambda graph, shapes, data: graph),
+    "batch normalisation not folded": ("hybrid", "folded", lambda graph, arrays: (graph, {})),
+}
 
 
-def always_kernels_of_training():
-    from gluon_classics.utils import hybrid
-
-    hybrid.mostly_narrow = lambda graph, shape, data: True
-
-
-def without_folding():
-    from gluon_classics.utils import hybrid
-
-    hybrid.folded = lambda graph, arrays: (graph, {})
-
-
-def without_parts():
-    from gluon_classics.utils import hybrid
-
-    hybrid.in_parts = lambda graph, shape, data: graph
-
-
-def without_widening():
-    from gluon_classics.utils import hybrid
-
-    hybrid.WIDEN_FROM = float("inf")
-
-
-def always_widened():
-    from gluon_classics.utils import hybrid
-
-    hybrid.WIDEN_FROM = 1
+def replace(name):
+    """Turn one of these knobs. Raises AttributeError if there is nothing of that name to replace."""
+    module, attribute, value = REPLACED[name]
+    module = importlib.import_module(f"gluon_classics.utils.{module}")
+    getattr(module, attribute)
+    setattr(module, attribute, value)
 
 
 def without_static_memory():
@@ -109,16 +83,9 @@ def keeping_memory():
 
 
 CODE = {
-    "graph not rewritten": without_rewriting,
-    "relu not sunk": without_sinking,
-    "never widened": without_widening,
-    "always widened": always_widened,
+    **{name: functools.partial(replace, name) for name in REPLACED},
     "memory not static": without_static_memory,
     "predictions not fused": without_fusion,
-    "predictions by prediction's kernels": always_kernels_of_prediction,
-    "predictions by training's kernels": always_kernels_of_training,
-    "large stages whole": without_parts,
-    "batch normalisation not folded": without_folding,
     "allocator keeps memory": keeping_memory,
 }
 

@@ -1,0 +1,45 @@
+"""Tables, where a terminal has little room for them."""
+
+import re
+
+from gluon_classics.utils import console
+import pytest
+
+TITLES = ("network", "settings", "published", "parameters:", "verdict")
+ROWS = [("lenet_d2l-fashion-mnist", "28x28, batch 256, sgd 0.9", "train loss 0.472", "61,706", "reproduced")]
+TOTAL = ("total", "", "", "3,857,973,248", "")
+
+
+@pytest.fixture
+def printed(monkeypatch, capsys):
+    """What a terminal of so many columns shows, without its colours."""
+
+    def show(columns, rows=ROWS):
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", str(columns))
+        console.table(TITLES, rows, TOTAL)
+        return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+    return show
+
+
+def letters(text):
+    return sorted(character for character in text if character.isalnum())
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_no_letter_and_no_digit_is_lost(columns, printed):
+    """Cells may be folded, so that their letters are counted."""
+    shown = printed(columns)
+    assert max(map(len, shown.splitlines())) <= columns
+    assert letters(shown) == letters("".join((*TITLES, *ROWS[0], *TOTAL)))
+
+
+def test_a_name_stays_whole_where_half_of_the_width_has_room_for_it(printed):
+    assert "lenet_d2l-fashion-mnist " in printed(50)
+    assert "lenet_d2l-fashion-mnist " not in printed(44)
+
+
+def test_a_short_name_leaves_the_room_to_others(printed):
+    wide = [("vgg", *row[1:]) for row in ROWS]
+    assert "28x28, batch 256, sgd 0.9 " in printed(100, wide)
