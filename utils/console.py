@@ -43,10 +43,11 @@ def table(titles, rows, total=None) -> None:
     footers = total or [""] * len(titles)
     for title, footer in zip(titles, footers):
         grid.add_column(title.rstrip(":"), footer, justify="right" if title.endswith(":") else "left", overflow="fold")
-    names = [titles[0].rstrip(":"), footers[0], *(str(row[0]) for row in rows)]
+    cells = [tuple(map(str, row)) for row in rows]
+    names = [titles[0].rstrip(":"), footers[0], *(row[0] for row in cells)]
     grid.columns[0].width = min(max(map(len, names)), out.width // 2)
-    for row in rows:
-        grid.add_row(*(Text(str(cell)) for cell in row))
+    for row in cells:
+        grid.add_row(*map(Text, row))
     out.print(grid)
 
 

@@ -17,7 +17,7 @@ def printed(monkeypatch, capsys):
     def show(columns, rows=ROWS):
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("COLUMNS", str(columns))
-        console.table(TITLES, rows, TOTAL)
+        console.table(TITLES, iter(rows), TOTAL)
         return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
 
     return show
