@@ -138,7 +138,7 @@ def loaders(settings: Settings, data: DataSet) -> tuple[DataLoader, DataLoader]:
         settings.batch_size,
         resize,
         resize_in=settings.resize_in,
-        last_batch="discard" if settings.last_batch == "discard" else "keep",
+        last_batch="keep" if settings.last_batch == "damp" else settings.last_batch,  # refuses other words
         fit=settings.fit,
         pixels=settings.pixels,
     )
