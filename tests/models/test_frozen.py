@@ -1,5 +1,6 @@
 """`frozen`: fused operators for predictions, and that nobody ever sees a weight that is not true any more."""
 
+from arrays import assert_close
 from chains import chain, operators, randomised, ready
 from gluon_classics import get_model, utils
 from gluon_classics.resnet import Residual
@@ -22,11 +23,6 @@ needs_onednn = pytest.mark.skipif(
 
 def lenet(batch=MANY):
     return ready(get_model("lenet"), batch, 1, 28, 28)
-
-
-def assert_close(actual, expected, tolerance=1e-5):
-    assert np.ptp(expected) > 0
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
 def is_fused(symbol):

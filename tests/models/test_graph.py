@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 from typing import NamedTuple, Tuple
 
+from arrays import assert_all_close
 from chains import chain, ready
 from gluon_classics import get_model, utils
 from gluon_classics.resnet import Residual
@@ -65,15 +66,6 @@ def trained(forward, net, x):
     return [a.asnumpy() for a in (*outputs, x.grad, *gradients, *(p.data() for p in statistics))]
 
 
-def assert_close(actual, expected, tolerance=1e-5):
-    """Arrays equal up to rounding, measured against the largest entry of each (single entries may cancel out)."""
-    assert len(actual) == len(expected)
-    for a, b in zip(actual, expected):
-        assert a.dtype == b.dtype
-        assert np.ptp(b) > 0
-        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max())
-
-
 def nodes(symbol, op=None):
     return [node for node in json.loads(symbol.tojson())["nodes"] if op in (None, node["op"])]
 
@@ -101,7 +93,7 @@ def test_a_network_with_wider_maps_computes_the_same(name, block_of, monkeypatch
     net.apply(without_useless_gradients)
     twin = utils.hybridized(net)
     for _ in range(2):  # the first call compiles
-        assert_close(predicted(twin, x), predicted(net, x))
+        assert_all_close(predicted(twin, x), predicted(net, x))
     assert max(set(filters(graphs[-1])) - set(filters(net(mx.sym.var("data"))))) == widest
     assert any(trains_the_same(twin, net, images) for images in nd.random.normal(shape=(8, *x.shape)))
 
@@ -109,7 +101,7 @@ def test_a_network_with_wider_maps_computes_the_same(name, block_of, monkeypatch
 def trains_the_same(twin, net, x):
     """False also where another one of two nearly equal numbers is the larger one now, which pools do not forgive."""
     try:
-        assert_close(trained(twin, net, x), trained(net, net, x))
+        assert_all_close(trained(twin, net, x), trained(net, net, x))
     except AssertionError:
         return False
     return True
@@ -308,11 +300,11 @@ def test_a_small_net_computes_the_same(name, batch, block, block_of):
     net, x = ready(SMALL[name].build(), batch, *SMALL[name].image)
     twin = utils.hybridized(net)
     for _ in range(2):  # the first call compiles
-        assert_close(predicted(twin, x), predicted(net, x))
+        assert_all_close(predicted(twin, x), predicted(net, x))
     expected = trained(net, net, x)
     for _ in range(2):
-        assert_close(trained(twin, net, x), expected)
-    assert_close(predicted(twin, x), predicted(net, x))  # with other running statistics
+        assert_all_close(trained(twin, net, x), expected)
+    assert_all_close(predicted(twin, x), predicted(net, x))  # with other running statistics
 
 
 # --- the rewriting
@@ -446,7 +438,7 @@ def test_relu_sinks_behind_pools_and_joints_of_rectified_maps_alone(name, graphs
         np.testing.assert_array_equal(a, b)
     order = [WORDS.get(node["op"], node.get("attrs", {}).get("act_type")) for node in nodes(graphs[-1])]
     assert " ".join(word for word in order if word) == expected
-    assert_close(trained(twin, net, x), trained(net, net, x))
+    assert_all_close(trained(twin, net, x), trained(net, net, x))
 
 
 def test_predictions_keep_relu_beside_its_convolution(graphs):

@@ -1,5 +1,6 @@
 """LeNet-5 of 1998: the paper's arithmetic, layers and losses against plain NumPy, initial weights and step sizes."""
 
+from arrays import assert_close
 from gluon_classics import _registry, get_model, utils
 from gluon_classics._objective import objective_of
 from gluon_classics.lenet5 import (
@@ -52,11 +53,6 @@ def ready(name="lenet5", batch=2, classes=10):
     x = nd.random.normal(shape=(batch, 1, 32, 32))
     net(x)  # completes the deferred shapes
     return net, x, nd.array(np.arange(batch) % classes)
-
-
-def assert_close(actual, expected, tolerance=1e-5):
-    assert np.ptp(expected) > 0
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=tolerance * np.abs(expected).max())
 
 
 # --- the paper's arithmetic

@@ -1,5 +1,6 @@
 """What the networks compute: eager against compiled, against plain NumPy, and how they are initialised."""
 
+from arrays import assert_close
 from gluon_classics import get_model, utils
 from gluon_classics.googlenet import Inception
 from gluon_classics.nin import mlpconv
@@ -48,11 +49,6 @@ def backpropagated(forward, net, data, labels):
     loss.backward()
     gradients = [data.grad.asnumpy(), *(p.grad().asnumpy() for p in trained_parameters(net))]
     return output.asnumpy(), [p.data().asnumpy() for p in running], gradients
-
-
-def assert_close(actual, expected):
-    """Equal up to float32 rounding, measured against the largest entry (single entries may cancel out)."""
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5 * max(1e-2, np.abs(expected).max()))
 
 
 @every_network

@@ -2,6 +2,7 @@
 
 import json
 
+from arrays import assert_all_close
 from gluon_classics import get_model, utils
 from gluon_classics.utils import hybrid
 import mxnet as mx
@@ -9,7 +10,6 @@ from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 import numpy as np
 import pytest
-from test_graph import assert_close
 
 SIDES = {"lenet": 12, "resnet": 75}
 FEW, MANY = hybrid.WIDEN_FROM - 1, hybrid.WIDEN_FROM  # images: without and with wider maps
@@ -47,7 +47,7 @@ def trained(forward, net, *batches):
 
 
 def assert_predicts_alike(one, other, x, tolerance=1e-5):
-    assert_close([one(x).asnumpy()], [other(x).asnumpy()], tolerance)
+    assert_all_close([one(x).asnumpy()], [other(x).asnumpy()], tolerance)
 
 
 def filters(symbol):
@@ -64,7 +64,7 @@ def test_batches_of_all_sizes_can_take_turns():
     batches = [nd.random.normal(shape=(size, 1, 12, 12)) for size in (MANY, 1, FEW, MANY + 5, MANY)]
     for x in batches:
         assert_predicts_alike(twin, net, x)
-    assert_close(trained(twin, net, *batches), trained(net, net, *batches))
+    assert_all_close(trained(twin, net, *batches), trained(net, net, *batches))
 
 
 def test_gradients_can_be_added_up():
@@ -76,7 +76,7 @@ def test_gradients_can_be_added_up():
     twin = utils.hybridized(net)
     for _ in range(2):
         trained(twin, net, x)
-    assert_close(gradients(net), [2 * gradient for gradient in once])
+    assert_all_close(gradients(net), [2 * gradient for gradient in once])
 
 
 def train_step(net, twin, x, _folder):
@@ -207,7 +207,7 @@ def test_a_network_of_doubles_is_not_widened(batch, graphs):
     x = x.astype("float64")
     twin = utils.hybridized(net)
     assert_predicts_alike(twin, net, x, 1e-14)
-    assert_close(trained(twin, net, x), trained(net, net, x), 1e-14)
+    assert_all_close(trained(twin, net, x), trained(net, net, x), 1e-14)
     assert filters(graphs[0]) == [20, 50]
 
 
@@ -241,7 +241,7 @@ def test_deferred_shapes_are_completed_through_the_twin(count, batch, training):
         outputs = [twin(x) for x in images]
     for x, output in zip(images, outputs):
         assert output.context == x.context
-        assert_close([output.asnumpy()], [net(x).asnumpy()])
+        assert_all_close([output.asnumpy()], [net(x).asnumpy()])
 
 
 @pytest.mark.parametrize("batch", [FEW, MANY])
@@ -255,7 +255,7 @@ def test_a_twin_computes_the_same_on_every_context(batch):
     np.testing.assert_array_equal(*outputs)
     np.testing.assert_array_equal(first, second)
     for context in contexts:
-        assert_close([outputs[0], first, *gradients(net, context)], [output, gradient, *rest])
+        assert_all_close([outputs[0], first, *gradients(net, context)], [output, gradient, *rest])
 
 
 # --- other blocks
@@ -295,7 +295,7 @@ class Loop(nn.HybridBlock):
 
 def test_a_loop_can_be_compiled():
     x = nd.random.normal(shape=(4, 3))
-    assert_close([utils.hybridized(Loop())(x).asnumpy()], [np.cumsum(x.asnumpy(), axis=0)])
+    assert_all_close([utils.hybridized(Loop())(x).asnumpy()], [np.cumsum(x.asnumpy(), axis=0)])
 
 
 class Nested(nn.HybridBlock):

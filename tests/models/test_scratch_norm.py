@@ -1,0 +1,95 @@
+"""Batch normalisation written out by hand, beside Gluon's."""
+
+from arrays import assert_close, numbers
+from chains import ready
+from gluon_classics import get_model, utils
+from gluon_classics._scratch_norm import ScratchBatchNorm
+import mxnet as mx
+from mxnet import autograd, gluon, nd
+from mxnet.gluon import nn
+import numpy as np
+import pytest
+
+
+def two_norms(rng, dimensions):
+    """Gluon's layer and ours with the same parameters, and a batch."""
+    shape = (6, 5) if dimensions == 2 else (3, 5, 4, 2)
+    x = numbers(rng, *shape, scale=3) + 1
+    gluons, ours = nn.BatchNorm(), ScratchBatchNorm(5, dimensions)
+    gluons.initialize()
+    ours.initialize()
+    gluons(nd.array(x))
+    for theirs, own in zip(gluons.collect_params().values(), ours.collect_params().values()):
+        values = nd.array(1 + rng.rand(5))
+        theirs.set_data(values)
+        own.set_data(values)
+    return gluons, ours, x
+
+
+def trained_on(block, x, weights):
+    """Output, gradients of images, gamma and beta, and running statistics after a training pass."""
+    x = nd.array(x)
+    x.attach_grad()
+    with autograd.record():
+        out = block(x)
+        loss = (nd.array(weights) * out**2).sum()
+    loss.backward()
+    arrays = [out, x.grad, block.gamma.grad(), block.beta.grad(), block.running_mean.data(), block.running_var.data()]
+    return [array.asnumpy() for array in arrays]
+
+
+@pytest.mark.parametrize("dimensions", [2, 4])
+def test_batch_normalisation_by_hand_trains_as_gluons(dimensions, rng):
+    gluons, ours, x = two_norms(rng, dimensions)
+    for step in range(3):  # statistics move on
+        batch, weights = x + step, numbers(rng, *x.shape)
+        for actual, expected in zip(trained_on(ours, batch, weights), trained_on(gluons, batch, weights)):
+            assert_close(actual, expected, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("dimensions", [2, 4])
+def test_batch_normalisation_by_hand_predicts_as_gluons(dimensions, rng):
+    gluons, ours, x = two_norms(rng, dimensions)
+    x = nd.array(x)
+    before = ours.running_mean.data().asnumpy()
+    assert_close(ours(x).asnumpy(), gluons(x).asnumpy())
+    with autograd.record(train_mode=False):
+        assert_close(ours(x).asnumpy(), gluons(x).asnumpy())
+    np.testing.assert_array_equal(ours.running_mean.data().asnumpy(), before)
+
+
+def test_batch_normalisation_by_hand_moves_its_statistics_in_the_forward_pass():
+    """A tenth of the way to the batch's mean and biased variance; MXNet's operator waits for the backward pass."""
+    x = nd.array([[0.0], [2.0]])
+    block = ScratchBatchNorm(1, 2)
+    block.initialize()
+    with autograd.train_mode():
+        block(x)
+    assert block.running_mean.data().asscalar() == pytest.approx(0.1 * 1)
+    assert block.running_var.data().asscalar() == pytest.approx(0.9 * 1 + 0.1 * 1)
+
+
+def test_files_of_both_lenets_with_batch_normalisation_interchange(tmp_path):
+    by_hand, x = ready(get_model("lenet_bn_scratch"), 2, 1, 16, 16)
+    by_hand.save_parameters(str(tmp_path / "by-hand.params"))
+    other = get_model("lenet_bn")
+    other.load_parameters(str(tmp_path / "by-hand.params"))
+    assert_close(other(x).asnumpy(), by_hand(x).asnumpy())
+    other.save_parameters(str(tmp_path / "other.params"))
+    back = get_model("lenet_bn_scratch")
+    back.load_parameters(str(tmp_path / "other.params"))
+    np.testing.assert_array_equal(back(x).asnumpy(), by_hand(x).asnumpy())
+
+
+def test_batch_normalisation_by_hand_is_trained_eagerly(capsys):
+    net, x = ready(get_model("lenet_bn_scratch"), 8, 1, 16, 16)
+    labels = nd.arange(8)
+    with pytest.raises(TypeError, match=r"^ScratchBatchNorm cannot be compiled"):
+        utils.hybridized(net)
+    before = net[1].running_mean.data().asnumpy()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    loss = gluon.loss.SoftmaxCrossEntropyLoss()
+    with pytest.warns(RuntimeWarning, match=r"^running eagerly: ScratchBatchNorm cannot be compiled"):
+        history = utils.train([(x, labels)], [(x, labels)], net, loss, trainer, mx.cpu(), num_epochs=3)
+    assert history[-1].train_loss < history[0].train_loss
+    assert np.abs(net[1].running_mean.data().asnumpy() - before).max() > 0
