@@ -16,6 +16,7 @@ from .errors import RunError
 from .files import atomic_path
 
 FORMAT = 1
+CHECKPOINTS = "checkpoint-*.ckpt"
 KEPT = 2  # so that one is left when the newest is damaged
 _DIGEST = hashlib.sha256
 _CHUNK = 1 << 24  # bytes read at once
@@ -32,7 +33,7 @@ def checkpoint_path(folder, epoch: int, batches: int) -> Path:
 
 def checkpoints(folder) -> list[Path]:
     """The checkpoint files in a run folder, the newest first."""
-    return sorted(Path(folder).glob("checkpoint-*.ckpt"), reverse=True)
+    return sorted(Path(folder).glob(CHECKPOINTS), reverse=True)
 
 
 def remove_old(folder, kept: int = KEPT) -> None:
@@ -65,6 +66,8 @@ def read_checkpoint(path) -> tuple[dict, dict[str, np.ndarray]]:
                     "go on with the version that wrote it"
                 )
             arrays = {name: np.lib.format.read_array(file, allow_pickle=False) for name in header["arrays"]}
+    except PermissionError as error:
+        raise RunError(f"{path} cannot be read ({error.strerror}): it is another user's?") from error
     except OSError as error:
         raise Damaged(f"{path} cannot be read ({error.strerror})") from error
     return header["facts"], arrays

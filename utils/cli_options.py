@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 import gluon_classics
 
@@ -40,9 +42,29 @@ ctx_option = click.option(
     "--ctx", default="auto", show_default=True, help="auto, cpu, gpu, gpu:1, or a list as in gpu:0,gpu:1."
 )
 DATA_HELP = "fashion-mnist, mnist, cifar10, or a folder: IDX files, CIFAR-10 binaries, a subfolder a class."
+
+
+class _Finite(click.ParamType):
+    """Refuses nan and infinity, which lie in every range of click's."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
+class Finite(_Finite, click.types.FloatParamType):
+    """A number."""
+
+
+class FiniteRange(_Finite, click.FloatRange):
+    """A number in a range."""
+
+
 checkpoint_option = click.option(
     "--checkpoint-minutes",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=10,
     show_default=True,
     help="Time between checkpoints; one also follows every epoch.",

@@ -59,7 +59,7 @@ def reproduce(recipe, publish, as_json, **options):
     if as_json:
         click.echo(json.dumps(verdict.as_dict(), indent=2))
     else:
-        reproduce_command.show(verdict)
+        reproduce_command.show(verdict, results.recorded(recipe))
     if publish:
         results.add(runs)
 
@@ -67,8 +67,9 @@ def reproduce(recipe, publish, as_json, **options):
 @click.command("results")
 @click.option("--add", "added", multiple=True, metavar="RUN", help="Enter a run folder first; may be repeated.")
 @click.option("--results", "folder", type=click.Path(), help="Folder of results.  [default: the checkout's]")
+@click.option("--markdown", is_flag=True, help="Print the table as Markdown, as the README has it.")
 @json_option
-def show_results(added, folder, as_json):
+def show_results(added, folder, markdown, as_json):
     """Show what was reproduced: the table of all results, made from the records of their runs."""
     from . import results
 
@@ -79,8 +80,8 @@ def show_results(added, folder, as_json):
     verdicts = results.read(folder)
     if as_json:
         click.echo(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
-    elif not verdicts:
-        click.echo(results.NONE)
+    elif markdown or not verdicts:
+        click.echo(results.markdown(verdicts))
     else:
         console.table(results.TITLES, results.rows(verdicts))
 

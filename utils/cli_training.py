@@ -7,7 +7,17 @@ import json
 import click
 
 from . import console
-from .cli_options import DATA_HELP, checkpoint_option, ctx_option, json_option, known_model, quiet_option, setting
+from .cli_options import (
+    DATA_HELP,
+    Finite,
+    FiniteRange,
+    checkpoint_option,
+    ctx_option,
+    json_option,
+    known_model,
+    quiet_option,
+    setting,
+)
 from .settings import FIT, LAST_BATCH, RESIZE_IN, WEIGHTS
 
 
@@ -15,15 +25,15 @@ from .settings import FIT, LAST_BATCH, RESIZE_IN, WEIGHTS
 @click.argument("name", callback=known_model)
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: 1; 10 on the sample]")
 @setting("batch_size", type=click.IntRange(1))
-@setting("learning_rate", "--lr", type=click.FloatRange(0, min_open=True), help="Learning rate.")
+@setting("learning_rate", "--lr", type=FiniteRange(0, min_open=True), help="Learning rate.")
 @setting("schedule", help='Its factor from some epochs on, as in "2:0.4 5:0.2".', shown="constant")
 @setting("resize", type=click.IntRange(1), help="Side of the images in pixels.", shown="the network's own")
 @setting("fit", type=click.Choice(FIT), help="How images come to that size.")
-@setting("background", type=float, help="What the pixel 0 becomes.")
-@setting("foreground", type=float, help="What the pixel 255 becomes.")
+@setting("background", type=Finite(), help="What the pixel 0 becomes.")
+@setting("foreground", type=Finite(), help="What the pixel 255 becomes.")
 @setting("optimizer", help="One of MXNet's: sgd, adam, ..., or diagonallm, which is LeNet-5's.")
-@setting("momentum", type=click.FloatRange(0, 1, max_open=True))
-@setting("weight_decay", type=click.FloatRange(0))
+@setting("momentum", type=FiniteRange(0, 1, max_open=True))
+@setting("weight_decay", type=FiniteRange(0))
 @setting("seed", type=click.IntRange(0), help="Of weights, order and dropout.")
 @setting("data", help=DATA_HELP)
 @setting(

@@ -72,9 +72,10 @@ def _within_range(ours, target):
 
 
 def _one_run(value, target):
-    """One run can contradict the published distribution; it cannot show that the means agree."""
+    """One run can contradict the published distribution, margin included; it cannot show that the means agree."""
     low, high = prediction_interval(target)
-    interval = f"the interval for {PREDICTION:.0%} of single runs, {_interval(low, high)}"
+    low, high = low - target.margin, high + target.margin
+    interval = f"the interval for {PREDICTION:.0%} of single runs widened by the margin, {_interval(low, high)}"
     if not low <= value <= high:
         return Comparison(NOT_REPRODUCED, f"one run, {value:.4f}, is outside {interval}")
     more = _more(value - target.mean, target.sd, target, "the mean stays and they spread as the published ones")
@@ -94,6 +95,24 @@ def _equivalence(ours, target):
         return Comparison(NOT_REPRODUCED, f"{interval} is outside {margin} (TOST)")
     more = _more(difference, sd, target, "mean and spread stay")
     return Comparison(UNDECIDED, f"{interval} reaches over {margin} (TOST){more}")
+
+
+def share(failed: int, runs: int, published_failed: int, published_runs: int) -> Comparison:
+    """Whether `failed` of our `runs` are as few as can be if runs fail as often as the published ones did.
+
+    Fisher's exact test, one-sided: of all ways in which so many failures fall on so many runs, the part with at least
+    ours among ours; below 5 % the verdict is NOT_REPRODUCED.
+    """
+    failures, everything = failed + published_failed, runs + published_runs
+    ways = sum(
+        math.comb(runs, ours) * math.comb(published_runs, failures - ours)
+        for ours in range(failed, min(runs, failures) + 1)
+    )
+    probability = ways / math.comb(everything, failures)
+    verdict = NOT_REPRODUCED if probability < ONE_SIDED else REPRODUCED
+    often = "too often" if verdict == NOT_REPRODUCED else "no more often than chance explains"
+    where = f"{published_failed} of {published_runs} published ones did"
+    return Comparison(verdict, f"{where}, ours {often} (Fisher's exact test, p = {probability:.2g})")
 
 
 def _half_interval(sd, n, target):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 import tempfile
@@ -13,9 +14,12 @@ def atomic_path(path):
     """A temporary path beside `path` to write to; on leaving without an error it takes the place of `path`.
 
     The content is on disk before the name changes. After an error `path` is as it was and the temporary file is
-    gone. The temporary name keeps the suffix of `path`. Raises OSError as writing does.
+    gone. The temporary name keeps the suffix of `path`. A symbolic link stays one. Raises OSError as writing does, and
+    for a device or pipe, which has no content to replace.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     try:
         os.close(handle)
@@ -30,10 +34,14 @@ def atomic_path(path):
         raise
 
 
-def remove_leftovers(folder) -> None:
-    """Remove the temporary files that processes killed within `atomic_path` left in `folder`."""
-    for path in Path(folder).glob(".*-????????.*"):
-        path.unlink()
+def remove_leftovers(folder, names) -> None:
+    """Remove the temporary files that processes killed within `atomic_path` left in `folder` for files of these names.
+
+    `names` may hold wildcards.
+    """
+    for name in map(Path, names):
+        for path in Path(folder).glob(f".{name.stem}-????????{name.suffix}"):
+            path.unlink()
 
 
 def write_text(path, text: str) -> None:

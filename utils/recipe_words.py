@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 import statistics
 
 from .comparison import Spread
 from .recipes import FIGURES, Recipe
 from .settings import WEIGHTS, Settings
+
+UNUSUAL = {  # settings that are told where they are not the default, and in which words
+    "momentum": "momentum {}",
+    "weight_decay": "weight decay {}",
+    "fit": "fit: {}",
+    "resize_in": "resizing: {}",
+    "last_batch": "last batch: {}",
+}
 
 
 def name_of(figure: str) -> str:
@@ -18,10 +26,15 @@ def name_of(figure: str) -> str:
 def settings_words(settings: Settings) -> str:
     """What decides a run, in a line."""
     schedule = f" ({settings.schedule})" if settings.schedule else ""
+    others = "".join(
+        f", {UNUSUAL[field.name].format(getattr(settings, field.name))}"
+        for field in fields(Settings)
+        if field.name in UNUSUAL and getattr(settings, field.name) != field.default
+    )
     weights = f" ({settings.weights} weights)" if settings.weights != WEIGHTS[0] else ""
     return (
         f"{settings.size}x{settings.size}, batch {settings.batch_size}, {settings.optimizer} "
-        f"{settings.learning_rate:g}{schedule}, {settings.init}{weights}, epochs {settings.epochs}"
+        f"{settings.learning_rate:g}{schedule}, {settings.init}{weights}{others}, epochs {settings.epochs}"
     )
 
 
@@ -34,7 +47,7 @@ def published_words(recipe: Recipe, figure: str, epoch: int) -> str:
         words = f" [{span[0]:g}, {span[1]:g}]" if span else ""
         return f"{spread.mean:g} +- {spread.sd:g}{words} (n = {spread.n})"
     values = [getattr(run, figure) for run in recipe.runs if run.epoch == epoch]
-    return ", ".join(f"{value:g}" for value in values if value is not None)
+    return ", ".join(f"{value:.10g}" for value in values if value is not None)
 
 
 def accepted_words(recipe: Recipe, figure: str) -> str:

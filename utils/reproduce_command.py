@@ -72,8 +72,8 @@ def _go_on(path, recipe, wanted: Settings, checkpoint_minutes):
         resume_command.run(path, None, checkpoint_minutes)
 
 
-def show(verdict: Verdict) -> None:
-    """Print target and result side by side, the verdict and its reason."""
+def show(verdict: Verdict, recorded: Verdict | None) -> None:
+    """Print target and result side by side, the verdict and its reason, and what the `recorded` runs say."""
     recipe = verdict.recipe
     click.echo(f"{recipe.name}: {recipe.settings.model} with the settings of {recipe.edition}")
     click.echo(settings_words(recipe.settings))
@@ -82,6 +82,10 @@ def show(verdict: Verdict) -> None:
     titles = ["epoch:", "figure", "published:", "accepted:", f"ours, n = {verdict.n}:", "by itself"]
     console.table(titles, list(_rows(verdict)))
     click.echo(f"Verdict: {verdict.verdict} ({verdict.statement})")
+    if recorded and recorded.n > verdict.n:
+        click.echo(
+            f"The {recorded.n} recorded runs together: {recorded.verdict} ('gluon-classics results'); --runs makes more"
+        )
     for note in recipe.notes:
         click.echo(f"Note: {note}")
     if recipe.widening.why:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+import re
 import statistics
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,15 @@ from .errors import RunError
 from .files import write_text
 from .recipe_words import mean_words, name_of, published_words, settings_words, source_words
 from .recipes import DECIDING, get_recipe, list_recipes
+from .record import check_record
+from .settings import Settings
 from .verdict import Verdict, incomparable, judge
 
 if TYPE_CHECKING:
     from .runs import Run
 
 TITLES = (
-    *("network", "edition", "settings", "parameters:", "published", "source"),
+    *("recipe", "edition", "settings", "parameters:", "published", "source"),
     *("ours:", "n:", "time a run", "device", "verdict"),
 )
 NONE = "No runs yet."
@@ -56,9 +59,18 @@ def add(runs: list[Run], folder=None) -> None:
     Raises RunError, and enters none, unless every run is comparable with its recipe, its commit says exactly what
     ran, and no other run of its seed is there.
     """
-    for path, text in [_entry(run, results_folder(folder)) for run in runs]:
-        path.parent.mkdir(exist_ok=True)
-        write_text(path, text)
+    place = results_folder(folder)
+    entries: dict[Path, str] = {}
+    for run in runs:
+        path, text = _entry(run, place)
+        if entries.setdefault(path, text) != text:
+            raise RunError(f"{run.path} and another run named here have the same recipe and seed: a seed counts once")
+    for path, text in entries.items():
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_text(path, text)
+        except OSError as error:
+            raise RunError(f"cannot write {path} ({error.strerror}): nothing after it was published") from error
         console.say(f"published: {path}")
 
 
@@ -84,7 +96,9 @@ def _entry(run, folder):
 def _unknown_code(environment):
     if environment["commit"] is None:
         return ["they are of no checkout, so that nobody knows the code"]
-    return ["files differ from the commit"] if environment["dirty"] else []
+    if not re.fullmatch("[0-9a-f]{40}", environment["commit"]):
+        return [f"{environment['commit']!r} is no commit"]
+    return ["the package's files differ from the commit"] if environment["dirty"] else []
 
 
 def _portable(record, recipe):
@@ -97,11 +111,20 @@ def read(folder=None) -> list[Verdict]:
     """The verdicts on all recipes of which there are results, in the recipes' order. Raises RunError."""
     path = results_folder(folder)
     known = {recipe.name: recipe for recipe in list_recipes()}
-    found = {child.name: child for child in sorted(path.iterdir()) if child.is_dir()}
+    found = {child.name: child for child in sorted(path.iterdir()) if any(child.glob("*.json"))}
     for name, child in found.items():
         if name not in known:
             raise RunError(f"{child} is of a recipe that this version does not know")
     return [judge(recipe, _records(found[name])) for name, recipe in known.items() if name in found]
+
+
+def recorded(recipe) -> Verdict | None:
+    """The verdict on a recipe by the checkout's results; None without a checkout or results of it. Raises RunError."""
+    try:
+        folder = results_folder() / recipe.name
+    except RunError:
+        return None
+    return judge(recipe, _records(folder)) if any(folder.glob("*.json")) else None
 
 
 def _records(folder):
@@ -109,12 +132,11 @@ def _records(folder):
     for file in sorted(folder.glob("*.json"), key=lambda file: (len(file.name), file.name)):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            record["epochs"][-1]["train_loss"], record["settings"]["seed"], record["environment"]["commit"]
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+            check_record(record)
+            Settings(**record["settings"])
+        except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{file} is no record of a run ({error})") from error
         records.append(record)
-    if not records:
-        raise RunError(f"{folder} has no records")
     return records
 
 
@@ -129,7 +151,7 @@ def _row(verdict):
     published = [f"{name_of(figure)} {published_words(recipe, figure, recipe.settings.epochs)}" for figure in figures]
     ours = [f"{name_of(figure)} {mean_words(verdict.values(figure))}" for figure in figures]
     return (
-        recipe.settings.model,
+        recipe.name,
         recipe.edition,
         settings_words(recipe.settings),
         f"{records[0]['parameters']:,}",

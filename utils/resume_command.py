@@ -12,7 +12,7 @@ from .experiment import prepare
 from .files import remove_leftovers
 from .locking import locked
 from .running import carry_out
-from .runs import Run, RunFolder, environment, read_run
+from .runs import FILES, Run, RunFolder, environment, read_run
 from .snapshot import put_back
 from .training import Position
 
@@ -27,8 +27,8 @@ def run(path, epochs: int | None, checkpoint_minutes: float) -> None:
     may change bits only (versions, threads) is told in one line.
     """
     with locked(path):
-        remove_leftovers(path)
         run = read_run(path)
+        remove_leftovers(path, FILES)
         settings = replace(run.settings, epochs=epochs or run.settings.epochs)
         done = len(run.record["epochs"])
         if done > settings.epochs:
@@ -70,7 +70,7 @@ def _newest(run: Run):
         for useless in damaged:
             useless.unlink()
         return checkpoint
-    if found or run.record["epochs"]:
+    if found or len(run.record["epochs"]) > 1:  # an epoch's record is written before its checkpoint
         raise RunError(f"{run.path} has no checkpoint that can be used: train again")
     return None
 

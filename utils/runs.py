@@ -11,6 +11,7 @@ Every file is replaced as a whole, so that a reader, or a crash, finds a state t
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+import functools
 import json
 import os
 from pathlib import Path
@@ -25,15 +26,18 @@ import mxnet as mx
 import numpy as np
 
 from . import console, curves
+from .checkpoint import CHECKPOINTS
 from .errors import RunError
 from .experiment import Experiment
-from .files import atomic_path, write_text
+from .files import atomic_path, remove_leftovers, write_text
 from .parameters import save_parameters
+from .record import check_record
 from .settings import Settings
 from .training import EpochResult
 
 FORMAT = 1
 PARAMETERS, RECORD, POINTS, CURVES = "net.params", "run.json", "points.json", "curves.png"
+FILES = (PARAMETERS, RECORD, POINTS, CURVES, CHECKPOINTS)
 
 
 class RunFolder:
@@ -61,6 +65,7 @@ class RunFolder:
         }
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.path, FILES)  # a process may have been killed in its first writing
             if any(self.path.iterdir()):
                 raise RunError(f"the run folder {self.path} is not empty: choose another with --out")
             self.set_status("running")
@@ -130,6 +135,8 @@ class Run:
         try:
             ways = json.loads((self.path / POINTS).read_text(encoding="utf-8"))
             ways = [[(int(seen), float(loss), float(right)) for seen, loss, right in way] for way in ways]
+            if any(seen < 1 for way in ways for seen, _, _ in way):
+                raise ValueError("points count images from 1")
         except (OSError, ValueError, TypeError):
             return [[] for _ in self.record["epochs"]]
         return (ways + [[] for _ in self.record["epochs"]])[: len(self.record["epochs"])]
@@ -146,6 +153,8 @@ def read_run(path) -> Run:
             )
         settings = Settings(**record["settings"])
         gluon_classics.model_info(settings.model)  # fails for one that this version does not have
+        check_record(record)
+        record["data"]["origin"]  # results/ has records without: where the data was does not concern others
         classes, image_shape = tuple(record["data"]["classes"]), tuple(record["data"]["image_shape"])
         return Run(Path(path), settings, classes, image_shape, record)
     except OSError as error:
@@ -156,7 +165,7 @@ def read_run(path) -> Run:
 
 def environment(contexts) -> dict:
     """What a result may depend on besides its settings."""
-    commit, dirty = _commit()
+    commit, dirty = code()
     return {
         "gluon_classics": gluon_classics.__version__,
         "commit": commit,
@@ -183,17 +192,22 @@ def _metrics(result):
     return metrics
 
 
-def _commit():
-    """The checkout's commit, and whether files differ from it; twice None outside of a checkout."""
+@functools.lru_cache(maxsize=None)
+def code() -> tuple[str | None, bool | None]:
+    """The checkout's commit, and whether the package's files differ from it; twice None outside of a checkout.
+
+    It is that of the first call in a process: what happens to the files later is not what runs here.
+    """
     package = Path(gluon_classics.__file__).parent
 
     def git(*arguments):
         command = ["git", "-C", str(package), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
+    places = [str(package), str((package / "utils").resolve())]
     try:
         git("ls-files", "--error-unmatch", "__init__.py")  # fails where another project's folder holds this package
-        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain")
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", *places)
     except (OSError, subprocess.CalledProcessError):
         return None, None
     return commit, bool(changes)

@@ -77,15 +77,22 @@ def judge(recipe: Recipe, records: list[dict]) -> Verdict:
     else:
         decision = comparisons[recipe.deciding]
         verdict, statement = decision.verdict, f"{recipe.deciding.replace('_', ' ')}: {decision.statement}"
-        if stuck:
-            statement += f"; {len(stuck)} of {len(records)} runs stayed at chance and are set aside"
+        if stuck and recipe.builds:
+            share = comparison.share(len(stuck), len(records), recipe.builds.failed, recipe.builds.n)
+            statement += f"; {len(stuck)} of {len(records)} runs stayed at chance and are set aside: {share.statement}"
+            if share.verdict == comparison.NOT_REPRODUCED:
+                verdict = share.verdict
     return Verdict(recipe, verdict, statement, compared, stuck, comparisons)
 
 
 def incomparable(recipe: Recipe, record: dict) -> list[str]:
     """Why a run is not comparable with the recipe's published values; empty if it is."""
-    reasons = [] if record["status"] == "done" else [f"the run is {record['status']}"]
     settings, data = Settings(**record["settings"]), record["data"]
+    reasons = []
+    if record["status"] != "done":
+        reasons.append(f"the run is {record['status']}")
+    elif len(record["epochs"]) != settings.epochs:
+        reasons.append(f"it has {len(record['epochs'])} of its {settings.epochs} epochs")
     for name, wanted in asdict(recipe.settings).items():
         found = getattr(settings, name)
         if name not in ("data", "seed", "subset") and found != wanted:

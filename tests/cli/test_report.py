@@ -610,7 +610,7 @@ def test_a_run_that_cannot_be_reported_on_is_named_and_the_old_page_stays(at_hom
     assert list(page.parent.iterdir()) == [page]
 
 
-@pytest.mark.parametrize("output", [".", "nowhere/page.html", "/proc/page.html"])
+@pytest.mark.parametrize("output", [".", "nowhere/page.html", "/proc/page.html", "run.json", "page"])
 def test_a_page_that_cannot_be_written_is_named_before_anything_is_computed(monkeypatch, trained_run, tmp_path, output):
     monkeypatch.setattr(report, "from_run", pytest.fail)
     with pytest.raises(ClassicsError, match="-o") as error:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 import json
+from pathlib import Path
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from gluon_classics.utils.recipes import get_recipe, list_recipes
 import pytest
 
+CHECKOUT = Path(__file__).parents[2]
 RECIPE = "lenet_d2l-fashion-mnist-d2l-0.17"
 SCRATCH = "lenet-fashion-mnist-scratch"
 
@@ -21,7 +23,7 @@ def finished(make_record, tmp_path):
     def write(name, *losses):
         for seed, loss in enumerate(losses):
             path = tmp_path / "done" / f"seed-{seed}"
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=True)
             (path / "run.json").write_text(json.dumps(make_record(name, seed, loss)))
         return "done"
 
@@ -105,7 +107,11 @@ def test_an_interrupted_run_is_resumed_to_the_bits_of_an_uninterrupted_one(comma
     [
         (RECIPE, [0.470, 0.471, 0.472, 0.473, 0.474], "reproduced (train loss: the 90% interval"),
         (RECIPE, [0.50, 0.501, 0.502], "not reproduced (train loss: the 90% interval"),
-        (RECIPE, [0.472], "undecided (train loss: one run, 0.4720, is inside the interval for 95% of single runs"),
+        (
+            RECIPE,
+            [0.472],
+            "undecided (train loss: one run, 0.4720, is inside the interval for 95% of single runs wid",
+        ),
         (SCRATCH, [0.45], "reproduced (train loss: one run, 0.4500, is inside the widened range"),
         (SCRATCH, [0.8], "not reproduced (train loss: one run, 0.8000, is outside the widened range"),
         ("resnet-fashion-mnist-blog", [0.4], "no published value ("),
@@ -117,9 +123,18 @@ def test_each_kind_of_verdict_is_printed_with_its_reason(command, finished, name
     assert f"Verdict: {verdict}" in result.stdout
 
 
+def test_one_run_is_told_what_the_recorded_ones_say(command, finished):
+    said = command("reproduce", RECIPE, "--out", finished(RECIPE, 0.5)).stdout
+    assert "Verdict: not reproduced" in said
+    assert "The 5 recorded runs together: not reproduced ('gluon-classics results')" in said
+    assert (
+        "recorded runs" not in command("reproduce", RECIPE, "--runs", "5", "--out", finished(RECIPE, *[0.5] * 5)).stdout
+    )
+
+
 def test_published_and_own_values_of_earlier_epochs_stand_side_by_side(command, finished):
     shown = command("reproduce", SCRATCH, "--out", finished(SCRATCH, 0.45)).stdout
-    assert re.search(r"1 +train loss +2.30248 +0.4500", shown)
+    assert re.search(r"1 +train loss +2.302478 +0.4500", shown)
     assert re.search(r"5 +train loss +0.463232, 0.520524, 0.461873 +0.4032 to 0.5792 +0.4500 +reproduced", shown)
     assert "published by: the authors, d2l-zh 32cc8b39; chrisluu, c0a66f2e; huijintian" in shown
     assert "less than the runs themselves span" in shown
@@ -134,6 +149,7 @@ def test_runs_enter_a_folder_of_results_and_make_its_table(command, finished, tm
     assert sorted(path.name for path in (tmp_path / "table" / RECIPE).iterdir()) == [
         f"seed-{seed}.json" for seed in range(4)
     ]
+    assert command("results", "--results", "table", "--markdown").stdout.startswith("| recipe | edition | ")
     said = json.loads(command("results", "--results", "table", "--json").stdout)
     assert [(row["recipe"], row["n"], row["verdict"]) for row in said] == [(RECIPE, 4, "reproduced")]
     assert said[0]["figures"]["train_loss"]["mean"] == pytest.approx(0.472375)

@@ -13,6 +13,7 @@ from gluon_classics.utils.comparison import (
     compare,
     prediction_interval,
     runs_needed,
+    share,
     t_cdf,
     t_quantile,
     welch_df,
@@ -103,10 +104,30 @@ def test_one_run_can_contradict_a_distribution_but_not_confirm_it():
     undecided = compare([0.4721], LENET)
     assert undecided.verdict == UNDECIDED
     assert "runs would show equivalence if the mean stays and they spread as the published" in undecided.statement
-    assert compare([0.4775], LENET).verdict == NOT_REPRODUCED
+    assert compare([0.4815], LENET).verdict == NOT_REPRODUCED
+    assert compare([0.4809], LENET).verdict == UNDECIDED  # .472 + .005 + 1.9993 * .002 = .4810
     low, high = prediction_interval(LENET)
     # t(.975, 86) = 1.9879, sqrt(1 + 1/87) = 1.0057
     assert high - low == pytest.approx(2 * 1.9879 * 0.002 * 1.0057, rel=1e-4)
+
+
+def test_one_run_does_not_contradict_what_such_runs_together_show():
+    assert compare([0.4764, 0.4766], LENET).verdict == REPRODUCED
+    assert compare([0.4765], LENET).verdict == UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    [((0, 5), REPRODUCED), ((2, 5), REPRODUCED), ((3, 5), NOT_REPRODUCED), ((5, 5), NOT_REPRODUCED)],
+)
+def test_more_failures_than_the_published_share_explains_are_not_reproduced(ours, verdict):
+    """Where 5 of 62 failed, two or more of five have a probability of .081, three or more one of .010."""
+    assert share(*ours, 5, 62).verdict == verdict
+
+
+def test_the_probability_of_failures_is_fishers():
+    """One of two of ours, none of two of theirs: one of four failed, in two of four ways among ours."""
+    assert "p = 0.5)" in share(1, 2, 0, 2).statement
 
 
 def test_runs_of_no_spread_at_all_are_compared_too():

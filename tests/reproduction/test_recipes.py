@@ -38,6 +38,14 @@ FIRST = {
     f"resnet18_d2l-{D}-d2l-first": (256, 96, 0.05, 5, "xavier"),
     f"densenet_d2l-{D}-d2l-first": (256, 96, 0.1, 5, "xavier"),
 }
+KEEP = {
+    f"{name}-keep": FIRST[name]
+    for name in (
+        f"lenet_d2l_first-{D}-d2l-first",
+        f"lenet_d2l_first-{D}-d2l-first-notebook",
+        f"lenet_bn_first-{D}-d2l-first",
+    )
+}
 UP_TO_17 = {
     f"lenet_d2l-{D}-d2l-0.17": (256, 28, 0.9, 10, "xavier"),
     f"lenet_d2l-{D}-d2l-0.17-notebook": (256, 28, 0.9, 10, "xavier"),
@@ -70,7 +78,7 @@ ELSEWHERE = {
     "lenet_cifar10-cifar10-exercise",
 }
 OURS_ARE_THE_FIRST = {f"{net}-{D}-blog" for net in ("vgg16", "se_resnet18", "efficientnet_b0")}
-FROM_TABLES = {**TUTORIAL, **FIRST, **UP_TO_17, **ONE}
+FROM_TABLES = {**TUTORIAL, **FIRST, **KEEP, **UP_TO_17, **ONE}
 
 
 def test_there_is_a_recipe_for_every_published_row_and_no_other():
@@ -80,6 +88,7 @@ def test_there_is_a_recipe_for_every_published_row_and_no_other():
 def test_only_the_notebooks_recipes_have_the_weights_that_all_builds_share():
     assert [name for name, recipe in RECIPES.items() if recipe.settings.weights == "notebook"] == [
         f"lenet_d2l_first-{D}-d2l-first-notebook",
+        f"lenet_d2l_first-{D}-d2l-first-notebook-keep",
         f"lenet_d2l-{D}-d2l-0.17-notebook",
     ]
 
@@ -144,6 +153,7 @@ AT_EPOCH = {
     "lenet_cifar10-cifar10-exercise": {10: [(None, None, 0.6605)]},
 }
 AT_EPOCH[f"lenet_d2l_first-{D}-d2l-first-notebook"] = AT_EPOCH[f"lenet_d2l_first-{D}-d2l-first"]
+AT_EPOCH.update({f"{name}-keep": AT_EPOCH[name] for name in AT_EPOCH if f"{name}-keep" in RECIPES})
 AT_EPOCH[f"lenet-{D}-gluon-10-epochs"] = AT_EPOCH[f"lenet-{D}-gluon"]
 
 

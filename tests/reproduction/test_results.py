@@ -1,5 +1,6 @@
 """What enters results/, the table made from it, and the repository's own results."""
 
+import errno
 import json
 from pathlib import Path
 import re
@@ -66,6 +67,8 @@ def test_a_run_enters_as_one_small_file_without_paths(make_record, write_run, fo
         (None, {"status": "interrupted"}, "the run is interrupted"),
         (None, {"recipe": None}, "not the run of a recipe"),
         (None, {"resumed": [{"changed": {"commit": ["a", "b"]}}]}, "resumed with other code"),
+        (None, {"epochs": []}, "it has 0 of its 10 epochs"),
+        ("environment", {"commit": "zzz"}, "'zzz' is no commit"),
     ],
 )
 def test_a_run_that_proves_nothing_is_refused(make_record, write_run, folder, part, changes, reason):
@@ -88,6 +91,32 @@ def test_a_seed_counts_once(make_record, write_run, folder):
         results.add([write_run(make_record(LENET, loss=0.48), "other")], folder)
 
 
+def test_two_runs_of_a_seed_do_not_enter_at_once(make_record, write_run, folder):
+    first, other = (write_run(make_record(LENET, loss=loss), f"{loss}") for loss in (0.47, 0.48))
+    with pytest.raises(RunError, match="a seed counts once"):
+        results.add([first, other], folder)
+    assert not list(folder.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(make_record, write_run, folder, monkeypatch):
+    run = write_run(make_record(LENET))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(results, "write_text", full)
+    with pytest.raises(RunError, match=r"cannot write .*seed-0\.json \(No space left on device\)"):
+        results.add([run], folder)
+    assert results.read(folder) == [], "the recipe's empty folder does no harm"
+
+
+def test_folders_without_records_are_none_of_the_results(folder):
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / LENET).mkdir()
+    (folder / LENET / "note.txt").write_text("")
+    assert results.read(folder) == []
+
+
 def test_the_table_has_a_row_a_recipe_and_keeps_failures(make_record, write_run, folder):
     losses = {LENET: [0.50, 0.502, 0.504], RESNET: [0.4], NIN: [2.303, 0.41]}
     for name, values in losses.items():
@@ -98,15 +127,15 @@ def test_the_table_has_a_row_a_recipe_and_keeps_failures(make_record, write_run,
     assert len(rows) == 3
     cells = {row.split(" | ")[0].strip("| "): row.strip("| ").split(" | ") for row in rows}
     titles = head.strip("| ").split(" | ")
-    lenet = dict(zip(titles, cells["lenet_d2l"]))
+    lenet = dict(zip(titles, cells[LENET]))
     assert lenet["verdict"] == "not reproduced"
     assert lenet["ours"].startswith("train loss 0.5020 +- 0.0020; test accuracy 0.8000")
     assert lenet["published"].startswith("train loss 0.472 +- 0.002 (n = 87)")
     assert (lenet["n"], lenet["parameters"], lenet["time a run"]) == ("3", "61,706", "1.0 min")
     assert lenet["device"] == "a processor, 2 threads"
-    resnet = dict(zip(titles, cells["resnet"]))
+    resnet = dict(zip(titles, cells[RESNET]))
     assert (resnet["published"], resnet["source"], resnet["verdict"]) == ("none", "", "no published value")
-    assert dict(zip(titles, cells["nin"]))["n"] == "1 (1 more stayed at chance)"
+    assert dict(zip(titles, cells[NIN]))["n"] == "1 (1 more stayed at chance)"
 
 
 def test_without_results_the_table_says_so(folder):
@@ -118,7 +147,6 @@ def test_without_results_the_table_says_so(folder):
     [
         (f"{LENET}/seed-0.json", "{", "is no record of a run"),
         (f"{LENET}/seed-0.json", '{"epochs": []}', "is no record of a run"),
-        (f"{LENET}/note.txt", "", "has no records"),
         ("elsewhere/seed-0.json", "{}", "of a recipe that this version does not know"),
     ],
 )
@@ -171,5 +199,7 @@ def test_the_readmes_table_has_the_number_and_the_mean_of_the_records(readme):
         chance = [record["epochs"][-1]["train_loss"] > 2.27 for record in group]
         kept = [record for record, aside in zip(group, chance) if not (aside and recipe.may_be_stuck)]
         mean = statistics.mean(record["epochs"][-1]["test_accuracy"] for record in kept)
-        rows = [row for row in found if row[:2] == [recipe.settings.model, recipe.edition]]
-        assert any(f"test accuracy {mean:.4f}" in row[6] and row[7].split()[0] == str(len(kept)) for row in rows), name
+        (row,) = [row for row in found if row[0] == name]
+        assert f"test accuracy {mean:.4f}" in row[6]
+        assert row[7].split()[0] == str(len(kept))
+        assert recipe.edition == row[1]

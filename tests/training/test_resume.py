@@ -209,12 +209,14 @@ def test_without_a_sound_checkpoint_a_run_is_not_resumed(stopped, finish):
     assert record(stopped)["status"] == "interrupted"
 
 
-def test_a_run_stopped_before_its_first_checkpoint_starts_over(train, finish, tmp_path):
+@pytest.mark.parametrize("done", [0, 1], ids=["in its first epoch", "between its first epoch and the checkpoint"])
+def test_a_run_stopped_before_its_first_checkpoint_starts_over(train, finish, tmp_path, done):
     assert train("run", epochs=2)[0] == 0
     for path in (tmp_path / "run").iterdir():
         if path.name != "run.json":
             path.unlink()
-    begun = {**record(tmp_path / "run"), "status": "running", "epochs": []}
+    whole = record(tmp_path / "run")
+    begun = {**whole, "status": "running", "epochs": whole["epochs"][:done]}
     (tmp_path / "run" / "run.json").write_text(json.dumps(begun))
     status, said = finish("resume", "run", *OFTEN)
     assert status == 0
@@ -329,6 +331,23 @@ def test_a_running_training_holds_its_folder(start, finish, tmp_path):
         assert any(line.startswith("epoch 1/1000") for line in process.stderr)
         assert_error(finish("resume", "run"), "another process is at work in")
         process.kill()
+
+
+def test_files_of_a_folder_that_is_no_run_are_left_alone(stopped, finish, tmp_path):
+    own = tmp_path / ".notes-20240101.txt"
+    own.write_text("mine")
+    assert_error(finish("resume", "."), "is no run folder")
+    assert own.read_text() == "mine"
+    shutil.copy(own, stopped)
+    assert finish("resume", stopped)[0] == 0
+    assert (stopped / own.name).exists()
+
+
+def test_a_folder_in_which_a_process_was_killed_at_its_first_file_can_be_used(train, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".run-a1b2c3d_.json").write_text("half of")
+    assert train("run", epochs=1)[0] == 0
+    assert not list((tmp_path / "run").glob(".*"))
 
 
 def test_what_killed_processes_left_is_removed(stopped, finish):
