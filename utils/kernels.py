@@ -16,14 +16,23 @@ import numpy as np
 
 NARROW = 8  # pixels: maps below this width are slow in prediction
 SHARE = 1 / 2  # of the multiply-accumulates in convolutions, on narrow maps
-# operators that training mode changes in other ways than the two that `in_training_mode` switches off
-_TRAINING_DIFFERS = {"RNN", "LeakyReLU", "_contrib_SyncBatchNorm", "_contrib_BatchNormWithReLU"}
+# operators that compute in training mode what they compute in prediction, once `in_training_mode` has been at them
+_MODE_SWITCHED_OFF = {"Dropout": {"p": "0"}, "BatchNorm": {"use_global_stats": "True"}}
+_ALIKE = {
+    *("null", "Convolution", "FullyConnected", "Activation", "Pooling", "LRN", "Concat", "Flatten", "Reshape"),
+    *("elemwise_add", "elemwise_mul", "broadcast_add", "broadcast_mul", "slice_axis"),
+    *("relu", "sigmoid", "tanh", "softmax", "log_softmax", "_mul_scalar", "_plus_scalar"),
+    *_MODE_SWITCHED_OFF,
+}
 
 
 def mostly_narrow(graph: mx.sym.Symbol, shape: tuple[int, ...], data: str) -> bool:
-    """Whether images of `shape`, (N, C, H, W), for the input `data` make most work slow in prediction's kernels."""
+    """Whether images of `shape`, (N, C, H, W), for the input `data` make most work slow in prediction's kernels.
+
+    False for a graph that training mode may change, or whose kernels are computed in it.
+    """
     nodes = json.loads(graph.tojson())["nodes"]
-    if any(node["op"] in _TRAINING_DIFFERS for node in nodes):
+    if any(node["op"] not in _ALIKE for node in nodes):
         return False
     insides = graph.get_internals()
     _, shapes, _ = insides.infer_shape(**{data: shape})
@@ -32,7 +41,9 @@ def mostly_narrow(graph: mx.sym.Symbol, shape: tuple[int, ...], data: str) -> bo
     for node in nodes:
         if node["op"] == "Convolution":
             weight = nodes[node["inputs"][1][0]]
-            kernels = shape_of[weight["name"] if weight["op"] == "null" else f"{weight['name']}_output"]
+            if weight["op"] != "null":
+                return False
+            kernels = shape_of[weight["name"]]
             maps = shape_of[f"{node['name']}_output"]
             work[maps[-1] < NARROW] += int(np.prod(maps) * np.prod(kernels[1:]))
     return work[True] > SHARE * sum(work.values())
@@ -41,9 +52,8 @@ def mostly_narrow(graph: mx.sym.Symbol, shape: tuple[int, ...], data: str) -> bo
 def in_training_mode(graph: mx.sym.Symbol) -> mx.sym.Symbol:
     """A graph whose outputs in training mode are those of `graph` in prediction."""
     source = json.loads(graph.tojson())
-    switched_off = {"Dropout": {"p": "0"}, "BatchNorm": {"use_global_stats": "True"}}
     for node in source["nodes"]:
         attributes = node.get("attrs", {})
-        if node["op"] in switched_off and attributes.get("mode") != "always":
-            node["attrs"] = {**attributes, **switched_off[node["op"]]}
+        if node["op"] in _MODE_SWITCHED_OFF and attributes.get("mode") != "always":
+            node["attrs"] = {**attributes, **_MODE_SWITCHED_OFF[node["op"]]}
     return mx.sym.load_json(json.dumps(source))

@@ -87,12 +87,39 @@ def test_half_of_the_work_on_narrow_maps_decides(name, side, narrow):
     assert kernels.mostly_narrow(graph, (MANY, 1, side, side), "data") is narrow
 
 
-def test_a_net_that_training_mode_changes_otherwise_keeps_the_kernels_of_prediction(modes):
-    class Leaky(nn.HybridBlock):
-        def hybrid_forward(self, F, x):
-            return F.LeakyReLU(x, act_type="rrelu", lower_bound=0.1, upper_bound=0.9)[0]
+class Doubled(mx.operator.CustomOp):
+    """An operator of a user's own that differs in training mode."""
 
-    net, x = ready(chain(nn.Conv2D(8, 3), Leaky(), nn.Flatten()), MANY, 2, SIDE, SIDE)
+    def forward(self, is_train, req, in_data, out_data, aux):
+        self.assign(out_data[0], req[0], in_data[0] * (2 if is_train else 1))
+
+
+@mx.operator.register("doubled_in_training")
+class DoubledInTraining(mx.operator.CustomOpProp):
+    def create_operator(self, ctx, shapes, dtypes):
+        return Doubled()
+
+
+def leaky(F, x):
+    return F.LeakyReLU(x, act_type="rrelu", lower_bound=0.1, upper_bound=0.9)[0]
+
+
+def doubled(F, x):
+    return F.Custom(x, op_type="doubled_in_training")
+
+
+def by_computed_kernels(F, x):
+    kernels = F.split(F.ones((4, 8, 3, 3)), 2, axis=0)  # an operator with two outputs
+    return F.Convolution(x, kernels[0], no_bias=True, kernel=(3, 3), num_filter=2)
+
+
+@pytest.mark.parametrize("forward", [leaky, doubled, by_computed_kernels])
+def test_what_training_mode_may_change_is_predicted_in_prediction_mode(forward, modes):
+    class Other(nn.HybridBlock):
+        def hybrid_forward(self, F, x):
+            return forward(F, x)
+
+    net, x = ready(chain(nn.Conv2D(8, 3), Other(), nn.Flatten()), MANY, 2, SIDE, SIDE)
     assert_predicts_the_same(net, x)
     assert not any(modes)
 
