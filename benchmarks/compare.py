@@ -3,25 +3,38 @@
     python benchmarks/compare.py OLD.json NEW.json
 
 A ratio is flagged when its new median is below the old one by more than the spread: when it is less than every turn of
-the old run gave, and the old median more than every turn of the new one. Exit status 1 if one is flagged, 2 if the
-files cannot be compared.
+the old run gave, and the old median more than every turn of the new one. A ratio of fewer than three turns has no
+spread to speak of: it is flagged when it fell by more than a twentieth. Exit status 1 if one is flagged, 2 if the files
+cannot be compared. Options or machines that differ are told.
 """
 
 import argparse
 import json
+import math
 from pathlib import Path
 import sys
 
 from gluon_classics.utils import console
 
+FIGURES = ("median", "low", "high", "turns")
+FEW = 3  # turns
+SINGLE = 0.95  # of the old ratio, below which one of few turns is flagged
+
 
 def read(path):
-    """The ratios of a file, by network and name. Ends with one line and status 2 if it has none."""
+    """The ratios of a file, by network and name, and how they were measured. Ends with one line and status 2 if it has
+    none."""
     try:
-        networks = json.loads(Path(path).read_text(encoding="utf-8"))["networks"]
-        return {
-            (network, name): ratio for network, figures in networks.items() for name, ratio in figures["ratios"].items()
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        ratios = {
+            (network, name): ratio
+            for network, figures in content["networks"].items()
+            for name, ratio in figures["ratios"].items()
         }
+        if not all(math.isfinite(ratio[figure]) for ratio in ratios.values() for figure in FIGURES):
+            raise ValueError("a ratio is no number")
+        machine = {name: value for name, value in content.get("machine", {}).items() if name != "load"}
+        return ratios, {"machine": machine, **{name: content.get(name) for name in ("options", "cores", "threads")}}
     except OSError as error:
         problem = error.strerror
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -32,6 +45,8 @@ def read(path):
 
 def fell(old, new):
     """Whether the ratio fell by more than the spread of either run explains."""
+    if min(old["turns"], new["turns"]) < FEW:
+        return new["median"] < SINGLE * old["median"]
     return new["median"] < old["low"] and old["median"] > new["high"]
 
 
@@ -40,7 +55,7 @@ def main():
     parser.add_argument("old", metavar="OLD.json")
     parser.add_argument("new", metavar="NEW.json")
     options = parser.parse_args()
-    old, new = read(options.old), read(options.new)
+    (old, before), (new, now) = read(options.old), read(options.new)
     common = [key for key in old if key in new]
     if not common:
         print("the two files have no ratio in common", file=sys.stderr)
@@ -51,6 +66,9 @@ def main():
         for key in common
     ]
     console.table(["network", "ratio", "old:", "new:", ""], rows)
+    for name in before:
+        if before[name] != now[name]:
+            console.warn(f"measured with another {name}: {before[name]} -> {now[name]}")
     for key in sorted(set(old) ^ set(new)):
         console.say(f"only in one of the files: {key[0]}, {key[1]}")
     sys.exit(1 if flagged else 0)

@@ -100,7 +100,7 @@ def make(case, name):
 
 def measure(case, names, options):
     """Images/s of each kind and knob, turn by turn."""
-    ours = speed.ENVIRONMENTS["ours"]
+    ours = speed.environment_of("ours", None)
     workers = {name: turns.Worker(make, (case, name), {**ours, **ENVIRONMENT.get(name, {})}) for name in names}
     kinds = [kind for kind in speed.KINDS if kind != "epoch"]
     rates = {kind: {name: [] for name in names} for kind in kinds}

@@ -34,6 +34,9 @@ class Ours:
     def compiled(self):
         return utils.hybridized(self.net)
 
+    def predictor(self):
+        return frozen(self.net)
+
     def facts(self):
         """Multiply-accumulates of one image, and the versions that take part."""
         macs = utils.summarize(self.net, self.images.shape[1:]).macs
@@ -48,10 +51,14 @@ class Ours:
         return [parameter.data().asnumpy() for parameter in self.net.collect_params().values()]
 
     def check(self, weights):
-        """Outputs in prediction from these weights; the losses of four updates without dropout, each before it."""
+        """From these weights: predictions, of the batch and of its first image alone, and losses.
+
+        The losses are those of four updates without dropout, each before it.
+        """
         for parameter, array in zip(self.net.collect_params().values(), weights):
             parameter.set_data(nd.array(array))
-        outputs = frozen(self.net)(self.images).asnumpy()
+        forward = self.predictor()
+        outputs = np.concatenate([forward(images).asnumpy() for images in (self.images, self.images[:1])])
         dropouts = []
         self.net.apply(lambda block: dropouts.append(block) if isinstance(block, gluon.nn.Dropout) else None)
         rates = [block._rate for block in dropouts]
@@ -91,7 +98,7 @@ class Ours:
     def predict(self, batch_size, seconds):
         """Images/s of predictions in batches of this size, each waited for."""
         images = self.images[:batch_size]
-        forward = frozen(self.net)
+        forward = self.predictor()
 
         def predict():
             forward(images).wait_to_read()
@@ -118,6 +125,9 @@ class Blog(Ours):
     def compiled(self):
         return self.net
 
+    def predictor(self):
+        return self.net
+
     def epoch(self, _seconds):
         images, labels = self.case.data()
         loader = BlogLoader(images, labels, self.case.batch_size, self.case.resize, shuffle=True)
@@ -134,12 +144,3 @@ class Blog(Ours):
             seen += len(x)
         nd.waitall()
         return seen / (time.perf_counter() - start)
-
-    def predict(self, batch_size, seconds):
-        images = self.images[:batch_size]
-
-        def predict():
-            self.net(images).wait_to_read()
-
-        predict()
-        return turns.rate(predict, batch_size, seconds)

@@ -3,6 +3,7 @@
 import os
 import time
 
+import numpy as np
 import torch
 import torch_networks
 import turns
@@ -44,13 +45,16 @@ class Torch:
         return turns.peak_memory()
 
     def check(self, weights):
-        """Outputs in prediction from these weights; the losses of four updates without dropout, each before it."""
+        """From these weights: predictions, of the batch and of its first image alone, and losses.
+
+        The losses are those of four updates without dropout, each before it.
+        """
         names = [name for name in self.net.state_dict() if not name.endswith("num_batches_tracked")]
         state = {name: torch.from_numpy(array) for name, array in zip(names, weights)}
         self.net.load_state_dict(state, strict=False)
         self.net.eval()
         with self.without_gradients():
-            outputs = self.forward(self.images).numpy()
+            outputs = np.concatenate([self.forward(images).numpy() for images in (self.images, self.images[:1])])
         dropouts = [module for module in self.net.modules() if isinstance(module, torch.nn.Dropout)]
         rates = [module.p for module in dropouts]
         for module in dropouts:

@@ -10,15 +10,20 @@ from contextlib import contextmanager
 import math
 import multiprocessing
 import os
+from pathlib import Path
 import platform
 import resource
 import statistics
+import subprocess
 import time
 import traceback
 
 
 class Worker:
-    """A process that holds `make(*arguments)` and calls its methods when asked; `environment` is its own."""
+    """A process that holds `make(*arguments)` and calls its methods when asked.
+
+    `environment` holds variables of its own; None takes one away.
+    """
 
     def __init__(self, make, arguments=(), environment=None):
         spawn = multiprocessing.get_context("spawn")
@@ -62,7 +67,9 @@ def _serve(pipe, make, arguments):
 @contextmanager
 def _environment(changes):
     before = dict(os.environ)
-    os.environ.update(changes)
+    os.environ.update({name: value for name, value in changes.items() if value is not None})
+    for name in [name for name, value in changes.items() if value is None]:
+        os.environ.pop(name, None)
     try:
         yield
     finally:
@@ -88,7 +95,22 @@ def machine():
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "python": platform.python_version(),
+        "load": os.getloadavg()[0],
     }
+
+
+def commit():
+    """The commit of the checkout, with "+" where files of the package or the benchmarks differ from it."""
+    root = Path(__file__).parents[1]
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", "-C", root, *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    return git("rev-parse", "HEAD") + (
+        "+" if git("status", "--porcelain", "--", "gluon_classics", "utils", "*.py") else ""
+    )
 
 
 def _processor():

@@ -42,6 +42,21 @@ def test_a_fall_by_more_than_the_spread_is_flagged(tmp_path, median, low, high, 
     assert (done.returncode, "fell" in done.stdout) == (int(flagged), flagged)
 
 
+@pytest.mark.parametrize(("median", "flagged"), [(1.99, False), (1.91, False), (1.89, True)])
+def test_a_ratio_without_a_spread_is_flagged_when_it_fell_by_a_twentieth(tmp_path, median, flagged):
+    old, new = ({"median": value, "low": value, "high": value, "turns": 1} for value in (2.0, median))
+    assert compare(tmp_path, result(memory=old), result(memory=new)).returncode == int(flagged)
+
+
+def test_other_options_and_machines_are_told(tmp_path):
+    old = {**result(train=OLD), "options": {"seconds": 1.5}, "machine": {"processor": "A", "load": 0.1}}
+    new = {**result(train=OLD), "options": {"seconds": 0.8}, "machine": {"processor": "A", "load": 0.4}}
+    done = compare(tmp_path, old, new)
+    assert done.returncode == 0
+    assert "measured with another options" in done.stderr
+    assert "machine" not in done.stderr
+
+
 def test_only_what_fell_is_flagged(tmp_path):
     fallen = {"median": 1.0, "low": 0.9, "high": 1.1, "turns": 5}
     done = compare(tmp_path, result(train=OLD, predict=OLD), result(train=OLD, predict=fallen))
@@ -56,7 +71,14 @@ def test_what_only_one_file_has_is_named(tmp_path):
     assert "only in one of the files: lenet, predict" in done.stderr
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"networks": {"lenet": 1}}', "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{", "[]", "{}", '{"networks": {"lenet": 1}}', "\x00", '{"networks": {"lenet": {"ratios": {"train": 3}}}}'),
+        '{"networks": {"lenet": {"ratios": {"train": {"median": 2}}}}}',
+        '{"networks": {"lenet": {"ratios": {"train": {"median": NaN, "low": 1, "high": 1, "turns": 1}}}}}',
+    ],
+)
 def test_a_file_of_another_kind_is_named_in_one_line(tmp_path, content):
     done = compare(tmp_path, content, result(train=OLD))
     assert done.returncode == 2

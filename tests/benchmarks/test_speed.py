@@ -1,5 +1,6 @@
 """What `benchmarks/speed.py` makes of its measurements. The measuring itself is not a test."""
 
+import argparse
 import importlib
 import importlib.util
 
@@ -27,15 +28,65 @@ def test_ratios_are_taken_within_a_turn():
     assert turns.ratio([10, 30], [5, None])["turns"] == 1
 
 
-def test_contestants_that_compute_something_else_are_not_measured():
-    outputs, losses = np.array([[1.0, -2.0]]), [2.0, 1.9, 1.8, 1.7]
-    assert speed.difference((outputs, losses), (outputs, losses)) == {"outputs": 0, "loss": 0}
-    with pytest.raises(SystemExit, match="different functions"):
-        speed.difference((outputs, losses), (outputs + 0.001, losses))
-    with pytest.raises(SystemExit, match="different functions"):
-        speed.difference((outputs, losses), (outputs, [2.0, 1.9, 1.8, 1.71]))
-    with pytest.raises(SystemExit, match="different functions"):
-        speed.difference((outputs, losses), (outputs * np.nan, losses))
+def test_a_mode_that_fell_behind_is_not_judged_by_the_turns_it_had():
+    assert speed.fastest({"eager": [100, None, None], "channels_last": [90, 91, 92]}) == "channels_last"
+
+
+OUTPUTS, LOSSES = np.array([[1.0, -2.0]]), [2.0, 1.99, 1.98, 1.97]
+
+
+def test_the_same_function_is_zero_apart():
+    apart = speed.difference((OUTPUTS, LOSSES), (OUTPUTS, LOSSES))
+    assert apart == {"outputs": 0, "loss": 0}
+    assert speed.is_same("blog", apart)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (OUTPUTS + 0.001, LOSSES),
+        (OUTPUTS * np.nan, LOSSES),
+        (OUTPUTS, [2.0] * 4),  # no update at all
+        (OUTPUTS, [2.0, 1.99, 1.98, 1.9704]),  # a hundredth of the way
+        (OUTPUTS, [2.0, 1.99, 1.98, float("nan")]),
+    ],
+)
+def test_contestants_that_compute_something_else_are_not_measured(other, capsys):
+    apart = speed.difference((OUTPUTS, LOSSES), other)
+    for name in ("blog", "eager", "channels_last"):
+        with pytest.raises(SystemExit, match=f"{name} computes another function"):
+            speed.is_same(name, apart)
+    assert not speed.is_same("compile", apart)
+    assert "compile is left out" in capsys.readouterr().err
+
+
+def test_memory_is_compared_with_the_leanest_mode():
+    memory = {"ours": [100, 110], "blog": [50, 50], "eager": [300, 320], "channels_last": [280, 290]}
+    assert speed.leanest(memory) == "channels_last"
+    assert speed.leanest({"ours": [100], "blog": [50]}) is None
+
+
+def test_half_a_table_is_not_published(monkeypatch, capsys):
+    parser = argparse.ArgumentParser()
+    whole, part = argparse.Namespace(networks=list(CASES)), argparse.Namespace(networks=["lenet"])
+    monkeypatch.setattr(turns, "machine", lambda: {"load": 0.0})
+    speed.refuse_half_a_table(parser, whole, [])
+    for options, lacking, load in ((part, [], 0.0), (whole, ["PyTorch is not installed"], 0.0), (whole, [], 99.0)):
+        monkeypatch.setattr(turns, "machine", lambda load=load: {"load": load})
+        with pytest.raises(SystemExit):
+            speed.refuse_half_a_table(parser, options, lacking)
+    assert "its load is 99.0 now" in capsys.readouterr().err
+
+
+def test_each_contestant_has_the_same_threads_and_pytorch_the_waiting_that_it_is_given(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    policies = {}
+    for name, waiting in (("ours", "spinning"), ("eager", "spinning"), ("compile", "asleep")):
+        worker = turns.Worker(importlib.import_module, ("os",), speed.environment_of(name, waiting))
+        assert worker.ask("getenv", "OMP_NUM_THREADS") == str(speed.CORES)
+        policies[name] = worker.ask("getenv", "OMP_WAIT_POLICY")
+        worker.close()
+    assert policies == {"ours": "passive", "eager": None, "compile": "passive"}
 
 
 def test_a_failure_in_a_process_of_its_own_is_told():
@@ -66,10 +117,12 @@ def test_every_registered_family_of_the_blog_is_measured():
 @pytest.mark.parametrize("network", ["lenet", "resnet", "googlenet"])
 def test_the_networks_in_pytorch_compute_ours(network):
     case = CASES[network]
-    workers = {name: turns.Worker(speed.make, (case, name), speed.THREADS) for name in ("ours", "eager")}
+    workers = {
+        name: turns.Worker(speed.make, (case, name), speed.environment_of(name, None)) for name in ("ours", "eager")
+    }
     try:
         weights = workers["ours"].ask("weights")
-        speed.difference(*(worker.ask("check", weights) for worker in workers.values()))
+        assert speed.is_same("eager", speed.difference(*(worker.ask("check", weights) for worker in workers.values())))
     finally:
         for worker in workers.values():
             worker.close()
