@@ -3,7 +3,8 @@
     pip install -e '.[cpu,bench]'
     python benchmarks/speed.py [--networks NAME ...] [--rounds N] [--seconds N] [--json FILE] [--publish]
 
-Contestants, each in a process of its own, with the same layers, float32 and the same number of threads:
+Contestants, with the same layers, float32 and the same number of threads, each in a process of its own, a new one in
+each turn, since speed differs from process to process:
 
 ours     the network compiled, the package's loader and loop
 blog     the blog's loop, rewritten: eager, images resized one by one, every batch waited for, MXNet's own settings
@@ -28,6 +29,7 @@ torch.compile. --publish writes benchmarks/speed.json and the README's table.
 from __future__ import annotations
 
 import argparse
+import contextlib
 from dataclasses import replace
 import importlib.util
 import json
@@ -91,52 +93,59 @@ def contestants():
 
 def environment_of(name, waiting):
     """The variables of a contestant's process, where PyTorch's threads wait in this way."""
-    return ENVIRONMENTS.get(name, {**THREADS, **WAITING[waiting or "asleep"], "TORCHINDUCTOR_FREEZING": "1"})
+    return ENVIRONMENTS.get(name, {**THREADS, **WAITING[waiting or "asleep"]})
+
+
+@contextlib.contextmanager
+def processes(case, names, waiting):
+    """A new process for each contestant."""
+    workers = {name: turns.Worker(make, (case, name), environment_of(name, waiting)) for name in names}
+    try:
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.close()
 
 
 def faster_waiting(case, names, seconds):
     """The way of waiting in which PyTorch trains faster, by three turns; None without PyTorch."""
     if MODES[1] not in names:
         return None
-    workers = {way: turns.Worker(make, (case, MODES[1]), environment_of(MODES[1], way)) for way in WAITING}
-    try:
-        rates = {way: [] for way in WAITING}
-        for _ in range(3):
-            for way, worker in workers.items():
-                rates[way].append(worker.ask("steps", seconds))
-    finally:
-        for worker in workers.values():
-            worker.close()
+    rates = {way: [] for way in WAITING}
+    for _ in range(3):
+        for way in WAITING:
+            with processes(case, [MODES[1]], way) as workers:
+                rates[way].append(workers[MODES[1]].ask("steps", seconds))
     return max(WAITING, key=lambda way: statistics.median(rates[way]))
 
 
 def measure(case, names, options):
     """All measurements of one network."""
     waiting = faster_waiting(case, names, options.seconds)
-    workers = {name: turns.Worker(make, (case, name), environment_of(name, waiting)) for name in names}
-    try:
+    with processes(case, names, waiting) as workers:
         weights = workers["ours"].ask("weights")
         checks = {name: worker.ask("check", weights) for name, worker in workers.items()}
         differences = {name: difference(checks["ours"], check) for name, check in checks.items() if name != "ours"}
-        names = [name for name in names if is_same(name, differences.get(name))]
         facts = {name: worker.ask("facts") for name, worker in workers.items()}
-        rates = {kind: {name: [] for name in names} for kind in KINDS}
-        rates[BESIDE_EPOCH] = {"ours": []}
-        peaks = []
-        for number in range(options.rounds):
+    names = [name for name in names if is_same(name, differences.get(name))]
+    rates = {kind: {name: [] for name in names} for kind in KINDS}
+    rates[BESIDE_EPOCH] = {"ours": []}
+    peaks = []
+    for number in range(options.rounds):
+        contestants_of = {kind: still_in(names, rates[kind], number) for kind in KINDS}
+        with processes(
+            case, [name for name in names if name in set().union(*contestants_of.values())], waiting
+        ) as workers:
             for kind in KINDS:
-                for name in still_in(names, rates[kind], number):
+                for name in contestants_of[kind]:
                     rates[kind][name].append(ask(workers[name], kind, case, options.seconds))
                     if (kind, name) == ("epoch", "ours"):
                         rates[BESIDE_EPOCH][name].append(ask(workers[name], "step", case, options.seconds))
                 for name in names:  # a turn in which a mode did not take part
                     rates[kind][name] += [None] * (number + 1 - len(rates[kind][name]))
             peaks.append(workers["ours"].ask("convolution_peak", options.seconds / 2))
-    finally:
-        for worker in workers.values():
-            worker.close()
     memory = {
-        name: [memory_of(case, environment_of(name, waiting), name) for _ in range(2)]
+        name: [memory_of(case, name, waiting) for _ in range(2)]
         for name in ("ours", "blog", *MODES[:2])
         if name in names
     }
@@ -156,14 +165,11 @@ def measure(case, names, options):
     }
 
 
-def memory_of(case, environment, name):
+def memory_of(case, name, waiting):
     """Megabytes that training steps take at most, in a process that has done nothing else."""
-    worker = turns.Worker(make, (case, name), environment)
-    try:
-        worker.ask("steps", 1)
-        return worker.ask("memory")
-    finally:
-        worker.close()
+    with processes(case, [name], waiting) as workers:
+        workers[name].ask("steps", 1)
+        return workers[name].ask("memory")
 
 
 def ask(worker, kind, case, seconds):
