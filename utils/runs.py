@@ -158,7 +158,13 @@ def read_run(path) -> Run:
         classes, image_shape = tuple(record["data"]["classes"]), tuple(record["data"]["image_shape"])
         return Run(Path(path), settings, classes, image_shape, record)
     except OSError as error:
-        raise RunError(f"{path} is no run folder: cannot read {record_file} ({error.strerror})") from error
+        runs = sorted(Path(path).glob(f"*/{RECORD}"))
+        what = (
+            f"name one of the runs in it, such as {runs[0].parent}"
+            if runs
+            else f"cannot read {record_file} ({error.strerror})"
+        )
+        raise RunError(f"{path} is no run folder: {what}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{record_file} is damaged ({error}): train again") from error
 

@@ -59,3 +59,11 @@ def test_a_damaged_record_ends_in_one_line(make_record, tmp_path, change):
     (tmp_path / "run.json").write_text(json.dumps({**make_record(LENET), **change}))
     with pytest.raises(RunError, match=r"run\.json is damaged \(.*\): train again"):
         read_run(tmp_path)
+
+
+def test_for_a_recipes_folder_one_of_its_runs_is_named(make_record, tmp_path):
+    for seed in (0, 1):
+        (tmp_path / f"seed-{seed}").mkdir()
+        (tmp_path / f"seed-{seed}" / "run.json").write_text(json.dumps(make_record(LENET, seed)))
+    with pytest.raises(RunError, match="name one of the runs in it, such as .*seed-0$"):
+        read_run(tmp_path)
