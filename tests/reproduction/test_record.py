@@ -65,5 +65,5 @@ def test_for_a_recipes_folder_one_of_its_runs_is_named(make_record, tmp_path):
     for seed in (0, 1):
         (tmp_path / f"seed-{seed}").mkdir()
         (tmp_path / f"seed-{seed}" / "run.json").write_text(json.dumps(make_record(LENET, seed)))
-    with pytest.raises(RunError, match="name one of the runs in it, such as .*seed-0$"):
+    with pytest.raises(RunError, match=r"name one of the runs in it, such as .*seed-0$"):
         read_run(tmp_path)
