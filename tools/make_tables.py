@@ -50,8 +50,14 @@ def speed_table() -> str:
         for ratio in SPEED_COLUMNS.values()
     ]
     cores, processor = measured["threads"]["ours"], measured["machine"]["processor"]
-    rows += [f"| geometric mean | {' | '.join(means)} |", "", f"Measured on {cores} cores, {processor}."]
+    rows += [f"| geometric mean | {' | '.join(means)} |", "", _measured(measured, f"{cores} cores, {processor}")]
     return "\n".join(rows)
+
+
+def _measured(measured, where):
+    options, commit = measured["options"], measured["commit"]
+    turns = f"{options['rounds']} turns of {options['seconds']:g} seconds"
+    return f"Measured on {where}: {turns}, commit {commit[:7]}, load {measured['machine']['load']:.1f} before."
 
 
 def results_table() -> str:
