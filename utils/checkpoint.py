@@ -67,7 +67,7 @@ def read_checkpoint(path) -> tuple[dict, dict[str, np.ndarray]]:
                 )
             arrays = {name: np.lib.format.read_array(file, allow_pickle=False) for name in header["arrays"]}
     except PermissionError as error:
-        raise RunError(f"{path} cannot be read ({error.strerror}): it is another user's?") from error
+        raise RunError(f"{path} cannot be read ({error.strerror}): is it another user's?") from error
     except OSError as error:
         raise Damaged(f"{path} cannot be read ({error.strerror})") from error
     return header["facts"], arrays

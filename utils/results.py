@@ -119,12 +119,12 @@ def read(folder=None) -> list[Verdict]:
 
 
 def recorded(recipe) -> Verdict | None:
-    """The verdict on a recipe by the checkout's results; None without a checkout or results of it. Raises RunError."""
+    """The verdict on a recipe by the checkout's results; None without any that can be read: `results` says why."""
     try:
         folder = results_folder() / recipe.name
+        return judge(recipe, _records(folder)) if any(folder.glob("*.json")) else None
     except RunError:
         return None
-    return judge(recipe, _records(folder)) if any(folder.glob("*.json")) else None
 
 
 def _records(folder):

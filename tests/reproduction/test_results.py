@@ -91,6 +91,15 @@ def test_a_seed_counts_once(make_record, write_run, folder):
         results.add([write_run(make_record(LENET, loss=0.48), "other")], folder)
 
 
+def test_a_damaged_record_does_not_cost_a_run_its_verdict(make_record, write_run, folder, monkeypatch):
+    """`reproduce` shows what is recorded beside its own verdict, after hours of training."""
+    results.add([write_run(make_record(LENET))], folder)
+    monkeypatch.setattr(results, "results_folder", lambda: folder)
+    assert results.recorded(get_recipe(LENET)).n == 1
+    (folder / LENET / "seed-0.json").write_text("{")
+    assert results.recorded(get_recipe(LENET)) is None
+
+
 def test_two_runs_of_a_seed_do_not_enter_at_once(make_record, write_run, folder):
     first, other = (write_run(make_record(LENET, loss=loss), f"{loss}") for loss in (0.47, 0.48))
     with pytest.raises(RunError, match="a seed counts once"):
