@@ -46,32 +46,36 @@ class Growth:
         return "seconds an epoch" if self.measured == "epoch" else "milliseconds an image"
 
 
+def case(network, size, batch_size, epoch_batches=1):
+    return Case(network, size, batch_size, epoch_batches, learning_rate=0.01)
+
+
 GROWTHS = {
     "batch": Growth(
         "images a batch",
         POWERS,
-        {"lenet": lambda n: Case("lenet", 28, n, 1), "resnet": lambda n: Case("resnet", 96, n, 1)},
+        {"lenet": lambda n: case("lenet", 28, n), "resnet": lambda n: case("resnet", 96, n)},
         "steps",
     ),
     "resolution": Growth(
         "side of the images in pixels",
         (96, 128, 160, 192, 224, 256),
-        {"resnet": lambda n: Case("resnet", n, 16, 1), "nin": lambda n: Case("nin", n, 16, 1)},
+        {"resnet": lambda n: case("resnet", n, 16), "nin": lambda n: case("nin", n, 16)},
         "steps",
     ),
     "images": Growth(
         "images an epoch",
         (1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 59_904),
-        {"lenet": lambda n: Case("lenet", 28, 256, n // 256)},
+        {"lenet": lambda n: case("lenet", 28, 256, n // 256)},
         "epoch",
     ),
     "threads": Growth(
         "threads",
         tuple(range(1, 2 * CORES + 1)),
         {
-            "lenet": lambda _: Case("lenet", 28, 256, 1),
-            "resnet": lambda _: Case("resnet", 96, 64, 1),
-            "alexnet": lambda _: Case("alexnet", 224, 32, 1),
+            "lenet": lambda _: case("lenet", 28, 256),
+            "resnet": lambda _: case("resnet", 96, 64),
+            "alexnet": lambda _: case("alexnet", 224, 32),
         },
         "steps",
     ),
@@ -105,8 +109,8 @@ def measure(name, seconds, file):
         curves[network] = []
         for value in growth.values:
             threads = value if name == "threads" else CORES
-            case = replace(case_of(value), images_file=file)
-            curves[network].append((value, *point(growth, case, threads, seconds)))
+            measured = replace(case_of(value), images_file=file)
+            curves[network].append((value, *point(growth, measured, threads, seconds)))
     return curves
 
 

@@ -24,7 +24,7 @@ ENVIRONMENT = {
     "updates 45 at once": {"MXNET_OPTIMIZER_AGGREGATION_SIZE": "45"},
     "scratch for 4 operators": {"MXNET_CPU_TEMP_COPY": "4"},
     "threads bound": {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"},
-    "threads spin briefly": {"GOMP_SPINCOUNT": "10000"},
+    "threads spin briefly": {"GOMP_SPINCOUNT": "50000"},
     "threads spin": {"OMP_WAIT_POLICY": ""},
     "kernels of AVX-512F alone": {"DNNL_MAX_CPU_ISA": "AVX512_MIC"},
     "huge pages": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
@@ -58,15 +58,16 @@ def replace(name):
     setattr(module, attribute, value)
 
 
-def without_static_memory():
+def compiled_with(*flags):
+    """What is compiled from now on has these of MXNet's flags alone."""
     from gluon_classics.utils import hybrid
 
-    class Dynamic(hybrid._Compiled):
+    class Compiled(hybrid._Compiled):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
-            self._flags = []
+            self._flags = [(flag, True) for flag in flags]
 
-    hybrid._Compiled = Dynamic
+    hybrid._Compiled = Compiled
 
 
 def without_fusion():
@@ -84,7 +85,8 @@ def keeping_memory():
 
 CODE = {
     **{name: functools.partial(replace, name) for name in REPLACED},
-    "memory not static": without_static_memory,
+    "memory not static": compiled_with,
+    "shapes not static": functools.partial(compiled_with, "static_alloc"),
     "predictions not fused": without_fusion,
     "allocator keeps memory": keeping_memory,
 }

@@ -1,14 +1,23 @@
 """The knobs of `benchmarks/knobs.py` turn something that is there. What they are worth is not a test."""
 
 import importlib
+import json
+from pathlib import Path
 
 from gluon_classics import utils
-from gluon_classics.utils import hybrid
+from gluon_classics.utils import hybrid, parts
 import knobs
 import mxnet as mx
-from mxnet import nd
+from mxnet import autograd, nd
 from mxnet.gluon import nn
 import pytest
+
+# knobs that change what is compiled; those without a place in REPLACED are in `hybrid`
+OF_COMPILING = {
+    **{name: knobs.REPLACED[name][:2] for name in knobs.REPLACED},
+    "memory not static": ("hybrid", "_Compiled"),
+    "shapes not static": ("hybrid", "_Compiled"),
+}
 
 
 @pytest.fixture
@@ -16,7 +25,7 @@ def knob(monkeypatch):
     """Turns a knob, which is turned back after the test."""
 
     def turn(name):
-        module, attribute, _ = knobs.REPLACED[name]
+        module, attribute = OF_COMPILING[name]
         module = importlib.import_module(f"gluon_classics.utils.{module}")
         monkeypatch.setattr(module, attribute, getattr(module, attribute))
         knobs.CODE[name]()
@@ -24,20 +33,78 @@ def knob(monkeypatch):
     return turn
 
 
-@pytest.mark.parametrize("name", knobs.REPLACED)
-def test_a_knob_replaces_something_that_is_called_the_same_way(name, knob):
-    """A network with all that is done to graphs trains and predicts with it turned."""
+@pytest.fixture
+def compiled(monkeypatch):
+    """What MXNet is given to compile: of each graph the operators with their attributes, and the flags."""
+    given = []
+    cached_op = mx.nd.CachedOp
+
+    def record(graph, flags):
+        nodes = json.loads(graph.tojson())["nodes"]
+        given.append(([(node["op"], node.get("attrs")) for node in nodes], [flag for flag in flags if flag[1] is True]))
+        return cached_op(graph, flags)
+
+    monkeypatch.setattr(mx.nd, "CachedOp", record)
+    return given
+
+
+@pytest.fixture
+def net():
+    """All that is done to graphs is done to this one."""
     net = nn.Sequential()
-    net.add(nn.Conv2D(20, 3, activation="relu"), nn.MaxPool2D(), nn.Conv2D(4, 3), nn.BatchNorm(), nn.Dense(3))
+    net.add(nn.Conv2D(20, 3, activation="relu"), nn.MaxPool2D())
+    net.add(nn.Conv2D(4, 2), nn.BatchNorm(), nn.GlobalAvgPool2D(), nn.Dense(3))
     net.initialize(mx.init.Xavier())
-    x = nd.random.normal(shape=(16, 1, 10, 10))
-    expected = net(x).asnumpy()
+    net(nd.zeros((1, 1, 8, 8)))
+    return net
+
+
+def used(net, compiled):
+    """Outputs of training and predicting, for many and few images, wide and narrow ones; and what was compiled."""
+    compiled.clear()
+    outputs = []
+    mx.random.seed(1)
+    for side in (8, 24):
+        x = nd.random.normal(shape=(16, 1, side, side))
+        for images in (x, x[:4]):
+            net[3].running_mean.set_data(nd.zeros(4))
+            net[3].running_var.set_data(nd.ones(4))
+            outputs.append(hybrid.frozen(net)(images).asnumpy())
+            with autograd.train_mode():
+                outputs.append(utils.hybridized(net)(images).asnumpy())
+    return outputs, list(compiled)
+
+
+@pytest.mark.parametrize("name", OF_COMPILING)
+def test_a_knob_changes_what_is_compiled_and_not_what_it_computes(name, knob, net, compiled, monkeypatch):
+    monkeypatch.setattr(parts, "WORTHWHILE", 1)
+    expected, before = used(net, compiled)
+    assert used(net, compiled)[1] == before
     knob(name)
-    for forward in (utils.hybridized(net), hybrid.frozen(net)):
-        assert abs(forward(x).asnumpy() - expected).max() < 1e-4
+    outputs, after = used(net, compiled)
+    assert after != before
+    for one, other in zip(outputs, expected):
+        assert abs(one - other).max() < 1e-4 * abs(other).max()
+
+
+def test_memory_and_shapes_are_static_where_no_knob_says_otherwise(net, compiled):
+    _, given = used(net, compiled)
+    assert given
+    assert all(flags == [("static_alloc", True), ("static_shape", True)] for _, flags in given)
 
 
 def test_a_knob_that_nothing_answers_to_is_an_error(monkeypatch):
     monkeypatch.setitem(knobs.REPLACED, "gone", ("hybrid", "gone", None))
     with pytest.raises(AttributeError, match="gone"):
         knobs.replace("gone")
+
+
+def test_the_variables_are_ones_that_mxnet_reads():
+    """By their names in its library and in its optimizers; OpenMP and the C library have their own."""
+    folder = Path(mx.__file__).parent
+    known = (folder / "libmxnet.so").read_bytes() + (folder / "optimizer/optimizer.py").read_bytes()
+    names = {name for variables in knobs.ENVIRONMENT.values() for name in variables}
+    ours = {name for name in names if name.startswith(("MXNET_", "DNNL_"))}
+    assert len(ours) > 5
+    assert {name for name in ours if name.encode() not in known} == set()
+    assert {name.split("_")[0] for name in names - ours} == {"OMP", "GOMP", "GLIBC"}

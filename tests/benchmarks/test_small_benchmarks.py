@@ -1,0 +1,43 @@
+"""`startup.py` and `waiting.py` measure what they say. Their figures are not a test."""
+
+import os
+import subprocess
+
+import pytest
+import startup
+import turns
+import waiting
+
+
+def test_commands_take_turns_and_the_first_turn_does_not_count(monkeypatch):
+    seen = []
+    monkeypatch.setattr(startup, "measure", lambda arguments: seen.append(arguments) or len(seen))
+    assert startup.run(2) == {"--help": [4, 7], "list": [5, 8], "summary vgg": [6, 9]}
+    assert seen == [*startup.LIMITS] * 3
+
+
+def test_a_command_that_fails_is_not_timed():
+    assert startup.measure("--version") > 0
+    with pytest.raises(subprocess.CalledProcessError):
+        startup.measure("no-such-command")
+
+
+def test_a_process_trains_with_the_policy_it_is_given(monkeypatch):
+    assert waiting.speed("passive", 0.05) > 0
+    tell = "import os; import gluon_classics, mxnet; print(1 + (os.environ['OMP_WAIT_POLICY'] == 'passive'))"
+    monkeypatch.setattr(waiting, "TRAIN", tell)
+    assert [waiting.speed(policy, 0) for policy in waiting.POLICIES] == [1, 2]
+
+
+def loaded():
+    import mxnet_contestants  # noqa: F401  loads MXNet through our package
+
+    return os
+
+
+def test_the_blogs_threads_wait_as_openmps_do_by_default():
+    import speed
+
+    worker = turns.Worker(loaded, (), speed.environment_of("blog", None))
+    assert worker.ask("getenv", "OMP_WAIT_POLICY") == ""
+    worker.close()
