@@ -11,8 +11,9 @@ import difflib
 import functools
 from importlib import import_module
 import json
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Iterable
 
 from . import _runtime
 
@@ -23,6 +24,7 @@ FAMILIES = (
     *("lenet", "lenet5", "alexnet", "vgg", "nin", "googlenet", "resnet"),
     *("densenet", "senet", "regnet", "efficientnet"),
 )
+SUGGESTED = 6  # names at most
 FACTS = Path(__file__).with_name("facts.json")
 
 
@@ -78,9 +80,12 @@ def get_model(name: str, classes: int | None = None, **kwargs) -> nn.Block:
     """A new, uninitialised network: (N, C, H, W) images to (N, classes) logits.
 
     `classes` defaults to the edition's own number (10 for the blog's); other arguments go to the builder.
-    Raises ValueError for an unknown name, ModuleNotFoundError where MXNet is not installed.
+    Raises ValueError for an unknown name or a number of classes that none can have, ModuleNotFoundError where MXNet is
+    not installed.
     """
     info = model_info(name)
+    if classes is not None and (not isinstance(classes, Integral) or isinstance(classes, bool) or classes < 1):
+        raise ValueError(f"classes must be a whole number from 1 on, not {classes!r}")
     _runtime.require()
     import_module(f".{info.family}", __package__)
     return _builders[name](classes=info.classes if classes is None else classes, **kwargs)
@@ -95,10 +100,18 @@ def model_info(name: str) -> ModelInfo:
     """Facts of the network `name`. Raises ValueError for an unknown name."""
     facts = _facts()
     if name not in facts:
-        near = difflib.get_close_matches(str(name).lower(), list(facts), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "'gluon-classics list' shows all"
-        raise ValueError(f"unknown network {name!r}: {hint}")
+        raise ValueError(f"unknown network {name!r}: {suggestion(name, facts, 'gluon-classics list')}")
     return facts[name]
+
+
+def suggestion(name: str, names: Iterable[str], command: str) -> str:
+    """What to say of an unknown name: those of `names` that begin with it, the nearest one, or what lists them."""
+    wanted, names = str(name).lower(), list(names)
+    begun = [known for known in names if wanted and known.startswith(wanted)]
+    if wanted in begun:
+        begun = [wanted]
+    near = begun[:SUGGESTED] or difflib.get_close_matches(wanted, names, n=1)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"{command!r} shows all"
 
 
 def registered() -> list[ModelInfo]:

@@ -72,7 +72,9 @@ def _load(exec_module, module):
 
     if int(numpy.__version__.split(".")[0]) >= 2:
         raise ImportError(f"MXNet 1.9.1 cannot run on NumPy {numpy.__version__}: pip install 'numpy<2'")
-    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    threads = os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+    if not threads.isdecimal():
+        raise ImportError(f"OMP_NUM_THREADS={threads}: MXNet takes one number, set it to {usable_cores()} or unset it")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
     missing_alias = "bool" not in vars(numpy)

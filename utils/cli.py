@@ -13,6 +13,8 @@ from . import cli_networks, cli_recipes, cli_training
 from .cli_options import json_option
 from .errors import ClassicsError
 
+KILLED_BY_CTRL_C = 130  # as shells have it: 128 and the signal's number
+
 
 class _Commands(click.Group):
     """A group whose errors end in one line and a status of 1."""
@@ -25,6 +27,9 @@ class _Commands(click.Group):
             raise click.ClickException(_runtime.NO_MXNET if no_mxnet else str(error)) from error
         except BrokenPipeError:
             raise
+        except KeyboardInterrupt:  # not while training, which has an end of its own
+            click.echo("Interrupted.", err=True)
+            ctx.exit(KILLED_BY_CTRL_C)
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
             raise click.ClickException(f"{error.strerror or error}{place}") from error

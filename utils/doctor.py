@@ -113,6 +113,8 @@ def _mxnet_loads():
 def _library_fix(message):
     if "NumPy" in message:
         return "see NumPy"
+    if "OMP_NUM_THREADS" in message:
+        return "see Threads"
     library = re.search(r"(lib(?!mxnet)\w+)[\w.+-]*\.so", message)
     if library and library[1] in DEBIAN_PACKAGES:
         return f"apt-get install {DEBIAN_PACKAGES[library[1]]} (or your system's package of {library[1]})"
@@ -179,8 +181,9 @@ def _data():
 
 
 def _plots():
-    found = _version("matplotlib")
-    return Check("Plots", True, f"matplotlib {found}" if found else "off", "" if found else "extra plot draws curves")
+    found = {package: _version(package) for package in ("matplotlib", "jinja2")}
+    words = ", ".join(f"{package} {version or 'not installed'}" for package, version in found.items())
+    return Check("Plots", True, words, "" if all(found.values()) else "the extra plot draws curves and reports")
 
 
 def _missing(module):

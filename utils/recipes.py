@@ -7,7 +7,6 @@ A recipe is named `<model>-<data>-<variant>`. The rows stand in `recipes_early` 
 from __future__ import annotations
 
 from dataclasses import dataclass
-import difflib
 import functools
 from importlib import import_module
 import json
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gluon_classics
+from gluon_classics._registry import suggestion
 
 from .comparison import Range, Spread, widened
 from .errors import ClassicsError
@@ -146,9 +146,7 @@ def get_recipe(name: str) -> Recipe:
     """The recipe of this name. Raises ClassicsError if there is none."""
     recipes = {recipe.name: recipe for recipe in list_recipes()}
     if name not in recipes:
-        near = difflib.get_close_matches(name, list(recipes), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else "'gluon-classics recipes' shows all"
-        raise ClassicsError(f"unknown recipe {name!r}: {hint}")
+        raise ClassicsError(f"unknown recipe {name!r}: {suggestion(name, recipes, 'gluon-classics recipes')}")
     return recipes[name]
 
 

@@ -84,7 +84,7 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
         network = from_run(target, ctx)
         return network, load_dataset(data or network.settings.data, network.settings.size)
     if model is None:
-        raise RunError(f"{target} is no run folder: for a parameter file name its network with --model")
+        raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
     settings = Settings.of(model, data=data, resize=resize)
     dataset = load_dataset(settings.data, settings.size)
     return _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx), dataset

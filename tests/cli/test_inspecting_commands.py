@@ -5,8 +5,9 @@ from pathlib import Path
 import subprocess
 import sys
 
+from click.testing import CliRunner
 import gluon_classics
-from gluon_classics.utils import doctor
+from gluon_classics.utils import cli, doctor
 import pytest
 
 
@@ -116,6 +117,15 @@ def test_a_closed_pipe_ends_the_command_quietly(environment):
     assert "Traceback" not in result.stderr
 
 
+def test_ctrl_c_ends_any_command_in_one_line(monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gluon_classics, "list_models", interrupted)
+    result = CliRunner().invoke(cli.main, ["list"])
+    assert (result.exit_code, result.output) == (130, "Interrupted.\n")
+
+
 def test_doctor_finds_this_installation_in_order(command):
     result = command("doctor")
     assert result.returncode == 0, result.stdout
@@ -152,6 +162,7 @@ def test_doctor_gives_all_its_lines_where_a_module_is_missing(command, environme
     ("message", "fix"),
     [
         ("ImportError: MXNet 1.9.1 cannot run on NumPy 2.1.0: pip install 'numpy<2'", "see NumPy"),
+        ("ImportError: OMP_NUM_THREADS=4,2: MXNet takes one number", "see Threads"),
         ("OSError: libmxnet.so: file too short", "--force-reinstall"),
         ("ImportError: libgomp.so.1: cannot open shared object file", "apt-get install libgomp1"),
         ("OSError: libcudnn.so.8: cannot open shared object file", "cuDNN 8"),
@@ -199,6 +210,13 @@ def test_doctor_knows_which_mxnet_packages_may_stand_together(monkeypatch, versi
     check = doctor._mxnet_package()
     assert check.ok == ok
     assert fix in check.fix
+
+
+def test_doctor_knows_what_plots_and_reports_lack(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", {"matplotlib": "3.9"}.get)
+    check = doctor._plots()
+    assert (check.ok, check.found) == (True, "matplotlib 3.9, jinja2 not installed")
+    assert "extra plot" in check.fix
 
 
 def test_doctor_refuses_numpy_2(monkeypatch):

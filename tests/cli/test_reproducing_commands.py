@@ -92,8 +92,9 @@ def test_an_interrupted_run_is_resumed_to_the_bits_of_an_uninterrupted_one(comma
     )  # fmt: skip
     assert any(line.startswith("epoch 3/40") for line in process.stderr)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert said.splitlines()[-1] == "Interrupted. To go on: the same command once more"
     assert json.loads((tmp_path / "here" / "seed-0" / "run.json").read_text())["status"] == "interrupted"
     assert command(*arguments).returncode == 0
     assert command(*arguments[:-1], "there").returncode == 0

@@ -228,6 +228,20 @@ def test_the_users_own_thread_settings_are_kept():
     assert lines[0] == "7 active"
 
 
+def test_a_thread_count_that_mxnet_would_die_of_is_named():
+    lines, _ = run(
+        """
+        import gluon_classics
+        try:
+            import mxnet
+        except ImportError as error:
+            print(error)
+        """,
+        OMP_NUM_THREADS="4,2",
+    )
+    assert lines[0].startswith("OMP_NUM_THREADS=4,2: MXNet takes one number, set it to ")
+
+
 # --- scratch memory
 
 

@@ -366,11 +366,19 @@ def test_the_number_of_classes_can_be_changed(name):
     assert summary.rows[-1].output_shape == (7,)
 
 
+@pytest.mark.parametrize("classes", [0, -1, 2.5, True, "10"])
+def test_a_number_of_classes_that_no_network_has_is_refused(classes):
+    with pytest.raises(ValueError, match="classes must be a whole number from 1 on"):
+        get_model("lenet", classes)
+
+
 @pytest.mark.parametrize("call", [get_model, model_info])
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
-        ("ResNet18", r"unknown network 'ResNet18': did you mean 'resnet'\?"),
+        ("LeNet", r"unknown network 'LeNet': did you mean 'lenet'\?"),
+        ("ResNet18", r"did you mean 'resnet18_tutorial' or 'resnet18_d2l' or 'resnet18_v1'\?"),
+        ("resnet50", r"did you mean 'resnet50_v1'\?"),
         ("lenet6", "did you mean 'lenet'"),
         ("transformer", "'gluon-classics list' shows all"),
     ],

@@ -249,7 +249,9 @@ def test_every_published_value_names_its_source():
             assert entry.source
 
 
-def test_an_unknown_recipe_is_told_the_nearest():
+def test_an_unknown_recipe_is_told_the_nearest_or_those_that_begin_with_its_name():
+    with pytest.raises(ClassicsError, match=r"did you mean 'nin-fashion-mnist-tutorial' or .*'nin-fashion-mnist-d2l"):
+        get_recipe("nin")
     with pytest.raises(ClassicsError, match=r"did you mean 'lenet_d2l-fashion-mnist-d2l-1\.0'"):
         get_recipe("lenet_d2l-fashion-mnist-d2l-1.1")
     with pytest.raises(ClassicsError, match="gluon-classics recipes"):
