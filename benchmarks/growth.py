@@ -130,7 +130,7 @@ def draw(name, curves):
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "gluon_classics"  # equal files from equal numbers
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     growth = GROWTHS[name]
     figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
@@ -139,11 +139,19 @@ def draw(name, curves):
             panel.plot([p[0] for p in points], [p[column] for p in points], marker="o", label=network)
         if name in ("batch", "images"):
             panel.set_xscale("log", base=2)
-        panel.set_yscale("log")
+        panel.set_xticks(growth.values, [f"{value:,}" for value in growth.values], rotation=45)
+        panel.minorticks_off()
         panel.set_xlabel(growth.title)
         panel.set_title(title)
-        panel.grid(which="both", alpha=0.3)
+        panel.grid(alpha=0.3)
         panel.legend()
+    time, memory = panels
+    time.set_yscale("log")
+    time.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    time.yaxis.set_major_formatter("{x:,g}")
+    time.yaxis.set_minor_formatter(ticker.NullFormatter())
+    memory.set_ylim(bottom=0)
+    memory.yaxis.set_major_formatter("{x:,g}")
     with files.atomic_path(ROOT / "docs" / f"growth-{name}.svg") as path:
         figure.savefig(path, format="svg", metadata={"Date": None})
     pyplot.close(figure)
