@@ -91,12 +91,10 @@ def make(case):
 
 def point(growth, case, threads, seconds):
     """Time and megabytes of one case."""
-    worker = turns.Worker(make, (case,), {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"})
-    try:
+    environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+    with turns.Worker(make, (case,), environment) as worker:
         worker.ask(growth.measured, seconds)
         rate, memory = worker.ask(growth.measured, seconds), worker.ask("memory")
-    finally:
-        worker.close()
     return growth.time(rate, case.batch_size * case.epoch_batches), memory
 
 
@@ -109,8 +107,8 @@ def measure(name, seconds, file):
         curves[network] = []
         for value in growth.values:
             threads = value if name == "threads" else CORES
-            measured = replace(case_of(value), images_file=file)
-            curves[network].append((value, *point(growth, measured, threads, seconds)))
+            with_images = replace(case_of(value), images_file=file)
+            curves[network].append((value, *point(growth, with_images, threads, seconds)))
     return curves
 
 
@@ -150,7 +148,7 @@ def draw(name, curves):
     time.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     time.yaxis.set_major_formatter("{x:,g}")
     time.yaxis.set_minor_formatter(ticker.NullFormatter())
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(bottom=0, top=1.1 * memory.dataLim.ymax)
     memory.yaxis.set_major_formatter("{x:,g}")
     with files.atomic_path(ROOT / "docs" / f"growth-{name}.svg") as path:
         figure.savefig(path, format="svg", metadata={"Date": None})
@@ -163,19 +161,24 @@ def main():
     parser.add_argument("--seconds", type=float, default=2, help="of each point (default: %(default)s)")
     parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name} and the pictures")
     options = parser.parse_args()
+    if options.publish and set(options.of) != set(GROWTHS):
+        parser.error("only all curves together are published: leave --of out")
+    result = {
+        "machine": turns.machine(),
+        "commit": turns.commit(),
+        "cores": CORES,
+        "seconds": options.seconds,
+    }
     data = load_dataset("fashion-mnist")
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder, "images.npz"))
         np.savez(file, images=data.train.images[:], labels=data.train.labels[:])
-        curves = {name: measure(name, options.seconds, file) for name in options.of}
-    result = {"machine": turns.machine(), "cores": CORES, "curves": curves}
+        result["curves"] = {name: measure(name, options.seconds, file) for name in options.of}
     show(result)
     if options.publish:
-        if PUBLISHED.exists():
-            result["curves"] = {**json.loads(PUBLISHED.read_text(encoding="utf-8"))["curves"], **curves}
         files.write_text(PUBLISHED, json.dumps(result, indent=1) + "\n")
-        for name, points in curves.items():
-            draw(name, points)
+        for name, curves in result["curves"].items():
+            draw(name, curves)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,12 @@ class Worker:
             self.process.start()
         theirs.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.close()
+
     def ask(self, method, *arguments):
         """What the method returns. Raises RuntimeError if it fails."""
         self.pipe.send((method, arguments))

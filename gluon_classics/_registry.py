@@ -105,13 +105,19 @@ def model_info(name: str) -> ModelInfo:
 
 
 def suggestion(name: str, names: Iterable[str], command: str) -> str:
-    """What to say of an unknown name: those of `names` that begin with it, the nearest one, or what lists them."""
-    wanted, names = str(name).lower(), list(names)
-    begun = [known for known in names if wanted and known.startswith(wanted)]
-    if wanted in begun:
-        begun = [wanted]
-    near = begun[:SUGGESTED] or difflib.get_close_matches(wanted, names, n=1)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"{command!r} shows all"
+    """What to say of an unknown name: those of `names` that begin with it, or the nearest one; or what lists them."""
+    wanted, names = str(name).lower().strip(), list(names)
+    near = [known for known in names if _plain(wanted) and _plain(known).startswith(_plain(wanted))]
+    near.sort(key=lambda known: (known != wanted, not known.startswith(f"{wanted}-")))
+    near = near[:1] if wanted in near else near
+    near = near or difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    questions = [f"did you mean {' or '.join(map(repr, near[:SUGGESTED]))}?"] if near else []
+    others = [] if 0 < len(near) <= SUGGESTED else [f"{command!r} shows all"]
+    return " ".join(questions + others)
+
+
+def _plain(name):
+    return name.replace("-", "").replace("_", "")
 
 
 def registered() -> list[ModelInfo]:

@@ -8,7 +8,8 @@ NumPy alias   MXNet reads `numpy.bool`, which NumPy 1.24 removed. It is put back
               name, and MXNet declares `numpy<2`, so there we stop with the remedy.
 Threads       Without OMP_NUM_THREADS MXNet takes half of the processors it sees, whatever this process may use.
               We set the variable to `usable_cores()` (the wheel's OpenMP reads it once, while it loads), unless
-              the user has set it. It stays set: MXNet reads it again when its engine starts.
+              the user has set it. It stays set: MXNet reads it again when its engine starts. OpenMP takes a list there,
+              MXNet would end the process: then there is an ImportError.
 Waiting       OpenMP's threads wait for each other by spinning. Where another process wants a core, the one that
               spins keeps the one it waits for from running, and small layers become many times slower. With
               OMP_WAIT_POLICY=passive, unless the user has set it, they sleep (`benchmarks/NOTES.md` has figures).
@@ -39,7 +40,7 @@ NO_MXNET = (
 def prepare():
     """Arrange for the next import of mxnet; warn where it is too late to set the threads."""
     if "mxnet" in sys.modules:
-        if "OMP_NUM_THREADS" not in os.environ:
+        if not given_threads():
             warnings.warn(
                 "mxnet was imported before gluon_classics, so the number of threads could not be set: "
                 f"import gluon_classics first, or set OMP_NUM_THREADS={usable_cores()}.",
@@ -72,9 +73,11 @@ def _load(exec_module, module):
 
     if int(numpy.__version__.split(".")[0]) >= 2:
         raise ImportError(f"MXNet 1.9.1 cannot run on NumPy {numpy.__version__}: pip install 'numpy<2'")
-    threads = os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
-    if not threads.isdecimal():
-        raise ImportError(f"OMP_NUM_THREADS={threads}: MXNet takes one number, set it to {usable_cores()} or unset it")
+    if not given_threads():
+        os.environ["OMP_NUM_THREADS"] = str(usable_cores())
+    elif not is_thread_count(given_threads()):
+        what = f"OMP_NUM_THREADS={given_threads()}: MXNet takes one number"
+        raise ImportError(f"{what}, set it to {usable_cores()} or unset it")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
     missing_alias = "bool" not in vars(numpy)
@@ -94,6 +97,16 @@ def _load(exec_module, module):
     finally:
         if missing_alias:
             del vars(numpy)["bool"]
+
+
+def given_threads() -> str:
+    """What the user set OMP_NUM_THREADS to; empty if it is not set."""
+    return os.environ.get("OMP_NUM_THREADS", "").strip()
+
+
+def is_thread_count(text: str) -> bool:
+    """Whether it is a number that MXNet can read: for others, as OpenMP's lists, it ends the process."""
+    return text.isascii() and text.isdigit() and 0 < int(text) < 2**31
 
 
 def usable_cores(sysfs="/sys", proc="/proc"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 import click
@@ -12,8 +13,7 @@ from gluon_classics import _runtime
 from . import cli_networks, cli_recipes, cli_training
 from .cli_options import json_option
 from .errors import ClassicsError
-
-KILLED_BY_CTRL_C = 130  # as shells have it: 128 and the signal's number
+from .interrupts import KILLED_BY
 
 
 class _Commands(click.Group):
@@ -28,8 +28,8 @@ class _Commands(click.Group):
         except BrokenPipeError:
             raise
         except KeyboardInterrupt:  # not while training, which has an end of its own
-            click.echo("Interrupted.", err=True)
-            ctx.exit(KILLED_BY_CTRL_C)
+            click.echo("\nInterrupted.", err=True)
+            ctx.exit(KILLED_BY + signal.SIGINT)
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
             raise click.ClickException(f"{error.strerror or error}{place}") from error

@@ -21,7 +21,7 @@ def list_networks(as_json):
         click.echo(json.dumps(facts, indent=2))
         return
     rows = [
-        (info.name, _times(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:.3g}", info.source)
+        (info.name, _times(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:#.3g}", info.source)
         for info in infos
     ]
     console.table(["network", "input", "classes:", "parameters:", "GMAC:", "source"], rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import re
 import shutil
@@ -139,10 +138,10 @@ def _opencv():
 
 def _threads():
     cores = _runtime.usable_cores()
-    given = os.environ.get("OMP_NUM_THREADS")
-    if given is None or given == str(cores):
+    given = _runtime.given_threads()
+    if given in ("", str(cores)):
         return Check("Threads", True, f"{cores}, one for each core")
-    if not given.isdecimal():
+    if not _runtime.is_thread_count(given):
         return Check(
             "Threads", False, f"OMP_NUM_THREADS={given}", f"MXNet takes one number: set it to {cores}, or unset it"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+KILLED_BY = 128  # exit status of a process ended by a signal, as shells have it: 128 and the signal's number
 NOTE = b"Stopping after what is under way; once more to stop at once.\n"
 
 

@@ -21,8 +21,6 @@ from .settings import Settings
 from .train_command import lasting
 from .verdict import Verdict
 
-TO_GO_ON = "the same command once more"
-
 
 def run(recipe: Recipe, runs: int, seed: int, ctx: str, out, data, checkpoint_minutes: float, **changes) -> list[Run]:
     """Run `recipe` with the seeds from `seed` on, `runs` of them, and return the runs. Raises ClassicsError.
@@ -47,7 +45,7 @@ def run(recipe: Recipe, runs: int, seed: int, ctx: str, out, data, checkpoint_mi
         folder = RunFolder(path, experiment, recipe.name)
         console.say(f"{recipe.name}, seed {number}: training on {len(images.train):,} images; run folder {path}")
         with locked(path):
-            carry_out(experiment, folder, checkpoint_minutes, to_go_on=TO_GO_ON)
+            carry_out(experiment, folder, checkpoint_minutes)
     return [read_run(parent / f"seed-{number}") for number in range(seed, seed + runs)]
 
 
@@ -71,7 +69,7 @@ def _go_on(path, recipe, wanted: Settings, checkpoint_minutes):
     if found.record["status"] == "done":
         console.say(f"{recipe.name}, seed {wanted.seed}: done before, in {path}")
     else:
-        resume_command.run(path, None, checkpoint_minutes, TO_GO_ON)
+        resume_command.run(path, None, checkpoint_minutes)
 
 
 def show(verdict: Verdict, recorded: Verdict | None) -> None:

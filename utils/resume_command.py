@@ -20,10 +20,8 @@ from .training import Position
 DECISIVE = ("gluon_classics", "commit", "dirty", "mxnet", "numpy", "opencv", "processor", "threads")
 
 
-def run(path, epochs: int | None, checkpoint_minutes: float, to_go_on: str | None = None) -> None:
+def run(path, epochs: int | None, checkpoint_minutes: float) -> None:
     """Go on with the run in folder `path` from its newest sound checkpoint, to the end, or to `epochs` in all.
-
-    If it is interrupted again, people are told what to do `to_go_on`, by default this command.
 
     Raises RunError where it could not mean the same any more: other settings, data or network than at its start. What
     may change bits only (versions, threads) is told in one line.
@@ -55,7 +53,7 @@ def run(path, epochs: int | None, checkpoint_minutes: float, to_go_on: str | Non
         console.say(f"Resuming {settings.model} in epoch {start.epoch + 1}, after {start.batches:,} batches")
         note = {"epoch": start.epoch, "batches": start.batches, "changed": changed}
         folder = RunFolder.reopened(run, experiment, results, note)
-        carry_out(experiment, folder, checkpoint_minutes, start, to_go_on)
+        carry_out(experiment, folder, checkpoint_minutes, start)
 
 
 def _newest(run: Run):

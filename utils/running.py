@@ -12,42 +12,32 @@ from . import console
 from .checkpoint import checkpoint_path, checkpoints, remove_old, write_checkpoint
 from .errors import RunError, TrainingDiverged
 from .experiment import Experiment
-from .interrupts import Interrupts
+from .interrupts import KILLED_BY, Interrupts
 from .progress import TrainingProgress
 from .runs import RunFolder
 from .snapshot import take
 from .training import Position
-
-KILLED_BY = 128  # exit status of a process ended by a signal, as shells have it: 128 and the signal's number
 
 
 class _Stopped(Exception):
     """An interrupted run stands at a checkpoint."""
 
 
-def carry_out(
-    experiment: Experiment,
-    folder: RunFolder,
-    checkpoint_minutes: float,
-    start: Position | None = None,
-    to_go_on: str | None = None,
-):
+def carry_out(experiment: Experiment, folder: RunFolder, checkpoint_minutes: float, start: Position | None = None):
     """Train from `start` to the end. Raises ClassicsError.
 
     Checkpoints are written after every epoch and, within one, at the first fixed point after so many minutes. Ctrl-C
-    and SIGTERM end in a checkpoint, how `to_go_on` (by default the command `resume`), and click's Exit.
+    and SIGTERM end in a checkpoint, how to go on, and click's Exit.
     """
-    to_go_on = to_go_on or resume_command(folder.path)
     start = start or Position()
     with Interrupts() as interrupts:
         try:
-            keeper = _Keeper(experiment, folder, checkpoint_minutes, start, interrupts)
-            _train(experiment, folder, keeper, start, to_go_on)
+            _train(experiment, folder, _Keeper(experiment, folder, checkpoint_minutes, start, interrupts), start)
         except (KeyboardInterrupt, _Stopped) as error:
             if isinstance(error, _Stopped):
                 folder.save_parameters()
             folder.set_status("interrupted")
-            console.warn(f"Interrupted. To go on: {to_go_on}")
+            console.warn(f"Interrupted. To go on: {to_go_on(folder)}")
         except BaseException as error:
             with contextlib.suppress(OSError):  # on a full disk this may fail too; the first error is the one to tell
                 folder.set_status("diverged" if isinstance(error, TrainingDiverged) else "failed")
@@ -56,9 +46,10 @@ def carry_out(
         raise click.exceptions.Exit(KILLED_BY + interrupts.signal)
 
 
-def resume_command(folder) -> str:
-    """What continues the run in this folder, from any other."""
-    return f"gluon-classics resume {shlex.quote(str(folder.resolve()))}"
+def to_go_on(folder: RunFolder) -> str:
+    """The command that continues the run, from anywhere."""
+    command = f"gluon-classics resume {shlex.quote(str(folder.path.resolve()))}"
+    return f"{command} (or 'reproduce' as before, which also compares the results)" if folder.recipe else command
 
 
 class _Keeper:
@@ -99,18 +90,18 @@ class _Keeper:
         self._last = time.perf_counter()
 
 
-def _train(experiment, folder, keeper, start, to_go_on):
+def _train(experiment, folder, keeper, start):
     settings, data = experiment.settings, experiment.data
 
     def on_batch(number, tally):
         progress.show(number, tally)
-        with _mendable(folder, to_go_on):
+        with _mendable(folder):
             keeper.after_batch(number, tally)
 
     with TrainingProgress(settings.epochs, experiment.train_data.examples) as progress:
         progress.start_epoch(start.epoch, start.seconds)
         for result in experiment.epochs(on_batch, start):
-            with _mendable(folder, to_go_on):
+            with _mendable(folder):
                 folder.add_epoch(result)
                 keeper.after_epoch()
             console.say(
@@ -130,11 +121,11 @@ def _train(experiment, folder, keeper, start, to_go_on):
 
 
 @contextlib.contextmanager
-def _mendable(folder, to_go_on):
+def _mendable(folder):
     """Turn a file that cannot be written into one line that says how to go on once it can."""
     try:
         yield
     except (OSError, RunError) as error:
         what = f"cannot write to {folder.path} ({error.strerror or error})" if isinstance(error, OSError) else error
         kept = "the last checkpoint is intact; " if checkpoints(folder.path) else ""
-        raise RunError(f"{what}; {kept}when that is mended: {to_go_on}") from error
+        raise RunError(f"{what}; {kept}when that is mended: {to_go_on(folder)}") from error

@@ -85,6 +85,11 @@ class RunFolder:
         folder.set_status("running")
         return folder
 
+    @property
+    def recipe(self) -> str | None:
+        """The name of the recipe that is run."""
+        return self._record["recipe"]
+
     def set_status(self, status: str) -> None:
         """Note how the run stands: running, done, interrupted, diverged or failed."""
         seconds = round(time.time() - self._started, 1)

@@ -1,6 +1,7 @@
 """What `benchmarks/growth.py` measures, and what it makes of it. The curves themselves are not a test."""
 
 import json
+import os
 
 from cases import Case
 import growth
@@ -9,10 +10,27 @@ import pytest
 SHORT = 0.01  # seconds
 
 
-def test_a_point_is_a_time_and_the_megabytes_of_a_process_of_its_own():
-    time, memory = growth.point(growth.GROWTHS["batch"], Case("lenet", 28, 8, 1, 0.01), 1, SHORT)
+class Told:
+    """A contestant that tells the threads it was given."""
+
+    def steps(self, _seconds):
+        return float(os.environ["OMP_NUM_THREADS"])
+
+    def memory(self):
+        return 7
+
+
+def told(_case):
+    return Told()
+
+
+def test_a_point_is_measured_in_a_process_of_its_own_with_so_many_threads(monkeypatch):
+    case = Case("lenet", 28, 8, 1, 0.01)
+    time, memory = growth.point(growth.GROWTHS["batch"], case, 1, SHORT)
     assert 0 < time < 1000
     assert 50 < memory < 2000
+    monkeypatch.setattr(growth, "make", told)
+    assert growth.point(growth.GROWTHS["batch"], case, 5, SHORT) == (200, 7)
 
 
 def test_steps_cost_milliseconds_an_image_and_epochs_seconds():
@@ -40,6 +58,7 @@ def test_one_quantity_is_varied_and_the_others_stay(monkeypatch):
                 varied.pop("images")  # a batch is the epoch
             assert all(len(set(others)) == 1 for others in varied.values())
             assert {case.images_file for case in cases} == {"images.npz"}
+            assert {case.network for case in cases} == {[*quantity.cases][first // len(quantity.values)]}
 
 
 def test_a_picture_has_both_curves_of_each_network(tmp_path, monkeypatch):
@@ -75,3 +94,10 @@ def test_the_published_curves_are_whole():
 def test_each_published_curve_has_its_picture_in_the_notes(name):
     assert f"(../docs/growth-{name}.svg)" in growth.PUBLISHED.with_name("NOTES.md").read_text()
     assert (growth.ROOT / "docs" / f"growth-{name}.svg").exists()
+
+
+def test_half_of_the_curves_are_not_published(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["growth.py", "--of", "batch", "--publish"])
+    with pytest.raises(SystemExit):
+        growth.main()
+    assert "leave --of out" in capsys.readouterr().err

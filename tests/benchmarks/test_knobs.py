@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import mmap
 from pathlib import Path
 
+from cases import CASES
 from gluon_classics import utils
 from gluon_classics.utils import hybrid, parts
 import knobs
@@ -99,12 +101,36 @@ def test_a_knob_that_nothing_answers_to_is_an_error(monkeypatch):
         knobs.replace("gone")
 
 
-def test_the_variables_are_ones_that_mxnet_reads():
-    """By their names in its library and in its optimizers; OpenMP and the C library have their own."""
-    folder = Path(mx.__file__).parent
-    known = (folder / "libmxnet.so").read_bytes() + (folder / "optimizer/optimizer.py").read_bytes()
-    names = {name for variables in knobs.ENVIRONMENT.values() for name in variables}
-    ours = {name for name in names if name.startswith(("MXNET_", "DNNL_"))}
-    assert len(ours) > 5
-    assert {name for name in ours if name.encode() not in known} == set()
-    assert {name.split("_")[0] for name in names - ours} == {"OMP", "GOMP", "GLIBC"}
+def test_predictions_that_are_not_fused_are_those_of_training(monkeypatch):
+    import mxnet_contestants
+
+    monkeypatch.setattr(mxnet_contestants, "frozen", mxnet_contestants.frozen)
+    assert mxnet_contestants.Ours(CASES["lenet"]).predictor().fused
+    knobs.CODE["predictions not fused"]()
+    assert not mxnet_contestants.Ours(CASES["lenet"]).predictor().fused
+
+
+def test_more_knobs_than_fit_at_once_are_all_measured(monkeypatch, capsys):
+    groups = []
+
+    def measured(case, names, options):
+        groups.append(names)
+        return {"step": {name: [2.0 if name == knobs.AS_IT_IS else 1.0] for name in names}}
+
+    monkeypatch.setattr(knobs, "measure", measured)
+    monkeypatch.setattr("sys.argv", ["knobs.py", "--networks", "lenet"])
+    knobs.main()
+    assert all(names[0] == knobs.AS_IT_IS and len(names) <= 1 + knobs.AT_ONCE for names in groups)
+    assert [name for names in groups for name in names[1:]] == [*knobs.ENVIRONMENT, *knobs.CODE]
+    assert capsys.readouterr().out.count("0.50 (0.50 to 0.50)") == len([*knobs.ENVIRONMENT, *knobs.CODE])
+
+
+def test_mxnets_variables_are_ones_that_it_reads():
+    """By their names in its library and in its optimizers."""
+    names = {name for variables in knobs.ENVIRONMENT.values() for name in variables if name.startswith("MXNET_")}
+    assert "MXNET_CPU_TEMP_COPY" in names
+    optimizers = Path(mx.optimizer.optimizer.__file__).read_bytes()
+    with open(mx.libinfo.find_lib_path()[0], "rb") as file:
+        library = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        unknown = {name for name in names if library.find(name.encode()) < 0 and name.encode() not in optimizers}
+    assert unknown == set()

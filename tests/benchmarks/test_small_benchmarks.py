@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import pytest
+import speed
 import startup
 import turns
 import waiting
@@ -22,8 +23,11 @@ def test_a_command_that_fails_is_not_timed():
         startup.measure("no-such-command")
 
 
-def test_a_process_trains_with_the_policy_it_is_given(monkeypatch):
+def test_waiting_trains():
     assert waiting.speed("passive", 0.05) > 0
+
+
+def test_each_process_has_the_policy_it_is_given(monkeypatch):
     tell = "import os; import gluon_classics, mxnet; print(1 + (os.environ['OMP_WAIT_POLICY'] == 'passive'))"
     monkeypatch.setattr(waiting, "TRAIN", tell)
     assert [waiting.speed(policy, 0) for policy in waiting.POLICIES] == [1, 2]
@@ -36,8 +40,5 @@ def loaded():
 
 
 def test_the_blogs_threads_wait_as_openmps_do_by_default():
-    import speed
-
-    worker = turns.Worker(loaded, (), speed.environment_of("blog", None))
-    assert worker.ask("getenv", "OMP_WAIT_POLICY") == ""
-    worker.close()
+    with turns.Worker(loaded, (), speed.environment_of("blog", None)) as worker:
+        assert worker.ask("getenv", "OMP_WAIT_POLICY") == ""

@@ -82,28 +82,25 @@ def test_each_contestant_has_the_same_threads_and_pytorch_the_waiting_that_it_is
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     policies = {}
     for name, waiting in (("ours", "spinning"), ("eager", "spinning"), ("compile", "asleep")):
-        worker = turns.Worker(importlib.import_module, ("os",), speed.environment_of(name, waiting))
-        assert worker.ask("getenv", "OMP_NUM_THREADS") == str(speed.CORES)
-        policies[name] = worker.ask("getenv", "OMP_WAIT_POLICY")
-        worker.close()
+        with turns.Worker(importlib.import_module, ("os",), speed.environment_of(name, waiting)) as worker:
+            assert worker.ask("getenv", "OMP_NUM_THREADS") == str(speed.CORES)
+            policies[name] = worker.ask("getenv", "OMP_WAIT_POLICY")
     assert policies == {"ours": "passive", "eager": None, "compile": "passive"}
 
 
 def test_a_failure_in_a_process_of_its_own_is_told():
-    worker = turns.Worker(dict, ())
-    with pytest.raises(RuntimeError, match="no_such_method"):
-        worker.ask("no_such_method")
-    assert worker.ask("get", "key", 5) == 5
-    worker.close()
+    with turns.Worker(dict, ()) as worker:
+        with pytest.raises(RuntimeError, match="no_such_method"):
+            worker.ask("no_such_method")
+        assert worker.ask("get", "key", 5) == 5
     assert worker.process.exitcode == 0
 
 
 def test_the_memory_of_a_process_is_not_that_of_the_one_that_started_it():
     held = np.ones(50_000_000)  # 400 MB
     assert turns.peak_memory() > 400
-    worker = turns.Worker(importlib.import_module, ("turns",))
-    assert 0 < worker.ask("peak_memory") < 300
-    worker.close()
+    with turns.Worker(importlib.import_module, ("turns",)) as worker:
+        assert 0 < worker.ask("peak_memory") < 300
     assert held[-1] == 1
 
 

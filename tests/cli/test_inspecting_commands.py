@@ -123,7 +123,7 @@ def test_ctrl_c_ends_any_command_in_one_line(monkeypatch):
 
     monkeypatch.setattr(gluon_classics, "list_models", interrupted)
     result = CliRunner().invoke(cli.main, ["list"])
-    assert (result.exit_code, result.output) == (130, "Interrupted.\n")
+    assert (result.exit_code, result.output) == (130, "\nInterrupted.\n")
 
 
 def test_doctor_finds_this_installation_in_order(command):

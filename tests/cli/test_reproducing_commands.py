@@ -94,7 +94,9 @@ def test_an_interrupted_run_is_resumed_to_the_bits_of_an_uninterrupted_one(comma
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "Interrupted. To go on: the same command once more"
+    resume = f"gluon-classics resume {tmp_path / 'here' / 'seed-0'}"
+    also = "(or 'reproduce' as before, which also compares the results)"
+    assert said.splitlines()[-1] == f"Interrupted. To go on: {resume} {also}"
     assert json.loads((tmp_path / "here" / "seed-0" / "run.json").read_text())["status"] == "interrupted"
     assert command(*arguments).returncode == 0
     assert command(*arguments[:-1], "there").returncode == 0

@@ -228,7 +228,14 @@ def test_the_users_own_thread_settings_are_kept():
     assert lines[0] == "7 active"
 
 
-def test_a_thread_count_that_mxnet_would_die_of_is_named():
+@pytest.mark.parametrize("blank", ["", " "])
+def test_an_empty_thread_count_is_none(blank):
+    lines, _ = run("import os, gluon_classics, mxnet; print(os.environ['OMP_NUM_THREADS'])", OMP_NUM_THREADS=blank)
+    assert lines[0] == str(usable_cores())
+
+
+@pytest.mark.parametrize("wrong", ["4,2", "99999999999", "two", "0"])
+def test_a_thread_count_that_mxnet_would_die_of_is_named(wrong):
     lines, _ = run(
         """
         import gluon_classics
@@ -237,9 +244,9 @@ def test_a_thread_count_that_mxnet_would_die_of_is_named():
         except ImportError as error:
             print(error)
         """,
-        OMP_NUM_THREADS="4,2",
+        OMP_NUM_THREADS=wrong,
     )
-    assert lines[0].startswith("OMP_NUM_THREADS=4,2: MXNet takes one number, set it to ")
+    assert lines[0].startswith(f"OMP_NUM_THREADS={wrong}: MXNet takes one number, set it to ")
 
 
 # --- scratch memory

@@ -254,7 +254,13 @@ def test_an_unknown_recipe_is_told_the_nearest_or_those_that_begin_with_its_name
         get_recipe("nin")
     with pytest.raises(ClassicsError, match=r"did you mean 'lenet_d2l-fashion-mnist-d2l-1\.0'"):
         get_recipe("lenet_d2l-fashion-mnist-d2l-1.1")
-    with pytest.raises(ClassicsError, match="gluon-classics recipes"):
+    with pytest.raises(
+        ClassicsError, match=r"did you mean 'lenet_d2l-fashion-mnist-d2l-0\.17' or .*recipes' shows all$"
+    ):
+        get_recipe("lenet_d2l")
+    with pytest.raises(ClassicsError, match=r"did you mean 'nin-fashion-mnist"):
+        get_recipe("nin-blog")
+    with pytest.raises(ClassicsError, match=r"^unknown recipe '\?': 'gluon-classics recipes' shows all$"):
         get_recipe("?")
 
 
