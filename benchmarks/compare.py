@@ -14,7 +14,7 @@ import math
 from pathlib import Path
 import sys
 
-from gluon_classics.utils import console
+from gluon_classics import _console
 
 FIGURES = ("median", "low", "high", "turns")
 FEW = 3  # turns
@@ -65,12 +65,12 @@ def main():
         (*key, f"{old[key]['median']:.2f}", f"{new[key]['median']:.2f}", "fell" if key in flagged else "")
         for key in common
     ]
-    console.table(["network", "ratio", "old:", "new:", ""], rows)
+    _console.table(["network", "ratio", "old:", "new:", ""], rows)
     for name in before:
         if before[name] != now[name]:
-            console.warn(f"measured with another {name}: {before[name]} -> {now[name]}")
+            _console.warn(f"measured with another {name}: {before[name]} -> {now[name]}")
     for key in sorted(set(old) ^ set(new)):
-        console.say(f"only in one of the files: {key[0]}, {key[1]}")
+        _console.say(f"only in one of the files: {key[0]}, {key[1]}")
     sys.exit(1 if flagged else 0)
 
 

@@ -16,9 +16,8 @@ from pathlib import Path
 import tempfile
 
 from cases import Case
-from gluon_classics import _runtime
-from gluon_classics.utils import console, files
-from gluon_classics.utils.datasets import load_dataset
+from gluon_classics import _console, _files, _runtime
+from gluon_classics.data.datasets import load_dataset
 import numpy as np
 import turns
 
@@ -103,7 +102,7 @@ def measure(name, seconds, file):
     growth = GROWTHS[name]
     curves = {}
     for network, case_of in growth.cases.items():
-        console.say(f"{name}: {network}")
+        _console.say(f"{name}: {network}")
         curves[network] = []
         for value in growth.values:
             threads = value if name == "threads" else CORES
@@ -119,7 +118,7 @@ def show(result):
         for network, points in curves.items()
         for value, time, memory in points
     ]
-    console.table(["of", "network", "value:", "time (ms an image; s an epoch):", "peak memory, MB:"], rows)
+    _console.table(["of", "network", "value:", "time (ms an image; s an epoch):", "peak memory, MB:"], rows)
 
 
 def draw(name, curves):
@@ -150,7 +149,7 @@ def draw(name, curves):
     time.yaxis.set_minor_formatter(ticker.NullFormatter())
     memory.set_ylim(bottom=0, top=1.1 * memory.dataLim.ymax)
     memory.yaxis.set_major_formatter("{x:,g}")
-    with files.atomic_path(ROOT / "docs" / f"growth-{name}.svg") as path:
+    with _files.atomic_path(ROOT / "docs" / f"growth-{name}.svg") as path:
         figure.savefig(path, format="svg", metadata={"Date": None})
     pyplot.close(figure)
 
@@ -176,7 +175,7 @@ def main():
         result["curves"] = {name: measure(name, options.seconds, file) for name in options.of}
     show(result)
     if options.publish:
-        files.write_text(PUBLISHED, json.dumps(result, indent=1) + "\n")
+        _files.write_text(PUBLISHED, json.dumps(result, indent=1) + "\n")
         for name, curves in result["curves"].items():
             draw(name, curves)
 

@@ -14,7 +14,7 @@ import functools
 import importlib
 
 from cases import CASES
-from gluon_classics.utils import console
+from gluon_classics import _console
 import speed
 import turns
 
@@ -40,35 +40,35 @@ ENVIRONMENT = {
 
 # a name in a module of `gluon_classics.utils`, and what takes its place
 REPLACED = {
-    "graph not rewritten": ("hybrid", "rewritten", lambda graph, shapes, widen, sink: graph),
-    "relu not sunk": ("graph", "_sunk", lambda nodes, heads: set()),
-    "never widened": ("hybrid", "WIDEN_FROM", float("inf")),
-    "always widened": ("hybrid", "WIDEN_FROM", 1),
-    "predictions by prediction's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: False),
-    "predictions by training's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: True),
-    "large stages whole": ("hybrid", "in_parts", lambda graph, shapes, data: graph),
-    "batch normalisation not folded": ("hybrid", "folded", lambda graph, arrays: (graph, {})),
+    "graph not rewritten": ("compiled", "rewritten", lambda graph, shapes, widen, sink: graph),
+    "relu not sunk": ("rewrite", "_sunk", lambda nodes, heads: set()),
+    "never widened": ("compiled", "WIDEN_FROM", float("inf")),
+    "always widened": ("compiled", "WIDEN_FROM", 1),
+    "predictions by prediction's kernels": ("compiled", "mostly_narrow", lambda graph, shape, data: False),
+    "predictions by training's kernels": ("compiled", "mostly_narrow", lambda graph, shape, data: True),
+    "large stages whole": ("compiled", "in_parts", lambda graph, shapes, data: graph),
+    "batch normalisation not folded": ("compiled", "folded", lambda graph, arrays: (graph, {})),
 }
 
 
 def replace(name):
     """Turn one of these knobs. Raises AttributeError if there is nothing of that name to replace."""
     module, attribute, value = REPLACED[name]
-    module = importlib.import_module(f"gluon_classics.utils.{module}")
+    module = importlib.import_module(f"gluon_classics.compiler.{module}")
     getattr(module, attribute)
     setattr(module, attribute, value)
 
 
 def compiled_with(*flags):
     """What is compiled from now on has these of MXNet's flags alone."""
-    from gluon_classics.utils import hybrid
+    from gluon_classics.compiler import compiled
 
-    class Compiled(hybrid._Compiled):
+    class Compiled(compiled._Compiled):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
             self._flags = [(flag, True) for flag in flags]
 
-    hybrid._Compiled = Compiled
+    compiled._Compiled = Compiled
 
 
 def without_fusion():
@@ -128,7 +128,7 @@ def main():
     options = parser.parse_args()
     rows = []
     for network in options.networks:
-        console.say(network)
+        _console.say(network)
         for first in range(0, len(options.knobs), AT_ONCE):
             names = options.knobs[first : first + AT_ONCE]
             rates = measure(CASES[network], [AS_IT_IS, *names], options)
@@ -136,7 +136,7 @@ def main():
                 ratios = [turns.ratio(of_kind[name], of_kind[AS_IT_IS]) for of_kind in rates.values()]
                 told = [f"{r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f})" for r in ratios]
                 rows.append((network, name, *told))
-    console.table(["network", "knob", "step:", "predict:", "predict 1:"], rows)
+    _console.table(["network", "knob", "step:", "predict:", "predict 1:"], rows)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ import time
 
 import cv2
 import gluon_classics  # before MXNet, whose number of threads it sets
-from gluon_classics import _runtime, utils
-from gluon_classics.utils import console, files
+from gluon_classics import _console, _files, _runtime, utils
 import mxnet as mx
 from mxnet import nd
 import numpy as np
@@ -152,7 +151,7 @@ def show(result):
         for split, figures in result["splits"].items()
         for name, rates in figures["images_per_second"].items()
     ]
-    console.table(["split", "loader", "s to first batch:", "images/s:", "of rounds:"], rows)
+    _console.table(["split", "loader", "s to first batch:", "images/s:", "of rounds:"], rows)
     for split, figures in result["splits"].items():
         ratios = figures["ratios"]
         spread = f"{min(ratios):.1f} to {max(ratios):.1f} in {len(ratios)} rounds"
@@ -174,7 +173,7 @@ def main():
     result = report(run(options), options)
     show(result)
     if options.json:
-        files.write_text(options.json, json.dumps(result, indent=2) + "\n")
+        _files.write_text(options.json, json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

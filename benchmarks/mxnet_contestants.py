@@ -4,7 +4,7 @@ import time
 
 import gluon_classics  # before MXNet, whose number of threads it sets
 from gluon_classics import utils
-from gluon_classics.utils.hybrid import frozen
+from gluon_classics.compiler.compiled import frozen
 from gluon_classics.utils.loader import DataLoader, Preprocess
 from gluon_classics.utils.training import train_epochs
 from loader import BlogLoader

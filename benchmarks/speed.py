@@ -40,9 +40,8 @@ import sys
 import tempfile
 
 from cases import CASES
-from gluon_classics import _runtime
-from gluon_classics.utils import console, files
-from gluon_classics.utils.datasets import load_dataset
+from gluon_classics import _console, _files, _runtime
+from gluon_classics.data.datasets import load_dataset
 import numpy as np
 import turns
 
@@ -196,7 +195,7 @@ def is_same(name, apart):
         return True
     if name not in MODES[2:]:
         sys.exit(f"{name} computes another function than ours, so nothing was measured: {apart}")
-    console.warn(f"{name} is left out, as it computes another function than ours: {apart}")
+    _console.warn(f"{name} is left out, as it computes another function than ours: {apart}")
     return False
 
 
@@ -237,7 +236,7 @@ def ratios(rates, memory, peaks, macs):
 
 
 def write(path, result):
-    files.write_text(path, json.dumps(result, indent=1) + "\n")
+    _files.write_text(path, json.dumps(result, indent=1) + "\n")
 
 
 def show(result):
@@ -247,7 +246,7 @@ def show(result):
         for network, figures in result["networks"].items()
         for name, r in figures["ratios"].items()
     ]
-    console.table(["network", "ratio", "median:", "of turns:"], rows)
+    _console.table(["network", "ratio", "median:", "of turns:"], rows)
 
 
 def refuse_half_a_table(parser, options, lacking):
@@ -271,7 +270,7 @@ def main():
     options = parser.parse_args()
     names, lacking = contestants()
     for line in lacking:
-        console.warn(line)
+        _console.warn(line)
     if options.publish:
         refuse_half_a_table(parser, options, lacking)
     data = load_dataset("fashion-mnist")
@@ -289,7 +288,7 @@ def main():
         file = str(Path(folder, "images.npz"))
         np.savez(file, images=data.train.images[:], labels=data.train.labels[:])
         for network in options.networks:
-            console.say(f"{network}: measuring {', '.join(names)}")
+            _console.say(f"{network}: measuring {', '.join(names)}")
             result["networks"][network] = measure(replace(CASES[network], images_file=file), names, options)
             if options.json:  # after each network: the next ones take many minutes
                 write(options.json, result)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from gluon_classics.utils import console
+from gluon_classics import _console
 
 LIMITS = {"--help": 0.5, "list": 0.5, "summary vgg": 2}  # seconds
 COMMAND = Path(sys.executable).with_name("gluon-classics")
@@ -43,7 +43,7 @@ def show(measured):
         )
         for arguments, seconds in measured.items()
     ]
-    console.table(["command", "s, median:", "of runs:", "limit:"], rows)
+    _console.table(["command", "s, median:", "of runs:", "limit:"], rows)
 
 
 def positive(text):

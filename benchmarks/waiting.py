@@ -13,16 +13,16 @@ import statistics
 import subprocess
 import sys
 
+from gluon_classics import _console
 from gluon_classics._runtime import usable_cores
-from gluon_classics.utils import console
 
 POLICIES = ("", "passive")  # OpenMP takes an empty one for none
 BUSY = "while True: pass"
 TRAIN = """
 import os, sys, time
-from gluon_classics.utils.datasets import SAMPLE_FOLDER
-from gluon_classics.utils.experiment import prepare
-from gluon_classics.utils.settings import Settings
+from gluon_classics.data.datasets import SAMPLE_FOLDER
+from gluon_classics.experiment.build import prepare
+from gluon_classics.experiment.settings import Settings
 import mxnet as mx
 
 e = prepare(Settings("lenet", data=str(SAMPLE_FOLDER), epochs=10_000), [mx.cpu()])
@@ -67,7 +67,7 @@ def main():
             ratios = [turn[number] / turn[0] for turn in turns]
             median, spread = f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"
             rows.append((place, policy or "default", f"{statistics.median(rates):,.0f}", median, spread))
-    console.table(["machine", "waiting", "images/s:", "to default:", "of rounds:"], rows)
+    _console.table(["machine", "waiting", "images/s:", "to default:", "of rounds:"], rows)
 
 
 if __name__ == "__main__":

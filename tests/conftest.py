@@ -5,9 +5,9 @@ import os
 import signal
 
 from gluon_classics import utils
-from gluon_classics.utils import datasets
-from gluon_classics.utils.idx import write_idx
-from gluon_classics.utils.recipes import get_recipe
+from gluon_classics.data import catalogue, datasets
+from gluon_classics.data.idx import write_idx
+from gluon_classics.reproduction.recipes import get_recipe
 import numpy as np
 import pytest
 
@@ -53,7 +53,7 @@ def small_home(tmp_path_factory):
     sample = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
     train, test = sample.train.subset(SMALL_TRAIN), sample.test.subset(SMALL_TEST)
     arrays = (train.images[..., 0], train.labels, test.images[..., 0], test.labels)
-    for name, array in zip(datasets.IDX_FILES, arrays):
+    for name, array in zip(catalogue.IDX_FILES, arrays):
         write_idx(folder / f"{name}.gz", array)
     return home
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from gluon_classics.errors import ClassicsError
 import mxnet as mx
-
-from .errors import ClassicsError
 
 AUTO = "auto"  # all GPUs, else the CPU
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Iterable
 
-from gluon_classics._objective import first_output, objective_of
+from gluon_classics.compiler.compiled import compiled, frozen
+from gluon_classics.errors import DataError
+from gluon_classics.models.objective import first_output, objective_of
 import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon.utils import split_and_load
+import numpy as np
 
 from .context import as_contexts
-from .errors import DataError
-from .hybrid import compiled, frozen
 from .metrics import Tally, batch_sums, right_answers
 
 
@@ -55,3 +56,20 @@ def split_batch(images, labels, contexts):
     """Pairs of images and labels, one for each context; fewer if there are fewer examples than contexts."""
     used = contexts[: len(images)]
     return list(zip(*(split_and_load(array, used, even_split=False) for array in (images, labels))))
+
+
+def predict_probabilities(batches, net, ctx) -> np.ndarray:
+    """(N, classes): softmax of the network's scores for all images of `batches`, pairs of images and labels."""
+    contexts = as_contexts(ctx)
+    forward, scores = frozen(net), objective_of(net).scores
+    rows = []
+    with autograd.predict_mode():
+        for images, labels in batches:
+            rows += [scores(forward(x)).softmax().asnumpy() for x, _ in split_batch(images, labels, contexts)]
+    return np.concatenate(rows)
+
+
+def accuracy_by_class(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> list[tuple[int, int]]:
+    """For each class how many of its images were classified correctly, and how many it has."""
+    right = probabilities.argmax(axis=1) == labels
+    return [(int(right[labels == c].sum()), int((labels == c).sum())) for c in range(classes)]

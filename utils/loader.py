@@ -8,13 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 import weakref
 
+from gluon_classics.data import FIT, RESIZE_IN
+from gluon_classics.data.datasets import DataSet, load_dataset
+from gluon_classics.data.images import resize_image
+from gluon_classics.errors import DataError
 import mxnet as mx
 import numpy as np
-
-from .datasets import DataSet, load_dataset
-from .errors import DataError
-from .images import resize_image
-from .settings import FIT, RESIZE_IN
 
 WORKERS = 2  # each prepares one batch; preparing is a small part of training, so more would only hold memory
 AHEAD = 3  # batches prepared or under way while the current one trains

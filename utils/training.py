@@ -7,13 +7,13 @@ import math
 import time
 from typing import Callable, Iterable, Iterator
 
-from gluon_classics._objective import objective_of
+from gluon_classics.compiler.compiled import compiled
+from gluon_classics.errors import DataError, TrainingDiverged
+from gluon_classics.models.objective import objective_of
 from mxnet import autograd, gluon, nd
 
 from .context import as_contexts
-from .errors import DataError, TrainingDiverged
 from .evaluation import evaluate, split_batch
-from .hybrid import compiled
 from .metrics import Tally, batch_sums
 from .seeding import Streams
 

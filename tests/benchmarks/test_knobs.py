@@ -7,18 +7,19 @@ from pathlib import Path
 
 from cases import CASES
 from gluon_classics import utils
-from gluon_classics.utils import hybrid, parts
+from gluon_classics.compiler import micro_batches
+from gluon_classics.compiler.compiled import frozen
 import knobs
 import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 import pytest
 
-# knobs that change what is compiled; those without a place in REPLACED are in `hybrid`
+# knobs that change what is compiled; those without a place in REPLACED are in `compiled`
 OF_COMPILING = {
     **{name: knobs.REPLACED[name][:2] for name in knobs.REPLACED},
-    "memory not static": ("hybrid", "_Compiled"),
-    "shapes not static": ("hybrid", "_Compiled"),
+    "memory not static": ("compiled", "_Compiled"),
+    "shapes not static": ("compiled", "_Compiled"),
 }
 
 
@@ -28,7 +29,7 @@ def knob(monkeypatch):
 
     def turn(name):
         module, attribute = OF_COMPILING[name]
-        module = importlib.import_module(f"gluon_classics.utils.{module}")
+        module = importlib.import_module(f"gluon_classics.compiler.{module}")
         monkeypatch.setattr(module, attribute, getattr(module, attribute))
         knobs.CODE[name]()
 
@@ -71,7 +72,7 @@ def used(net, compiled):
         for images in (x, x[:4]):
             net[3].running_mean.set_data(nd.zeros(4))
             net[3].running_var.set_data(nd.ones(4))
-            outputs.append(hybrid.frozen(net)(images).asnumpy())
+            outputs.append(frozen(net)(images).asnumpy())
             with autograd.train_mode():
                 outputs.append(utils.hybridized(net)(images).asnumpy())
     return outputs, list(compiled)
@@ -79,7 +80,7 @@ def used(net, compiled):
 
 @pytest.mark.parametrize("name", OF_COMPILING)
 def test_a_knob_changes_what_is_compiled_and_not_what_it_computes(name, knob, net, compiled, monkeypatch):
-    monkeypatch.setattr(parts, "WORTHWHILE", 1)
+    monkeypatch.setattr(micro_batches, "WORTHWHILE", 1)
     expected, before = used(net, compiled)
     assert used(net, compiled)[1] == before
     knob(name)
@@ -96,7 +97,7 @@ def test_memory_and_shapes_are_static_where_no_knob_says_otherwise(net, compiled
 
 
 def test_a_knob_that_nothing_answers_to_is_an_error(monkeypatch):
-    monkeypatch.setitem(knobs.REPLACED, "gone", ("hybrid", "gone", None))
+    monkeypatch.setitem(knobs.REPLACED, "gone", ("compiled", "gone", None))
     with pytest.raises(AttributeError, match="gone"):
         knobs.replace("gone")
 

@@ -16,7 +16,7 @@ def command(environment, tmp_path):
     def run(*arguments, **options):
         options = {"env": environment, "cwd": tmp_path, "timeout": 120, **options}
         return subprocess.run(
-            [sys.executable, "-m", "gluon_classics.utils", *map(str, arguments)],
+            [sys.executable, "-m", "gluon_classics", *map(str, arguments)],
             capture_output=True,
             text=True,
             check=False,
@@ -32,7 +32,7 @@ def trained_run(small_home, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "lenet"
     options = ["--epochs", "2", "--lr", "0.05", "--batch-size", "32", "--out", str(folder)]
     result = subprocess.run(
-        [sys.executable, "-m", "gluon_classics.utils", "train", "lenet", *options],
+        [sys.executable, "-m", "gluon_classics", "train", "lenet", *options],
         env={**os.environ, "MXNET_HOME": str(small_home)},
         capture_output=True,
         text=True,

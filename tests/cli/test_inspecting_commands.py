@@ -7,7 +7,8 @@ import sys
 
 from click.testing import CliRunner
 import gluon_classics
-from gluon_classics.utils import cli, doctor
+from gluon_classics.cli import command
+from gluon_classics.diagnostics import doctor
 import pytest
 
 
@@ -42,7 +43,7 @@ def test_list_as_json_holds_the_facts_of_the_registry(command):
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "--json"]], ids=" ".join)
 def test_listing_loads_neither_mxnet_nor_numpy(arguments):
     script = (
-        "import sys; from gluon_classics.utils.cli import main\n"
+        "import sys; from gluon_classics.cli import main\n"
         f"try: main({arguments})\n"
         "except SystemExit as end: print(end.code, 'mxnet' in sys.modules, 'numpy' in sys.modules)"
     )
@@ -96,7 +97,7 @@ def test_summary_refuses_a_size_it_cannot_read(command, size):
 @pytest.mark.parametrize("subcommand", ["list", "summary", "train", "evaluate", "predict", "report", "doctor"])
 def test_help_comes_without_loading_mxnet(subcommand):
     script = (
-        "import sys; from gluon_classics.utils.cli import main\n"
+        "import sys; from gluon_classics.cli import main\n"
         f"try: main(['{subcommand}', '--help'])\n"
         "except SystemExit: print('mxnet' in sys.modules, 'cv2' in sys.modules)"
     )
@@ -112,7 +113,7 @@ def test_the_command_is_installed_under_its_name():
 
 
 def test_a_closed_pipe_ends_the_command_quietly(environment):
-    listing = f"{sys.executable} -m gluon_classics.utils summary googlenet | true"
+    listing = f"{sys.executable} -m gluon_classics summary googlenet | true"
     result = subprocess.run(["bash", "-c", listing], env=environment, capture_output=True, text=True, check=False)
     assert "Traceback" not in result.stderr
 
@@ -122,7 +123,7 @@ def test_ctrl_c_ends_any_command_in_one_line(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(gluon_classics, "list_models", interrupted)
-    result = CliRunner().invoke(cli.main, ["list"])
+    result = CliRunner().invoke(command.main, ["list"])
     assert (result.exit_code, result.output) == (130, "\nInterrupted.\n")
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-from gluon_classics.utils.recipes import get_recipe, list_recipes
+from gluon_classics.reproduction.recipes import get_recipe, list_recipes
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def test_more_runs_are_added_to_those_already_done(command, tmp_path):
 def test_an_interrupted_run_is_resumed_to_the_bits_of_an_uninterrupted_one(command, environment, tmp_path):
     arguments = ["reproduce", RECIPE, "--epochs", "40", "--out", "here"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "gluon_classics.utils", *arguments],
+        [sys.executable, "-m", "gluon_classics", *arguments],
         env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert any(line.startswith("epoch 3/40") for line in process.stderr)

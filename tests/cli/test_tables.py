@@ -2,7 +2,7 @@
 
 import re
 
-from gluon_classics.utils import console
+from gluon_classics import _console
 import pytest
 
 TITLES = ("network", "settings", "published", "parameters:", "verdict")
@@ -17,7 +17,7 @@ def printed(monkeypatch, capsys):
     def show(columns, rows=ROWS):
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("COLUMNS", str(columns))
-        console.table(TITLES, iter(rows), TOTAL)
+        _console.table(TITLES, iter(rows), TOTAL)
         return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
 
     return show

@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_parameters(command, tmp_path):
 
 def test_on_a_terminal_there_is_a_bar_with_speed_and_remaining_time(environment, tmp_path):
     ours, theirs = pty.openpty()
-    arguments = [sys.executable, "-m", "gluon_classics.utils", "train", "lenet", "--epochs", "3", "--batch-size", "4"]
+    arguments = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--epochs", "3", "--batch-size", "4"]
     environment = {**environment, "TERM": "xterm", "COLUMNS": "160"}
     with subprocess.Popen(arguments, env=environment, cwd=tmp_path, stderr=theirs, stdout=theirs) as process:
         os.close(theirs)

@@ -3,9 +3,9 @@
 import json
 
 import cv2
-from gluon_classics.lenet5 import codes
-from gluon_classics.utils import datasets
-from gluon_classics.utils.idx import write_idx
+from gluon_classics.data import catalogue
+from gluon_classics.data.idx import write_idx
+from gluon_classics.models.lenet5 import codes
 import numpy as np
 import pytest
 
@@ -32,7 +32,7 @@ def mnist(tmp_path_factory):
     for number in (TRAIN, TEST):
         labels = (np.arange(number) % 10).astype(np.uint8)
         arrays += [drawn(labels, rng), labels]
-    for name, array in zip(datasets.IDX_FILES, arrays):
+    for name, array in zip(catalogue.IDX_FILES, arrays):
         write_idx(folder / name, array)
     return home
 

@@ -8,10 +8,10 @@ import socketserver
 import threading
 from types import SimpleNamespace
 
-from gluon_classics.utils import datasets
-from gluon_classics.utils.errors import DataError
-from gluon_classics.utils.idx import read_idx, write_idx
-from gluon_classics.utils.images import Images
+from gluon_classics.data import catalogue, datasets
+from gluon_classics.data.idx import read_idx, write_idx
+from gluon_classics.data.images import Images
+from gluon_classics.errors import DataError
 import numpy as np
 import pytest
 
@@ -55,7 +55,7 @@ def sample():
     """Training and test images of the embedded sample, read without the code that chooses a data set."""
     train_images, train_labels, test_images, test_labels = (
         read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz", dimensions)
-        for name, dimensions in zip(datasets.IDX_FILES, (3, 1, 3, 1))
+        for name, dimensions in zip(catalogue.IDX_FILES, (3, 1, 3, 1))
     )
     return SimpleNamespace(
         train=Images(train_images[..., None], train_labels), test=Images(test_images[..., None], test_labels)
@@ -69,8 +69,8 @@ def write_set():
     def write(folder, pixel=0, train=20, test=10, side=4, label=None):
         folder.mkdir(parents=True, exist_ok=True)
         for images_file, labels_file, count in (
-            (datasets.TRAIN_IMAGES, datasets.TRAIN_LABELS, train),
-            (datasets.TEST_IMAGES, datasets.TEST_LABELS, test),
+            (catalogue.TRAIN_IMAGES, catalogue.TRAIN_LABELS, train),
+            (catalogue.TEST_IMAGES, catalogue.TEST_LABELS, test),
         ):
             labels = np.arange(count) % 10 if label is None else np.full(count, label)
             write_idx(folder / f"{images_file}.gz", np.full((count, side, side), pixel))

@@ -3,9 +3,9 @@
 import io
 import tarfile
 
-from gluon_classics.utils.cifar import ARCHIVE, holds_cifar10, read_cifar10
-from gluon_classics.utils.datasets import KNOWN, load_dataset
-from gluon_classics.utils.errors import DataError
+from gluon_classics.data.cifar import ARCHIVE, holds_cifar10, read_cifar10
+from gluon_classics.data.datasets import KNOWN, load_dataset
+from gluon_classics.errors import DataError
 import numpy as np
 import pytest
 

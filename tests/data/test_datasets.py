@@ -6,10 +6,12 @@ import hashlib
 import json
 import shutil
 
-from gluon_classics.utils import datasets
-from gluon_classics.utils.datasets import IDX_FILES, KNOWN, SAMPLE_FOLDER, load_dataset
-from gluon_classics.utils.idx import read_idx, write_idx
-from gluon_classics.utils.images import Images
+from gluon_classics import _console
+from gluon_classics.data import catalogue, datasets
+from gluon_classics.data.catalogue import IDX_FILES, KNOWN
+from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
+from gluon_classics.data.idx import read_idx, write_idx
+from gluon_classics.data.images import Images
 import numpy as np
 import pytest
 
@@ -65,7 +67,7 @@ def test_a_download_comes_before_the_sample(places, write_set, mirror, monkeypat
     )
     server = mirror(lambda handler: handler.send((source / handler.path.split("/")[-1]).read_bytes()))
     monkeypatch.setenv("MXNET_GLUON_REPO", server.url)
-    monkeypatch.setitem(KNOWN, "fashion-mnist", datasets.Known(CLOTHES, files, ()))
+    monkeypatch.setitem(KNOWN, "fashion-mnist", catalogue.Known(CLOTHES, files, ()))
     data = load_dataset()
     assert not data.is_sample
     assert (data.train.images == 3).all()
@@ -163,7 +165,7 @@ def test_the_embedded_sample_is_announced_in_exactly_one_line_that_says_what_to_
 
 
 def test_the_embedded_sample_is_announced_even_when_quiet(places, capsys, monkeypatch):
-    monkeypatch.setattr(datasets.console.err, "quiet", True)
+    monkeypatch.setattr(_console.err, "quiet", True)
     load_dataset()
     assert capsys.readouterr().err.count("EMBEDDED SAMPLE") == 1
 
@@ -215,7 +217,7 @@ def test_a_folder_is_found_under_the_users_home(tmp_path, write_set, monkeypatch
 
 def test_there_are_as_many_numbered_classes_as_the_largest_label_asks_for(tmp_path, write_set):
     folder = write_set(tmp_path / "letters", label=3)
-    write_idx(folder / f"{datasets.TEST_LABELS}.gz", np.full(10, 25))
+    write_idx(folder / f"{catalogue.TEST_LABELS}.gz", np.full(10, 25))
     assert load_dataset(str(folder)).classes == tuple(str(number) for number in range(26))
 
 
@@ -232,7 +234,7 @@ def test_plain_files_are_as_good_as_gzipped_ones(tmp_path, write_set):
 def test_images_come_with_one_channel_and_their_labels(tmp_path, write_set):
     folder = write_set(tmp_path / "set")
     images = np.arange(20 * 16, dtype=np.uint8).reshape(20, 4, 4)
-    write_idx(folder / f"{datasets.TRAIN_IMAGES}.gz", images)
+    write_idx(folder / f"{catalogue.TRAIN_IMAGES}.gz", images)
     data = load_dataset(str(folder))
     np.testing.assert_array_equal(data.train.images, images[..., None])
     np.testing.assert_array_equal(data.train.labels, np.arange(20) % 10)
@@ -246,7 +248,7 @@ def test_a_folder_that_lacks_one_of_the_four_files_is_refused(tmp_path, write_se
         load_dataset(str(folder))
 
 
-@pytest.mark.parametrize("labels_file", [datasets.TRAIN_LABELS, datasets.TEST_LABELS])
+@pytest.mark.parametrize("labels_file", [catalogue.TRAIN_LABELS, catalogue.TEST_LABELS])
 @pytest.mark.parametrize("count", [9, 21])
 def test_images_without_labels_and_labels_without_images_are_refused(
     tmp_path, write_set, data_error, labels_file, count
@@ -266,12 +268,14 @@ def test_a_set_without_images_is_refused(tmp_path, write_set, data_error, part):
 
 def test_training_and_test_images_of_differing_sizes_are_refused(tmp_path, write_set, data_error):
     folder = write_set(tmp_path / "set", side=4)
-    write_idx(folder / f"{datasets.TEST_IMAGES}.gz", np.zeros((10, 5, 4)))
+    write_idx(folder / f"{catalogue.TEST_IMAGES}.gz", np.zeros((10, 5, 4)))
     with data_error(folder, "size"):
         load_dataset(str(folder))
 
 
-@pytest.mark.parametrize(("labels_file", "part"), [(datasets.TRAIN_LABELS, "training"), (datasets.TEST_LABELS, "test")])
+@pytest.mark.parametrize(
+    ("labels_file", "part"), [(catalogue.TRAIN_LABELS, "training"), (catalogue.TEST_LABELS, "test")]
+)
 def test_a_label_beyond_the_known_classes_is_refused(tmp_path, write_set, data_error, labels_file, part):
     folder = write_set(tmp_path / "fashion-mnist")
     labels = np.zeros(20 if part == "training" else 10)
@@ -283,8 +287,8 @@ def test_a_label_beyond_the_known_classes_is_refused(tmp_path, write_set, data_e
 
 def test_images_in_place_of_labels_are_refused(tmp_path, write_set, data_error):
     folder = write_set(tmp_path / "set")
-    shutil.copy(str(folder / f"{datasets.TRAIN_IMAGES}.gz"), str(folder / f"{datasets.TRAIN_LABELS}.gz"))
-    with data_error(datasets.TRAIN_LABELS, "1 dimensions"):
+    shutil.copy(str(folder / f"{catalogue.TRAIN_IMAGES}.gz"), str(folder / f"{catalogue.TRAIN_LABELS}.gz"))
+    with data_error(catalogue.TRAIN_LABELS, "1 dimensions"):
         load_dataset(str(folder))
 
 

@@ -5,9 +5,10 @@ import hashlib
 import os
 import re
 
-from gluon_classics.utils import datasets
-from gluon_classics.utils.datasets import KNOWN, Known, load_dataset
-from gluon_classics.utils.download import RemoteFile, download
+from gluon_classics.data import catalogue
+from gluon_classics.data.catalogue import KNOWN, Known
+from gluon_classics.data.datasets import load_dataset
+from gluon_classics.data.download import RemoteFile, download
 import numpy as np
 import pytest
 
@@ -315,12 +316,12 @@ def small_mnist(monkeypatch, write_set, tmp_path, mirror, places):
 
 def test_a_data_set_that_is_nowhere_is_downloaded_into_the_cache(small_mnist, places):
     data = load_dataset("mnist")
-    assert set(small_mnist.asked) == {f"/gluon/dataset/mnist/{name}.gz" for name in datasets.IDX_FILES}
+    assert set(small_mnist.asked) == {f"/gluon/dataset/mnist/{name}.gz" for name in catalogue.IDX_FILES}
     assert (data.train.images == 7).all()
     assert (len(data.train), len(data.test)) == (20, 10)
     folder = places.home / "datasets" / "mnist"
     assert data.origin == str(folder)
-    assert held(folder) == sorted(f"{name}.gz" for name in datasets.IDX_FILES)
+    assert held(folder) == sorted(f"{name}.gz" for name in catalogue.IDX_FILES)
 
 
 def test_the_second_load_asks_no_server(small_mnist):
@@ -341,10 +342,10 @@ def test_a_repository_is_used_with_or_without_its_last_slash(small_mnist, monkey
 def test_a_download_that_broke_off_is_taken_up_where_it_stood(small_mnist, places):
     load_dataset("mnist")
     folder = places.home / "datasets" / "mnist"
-    (folder / f"{datasets.TEST_IMAGES}.gz").unlink()
+    (folder / f"{catalogue.TEST_IMAGES}.gz").unlink()
     small_mnist.asked.clear()
     load_dataset("mnist")
-    assert small_mnist.asked == [f"/gluon/dataset/mnist/{datasets.TEST_IMAGES}.gz"]
+    assert small_mnist.asked == [f"/gluon/dataset/mnist/{catalogue.TEST_IMAGES}.gz"]
 
 
 def test_a_cache_that_cannot_be_written_serves_this_run_and_says_so_in_one_line(small_mnist, places, capsys):
@@ -408,4 +409,4 @@ def test_no_two_known_files_share_a_sum():
 
 @pytest.mark.parametrize("name", ["fashion-mnist", "mnist"])
 def test_the_files_to_download_are_those_that_are_read(name):
-    assert {file.name for file in KNOWN[name].files} == {f"{file}.gz" for file in datasets.IDX_FILES}
+    assert {file.name for file in KNOWN[name].files} == {f"{file}.gz" for file in catalogue.IDX_FILES}

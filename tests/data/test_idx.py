@@ -3,8 +3,8 @@
 import gzip
 import struct
 
-from gluon_classics.utils.errors import DataError
-from gluon_classics.utils.idx import read_idx, write_idx
+from gluon_classics.data.idx import read_idx, write_idx
+from gluon_classics.errors import DataError
 import numpy as np
 import pytest
 

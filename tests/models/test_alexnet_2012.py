@@ -2,7 +2,7 @@
 
 from arrays import assert_close, numbers
 from gluon_classics import get_model
-from gluon_classics._blocks import LocalResponseNorm
+from gluon_classics.models._blocks import LocalResponseNorm
 import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn

@@ -2,10 +2,10 @@
 
 from arrays import assert_close, numbers
 from gluon_classics import utils
-from gluon_classics._objective import objective_of
-from gluon_classics.googlenet import AuxiliaryLoss, Inception, googlenet_v1
-from gluon_classics.utils import parameters
-from gluon_classics.utils import summary as counting
+from gluon_classics.experiment import parameter_files
+from gluon_classics.inspection import summary as counting
+from gluon_classics.models.googlenet import AuxiliaryLoss, Inception, googlenet_v1
+from gluon_classics.models.objective import objective_of
 import mxnet as mx
 from mxnet import autograd, nd
 import numpy as np
@@ -120,12 +120,12 @@ def test_a_file_with_auxiliary_classifiers_serves_the_network_that_predicts(with
     net, x, _ = with_auxiliary
     net.save_parameters(str(tmp_path / "with"))
     plain = googlenet_v1(classes=10)
-    parameters.load_parameters(plain, tmp_path / "with", [mx.cpu()], x.shape[1:])
+    parameter_files.load_parameters(plain, tmp_path / "with", [mx.cpu()], x.shape[1:])
     np.testing.assert_array_equal(plain(x).asnumpy(), net(x).asnumpy())
     plain.save_parameters(str(tmp_path / "without"))
     back = googlenet_v1(classes=10, auxiliary=True)
     with pytest.raises(utils.ClassicsError, match=r"Auxiliary .*; it lacks auxiliary_4a\.1\.bias and 11 more"):
-        parameters.load_parameters(back, tmp_path / "without", [mx.cpu()], x.shape[1:])
+        parameter_files.load_parameters(back, tmp_path / "without", [mx.cpu()], x.shape[1:])
 
 
 def test_the_network_predicts_alike_with_and_without_auxiliary_classifiers(with_auxiliary, tmp_path):

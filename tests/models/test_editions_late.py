@@ -3,8 +3,9 @@
 from functools import partial
 
 from arrays import assert_close
-from gluon_classics import _registry, densenet, efficientnet, get_model, regnet, resnet, senet, utils
-from gluon_classics.utils import hybrid
+from gluon_classics import get_model, utils
+from gluon_classics.compiler import compiled
+from gluon_classics.models import densenet, efficientnet, registry, regnet, resnet, senet
 import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
@@ -139,7 +140,7 @@ def swish(x):
 
 def test_every_edition_of_these_families_is_tested_here():
     families = {family.__name__.rpartition(".")[2] for family in FAMILIES}
-    registered = {name for name, info in _registry._infos.items() if info.family in families}
+    registered = {name for name, info in registry._infos.items() if info.family in families}
     assert registered == {"resnet", *STAGES}
     assert set(PARAMS) == set(STAGES)
 
@@ -155,7 +156,7 @@ def test_the_stages_have_the_shapes_and_the_network_the_counts_of_the_tables(nam
     assert summary.params == PARAMS[name]
     if name in GMAC:
         assert round(summary.macs / 1e9, 3) == GMAC[name]
-    info = _registry._infos[name]
+    info = registry._infos[name]
     assert (info.input_shape, info.classes) == (input_shape, shapes[-1][0])
     assert (info.params, info.macs) == (summary.params, summary.macs)
     assert info.source
@@ -364,9 +365,9 @@ def test_compiled_and_frozen_editions_predict_the_same(member):
     assert np.isfinite(expected).all()
     twin = utils.hybridized(net)
     assert_close(twin(nd.array(x)).asnumpy(), expected)
-    many = np.tile(x, (hybrid.WIDEN_FROM // 2, 1, 1, 1))  # for as many the graph is another one
-    assert_close(twin(nd.array(many)).asnumpy(), np.tile(expected, (hybrid.WIDEN_FROM // 2, 1)))
-    assert_close(hybrid.frozen(net)(nd.array(x)).asnumpy(), expected)
+    many = np.tile(x, (compiled.WIDEN_FROM // 2, 1, 1, 1))  # for as many the graph is another one
+    assert_close(twin(nd.array(many)).asnumpy(), np.tile(expected, (compiled.WIDEN_FROM // 2, 1)))
+    assert_close(compiled.frozen(net)(nd.array(x)).asnumpy(), expected)
 
 
 @pytest.mark.parametrize("name", ["resnet18_v1", "densenet_d2l", "se_resnet18", "regnetx_200mf", "efficientnet_b0"])

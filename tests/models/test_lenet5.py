@@ -1,9 +1,11 @@
 """LeNet-5 of 1998: the paper's arithmetic, layers and losses against plain NumPy, initial weights and step sizes."""
 
 from arrays import assert_close
-from gluon_classics import _registry, get_model, utils
-from gluon_classics._objective import objective_of
-from gluon_classics.lenet5 import (
+from gluon_classics import get_model, utils
+from gluon_classics.errors import ClassicsError
+from gluon_classics.experiment import diagonal_lm
+from gluon_classics.models import registry
+from gluon_classics.models.lenet5 import (
     C3,
     FULL,
     PAPER,
@@ -17,8 +19,7 @@ from gluon_classics.lenet5 import (
     codes,
     count,
 )
-from gluon_classics.utils import levenberg
-from gluon_classics.utils.errors import ClassicsError
+from gluon_classics.models.objective import objective_of
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 import numpy as np
@@ -83,7 +84,7 @@ def test_the_layers_are_those_that_are_counted(name, table):
 
 @pytest.mark.parametrize("name", EDITIONS)
 def test_the_registry_states_the_facts_of_the_network(name):
-    info, summary = _registry._infos[name], utils.summarize(get_model(name), (1, 32, 32))
+    info, summary = registry._infos[name], utils.summarize(get_model(name), (1, 32, 32))
     assert (summary.params, summary.running) == FACTS[name]
     assert (info.params, info.macs, info.input_shape) == (summary.params, summary.macs, (1, 32, 32))
 
@@ -359,7 +360,7 @@ def numpy_curvatures(x, p, at_output):
 
 def curvatures(net, loss, x):
     names = {parameter.name: name for name, parameter in net._collect_params_with_prefix().items()}
-    return {names[name]: value.asnumpy() for name, value in levenberg.curvatures(net, loss, x).items()}
+    return {names[name]: value.asnumpy() for name, value in diagonal_lm.curvatures(net, loss, x).items()}
 
 
 def test_curvatures_are_propagated_as_in_appendix_c(rng):
@@ -396,7 +397,7 @@ def test_the_curvature_of_the_map_loss_at_its_input_is_exact(j, rng):
     """Against differences of the loss, computed in float64."""
     table = np.array(codes(), dtype=np.float64)
     states = rng.uniform(-0.2, 0.2, (2, 84))
-    actual = levenberg._output_curvature(MAPLoss(j), nd.array(states), nd.array(table)).asnumpy()
+    actual = diagonal_lm._output_curvature(MAPLoss(j), nd.array(states), nd.array(table)).asnumpy()
 
     def loss(x):
         return numpy_map_loss(((x[:, None] - table) ** 2).sum(axis=2), np.array([3, 7]), j)
@@ -424,10 +425,10 @@ def test_a_step_is_the_gradient_by_the_curvature_plus_mu():
             np.testing.assert_array_equal(after[name], before[name])
         else:
             gradient = parameter.grad().asnumpy().astype(np.float64) / 4
-            expected = before[name] - 0.3 * gradient / (levenberg.MU + h[name])
+            expected = before[name] - 0.3 * gradient / (diagonal_lm.MU + h[name])
             np.testing.assert_allclose(after[name], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_step_sizes_are_for_lenet5_only():
     with pytest.raises(ClassicsError, match="diagonallm is for lenet5"):
-        levenberg.curvatures(get_model("lenet5_full"), MAPLoss(), nd.zeros((1, 1, 32, 32)))
+        diagonal_lm.curvatures(get_model("lenet5_full"), MAPLoss(), nd.zeros((1, 1, 32, 32)))

@@ -1,7 +1,7 @@
 """Local response normalisation as it is trained: between layers of oneDNN, where MXNet's own gradients are wrong."""
 
 from gluon_classics import utils
-from gluon_classics._blocks import LocalResponseNorm
+from gluon_classics.models._blocks import LocalResponseNorm
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 import numpy as np

@@ -3,7 +3,7 @@
 from arrays import assert_close, numbers
 from chains import ready
 from gluon_classics import get_model, utils
-from gluon_classics._scratch_norm import ScratchBatchNorm
+from gluon_classics.models._batch_norm import ScratchBatchNorm
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn

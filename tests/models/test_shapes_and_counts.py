@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import gluon_classics
 from gluon_classics import AlexNet, GoogLeNet, LeNet, NiNNet, ResNet, VGGNet, get_model, list_models, model_info, utils
-from gluon_classics._registry import FAMILIES, register, registered
-from gluon_classics.utils.errors import InputSizeError
+from gluon_classics.errors import InputSizeError
+from gluon_classics.models.registry import FAMILIES, register, registered
 import mxnet as mx
 from mxnet import gluon, nd
 import pytest
@@ -309,7 +309,7 @@ def printed(code):
 
 def test_the_order_of_the_registry_does_not_depend_on_what_was_imported_first():
     code = (
-        "from gluon_classics import ResNet, AlexNet; from gluon_classics._registry import registered\n"
+        "from gluon_classics import ResNet, AlexNet; from gluon_classics.models.registry import registered\n"
         "print(*(info.name for info in registered()))"
     )
     assert printed(code) == list_models()
@@ -323,7 +323,7 @@ def test_a_network_loads_no_family_but_its_own():
     code = (
         "import sys; from gluon_classics import get_model, list_models, model_info; get_model('nin')\n"
         "families = {model_info(name).family for name in list_models()}\n"
-        "print(*(family for family in families if f'gluon_classics.{family}' in sys.modules))"
+        "print(*(family for family in families if f'gluon_classics.models.{family}' in sys.modules))"
     )
     assert printed(code) == ["nin"]
 

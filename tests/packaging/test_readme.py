@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 
-from gluon_classics.utils import doctor
+from gluon_classics.diagnostics import doctor
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]

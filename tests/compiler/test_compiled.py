@@ -1,0 +1,332 @@
+"""The compiled twin: what stays the network's own, although its graph is rewritten. See also `test_numeric`."""
+
+import json
+
+from arrays import assert_all_close
+from gluon_classics import get_model, utils
+from gluon_classics.compiler import compiled
+import mxnet as mx
+from mxnet import autograd, gluon, nd
+from mxnet.gluon import nn
+import numpy as np
+import pytest
+
+SIDES = {"lenet": 12, "resnet": 75}
+FEW, MANY = compiled.WIDEN_FROM - 1, compiled.WIDEN_FROM  # images: without and with wider maps
+
+
+def ready(name="lenet", batch=MANY):
+    """A network with random biases, and images for it."""
+    net, side = get_model(name), SIDES[name]
+    net.initialize(mx.init.Xavier())
+    x = nd.random.normal(shape=(batch, 1, side, side))
+    net(x)  # completes the deferred shapes
+    for parameter in net.collect_params().values():
+        if parameter.name.endswith("bias"):
+            parameter.set_data(nd.random.uniform(0.1, 1, parameter.shape))
+    return net, x
+
+
+def values(net, ctx=None):
+    return [p.data(ctx).asnumpy() for p in net.collect_params().values()]
+
+
+def gradients(net, ctx=None):
+    return [p.grad(ctx).asnumpy() for p in net.collect_params().values() if p.grad_req != "null"]
+
+
+def trained(forward, net, *batches):
+    """Outputs of a training pass over all batches at once, the gradients of the batches, and those of the net."""
+    for x in batches:
+        x.attach_grad()
+    with autograd.record():
+        outputs = [forward(x) for x in batches]
+        losses = [(output**2).sum() for output in outputs]
+    autograd.backward(losses)
+    return [a.asnumpy() for a in (*outputs, *(x.grad for x in batches))] + gradients(net)
+
+
+def assert_predicts_alike(one, other, x, tolerance=1e-5):
+    assert_all_close([one(x).asnumpy()], [other(x).asnumpy()], tolerance)
+
+
+def filters(symbol):
+    nodes = json.loads(symbol.tojson())["nodes"]
+    return [int(node["attrs"]["num_filter"]) for node in nodes if node["op"] == "Convolution"]
+
+
+# --- batches and updates
+
+
+def test_batches_of_all_sizes_can_take_turns():
+    net, _ = ready()
+    twin = utils.hybridized(net)
+    batches = [nd.random.normal(shape=(size, 1, 12, 12)) for size in (MANY, 1, FEW, MANY + 5, MANY)]
+    for x in batches:
+        assert_predicts_alike(twin, net, x)
+    assert_all_close(trained(twin, net, *batches), trained(net, net, *batches))
+
+
+def test_gradients_can_be_added_up():
+    net, x = ready()
+    net.collect_params().setattr("grad_req", "add")
+    trained(net, net, x)
+    once = gradients(net)
+    net.collect_params().zero_grad()
+    twin = utils.hybridized(net)
+    for _ in range(2):
+        trained(twin, net, x)
+    assert_all_close(gradients(net), [2 * gradient for gradient in once])
+
+
+def train_step(net, twin, x, _folder):
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    with autograd.record():
+        loss = (twin(x) ** 2).mean()
+    loss.backward()
+    trainer.step(1)
+
+
+def set_data(net, _twin, _x, _folder):
+    for parameter in net.collect_params().values():
+        parameter.set_data(parameter.data() + 0.1)
+
+
+def in_place(net, _twin, _x, _folder):
+    for parameter in net.collect_params().values():
+        parameter.data()[:] += 0.1
+
+
+def load_parameters(net, _twin, _x, folder):
+    other, _ = ready()
+    other.save_parameters(str(folder / "other"))
+    net.load_parameters(str(folder / "other"))
+
+
+def initialize_anew(net, _twin, _x, _folder):
+    net.initialize(mx.init.Normal(0.2), force_reinit=True)
+
+
+@pytest.mark.parametrize("batch", [FEW, MANY])
+@pytest.mark.parametrize(
+    "update", [train_step, set_data, in_place, load_parameters, initialize_anew], ids=lambda update: update.__name__
+)
+def test_predictions_of_the_twin_follow_every_update(update, batch, tmp_path):
+    net, x = ready(batch=batch)
+    twin = utils.hybridized(net)
+    for _ in range(2):
+        before = twin(x).asnumpy()
+        update(net, twin, x, tmp_path)
+        assert_predicts_alike(twin, net, x)
+        assert np.abs(twin(x).asnumpy() - before).max() > 1e-2 * np.abs(before).max()
+
+
+# --- parameters, files and exports
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_the_graph_asks_for_the_same_parameters_in_the_same_order(name, graphs):
+    net, x = ready(name)
+    own = net(mx.sym.var("data"))
+    utils.hybridized(net)(x)
+    assert graphs[-1].list_inputs() == own.list_inputs()
+    assert graphs[-1].list_arguments() == own.list_arguments()
+    assert graphs[-1].list_auxiliary_states() == own.list_auxiliary_states()
+
+
+def test_parameters_and_gradients_keep_their_shapes(graphs):
+    def shapes(block):
+        return [(p.name, p.shape, p.data().shape, p.grad().shape) for p in block.collect_params().values()]
+
+    net, x = ready()
+    before = shapes(net)
+    twin = utils.hybridized(net)
+    trained(twin, net, x)
+    assert filters(graphs[-1]) != [20, 50]
+    assert shapes(net) == shapes(twin) == before
+
+
+def test_parameter_files_of_the_network_and_its_twin_are_the_same(tmp_path):
+    net, x = ready()
+    twin = utils.hybridized(net)
+    expected = twin(x).asnumpy()
+    net.save_parameters(str(tmp_path / "net"))
+    twin.save_parameters(str(tmp_path / "twin"))
+    assert (tmp_path / "net").read_bytes() == (tmp_path / "twin").read_bytes()
+
+    back, other = get_model("lenet"), utils.hybridized(get_model("lenet"))
+    other.load_parameters(str(tmp_path / "net"))
+    np.testing.assert_array_equal(other(x).asnumpy(), expected)
+    back.load_parameters(str(tmp_path / "twin"))
+    np.testing.assert_array_equal(back(x).asnumpy(), net(x).asnumpy())
+
+
+def operators(text):
+    return [(node["op"], node.get("attrs")) for node in json.loads(text)["nodes"]]
+
+
+# MXNet cannot know the type of the input before it reads the parameters
+@pytest.mark.filterwarnings("ignore:Cannot decide type for the following arguments:UserWarning")
+@pytest.mark.parametrize(("name", "sizes"), [("lenet", [MANY]), ("lenet", [1]), ("lenet", [1, MANY]), ("resnet", [1])])
+def test_an_export_is_the_network_as_it_is_defined(name, sizes, tmp_path):
+    net, x = ready(name)
+    twin = utils.hybridized(net)
+    for size in sizes:
+        twin(x[:size])
+    twin.export(str(tmp_path / "net"))
+    text = (tmp_path / "net-symbol.json").read_text()
+    own = net(mx.sym.var("data"))
+    assert operators(text) == operators(own.tojson())
+    assert mx.sym.load_json(text).list_inputs() == own.list_inputs()
+    assert not any(word in text for word in ("_widened", "_narrowed", "sg_mkldnn"))
+
+    imported = gluon.SymbolBlock.imports(str(tmp_path / "net-symbol.json"), ["data"], str(tmp_path / "net-0000.params"))
+    assert_predicts_alike(imported, net, x)
+    assert_predicts_alike(utils.hybridized(imported), net, x)
+    assert utils.evaluate_accuracy([(x, net(x).argmax(axis=1))], imported) == 1
+
+
+def test_layers_keep_their_own_state_of_hybridization():
+    net, x = ready()
+    net[0].hybridize()
+    net[2].hybridize(static_alloc=True)
+    before = [(layer._active, list(layer._flags)) for layer in net]
+    twin = utils.hybridized(net)
+    assert_predicts_alike(twin, net, x)
+    assert [(layer._active, list(layer._flags)) for layer in net] == before
+    assert [layer._active for layer in net] == [True, False, True, False, False, False, False]
+
+
+# --- types, deferred shapes, contexts
+
+
+@pytest.mark.parametrize("batch", [FEW, MANY])
+def test_a_network_of_doubles_is_not_widened(batch, graphs):
+    net, x = ready(batch=batch)
+    net.cast("float64")
+    x = x.astype("float64")
+    twin = utils.hybridized(net)
+    assert_predicts_alike(twin, net, x, 1e-14)
+    assert_all_close(trained(twin, net, x), trained(net, net, x), 1e-14)
+    assert filters(graphs[0]) == [20, 50]
+
+
+@pytest.mark.parametrize("cast", ["twin", "net"])
+def test_a_network_can_be_cast_after_it_was_compiled(cast):
+    net, x = ready()
+    twin = utils.hybridized(net)
+    twin(x)
+    {"net": net, "twin": twin}[cast].cast("float64")
+    assert_predicts_alike(twin, net, x.astype("float64"), 1e-14)
+
+
+def test_a_cast_to_its_own_type_changes_nothing(graphs):
+    net, x = ready()
+    net.cast("float32")
+    utils.hybridized(net)(x)
+    assert filters(graphs[-1]) != [20, 50]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("batch", [FEW, MANY])
+@pytest.mark.parametrize("count", [1, 2])
+def test_deferred_shapes_are_completed_through_the_twin(count, batch, training):
+    """Also on several contexts, of which the last one comes first."""
+    contexts = [mx.cpu(i) for i in range(count)]
+    net = get_model("lenet")
+    net.initialize(mx.init.Xavier(), ctx=contexts)
+    twin = utils.hybridized(net)
+    images = [nd.random.normal(shape=(batch, 1, 12, 12), ctx=context) for context in reversed(contexts)]
+    with autograd.record() if training else autograd.pause():
+        outputs = [twin(x) for x in images]
+    for x, output in zip(images, outputs):
+        assert output.context == x.context
+        assert_all_close([output.asnumpy()], [net(x).asnumpy()])
+
+
+@pytest.mark.parametrize("batch", [FEW, MANY])
+def test_a_twin_computes_the_same_on_every_context(batch):
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    net, x = ready(batch=batch)
+    output, gradient, *rest = trained(net, net, x)
+    net.collect_params().reset_ctx(contexts)
+    images = [x.as_in_context(context) for context in contexts]
+    *outputs, first, second = trained(utils.hybridized(net), net, *images)[:4]
+    np.testing.assert_array_equal(*outputs)
+    np.testing.assert_array_equal(first, second)
+    for context in contexts:
+        assert_all_close([outputs[0], first, *gradients(net, context)], [output, gradient, *rest])
+
+
+# --- other blocks
+
+
+class Relu(nn.HybridBlock):
+    def hybrid_forward(self, F, x):
+        return F.relu(x)
+
+
+def test_relu_computes_the_same_bits():
+    x = nd.concat(nd.random.normal(shape=(99,)), nd.array([np.inf, -np.inf, 0.0, -0.0]), dim=0)
+    found = []
+    for forward in (Relu(), utils.hybridized(Relu())):
+        x.attach_grad()
+        with autograd.record():
+            output = forward(x)
+        output.backward(nd.arange(len(x)))
+        found.append((output.asnumpy().tobytes(), x.grad.asnumpy().tobytes()))
+    assert found[0] == found[1]
+
+
+def test_relu_of_no_number_is_0_as_in_every_layer_with_an_activation():
+    assert utils.hybridized(Relu())(nd.array([np.nan])).asnumpy() == 0
+    assert nn.Activation("relu")(nd.array([np.nan])).asnumpy() == 0
+
+
+def test_relu_of_whole_numbers_can_be_compiled():
+    x = nd.array([-1, 0, 2], dtype="int32")
+    assert utils.hybridized(Relu())(x).asnumpy().tolist() == Relu()(x).asnumpy().tolist() == [0, 0, 2]
+
+
+class Loop(nn.HybridBlock):
+    def hybrid_forward(self, F, x):
+        return F.contrib.foreach(lambda row, sums: (row + sums[0], [row + sums[0]]), x, [F.zeros((3,))])[0]
+
+
+def test_a_loop_can_be_compiled():
+    x = nd.random.normal(shape=(4, 3))
+    assert_all_close([utils.hybridized(Loop())(x).asnumpy()], [np.cumsum(x.asnumpy(), axis=0)])
+
+
+class Nested(nn.HybridBlock):
+    def hybrid_forward(self, F, x):
+        return x + 1, (x * 2, [x * 3])
+
+
+class OneInAList(nn.HybridBlock):
+    def hybrid_forward(self, F, x):
+        return [x + 1]
+
+
+class Sum(nn.HybridBlock):
+    def hybrid_forward(self, F, x):
+        return x[0] + x[1]
+
+
+def shape_of(outputs):
+    return [shape_of(output) for output in outputs] if isinstance(outputs, (list, tuple)) else outputs.shape
+
+
+@pytest.mark.parametrize("block", [Nested, OneInAList])
+def test_outputs_keep_their_structure(block):
+    x = nd.ones(2)
+    assert shape_of(utils.hybridized(block())(x)) == shape_of(block()(x))
+
+
+def test_an_input_can_be_a_list_of_arrays():
+    assert utils.hybridized(Sum())([nd.ones(2), nd.ones(2)]).asnumpy().tolist() == [2, 2]
+
+
+def test_a_slice_of_the_twin_is_a_chain_of_its_layers():
+    net, _ = ready()
+    assert list(utils.hybridized(net)[1:3]) == list(net)[1:3]
