@@ -11,6 +11,10 @@ class DataError(ClassicsError, ValueError):
     """A data set is missing, empty, corrupt or of another kind than asked for."""
 
 
+class SettingsError(ClassicsError, ValueError):
+    """A setting is unknown, out of range, or impossible together with another."""
+
+
 class InputSizeError(ClassicsError):
     """Images are too small for a network."""
 

@@ -31,7 +31,7 @@ def seed_everything(seed: int) -> None:
 
 
 @dataclass(frozen=True)
-class Streams:
+class RandomStreams:
     """The random numbers of a training, made anew from its seed at fixed points.
 
     MXNet's generators cannot be read back. They are seeded before every `every`-th batch of an epoch, from the epoch
@@ -42,7 +42,7 @@ class Streams:
     every: int = 1
 
     @classmethod
-    def for_work(cls, seed: int, macs: int) -> Streams:
+    def for_work(cls, seed: int, macs: int) -> RandomStreams:
         """Streams seeded as often as costs little, where a batch takes `macs` forward multiply-accumulates."""
         return cls(seed, max(1, min(BATCHES_BETWEEN_SEEDS, round(WORK_BETWEEN_SEEDS / macs))))
 

@@ -60,11 +60,11 @@ def train(name, ctx, out, quiet, **options):
 
     Writes a run folder: parameters, run.json with the metrics of each epoch, a picture of the curves, checkpoints.
     """
-    from gluon_classics.runs import train
+    from gluon_classics.runs import train as command
 
     if quiet:
         _console.be_quiet()
-    train.run(name, ctx, out, **options)
+    command.train(name, ctx, out, **options)
 
 
 @click.command()
@@ -74,11 +74,11 @@ def train(name, ctx, out, quiet, **options):
 @quiet_option
 def resume(run, epochs, checkpoint_minutes, quiet):
     """Go on with an interrupted RUN, to the very bits that it would have had without a break."""
-    from gluon_classics.runs import resume
+    from gluon_classics.runs import resume as command
 
     if quiet:
         _console.be_quiet()
-    resume.run(run, epochs, checkpoint_minutes)
+    command.resume(run, epochs, checkpoint_minutes)
 
 
 @click.command()
