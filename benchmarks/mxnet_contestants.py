@@ -6,7 +6,7 @@ import gluon_classics  # before MXNet, whose number of threads it sets
 from gluon_classics import utils
 from gluon_classics.compiler.compiled import frozen
 from gluon_classics.utils.loader import DataLoader, Preprocess
-from gluon_classics.utils.training import train_epochs
+from gluon_classics.utils.training import TrainingLoop
 from loader import BlogLoader
 import mxnet as mx
 from mxnet import autograd, gluon, nd
@@ -92,8 +92,8 @@ class Ours:
         train = DataLoader((images, labels), self.case.batch_size, True, preprocess)
         test = DataLoader((images[:1], labels[:1]), 1, False, preprocess)
         # an epoch here is short: compiling, once in a training, would be too large a part of it
-        result = next(train_epochs(train, test, self.forward, LOSS, self.trainer, CTX, 1))
-        return result.images_per_second
+        (record,) = TrainingLoop(self.forward, LOSS, self.trainer, CTX).run(train, test, 1)
+        return record.images_per_second
 
     def predict(self, batch_size, seconds):
         """Images/s of predictions in batches of this size, each waited for."""

@@ -23,21 +23,23 @@ import os, sys, time
 from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.utils.training import Callback
 import mxnet as mx
 
 e = prepare(Settings("lenet", data=str(SAMPLE_FOLDER), epochs=10_000), [mx.cpu()])
 seconds, images, start = float(sys.argv[1]), 0, None
 
-def count(number, tally):
-    global start, images
-    images += e.settings.batch_size
-    if start is None and number == 5:  # compiled and warm
-        start, images = time.perf_counter(), 0
-    elif start is not None and time.perf_counter() - start > seconds:
-        print(images / (time.perf_counter() - start), flush=True)
-        os._exit(0)
+class Count(Callback):
+    def after_batch(self, loop):
+        global start, images
+        images += e.settings.batch_size
+        if start is None and loop.batches == 5:  # compiled and warm
+            start, images = time.perf_counter(), 0
+        elif start is not None and time.perf_counter() - start > seconds:
+            print(images / (time.perf_counter() - start), flush=True)
+            os._exit(0)
 
-list(e.epochs(count))
+e.train([Count()])
 """
 
 

@@ -1,18 +1,25 @@
 """What all tests share: seeds, and where the full Fashion-MNIST is."""
 
+import contextlib
 from dataclasses import asdict, replace
 import os
 import signal
+import subprocess
+import sys
+from types import SimpleNamespace
 
 from gluon_classics import utils
 from gluon_classics.data import catalogue, datasets
-from gluon_classics.data.idx import write_idx
+from gluon_classics.data.idx import read_idx, write_idx
+from gluon_classics.data.images import Images
+from gluon_classics.errors import DataError
 from gluon_classics.reproduction.recipes import get_recipe
 import numpy as np
 import pytest
 
 SEED = 20180306
 SMALL_TRAIN, SMALL_TEST = 320, 100
+INSTALL = "apt-get install dataset-fashion-mnist"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -111,3 +118,73 @@ def make_record():
         }
 
     return make
+
+
+@pytest.fixture
+def command(environment, tmp_path):
+    """Run `gluon-classics` in an empty folder; returns the finished process."""
+
+    def run(*arguments, **options):
+        options = {"env": environment, "cwd": tmp_path, "timeout": 120, **options}
+        return subprocess.run(
+            [sys.executable, "-m", "gluon_classics", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained_run(small_home, tmp_path_factory):
+    """The folder of a finished run of LeNet."""
+    folder = tmp_path_factory.mktemp("runs") / "lenet"
+    options = ["--epochs", "2", "--lr", "0.05", "--batch-size", "32", "--out", str(folder)]
+    result = subprocess.run(
+        [sys.executable, "-m", "gluon_classics", "train", "lenet", *options],
+        env={**os.environ, "MXNET_HOME": str(small_home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def data_error():
+    """A context manager: its body must raise a DataError of one line that holds all of the given texts."""
+
+    @contextlib.contextmanager
+    def check(*texts):
+        with pytest.raises(DataError) as caught:
+            yield caught
+        message = str(caught.value)
+        assert message.strip(), "the error says nothing"
+        assert "\n" not in message
+        for text in texts:
+            assert str(text) in message
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def full_fashion_mnist(fashion_mnist):
+    """The full Fashion-MNIST; the sample would pass for it in no test that asks for this."""
+    if len(fashion_mnist.train) < 60_000:
+        pytest.skip(f"needs the full Fashion-MNIST: {INSTALL}")
+    return fashion_mnist
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """Training and test images of the embedded sample, read without the code that chooses a data set."""
+    train_images, train_labels, test_images, test_labels = (
+        read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz", dimensions)
+        for name, dimensions in zip(catalogue.IDX_FILES, (3, 1, 3, 1))
+    )
+    return SimpleNamespace(
+        train=Images(train_images[..., None], train_labels), test=Images(test_images[..., None], test_labels)
+    )

@@ -65,7 +65,7 @@ def test_evaluation_and_prediction_are_fused(graphs):
     utils.evaluate_accuracy(data, net)
     predict_probabilities(data, net, mx.cpu())
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.001})
-    list(training.train_epochs(data, data, net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, mx.cpu(), 2))
+    training.TrainingLoop(net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, mx.cpu()).run(data, data, 2)
     assert [is_fused(graph) for graph in graphs] == [True, True, False, True, True]
 
 

@@ -8,7 +8,8 @@ from gluon_classics import LeNet, utils
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils import loader
-from gluon_classics.utils.seeding import Streams
+from gluon_classics.utils.seeding import RandomStreams
+from gluon_classics.utils.training import Callback
 import mxnet as mx
 from mxnet import autograd, nd
 import numpy as np
@@ -95,7 +96,7 @@ def test_any_seed_from_0_on_will_do(seed):
 
 def after(seed, epoch, batches):
     """Uniform numbers and a mask drawn at a fixed point."""
-    Streams(seed).enter(epoch, batches)
+    RandomStreams(seed).enter(epoch, batches)
     return uniform(), dropout_mask()
 
 
@@ -109,13 +110,13 @@ def test_no_two_places_of_a_run_or_of_its_neighbours_share_draws():
 
 
 def test_the_draws_of_two_contexts_have_nothing_in_common():
-    Streams(0).enter(0, 0)
+    RandomStreams(0).enter(0, 0)
     first, second = (nd.random.uniform(shape=(COUNT,), ctx=mx.cpu(i)).asnumpy() for i in range(2))
     assert shared(first, second) < 0.02
 
 
 def test_mxnet_is_seeded_at_fixed_points_only():
-    streams = Streams(5, every=3)
+    streams = RandomStreams(5, every=3)
     assert [streams.is_fixed_point(batches) for batches in range(7)] == [True, False, False, True, False, False, True]
     streams.enter(2, 3)
     first = uniform()
@@ -126,20 +127,22 @@ def test_mxnet_is_seeded_at_fixed_points_only():
 
 
 def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else():
-    orders = {(seed, epoch): Streams(seed).order(epoch).permutation(100) for seed in range(3) for epoch in range(3)}
+    orders = {
+        (seed, epoch): RandomStreams(seed).order(epoch).permutation(100) for seed in range(3) for epoch in range(3)
+    }
     for one, another in itertools.combinations(orders.values(), 2):
         assert not np.array_equal(one, another)
     np.random.seed(1)
     mx.random.seed(1)
-    assert np.array_equal(Streams(1).order(2).permutation(100), orders[1, 2])
+    assert np.array_equal(RandomStreams(1).order(2).permutation(100), orders[1, 2])
     state = np.random.get_state()[1].copy()
-    Streams(1).order(2).permutation(100)
+    RandomStreams(1).order(2).permutation(100)
     assert np.array_equal(np.random.get_state()[1], state)
 
 
 @pytest.mark.parametrize(("macs", "every"), [(1, 256), (10**9, 10), (10**10, 1), (10**12, 1)])
 def test_the_more_work_a_batch_is_the_oftener_mxnet_is_seeded(macs, every):
-    assert Streams.for_work(0, macs).every == every
+    assert RandomStreams.for_work(0, macs).every == every
 
 
 def test_neither_prefetching_nor_other_peoples_draws_change_a_training(fashion_mnist, monkeypatch):
@@ -148,20 +151,21 @@ def test_neither_prefetching_nor_other_peoples_draws_change_a_training(fashion_m
 
     def trained(disturb=None):
         experiment = prepare(settings, [mx.cpu()], data)
-        results = list(experiment.epochs(disturb))
+        results = experiment.train([disturb] if disturb else [])
         values = [p.data().asnumpy() for p in experiment.net.collect_params().values()]
         return values, [(result.train_loss, result.test_accuracy) for result in results]
 
-    def disturb(number, _tally):
-        np.random.seed(number)
-        np.random.rand(number)
-        random.seed(number)
+    class Disturb(Callback):
+        def after_batch(self, loop):
+            np.random.seed(loop.batches)
+            np.random.rand(loop.batches)
+            random.seed(loop.batches)
 
     values, results = trained()
     for workers, ahead in ((1, 1), (4, 7)):
         monkeypatch.setattr(loader, "WORKERS", workers)
         monkeypatch.setattr(loader, "AHEAD", ahead)
-        other_values, other_results = trained(disturb)
+        other_values, other_results = trained(Disturb())
         assert all(map(np.array_equal, values, other_values))
         assert other_results == results
     settings = replace(settings, seed=1)
