@@ -46,7 +46,6 @@ REPLACED = {
     "always widened": ("hybrid", "WIDEN_FROM", 1),
     "predictions by prediction's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: False),
     "predictions by training's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: True),
-    "large stages whole": ("hybrid", "in_parts", lambda graph, shapes, data: graph),
     "batch normalisation not folded": ("hybrid", "folded", lambda graph, arrays: (graph, {})),
 }
 

@@ -18,7 +18,6 @@ import numpy as np
 from .folding import folded
 from .graph import rewritten
 from .kernels import in_training_mode, mostly_narrow
-from .parts import can_be_parted, in_parts
 
 WIDEN_FROM = 8  # images: for fewer, joining zeros to the parameters takes longer than it saves
 
@@ -89,13 +88,12 @@ class _Compiled(nn.HybridSequential):
             return super()._call_cached_op(x)
         fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
         widened = len(x) >= WIDEN_FROM
-        parted = not fused and can_be_parted(len(x))
-        use = (x.context, fused, widened, parted, x.shape[1:] if fused or parted else None)
+        use = (x.context, fused, widened, x.shape[1:] if fused else None)
         if use not in self._graphs:
-            self._graphs[use] = self._compile(x, fused, widened, parted)
+            self._graphs[use] = self._compile(x, fused, widened)
         return _regroup(self._graphs[use](x), self._out_format)
 
-    def _compile(self, x, fused, widened, parted):
+    def _compile(self, x, fused, widened):
         (data,), graph = self._get_graph(x)
         parameters = self.collect_params()
         used = [parameters[name] for name in graph.list_inputs() if name != data.name]
@@ -115,9 +113,6 @@ class _Compiled(nn.HybridSequential):
             shapes.update({name: array.shape for name, array in made.items()})
             fused = False
         graph = rewritten(graph, shapes, widened, sink=not fused)
-        if parted:
-            every_shape = {**{parameter.name: parameter.shape for parameter in used}, data.name: x.shape}
-            graph = in_parts(graph, every_shape, data.name)
         if fused:
             graph = graph.optimize_for("MKLDNN")
         return _CompiledGraph(graph, data.name, parameters, made, self._flags, as_in_training)

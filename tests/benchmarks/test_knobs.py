@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cases import CASES
 from gluon_classics import utils
-from gluon_classics.utils import hybrid, parts
+from gluon_classics.utils import hybrid
 import knobs
 import mxnet as mx
 from mxnet import autograd, nd
@@ -78,8 +78,7 @@ def used(net, compiled):
 
 
 @pytest.mark.parametrize("name", OF_COMPILING)
-def test_a_knob_changes_what_is_compiled_and_not_what_it_computes(name, knob, net, compiled, monkeypatch):
-    monkeypatch.setattr(parts, "WORTHWHILE", 1)
+def test_a_knob_changes_what_is_compiled_and_not_what_it_computes(name, knob, net, compiled):
     expected, before = used(net, compiled)
     assert used(net, compiled)[1] == before
     knob(name)
