@@ -4,7 +4,7 @@ import time
 
 import gluon_classics  # before MXNet, whose number of threads it sets
 from gluon_classics import utils
-from gluon_classics.utils.hybrid import frozen
+from gluon_classics.utils.hybrid import for_inference
 from gluon_classics.utils.loader import DataLoader, Preprocess
 from gluon_classics.utils.training import train_epochs
 from loader import BlogLoader
@@ -35,7 +35,7 @@ class Ours:
         return utils.hybridized(self.net)
 
     def predictor(self):
-        return frozen(self.net)
+        return for_inference(self.net)
 
     def facts(self):
         """Multiply-accumulates of one image, and the versions that take part."""

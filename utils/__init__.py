@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .errors import ClassicsError
     from .evaluation import accuracy, evaluate_accuracy
     from .experiment import do_exp
-    from .hybrid import frozen, hybridized
+    from .hybrid import for_inference, hybridized
     from .images import show_images
     from .loader import DataLoader, load_data_fashion_mnist
     from .seeding import seed_everything
@@ -32,7 +32,7 @@ __all__ = [
     "accuracy",
     "do_exp",
     "evaluate_accuracy",
-    "frozen",
+    "for_inference",
     "hybridized",
     "load_data_fashion_mnist",
     "seed_everything",
@@ -49,7 +49,7 @@ _HOMES = {
     "accuracy": "evaluation",
     "do_exp": "experiment",
     "evaluate_accuracy": "evaluation",
-    "frozen": "hybrid",
+    "for_inference": "hybrid",
     "hybridized": "hybrid",
     "load_data_fashion_mnist": "loader",
     "seed_everything": "seeding",

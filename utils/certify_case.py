@@ -36,7 +36,7 @@ def main(wanted: dict) -> None:
     """Run the case that `certify` describes; its folder gets the checkpoint or the outcome."""
     if not wanted["compiled"]:
         setattr(training, "compiled", lambda net: net)  # noqa: B010  for mypy
-        setattr(evaluation, "frozen", lambda net: net)  # noqa: B010
+        setattr(evaluation, "for_inference", lambda net: net)  # noqa: B010
     experiment = _experiment(wanted["model"], wanted["steps"], wanted["devices"])
     folder, start = Path(wanted["folder"]), Position()
 
@@ -75,7 +75,7 @@ def _outcome(experiment: Experiment, result):
     """Parameters (running statistics as a parameter file holds them), outputs for the test images, loss."""
     parameters = experiment.net._collect_params_with_prefix()
     arrays = {name: parameter._reduce().asnumpy() for name, parameter in parameters.items()}
-    forward = evaluation.frozen(experiment.net)
+    forward = evaluation.for_inference(experiment.net)
     ((images, labels),) = experiment.test_data
     with autograd.predict_mode():
         outputs = [forward(x).as_in_context(mx.cpu()) for x, _ in split_batch(images, labels, experiment.contexts)]

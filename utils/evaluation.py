@@ -11,7 +11,7 @@ from mxnet.gluon.utils import split_and_load
 
 from .context import as_contexts
 from .errors import DataError
-from .hybrid import compiled, frozen
+from .hybrid import compiled, for_inference
 from .metrics import Tally, batch_sums, right_answers
 
 
@@ -40,7 +40,7 @@ def evaluate(data_iterator, net, ctx) -> Tally:
     """
     tally = Tally()
     contexts = as_contexts(ctx)
-    forward, scores = frozen(net), objective_of(net).scores
+    forward, scores = for_inference(net), objective_of(net).scores
     with autograd.predict_mode():
         for images, labels in data_iterator:
             parts = split_batch(images, labels, contexts)

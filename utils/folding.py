@@ -1,6 +1,7 @@
-"""Batch normalisation of predictions, taken into the convolution in front of it.
+"""Fold batch normalisation into the convolution before it, for predictions.
 
-With fixed statistics it is a factor and a summand for each map, which the convolution's weight and bias can hold.
+With fixed statistics, batch normalisation multiplies each channel by a constant and adds another one. The weight and
+the bias of the convolution can include both.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from .graph_copy import GraphCopy
 
 
 def folded(graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray]) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
-    """`graph` for predictions, without the batch normalisations that directly follow a convolution.
+    """Fold the batch normalisations that directly follow a convolution.
 
-    `arrays` are the values of the parameters by name. Returns the graph and the arrays of the parameters that it has
-    in their place, by new names. Outputs are those of prediction but for the order of sums.
+    Args:
+        graph: The graph of a network, for prediction mode.
+        arrays: The values of all parameters, by name.
+
+    Returns:
+        The new graph, and the arrays of its new parameters by name. Its outputs equal those of `graph` in prediction
+        mode, except for the order of sums.
     """
     copy = GraphCopy(graph)
     normalisations = _after_a_convolution(copy.nodes, copy.heads)
@@ -37,9 +43,10 @@ def folded(graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray]) -> tuple[mx.s
 
 
 def _after_a_convolution(nodes, heads):
-    """Number of the batch normalisation by that of the convolution in front of it.
+    """Map the number of each convolution to that of the batch normalisation to fold into it.
 
-    It alone uses the convolution's output, nobody uses its statistics, and the parameters of both are plain variables.
+    Nothing else may use the output of the convolution, nothing may use the statistics of the batch normalisation, and
+    the parameters of both must be variables.
     """
     entries = [entry for node in nodes for entry in node["inputs"]] + heads
     uses = Counter(number for number, _, _ in entries)

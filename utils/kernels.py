@@ -1,10 +1,12 @@
-"""Which of oneDNN's convolutions predict faster: those of prediction, or those of training.
+"""Choose between oneDNN's kernels for prediction and for training, to predict faster.
 
-In prediction oneDNN chooses kernels that are slow on narrow maps, where its training kernels are not: ResNet at 96x96
-spends half of its work on maps of 6 and 3 pixels. There a graph for predictions runs in MXNet's training mode, with
-dropout and batch statistics switched off in the graph, so that the function is the same; batch normalisation is folded
-into the convolutions (see `folding`) in place of MXNet's fusion, whose operators change parameters in training mode.
-Chosen by shapes alone, never by a clock: the same network and images give the same bits. Speed: `benchmarks/NOTES.md`.
+oneDNN's convolutions for prediction are slow on narrow feature maps, its convolutions for training are not. ResNet at
+96x96 spends half of its work on maps that are 6 and 3 pixels wide. Such a graph predicts in MXNet's training mode.
+Dropout and batch statistics are switched off in the graph, so the function is the same. Batch normalisation is folded
+into the convolutions (see `fold_batch_norm`), because MXNet's fused operators change the parameters in training mode.
+
+The choice depends only on shapes, not on measured time: the same network and images always give the same bits.
+`benchmarks/NOTES.md` lists what it gains.
 """
 
 from __future__ import annotations
@@ -14,25 +16,32 @@ import json
 import mxnet as mx
 import numpy as np
 
-NARROW = 8  # pixels: maps below this width are slow in prediction
-SHARE = 1 / 2  # of the multiply-accumulates in convolutions, on narrow maps
-# operators that compute in training mode what they compute in prediction, once `in_training_mode` has been at them
-_MODE_SWITCHED_OFF = {"Dropout": {"p": "0"}, "BatchNorm": {"use_global_stats": "True"}}
-_ALIKE = {
+NARROW = 8  # pixels: narrower maps are slow in prediction
+SHARE = 1 / 2  # of the multiply-accumulates of all convolutions: above it, training kernels are used
+# attributes that make an operator compute the same in training mode as in prediction mode
+_MODE_OFF = {"Dropout": {"p": "0"}, "BatchNorm": {"use_global_stats": "True"}}
+_SAME_IN_BOTH_MODES = {  # with these attributes
     *("null", "Convolution", "FullyConnected", "Activation", "Pooling", "LRN", "Concat", "Flatten", "Reshape"),
     *("elemwise_add", "elemwise_mul", "broadcast_add", "broadcast_mul", "slice_axis"),
     *("relu", "sigmoid", "tanh", "softmax", "log_softmax", "_mul_scalar", "_plus_scalar"),
-    *_MODE_SWITCHED_OFF,
+    *_MODE_OFF,
 }
 
 
 def mostly_narrow(graph: mx.sym.Symbol, shape: tuple[int, ...], data: str) -> bool:
-    """Whether images of `shape`, (N, C, H, W), for the input `data` make most work slow in prediction's kernels.
+    """Return whether most of the work is on narrow maps, so that training kernels are faster.
 
-    False for a graph that training mode may change, or whose kernels are computed in it.
+    Args:
+        graph: The graph of a network.
+        shape: The shape of the images, (N, C, H, W).
+        data: The name of the input.
+
+    Returns:
+        True if more than `SHARE` of the multiply-accumulates are on maps narrower than `NARROW`. False if an operator
+        could compute something else in training mode, or if the weight of a convolution is not a parameter.
     """
     nodes = json.loads(graph.tojson())["nodes"]
-    if any(node["op"] not in _ALIKE for node in nodes):
+    if any(node["op"] not in _SAME_IN_BOTH_MODES for node in nodes):
         return False
     insides = graph.get_internals()
     _, shapes, _ = insides.infer_shape(**{data: shape})
@@ -50,10 +59,10 @@ def mostly_narrow(graph: mx.sym.Symbol, shape: tuple[int, ...], data: str) -> bo
 
 
 def in_training_mode(graph: mx.sym.Symbol) -> mx.sym.Symbol:
-    """A graph whose outputs in training mode are those of `graph` in prediction."""
+    """Return a graph whose outputs in training mode equal those of `graph` in prediction mode."""
     source = json.loads(graph.tojson())
     for node in source["nodes"]:
         attributes = node.get("attrs", {})
-        if node["op"] in _MODE_SWITCHED_OFF and attributes.get("mode") != "always":
-            node["attrs"] = {**attributes, **_MODE_SWITCHED_OFF[node["op"]]}
+        if node["op"] in _MODE_OFF and attributes.get("mode") != "always":
+            node["attrs"] = {**attributes, **_MODE_OFF[node["op"]]}
     return mx.sym.load_json(json.dumps(source))

@@ -10,7 +10,7 @@ import numpy as np
 from .context import as_contexts
 from .errors import DataError
 from .evaluation import split_batch
-from .hybrid import frozen
+from .hybrid import for_inference
 from .images import read_image
 from .loader import Preprocess
 from .settings import Settings
@@ -19,7 +19,7 @@ from .settings import Settings
 def predict_probabilities(batches, net, ctx) -> np.ndarray:
     """(N, classes): softmax of the network's scores for all images of `batches`, pairs of images and labels."""
     contexts = as_contexts(ctx)
-    forward, scores = frozen(net), objective_of(net).scores
+    forward, scores = for_inference(net), objective_of(net).scores
     rows = []
     with autograd.predict_mode():
         for images, labels in batches:

@@ -71,7 +71,7 @@ def used(net, compiled):
         for images in (x, x[:4]):
             net[3].running_mean.set_data(nd.zeros(4))
             net[3].running_var.set_data(nd.ones(4))
-            outputs.append(hybrid.frozen(net)(images).asnumpy())
+            outputs.append(hybrid.for_inference(net)(images).asnumpy())
             with autograd.train_mode():
                 outputs.append(utils.hybridized(net)(images).asnumpy())
     return outputs, list(compiled)
@@ -103,7 +103,7 @@ def test_a_knob_that_nothing_answers_to_is_an_error(monkeypatch):
 def test_predictions_that_are_not_fused_are_those_of_training(monkeypatch):
     import mxnet_contestants
 
-    monkeypatch.setattr(mxnet_contestants, "frozen", mxnet_contestants.frozen)
+    monkeypatch.setattr(mxnet_contestants, "for_inference", mxnet_contestants.for_inference)
     assert mxnet_contestants.Ours(CASES["lenet"]).predictor().fused
     knobs.CODE["predictions not fused"]()
     assert not mxnet_contestants.Ours(CASES["lenet"]).predictor().fused

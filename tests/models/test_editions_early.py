@@ -378,12 +378,12 @@ def test_an_edition_turns_images_into_finite_logits(name):
     assert np.ptp(logits) > 0
 
 
-@pytest.mark.parametrize("batch", [2, hybrid.WIDEN_FROM])
+@pytest.mark.parametrize("batch", [2, hybrid.PAD_FROM])
 @pytest.mark.parametrize("name", [name for name in SMALL if "scratch" not in name])
 def test_a_compiled_edition_predicts_what_the_eager_one_predicts(name, batch):
     net, x, _ = ready(name, SMALL[name], batch=batch)
     expected = net(x).asnumpy()
-    for compiled in (utils.hybridized(net), hybrid.frozen(net)):
+    for compiled in (utils.hybridized(net), hybrid.for_inference(net)):
         for _ in range(2):  # the first call compiles
             assert_close(compiled(x).asnumpy(), expected)
 

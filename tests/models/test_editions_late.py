@@ -358,15 +358,15 @@ def test_an_edition_computes_what_its_table_says(member):
     assert_close(actual, expected)
 
 
-def test_compiled_and_frozen_editions_predict_the_same(member):
+def test_compiled_editions_predict_the_same(member):
     net, _, x, expected = member
     assert expected.shape == (2, 2)
     assert np.isfinite(expected).all()
     twin = utils.hybridized(net)
     assert_close(twin(nd.array(x)).asnumpy(), expected)
-    many = np.tile(x, (hybrid.WIDEN_FROM // 2, 1, 1, 1))  # for as many the graph is another one
-    assert_close(twin(nd.array(many)).asnumpy(), np.tile(expected, (hybrid.WIDEN_FROM // 2, 1)))
-    assert_close(hybrid.frozen(net)(nd.array(x)).asnumpy(), expected)
+    many = np.tile(x, (hybrid.PAD_FROM // 2, 1, 1, 1))  # larger batches use a different graph
+    assert_close(twin(nd.array(many)).asnumpy(), np.tile(expected, (hybrid.PAD_FROM // 2, 1)))
+    assert_close(hybrid.for_inference(net)(nd.array(x)).asnumpy(), expected)
 
 
 @pytest.mark.parametrize("name", ["resnet18_v1", "densenet_d2l", "se_resnet18", "regnetx_200mf", "efficientnet_b0"])

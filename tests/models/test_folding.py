@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: the function of prediction, in fewer operators."""
+"""Batch normalisation is folded into the convolution before it, and predictions stay the same."""
 
 from chains import operators
 from gluon_classics.utils.folding import folded
@@ -42,7 +42,7 @@ def assert_same(graph, new, arrays, made):
         (nn.Conv2D(8, 3), nn.BatchNorm(center=False), nn.Activation("relu"), nn.Conv2D(5, 1), nn.BatchNorm()),
     ],
 )
-def test_batch_normalisation_behind_a_convolution_is_folded_into_it(layers):
+def test_batch_norm_after_a_convolution_is_folded(layers):
     net = nn.HybridSequential()
     net.add(*layers)
     arrays = randomised(net)
@@ -56,7 +56,7 @@ def test_batch_normalisation_behind_a_convolution_is_folded_into_it(layers):
 
 
 class Kept(nn.HybridBlock):
-    """Batch normalisations that cannot be folded; `case` says why."""
+    """A batch normalisation that cannot be folded, for the reason in `case`."""
 
     def __init__(self, case):
         super().__init__()
@@ -81,7 +81,7 @@ class Kept(nn.HybridBlock):
 @pytest.mark.parametrize(
     "case", ["no convolution before", "maps used twice", "maps are an output", "another axis", "a computed weight"]
 )
-def test_other_batch_normalisations_stay(case):
+def test_other_batch_norms_stay(case):
     net = Kept(case)
     arrays = randomised(net)
     output = net(X)
@@ -92,7 +92,7 @@ def test_other_batch_normalisations_stay(case):
     assert_same(graph, new, arrays, made)
 
 
-def test_the_new_parameters_are_those_of_prediction_written_out():
+def test_the_new_parameters_follow_the_formula_of_prediction():
     net = nn.HybridSequential()
     net.add(nn.Conv2D(2, 1), nn.BatchNorm(epsilon=0.5))
     arrays = {name.split("_", 1)[1]: array.asnumpy() for name, array in randomised(net).items()}

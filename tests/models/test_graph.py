@@ -15,7 +15,7 @@ from mxnet.gluon import nn
 import numpy as np
 import pytest
 
-# the side of the smallest image each network takes, and the filters that its widest widened convolution then has
+# the side of the smallest image each network takes, and the filters that its widest padded convolution then has
 NETWORKS = {
     "lenet": (12, 80),
     "alexnet": (67, 280),
@@ -24,7 +24,7 @@ NETWORKS = {
     "googlenet": (93, 200),
     "resnet": (75, 80),
 }
-FEW, MANY = hybrid.WIDEN_FROM - 1, hybrid.WIDEN_FROM
+FEW, MANY = hybrid.PAD_FROM - 1, hybrid.PAD_FROM
 
 
 class Wired(nn.HybridBlock):
@@ -84,10 +84,10 @@ def block_of(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_with_wider_maps_computes_the_same(name, block_of, monkeypatch, graphs):
-    """In blocks that fit none of them, so that every convolution before a pool is widened."""
+def test_a_network_with_padded_channels_computes_the_same(name, block_of, monkeypatch, graphs):
+    """With a block size that divides none of them, so that every convolution before a pool is padded."""
     block_of(40)
-    monkeypatch.setattr(hybrid, "WIDEN_FROM", 1)
+    monkeypatch.setattr(hybrid, "PAD_FROM", 1)
     side, widest = NETWORKS[name]
     net, x = ready(get_model(name), 1, 1, side, side)
     net.apply(without_useless_gradients)
@@ -114,12 +114,12 @@ def without_useless_gradients(block):
 
 
 class Small(NamedTuple):
-    """A net, the shape of an image, the filters of its convolutions, and those that are widened."""
+    """A net, the shape of an image, the filters of its convolutions, and those that are padded."""
 
     build: object
     image: Tuple[int, ...]
     filters: Tuple[int, ...]
-    widened: Tuple[int, ...]
+    padded: Tuple[int, ...]
 
 
 def shared(net):
@@ -312,12 +312,12 @@ def test_a_small_net_computes_the_same(name, batch, block, block_of):
 
 @pytest.mark.parametrize("block", [8, 16])
 @pytest.mark.parametrize("name", ["one-dimension", *(name for name in SMALL if name != "one-dimension")])
-def test_just_the_convolutions_before_a_pool_are_widened(name, block, block_of, graphs):
+def test_only_the_convolutions_before_a_pool_are_padded(name, block, block_of, graphs):
     block_of(block)
     small = SMALL[name]
     net, x = ready(small.build(), MANY, *small.image)
     utils.hybridized(net)(x)
-    wide = [-(-n // block) * block if n in small.widened else n for n in small.filters]
+    wide = [-(-n // block) * block if n in small.padded else n for n in small.filters]
     assert sorted(filters(graphs[-1])) == sorted(wide)
     utils.hybridized(net)(x[:FEW])
     assert sorted(filters(graphs[-1])) == sorted(small.filters)
@@ -326,20 +326,20 @@ def test_just_the_convolutions_before_a_pool_are_widened(name, block, block_of, 
 @pytest.mark.parametrize(
     ("name", "cuts"), [("not-before-a-pool", 0), ("two-in-a-row", 2), ("groups", 1), ("pool-used-twice", 1)]
 )
-def test_wider_maps_are_cut_off_only_where_others_than_convolutions_take_them(name, cuts, block_of, graphs):
+def test_padding_is_removed_only_before_operators_other_than_convolutions(name, cuts, block_of, graphs):
     block_of(8)
     net, x = ready(SMALL[name].build(), MANY, *SMALL[name].image)
     utils.hybridized(net)(x)
     assert len(nodes(graphs[-1], "slice_axis")) == cuts
 
 
-@pytest.mark.parametrize(("block", "widened"), [(8, [24, 56]), (16, [32, 64])])
-def test_lenets_maps_fill_whole_blocks(block, widened, block_of, graphs):
+@pytest.mark.parametrize(("block", "padded"), [(8, [24, 56]), (16, [32, 64])])
+def test_lenets_maps_fill_whole_blocks(block, padded, block_of, graphs):
     """Between its convolutions nothing is cut off again."""
     block_of(block)
     net, x = ready(get_model("lenet"), MANY, 1, 28, 28)
     twin = utils.hybridized(net)
-    for size, expected in ((1, [20, 50]), (FEW, [20, 50]), (MANY, widened)):
+    for size, expected in ((1, [20, 50]), (FEW, [20, 50]), (MANY, padded)):
         twin(x[:size])
         assert filters(graphs[-1]) == expected
     assert len(nodes(graphs[-1], "slice_axis")) == 1
@@ -399,7 +399,7 @@ def split_then_rectified(F, x, conv, pool):
     return F.concat(pool(F.relu(second)), pool(first), dim=1)
 
 
-SINKING = {  # a net, an image, and the operators from convolutions to ReLUs, in order of the graph
+DEFERRED = {  # a net, an image, and the operators from convolutions to ReLUs, in order of the graph
     "pool": (lambda: chain(nn.Conv2D(16, 3, activation="relu"), pool2()), "conv pool relu"),
     "pools": (lambda: chain(nn.Conv2D(16, 3, activation="relu"), pool2(), pool2()), "conv pool pool relu"),
     "average": (lambda: chain(nn.Conv2D(16, 3, activation="relu"), nn.AvgPool2D()), "conv relu pool"),
@@ -428,10 +428,10 @@ SINKING = {  # a net, an image, and the operators from convolutions to ReLUs, in
 WORDS = {"Convolution": "conv", "Pooling": "pool", "Concat": "join"}
 
 
-@pytest.mark.parametrize("name", SINKING)
-def test_relu_sinks_behind_pools_and_joints_of_rectified_maps_alone(name, graphs):
+@pytest.mark.parametrize("name", DEFERRED)
+def test_relu_is_deferred_past_pools_and_joints_of_rectified_maps_only(name, graphs):
     """And everything computed stays equal to the last bit, as no sum is taken in another order."""
-    build, expected = SINKING[name]
+    build, expected = DEFERRED[name]
     net, x = ready(build(), MANY, 2, 10, 10)
     twin = utils.hybridized(net)
     for a, b in zip(predicted(twin, x), predicted(net, x)):
@@ -441,9 +441,9 @@ def test_relu_sinks_behind_pools_and_joints_of_rectified_maps_alone(name, graphs
     assert_all_close(trained(twin, net, x), trained(net, net, x))
 
 
-def test_predictions_keep_relu_beside_its_convolution(graphs):
-    """Where it is a part of it."""
+def test_predictions_keep_relu_next_to_its_convolution(graphs):
+    """It is fused into the convolution."""
     net, x = ready(chain(nn.Conv2D(16, 3, activation="relu"), pool2()), MANY, 2, 10, 10)
-    hybrid.frozen(net)(x)
+    hybrid.for_inference(net)(x)
     assert not nodes(graphs[-1], "Activation")
     assert [node["op"] for node in nodes(graphs[-1]) if node["op"] != "null"] == ["_sg_mkldnn_conv", "Pooling"]

@@ -1,4 +1,4 @@
-"""Predictions take oneDNN's training kernels where maps are narrow: when, and that the function stays the same."""
+"""Predictions use oneDNN's training kernels if most maps are narrow, and compute the same function."""
 
 import os
 import subprocess
@@ -14,13 +14,13 @@ from mxnet.gluon import nn
 import numpy as np
 import pytest
 
-MANY = hybrid.WIDEN_FROM
+MANY = hybrid.PAD_FROM
 SIDE = 6  # pixels: narrow
 
 
 @pytest.fixture
 def modes(monkeypatch):
-    """Whether MXNet was in training mode, for each run of a compiled graph."""
+    """Record, for each run of a compiled graph, whether MXNet was in training mode."""
     seen = []
     compile_graph = mx.nd.CachedOp
 
@@ -35,7 +35,7 @@ def modes(monkeypatch):
 def assert_predicts_the_same(net, x):
     expected = net(x).asnumpy()
     assert np.ptp(expected) > 0
-    forward = hybrid.frozen(net)
+    forward = hybrid.for_inference(net)
     for _ in range(2):
         np.testing.assert_allclose(forward(x).asnumpy(), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     assert not autograd.is_training()
@@ -50,7 +50,7 @@ def assert_predicts_the_same(net, x):
         (nn.Conv2D(8, 3), nn.Dropout(0.5, axes=(1, 2, 3)), nn.BatchNorm(scale=False, center=False), nn.Flatten()),
     ],
 )
-def test_narrow_maps_are_predicted_by_the_training_kernels_and_stay_predictions(layers, modes):
+def test_narrow_maps_use_training_kernels_and_give_the_same_predictions(layers, modes):
     net, x = ready(chain(*layers), MANY, 2, SIDE, SIDE)
     statistics = [p.data().asnumpy() for name, p in net.collect_params().items() if "running" in name]
     assert_predicts_the_same(net, x)
@@ -63,23 +63,23 @@ def test_narrow_maps_are_predicted_by_the_training_kernels_and_stay_predictions(
     ("batch", "side", "training"),
     [(MANY, kernels.NARROW + 1, True), (MANY, kernels.NARROW + 2, False), (MANY - 1, SIDE, False)],
 )
-def test_wide_maps_and_few_images_are_predicted_by_the_kernels_of_prediction(batch, side, training, modes):
-    """A 3x3 convolution makes them two pixels narrower."""
+def test_wide_maps_and_small_batches_use_prediction_kernels(batch, side, training, modes):
+    """A 3x3 convolution makes the maps two pixels narrower."""
     net, x = ready(chain(nn.Conv2D(8, 3), nn.Dense(3)), batch, 2, side, side)
     assert_predicts_the_same(net, x)
     assert modes == [training] * 2
 
 
-def test_the_size_of_the_images_decides_anew_for_each_size(modes):
+def test_the_choice_is_made_for_each_image_size(modes):
     net, _ = ready(chain(nn.Conv2D(8, 3), nn.GlobalAvgPool2D(), nn.Dense(3)), 1, 2, SIDE, SIDE)
-    forward = hybrid.frozen(net)
+    forward = hybrid.for_inference(net)
     for side in (SIDE, 20, SIDE, 20):
         forward(nd.ones((MANY, 2, side, side)))
     assert modes == [True, False, True, False]
 
 
 @pytest.mark.parametrize(("name", "side", "narrow"), [("resnet", 96, True), ("resnet", 224, False), ("vgg", 96, False)])
-def test_half_of_the_work_on_narrow_maps_decides(name, side, narrow):
+def test_training_kernels_need_half_of_the_work_on_narrow_maps(name, side, narrow):
     net = get_model(name)
     net.initialize()
     x = mx.sym.var("data")
@@ -92,12 +92,12 @@ def leaky(F, x):
 
 
 def by_computed_kernels(F, x):
-    kernels = F.split(F.ones((4, 8, 3, 3)), 2, axis=0)  # an operator with two outputs
+    kernels = F.split(F.ones((4, 8, 3, 3)), 2, axis=0)  # has two outputs
     return F.Convolution(x, kernels[0], no_bias=True, kernel=(3, 3), num_filter=2)
 
 
 @pytest.mark.parametrize("forward", [leaky, by_computed_kernels])
-def test_what_training_mode_may_change_is_predicted_in_prediction_mode(forward, modes):
+def test_operators_that_training_mode_may_change_use_prediction_mode(forward, modes):
     class Other(nn.HybridBlock):
         def hybrid_forward(self, F, x):
             return forward(F, x)
@@ -107,31 +107,31 @@ def test_what_training_mode_may_change_is_predicted_in_prediction_mode(forward, 
     assert not any(modes)
 
 
-@mx.operator.register("a_users_own")
-class AUsersOwn(mx.operator.CustomOpProp):
-    """An operator of a user's own may do anything in training mode."""
+@mx.operator.register("custom_in_a_test")
+class CustomInATest(mx.operator.CustomOpProp):
+    """A custom operator may compute anything in training mode."""
 
 
-def test_a_graph_with_an_operator_of_a_users_own_is_left_to_prediction_mode():
+def test_a_graph_with_a_custom_operator_uses_prediction_mode():
     maps = mx.sym.Convolution(mx.sym.var("data"), kernel=(3, 3), num_filter=8, name="conv")
     shape = (MANY, 2, SIDE, SIDE)
     assert kernels.mostly_narrow(maps, shape, "data")
-    assert not kernels.mostly_narrow(mx.sym.Custom(maps, op_type="a_users_own"), shape, "data")
+    assert not kernels.mostly_narrow(mx.sym.Custom(maps, op_type="custom_in_a_test"), shape, "data")
 
 
-def test_dropout_that_is_meant_for_predictions_too_stays(modes):
+def test_dropout_in_mode_always_still_drops_in_predictions(modes):
     class Always(nn.HybridBlock):
         def hybrid_forward(self, F, x):
             return F.Dropout(x, p=0.5, mode="always")
 
     net, x = ready(chain(nn.Conv2D(8, 3), Always(), nn.Flatten()), MANY, 2, SIDE, SIDE)
-    forward = hybrid.frozen(net)
+    forward = hybrid.for_inference(net)
     assert (forward(x) != forward(x)).asnumpy().any()
     assert all(modes)
 
 
 @pytest.mark.parametrize("groups", [2, 4])
-def test_convolutions_in_groups_are_predicted_the_same(groups, modes):
+def test_grouped_convolutions_predict_the_same(groups, modes):
     net, x = ready(chain(nn.Conv2D(8, 3, groups=groups), nn.Dense(3)), MANY, 4, SIDE, SIDE)
     assert_predicts_the_same(net, x)
     assert all(modes)
@@ -140,13 +140,13 @@ def test_convolutions_in_groups_are_predicted_the_same(groups, modes):
 @pytest.mark.parametrize(
     ("name", "channels", "side"), [("resnet", 1, 96), ("regnetx_200mf", 3, 64), ("efficientnet_b0", 3, 64)]
 )
-def test_on_every_context_training_kernels_predict_the_same_and_leave_the_parameters_alone(name, channels, side, modes):
+def test_training_kernels_predict_the_same_on_every_context_and_keep_the_parameters(name, channels, side, modes):
     net, x = ready(get_model(name), MANY, channels, side, side)
     expected = net(x).asnumpy()
     for ctx in (mx.cpu(0), mx.cpu(1), mx.cpu(2)):
         net.collect_params().reset_ctx(ctx)
         before = [parameter.data().asnumpy() for parameter in net.collect_params().values()]
-        forward = hybrid.frozen(net)
+        forward = hybrid.for_inference(net)
         for _ in range(3):
             outputs = forward(x.as_in_context(ctx)).asnumpy()
             np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
@@ -155,18 +155,18 @@ def test_on_every_context_training_kernels_predict_the_same_and_leave_the_parame
     assert all(modes)
 
 
-def test_several_workers_of_mxnet_predict_the_same_from_the_first_call_on():
+def test_with_two_workers_of_mxnet_the_first_predictions_are_right():
     code = """
         from gluon_classics import get_model
         from gluon_classics.utils import hybrid, kernels
         import mxnet as mx
         import numpy as np
-        net, x = get_model("resnet"), mx.nd.random.normal(shape=(hybrid.WIDEN_FROM, 1, 96, 96))
+        net, x = get_model("resnet"), mx.nd.random.normal(shape=(hybrid.PAD_FROM, 1, 96, 96))
         net.initialize(mx.init.Xavier())
         expected = net(x).asnumpy()
         assert kernels.mostly_narrow(net(mx.sym.var("data")), x.shape, "data")
         for _ in range(3):
-            forward = hybrid.frozen(net)
+            forward = hybrid.for_inference(net)
             np.testing.assert_allclose(forward(x).asnumpy(), expected, atol=1e-5 * np.abs(expected).max())
     """
     environment = {**os.environ, "MXNET_CPU_WORKER_NTHREADS": "2"}
