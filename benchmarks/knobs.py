@@ -43,9 +43,6 @@ REPLACED = {
     "relu not deferred": ("graph", "_deferred", lambda nodes, heads: set()),
     "never padded": ("hybrid", "PAD_FROM", float("inf")),
     "always padded": ("hybrid", "PAD_FROM", 1),
-    "predictions by prediction's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: False),
-    "predictions by training's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: True),
-    "batch normalisation not folded": ("hybrid", "folded", lambda graph, arrays: (graph, {})),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Callable
 import warnings
 
@@ -15,9 +14,7 @@ from mxnet.gluon.block import _regroup
 from mxnet.gluon.parameter import DeferredInitializationError
 import numpy as np
 
-from .folding import folded
 from .graph import rewritten
-from .kernels import in_training_mode, mostly_narrow
 
 PAD_FROM = 8  # images: in smaller batches, padding the parameters takes longer than it saves
 
@@ -109,7 +106,7 @@ class _Compiled(nn.HybridSequential):
             return super()._call_cached_op(x)
         fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
         padded = len(x) >= PAD_FROM
-        key = (x.context, fused, padded, x.shape[1:] if fused else None)
+        key = (x.context, fused, padded)
         if key not in self._graphs:
             self._graphs[key] = self._compile(x, fused, padded)
         return _regroup(self._graphs[key](x), self._out_format)
@@ -127,33 +124,25 @@ class _Compiled(nn.HybridSequential):
                 parameter._finish_deferred_init()
         self._cached_op_args = [(False, parameter) for parameter in used]  # `export` reads them from here
         shapes = {parameter.name: parameter.shape for parameter in used if np.dtype(parameter.dtype) == np.float32}
-        as_in_training = fused and padded and mostly_narrow(graph, x.shape, data.name)
-        made: dict[str, mx.nd.NDArray] = {}
-        if as_in_training:
-            graph, made = folded(in_training_mode(graph), {parameter.name: parameter.data() for parameter in used})
-            shapes.update({name: array.shape for name, array in made.items()})
-            fused = False
         graph = rewritten(graph, shapes, pad=padded, defer=not fused)
         if fused:
             graph = graph.optimize_for("MKLDNN")
-        return _CompiledGraph(graph, data.name, parameters, made, self._flags, as_in_training)
+        return _CompiledGraph(graph, data.name, parameters, self._flags)
 
 
 class _CompiledGraph:
-    """A compiled graph with its parameters. The parameters in `made` exist only for this graph."""
+    """A compiled graph with its parameters."""
 
-    def __init__(self, graph, data, parameters, made, flags, as_in_training):
-        self.as_in_training = as_in_training
+    def __init__(self, graph, data, parameters, flags):
         names = graph.list_inputs()
         self.position = names.index(data)
-        self.parameters = [made[name] if name in made else parameters[name] for name in names if name != data]
+        self.parameters = [parameters[name] for name in names if name != data]
         others = [number for number in range(len(names)) if number != self.position]
         self.run = mx.nd.CachedOp(graph, [("data_indices", [self.position]), ("param_indices", others), *flags])
 
     def __call__(self, x):
-        arrays = [p.data() if isinstance(p, gluon.Parameter) else p for p in self.parameters]
-        with autograd.train_mode() if self.as_in_training else contextlib.nullcontext():
-            outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
+        arrays = [parameter.data() for parameter in self.parameters]
+        outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
         return outputs if isinstance(outputs, list) else [outputs]
 
 

@@ -62,7 +62,7 @@ def net():
 
 
 def used(net, compiled):
-    """Outputs of training and predicting, for many and few images, wide and narrow ones; and what was compiled."""
+    """Return the outputs of training and predicting, for large and small batches and images, and the graphs."""
     compiled.clear()
     outputs = []
     mx.random.seed(1)
