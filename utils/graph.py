@@ -5,9 +5,8 @@ MXNet's convolutions, pools and activations run in oneDNN, which stores feature 
 relu            The operator `relu` is MXNet's own, so the maps leave oneDNN's layout for it and return afterwards.
                 `Activation` gives the same bits within that layout. One difference: it turns nan into 0, as every
                 layer with activation="relu" does.
-deferred ReLU   ReLU can be applied after max pooling or after joining channels. Values and gradients are the same.
-                After a pool fewer numbers are left. After a joint one operator replaces several, and its gradient
-                stays in oneDNN's layout. Predictions do not need this: there ReLU is fused into the convolution.
+deferred ReLU   ReLU can be applied after max pooling instead of before it, where fewer numbers are left. Values and
+                gradients are the same. Predictions do not need this: there ReLU is fused into the convolution.
 padded channels Pooling and ReLU are slow if the number of channels is not a multiple of the block, like LeNet's 20
                 and 50. Convolutions before a pool get extra channels of zeros up to the next multiple. The graph
                 appends the zeros to their parameters, and the next layer removes the extra channels. The parameters
@@ -19,6 +18,7 @@ what each step gains.
 
 from __future__ import annotations
 
+from collections import Counter
 import functools
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], pad: boo
         graph: A graph that will run in float32.
         shapes: The shape of each float32 parameter, by name.
         pad: Whether to pad channels to whole blocks.
-        defer: Whether to apply ReLU after pools and joints instead of before them.
+        defer: Whether to apply ReLU after max pools instead of before them.
 
     Returns:
         The new graph.
@@ -125,21 +125,19 @@ class _Rewriting(GraphCopy):
 
 
 def _deferred(nodes, heads):
-    """Return the numbers of the nodes whose ReLU is applied later: ReLUs, and the pools and joints they move past."""
-    users: list[list] = [[] for _ in nodes]
-    for number, node in enumerate(nodes):
-        for entry in node["inputs"]:
-            users[entry[0]].append(number)
-    for entry in heads:
-        users[entry[0]].append(None)
+    """Return the numbers of the nodes whose ReLU is applied later: ReLUs, and max pools before another max pool."""
+    uses = Counter(entry[0] for entry in [*(entry for node in nodes for entry in node["inputs"]), *heads])
     rectified: set[int] = set()
+    deferred: set[int] = set()
     for number, node in enumerate(nodes):
-        inputs = [entry[0] for entry in node["inputs"]]
-        commutes = _is_max_pool(node) or node["op"] == "Concat"
-        if _is_relu(node) or (commutes and all(i in rectified and len(users[i]) == 1 for i in inputs)):
+        if _is_relu(node):
             rectified.add(number)
-    through = {number for number in rectified if not _is_relu(nodes[number])}
-    return {number for number in rectified if len(users[number]) == 1 and users[number][0] in through}
+        elif _is_max_pool(node):
+            before = node["inputs"][0][0]
+            if before in rectified and uses[before] == 1:
+                deferred.add(before)
+                rectified.add(number)
+    return deferred
 
 
 def _is_relu(node):
