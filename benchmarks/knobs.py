@@ -39,10 +39,9 @@ ENVIRONMENT = {
 
 # a module of `gluon_classics.utils`, a name in it, and the value that replaces it
 REPLACED = {
-    "graph not rewritten": ("hybrid", "rewritten", lambda graph, shapes, pad, defer: graph),
+    "graph not rewritten": ("hybrid", "rewritten", lambda graph, arrays, for_inference: (graph, {})),
     "relu not deferred": ("graph", "_deferred", lambda nodes, heads: set()),
-    "never padded": ("hybrid", "PAD_FROM", float("inf")),
-    "always padded": ("hybrid", "PAD_FROM", 1),
+    "channels not padded": ("graph", "_convolutions_before_a_pool", lambda nodes: set()),
 }
 
 

@@ -8,9 +8,10 @@ relu            The operator `relu` is MXNet's own, so the maps leave oneDNN's l
 deferred ReLU   ReLU can be applied after max pooling instead of before it, where fewer numbers are left. Values and
                 gradients are the same. Predictions do not need this: there ReLU is fused into the convolution.
 padded channels Pooling and ReLU are slow if the number of channels is not a multiple of the block, like LeNet's 20
-                and 50. Convolutions before a pool get extra channels of zeros up to the next multiple. The graph
-                appends the zeros to their parameters, and the next layer removes the extra channels. The parameters
-                and their gradients keep their shapes. Only the order of sums changes.
+                and 50. Convolutions before a pool get extra channels of zeros up to the next multiple, and the next
+                layer removes these channels. For training, the graph appends the zeros to the parameters, so that
+                parameters and gradients keep their shapes. For predictions, the padded parameters are constants.
+                Only the order of sums changes.
 
 Names and order of the parameters do not change, so parameter files are interchangeable. `benchmarks/NOTES.md` lists
 what each step gains.
@@ -29,33 +30,37 @@ from .graph_copy import GraphCopy
 _CHANNELWISE = ("Activation", "Pooling")  # each output channel depends only on the input channel of the same number
 
 
-def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], pad: bool, defer: bool) -> mx.sym.Symbol:
-    """Return `graph` in operators that are faster on the CPU, with the same inputs, parameters and outputs.
+def rewritten(
+    graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray], for_inference: bool
+) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
+    """Return `graph` in operators that are faster on the CPU, with the same inputs and outputs.
 
     Args:
         graph: A graph that will run in float32.
-        shapes: The shape of each float32 parameter, by name.
-        pad: Whether to pad channels to whole blocks.
-        defer: Whether to apply ReLU after max pools instead of before them.
+        arrays: The value of each float32 parameter, by name.
+        for_inference: Whether the parameters will not change and no gradients are needed.
 
     Returns:
-        The new graph.
+        The new graph, and the arrays of its additional parameters by name. There are none unless `for_inference`.
     """
-    return _Rewriting(graph, shapes, pad, defer).result()
+    return _Rewriting(graph, arrays, for_inference).result()
 
 
 class _Rewriting(GraphCopy):
-    def __init__(self, graph, shapes, pad, defer):
+    def __init__(self, graph, arrays, for_inference):
         super().__init__(graph)
-        self.shapes = shapes
-        self.deferred = _deferred(self.nodes, self.heads) if defer else set()
+        self.arrays = arrays
+        self.for_inference = for_inference
+        self.constants: dict[str, mx.nd.NDArray] = {}
+        self.constant_entries: dict[str, tuple] = {}
+        self.deferred = set() if for_inference else _deferred(self.nodes, self.heads)
         self.own_channels: dict[tuple, int] = {}  # of each padded entry; the channels after these are zeros
-        self.paddable = _convolutions_before_a_pool(self.nodes) if pad else set()
+        self.paddable = _convolutions_before_a_pool(self.nodes)
         for number, node in enumerate(self.nodes):
             self.copies.append(self._copied(number, node, [self.moved(old) for old in node["inputs"]]))
 
     def result(self):
-        return self.symbol([self._unpadded(self.moved(old)) for old in self.heads])
+        return self.symbol([self._unpadded(self.moved(old)) for old in self.heads]), self.constants
 
     def _copied(self, number, node, inputs):
         if number in self.deferred and _is_relu(node):
@@ -84,16 +89,16 @@ class _Rewriting(GraphCopy):
 
     def _padded_convolution(self, number, node, inputs):
         maps, weight, *bias = inputs
-        attributes, shape = node["attrs"], self._shape(weight)
-        if shape is None or int(attributes.get("num_group", 1)) > 1:
+        attributes, array = node["attrs"], self._array(weight)
+        if array is None or int(attributes.get("num_group", 1)) > 1:
             return self._add("Convolution", node["name"], [self._unpadded(maps), weight, *bias], attributes)
+        shape = array.shape
+        own = shape[0]
         if maps in self.own_channels:
             weight = self._padded(weight, shape, axis=1)
-        own = shape[0]
+            shape = (own, _rounded_up(shape[1]), *shape[2:])
         if number not in self.paddable or own == _rounded_up(own):
             return self._add("Convolution", node["name"], [maps, weight, *bias], attributes)
-        if maps in self.own_channels:
-            shape = (own, _rounded_up(shape[1]), *shape[2:])
         weight = self._padded(weight, shape, axis=0)
         bias = [self._padded(entry, (own,), axis=0) for entry in bias]
         attributes = {**attributes, "num_filter": str(_rounded_up(own))}
@@ -106,6 +111,8 @@ class _Rewriting(GraphCopy):
         name = f"{self.name_of(entry)}_padded{axis}"
         missing = list(shape)
         missing[axis] = _rounded_up(shape[axis]) - shape[axis]
+        if self.for_inference and self._array(entry) is not None:
+            return self._constant(name, self._array(entry), missing, axis)
         zeros = self._add("_zeros", f"{name}_zeros", [], {"shape": str(tuple(missing)), "dtype": "float32"})
         return self._add("Concat", name, [entry, zeros], {"dim": str(axis), "num_args": "2"})
 
@@ -116,8 +123,18 @@ class _Rewriting(GraphCopy):
         attributes = {"axis": "1", "begin": "0", "end": str(self.own_channels[entry])}
         return self._add("slice_axis", f"{self.name_of(entry)}_unpadded", [entry], attributes)
 
-    def _shape(self, entry):
-        return self.shapes.get(self.name_of(entry)) if self.is_variable(entry) else None
+    def _constant(self, name, array, missing, axis):
+        if name not in self.constants:
+            self.constants[name] = mx.nd.concat(array, mx.nd.zeros(missing, array.context), dim=axis)
+            self.constant_entries[name] = self.add({"op": "null", "name": name}, [])
+        return self.constant_entries[name]
+
+    def _array(self, entry):
+        """Return the value of an entry, or None if it is not a float32 parameter."""
+        if not self.is_variable(entry):
+            return None
+        name = self.name_of(entry)
+        return self.constants[name] if name in self.constants else self.arrays.get(name)
 
     def _add(self, op, name, inputs, attributes, subgraphs=None):
         node = {"op": op, "name": name, "attrs": attributes}

@@ -16,8 +16,6 @@ import numpy as np
 
 from .graph import rewritten
 
-PAD_FROM = 8  # images: in smaller batches, padding the parameters takes longer than it saves
-
 
 def hybridized(net: nn.Block) -> nn.HybridSequential:
     """Return a compiled twin of `net` that shares every parameter with it.
@@ -80,7 +78,7 @@ def for_inference(net: nn.Block) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
 
 
 class _Compiled(nn.HybridSequential):
-    """A chain that compiles its graph with faster operators, separately for small and for large batches.
+    """A chain that compiles its graph with faster operators.
 
     With `fused` set, predictions may use copies of the parameters, so the parameters must not change. MXNet compiles
     the graph itself, without our rewriting, on GPUs, for types other than float32, for several inputs, in NumPy mode
@@ -105,13 +103,12 @@ class _Compiled(nn.HybridSequential):
         if self._callback:
             return super()._call_cached_op(x)
         fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
-        padded = len(x) >= PAD_FROM
-        key = (x.context, fused, padded)
+        key = (x.context, fused)
         if key not in self._graphs:
-            self._graphs[key] = self._compile(x, fused, padded)
+            self._graphs[key] = self._compile(x, fused)
         return _regroup(self._graphs[key](x), self._out_format)
 
-    def _compile(self, x, fused, padded):
+    def _compile(self, x, fused):
         (data,), graph = self._get_graph(x)
         parameters = self.collect_params()
         used = [parameters[name] for name in graph.list_inputs() if name != data.name]
@@ -123,15 +120,15 @@ class _Compiled(nn.HybridSequential):
             for parameter in used:
                 parameter._finish_deferred_init()
         self._cached_op_args = [(False, parameter) for parameter in used]  # `export` reads them from here
-        shapes = {parameter.name: parameter.shape for parameter in used if np.dtype(parameter.dtype) == np.float32}
-        graph = rewritten(graph, shapes, pad=padded, defer=not fused)
+        arrays = {parameter.name: parameter.data() for parameter in used if np.dtype(parameter.dtype) == np.float32}
+        graph, constants = rewritten(graph, arrays, for_inference=fused)
         if fused:
             graph = graph.optimize_for("MKLDNN")
-        return _CompiledGraph(graph, data.name, parameters, self._flags)
+        return _CompiledGraph(graph, data.name, {**parameters, **constants}, self._flags)
 
 
 class _CompiledGraph:
-    """A compiled graph with its parameters."""
+    """A compiled graph with its parameters, each a `Parameter` or a constant array."""
 
     def __init__(self, graph, data, parameters, flags):
         names = graph.list_inputs()
@@ -141,7 +138,7 @@ class _CompiledGraph:
         self.run = mx.nd.CachedOp(graph, [("data_indices", [self.position]), ("param_indices", others), *flags])
 
     def __call__(self, x):
-        arrays = [parameter.data() for parameter in self.parameters]
+        arrays = [p.data() if isinstance(p, gluon.Parameter) else p for p in self.parameters]
         outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
         return outputs if isinstance(outputs, list) else [outputs]
 

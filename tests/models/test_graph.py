@@ -24,7 +24,7 @@ NETWORKS = {
     "googlenet": (93, 200),
     "resnet": (75, 80),
 }
-FEW, MANY = hybrid.PAD_FROM - 1, hybrid.PAD_FROM
+BATCH = 8
 
 
 class Wired(nn.HybridBlock):
@@ -84,10 +84,9 @@ def block_of(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_with_padded_channels_computes_the_same(name, block_of, monkeypatch, graphs):
+def test_a_network_with_padded_channels_computes_the_same(name, block_of, graphs):
     """With a block size that divides none of them, so that every convolution before a pool is padded."""
     block_of(40)
-    monkeypatch.setattr(hybrid, "PAD_FROM", 1)
     side, widest = NETWORKS[name]
     net, x = ready(get_model(name), 1, 1, side, side)
     net.apply(without_useless_gradients)
@@ -293,11 +292,11 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize(("batch", "block"), [(FEW, 8), (MANY, 8), (MANY, 16)])
+@pytest.mark.parametrize("block", [8, 16])
 @pytest.mark.parametrize("name", SMALL)
-def test_a_small_net_computes_the_same(name, batch, block, block_of):
+def test_a_small_net_computes_the_same(name, block, block_of):
     block_of(block)
-    net, x = ready(SMALL[name].build(), batch, *SMALL[name].image)
+    net, x = ready(SMALL[name].build(), BATCH, *SMALL[name].image)
     twin = utils.hybridized(net)
     for _ in range(2):  # the first call compiles
         assert_all_close(predicted(twin, x), predicted(net, x))
@@ -305,6 +304,7 @@ def test_a_small_net_computes_the_same(name, batch, block, block_of):
     for _ in range(2):
         assert_all_close(trained(twin, net, x), expected)
     assert_all_close(predicted(twin, x), predicted(net, x))  # with other running statistics
+    assert_all_close(predicted(hybrid.for_inference(net), x), predicted(net, x))
 
 
 # --- the rewriting
@@ -315,12 +315,10 @@ def test_a_small_net_computes_the_same(name, batch, block, block_of):
 def test_only_the_convolutions_before_a_pool_are_padded(name, block, block_of, graphs):
     block_of(block)
     small = SMALL[name]
-    net, x = ready(small.build(), MANY, *small.image)
+    net, x = ready(small.build(), BATCH, *small.image)
     utils.hybridized(net)(x)
     wide = [-(-n // block) * block if n in small.padded else n for n in small.filters]
     assert sorted(filters(graphs[-1])) == sorted(wide)
-    utils.hybridized(net)(x[:FEW])
-    assert sorted(filters(graphs[-1])) == sorted(small.filters)
 
 
 @pytest.mark.parametrize(
@@ -328,22 +326,30 @@ def test_only_the_convolutions_before_a_pool_are_padded(name, block, block_of, g
 )
 def test_padding_is_removed_only_before_operators_other_than_convolutions(name, cuts, block_of, graphs):
     block_of(8)
-    net, x = ready(SMALL[name].build(), MANY, *SMALL[name].image)
+    net, x = ready(SMALL[name].build(), BATCH, *SMALL[name].image)
     utils.hybridized(net)(x)
     assert len(nodes(graphs[-1], "slice_axis")) == cuts
 
 
 @pytest.mark.parametrize(("block", "padded"), [(8, [24, 56]), (16, [32, 64])])
 def test_lenets_maps_fill_whole_blocks(block, padded, block_of, graphs):
-    """Between its convolutions nothing is cut off again."""
+    """The padding is removed only once, after the last pool. One graph serves all batch sizes."""
     block_of(block)
-    net, x = ready(get_model("lenet"), MANY, 1, 28, 28)
+    net, x = ready(get_model("lenet"), BATCH, 1, 28, 28)
     twin = utils.hybridized(net)
-    for size, expected in ((1, [20, 50]), (FEW, [20, 50]), (MANY, padded)):
+    for size in (1, BATCH):
         twin(x[:size])
-        assert filters(graphs[-1]) == expected
-    assert len(nodes(graphs[-1], "slice_axis")) == 1
-    assert len(graphs) == 2
+    assert filters(graphs[0]) == padded
+    assert len(nodes(graphs[0], "slice_axis")) == 1
+    assert len(graphs) == 1
+
+
+def test_padded_parameters_are_constants_in_predictions(block_of, graphs):
+    block_of(8)
+    net, x = ready(get_model("lenet"), BATCH, 1, 28, 28)
+    hybrid.for_inference(net)(x)
+    utils.hybridized(net)(x)
+    assert [len(nodes(graph, "_zeros")) for graph in graphs] == [0, 5]
 
 
 @pytest.mark.parametrize(
@@ -361,9 +367,8 @@ def test_a_block_is_a_vector_of_the_processor(flags, block, monkeypatch):
     assert graph._block.__wrapped__() == block
 
 
-@pytest.mark.parametrize("batch", [1, MANY])
-def test_no_relu_of_mxnets_own_is_left_in_resnet(batch, graphs):
-    net, x = ready(get_model("resnet"), batch, 1, 75, 75)
+def test_no_relu_of_mxnets_own_is_left_in_resnet(graphs):
+    net, x = ready(get_model("resnet"), 2, 1, 75, 75)
     twin = utils.hybridized(net)
     twin(x)
     assert not nodes(graphs[-1], "relu")
@@ -411,7 +416,7 @@ WORDS = {"Convolution": "conv", "Pooling": "pool", "Concat": "join"}
 def test_relu_is_deferred_past_max_pools_only(name, graphs):
     """And everything computed stays equal to the last bit, as no sum is taken in another order."""
     build, expected = DEFERRED[name]
-    net, x = ready(build(), MANY, 2, 10, 10)
+    net, x = ready(build(), BATCH, 2, 10, 10)
     twin = utils.hybridized(net)
     for a, b in zip(predicted(twin, x), predicted(net, x)):
         np.testing.assert_array_equal(a, b)
@@ -422,7 +427,7 @@ def test_relu_is_deferred_past_max_pools_only(name, graphs):
 
 def test_predictions_keep_relu_next_to_its_convolution(graphs):
     """It is fused into the convolution."""
-    net, x = ready(chain(nn.Conv2D(16, 3, activation="relu"), pool2()), MANY, 2, 10, 10)
+    net, x = ready(chain(nn.Conv2D(16, 3, activation="relu"), pool2()), BATCH, 2, 10, 10)
     hybrid.for_inference(net)(x)
     assert not nodes(graphs[-1], "Activation")
     assert [node["op"] for node in nodes(graphs[-1]) if node["op"] != "null"] == ["_sg_mkldnn_conv", "Pooling"]

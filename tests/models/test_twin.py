@@ -4,7 +4,6 @@ import json
 
 from arrays import assert_all_close
 from gluon_classics import get_model, utils
-from gluon_classics.utils import hybrid
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
@@ -12,14 +11,14 @@ import numpy as np
 import pytest
 
 SIDES = {"lenet": 12, "resnet": 75}
-FEW, MANY = hybrid.PAD_FROM - 1, hybrid.PAD_FROM  # images: without and with padded channels
+BATCH = 8
 
 
-def ready(name="lenet", batch=MANY):
+def ready(name="lenet"):
     """Return a network with random biases, and images for it."""
     net, side = get_model(name), SIDES[name]
     net.initialize(mx.init.Xavier())
-    x = nd.random.normal(shape=(batch, 1, side, side))
+    x = nd.random.normal(shape=(BATCH, 1, side, side))
     net(x)  # completes the deferred shapes
     for parameter in net.collect_params().values():
         if parameter.name.endswith("bias"):
@@ -61,7 +60,7 @@ def filters(symbol):
 def test_batches_of_different_sizes_can_alternate():
     net, _ = ready()
     twin = utils.hybridized(net)
-    batches = [nd.random.normal(shape=(size, 1, 12, 12)) for size in (MANY, 1, FEW, MANY + 5, MANY)]
+    batches = [nd.random.normal(shape=(size, 1, 12, 12)) for size in (BATCH, 1, BATCH - 1, BATCH + 5, BATCH)]
     for x in batches:
         assert_predicts_alike(twin, net, x)
     assert_all_close(trained(twin, net, *batches), trained(net, net, *batches))
@@ -107,12 +106,11 @@ def initialize_again(net, _twin, _x, _folder):
     net.initialize(mx.init.Normal(0.2), force_reinit=True)
 
 
-@pytest.mark.parametrize("batch", [FEW, MANY])
 @pytest.mark.parametrize(
     "update", [train_step, set_data, in_place, load_parameters, initialize_again], ids=lambda update: update.__name__
 )
-def test_predictions_of_the_twin_follow_every_update(update, batch, tmp_path):
-    net, x = ready(batch=batch)
+def test_predictions_of_the_twin_follow_every_update(update, tmp_path):
+    net, x = ready()
     twin = utils.hybridized(net)
     for _ in range(2):
         before = twin(x).asnumpy()
@@ -167,7 +165,7 @@ def operators(text):
 
 # MXNet does not know the type of the input before it has read the parameters
 @pytest.mark.filterwarnings("ignore:Cannot decide type for the following arguments:UserWarning")
-@pytest.mark.parametrize(("name", "sizes"), [("lenet", [MANY]), ("lenet", [1]), ("lenet", [1, MANY]), ("resnet", [1])])
+@pytest.mark.parametrize(("name", "sizes"), [("lenet", [BATCH]), ("lenet", [1, BATCH]), ("resnet", [1])])
 def test_an_export_is_the_network_as_it_is_defined(name, sizes, tmp_path):
     net, x = ready(name)
     twin = utils.hybridized(net)
@@ -200,9 +198,8 @@ def test_layers_keep_their_hybridize_flags():
 # --- types, deferred shapes, contexts
 
 
-@pytest.mark.parametrize("batch", [FEW, MANY])
-def test_a_float64_network_is_not_padded(batch, graphs):
-    net, x = ready(batch=batch)
+def test_a_float64_network_is_not_padded(graphs):
+    net, x = ready()
     net.cast("float64")
     x = x.astype("float64")
     twin = utils.hybridized(net)
@@ -228,15 +225,14 @@ def test_a_cast_to_the_same_type_changes_nothing(graphs):
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("batch", [FEW, MANY])
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_first_call_of_the_twin_completes_deferred_shapes(count, batch, training):
+def test_the_first_call_of_the_twin_completes_deferred_shapes(count, training):
     """Also on several contexts, starting with the last one."""
     contexts = [mx.cpu(i) for i in range(count)]
     net = get_model("lenet")
     net.initialize(mx.init.Xavier(), ctx=contexts)
     twin = utils.hybridized(net)
-    images = [nd.random.normal(shape=(batch, 1, 12, 12), ctx=context) for context in reversed(contexts)]
+    images = [nd.random.normal(shape=(BATCH, 1, 12, 12), ctx=context) for context in reversed(contexts)]
     with autograd.record() if training else autograd.pause():
         outputs = [twin(x) for x in images]
     for x, output in zip(images, outputs):
@@ -244,10 +240,9 @@ def test_the_first_call_of_the_twin_completes_deferred_shapes(count, batch, trai
         assert_all_close([output.asnumpy()], [net(x).asnumpy()])
 
 
-@pytest.mark.parametrize("batch", [FEW, MANY])
-def test_a_twin_computes_the_same_on_every_context(batch):
+def test_a_twin_computes_the_same_on_every_context():
     contexts = [mx.cpu(0), mx.cpu(1)]
-    net, x = ready(batch=batch)
+    net, x = ready()
     output, gradient, *rest = trained(net, net, x)
     net.collect_params().reset_ctx(contexts)
     images = [x.as_in_context(context) for context in contexts]
