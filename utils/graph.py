@@ -13,8 +13,8 @@ padded channels Pooling and ReLU are slow if the number of channels is not a mul
                 parameters and gradients keep their shapes. For predictions, the padded parameters are constants.
                 Only the order of sums changes.
 
-Names and order of the parameters do not change, so parameter files are interchangeable. `benchmarks/NOTES.md` lists
-what each step gains.
+Names and order of the network's parameters do not change, so parameter files are interchangeable. `benchmarks/NOTES.md`
+lists what each step gains.
 """
 
 from __future__ import annotations
