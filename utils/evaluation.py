@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable
 
-from gluon_classics.compiler.compiled import compiled, frozen
+from gluon_classics.compiler.compiled import compiled, for_inference
 from gluon_classics.errors import DataError
 from gluon_classics.models.objective import first_output, objective_of
 import mxnet as mx
@@ -46,7 +46,7 @@ def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: boo
     """
     metrics = RunningMetrics()
     contexts = as_contexts(ctx)
-    forward, scores = net if eager else frozen(net), objective_of(net).scores
+    forward, scores = net if eager else for_inference(net), objective_of(net).scores
     with autograd.predict_mode():
         for images, labels in data_iterator:
             parts = split_batch(images, labels, contexts)
@@ -60,7 +60,7 @@ def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: boo
 def predict_probabilities(batches: Iterable, net: mx.gluon.nn.Block, ctx) -> np.ndarray:
     """Return (N, classes): the softmax of the network's scores for all images of `batches`."""
     contexts = as_contexts(ctx)
-    forward, scores = frozen(net), objective_of(net).scores
+    forward, scores = for_inference(net), objective_of(net).scores
     rows = []
     with autograd.predict_mode():
         for images, labels in batches:

@@ -8,7 +8,7 @@ from pathlib import Path
 import sys
 
 from gluon_classics import model_info
-from gluon_classics.compiler.compiled import frozen
+from gluon_classics.compiler.compiled import for_inference
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import Images
 from gluon_classics.experiment.build import Experiment, prepare
@@ -83,7 +83,7 @@ def _outcome(experiment: Experiment, record, eager):
     """Parameters (running statistics as a parameter file holds them), outputs for the test images, loss."""
     parameters = experiment.net._collect_params_with_prefix()
     arrays = {name: parameter._reduce().asnumpy() for name, parameter in parameters.items()}
-    forward = experiment.net if eager else frozen(experiment.net)
+    forward = experiment.net if eager else for_inference(experiment.net)
     ((images, labels),) = experiment.test_data
     with autograd.predict_mode():
         outputs = [forward(x).as_in_context(mx.cpu()) for x, _ in split_batch(images, labels, experiment.contexts)]

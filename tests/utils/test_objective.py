@@ -35,10 +35,10 @@ class FirstOutput(SecondOutput):
 
 ROWS = nd.array([[3, 1, 2], [0, 5, 4], [6, 8, 7], [2, 2, 1]])
 SMALLEST = nd.array([1, 0, 0, 2])
-WAYS = [lambda net: net, utils.hybridized, utils.frozen, lambda net: utils.frozen(utils.hybridized(net))]
+WAYS = [lambda net: net, utils.hybridized, utils.for_inference, lambda net: utils.for_inference(utils.hybridized(net))]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=["eager", "compiled", "frozen", "both"])
+@pytest.mark.parametrize("way", WAYS, ids=["eager", "compiled", "inference", "both"])
 def test_what_a_network_says_of_itself_holds_for_its_twins(way):
     assert objective_of(way(SecondOutput())) is SecondOutput.objective
     assert objective_of(way(nn.HybridSequential())) is SOFTMAX
