@@ -156,7 +156,8 @@ def _chain_twin(net, fused):
     chained = _chained_anew(net)
     twin = _Compiled(prefix=net.prefix, params=net.params)
     twin.fused = fused
-    twin.add(*([net] if chained is net else chained))
+    for name, child in ({"0": net} if chained is net else chained._children).items():
+        twin.register_child(child, name)
     return twin
 
 
@@ -170,5 +171,6 @@ def _chained_anew(block):
             "a forward() of its own"
         )
     twin = nn.HybridSequential(prefix=block.prefix, params=block.params)
-    twin.add(*(_chained_anew(child) for child in block))
+    for name, child in block._children.items():  # the same names, so that parameter files interchange
+        twin.register_child(_chained_anew(child), name)
     return twin
