@@ -1,10 +1,10 @@
 """DenseNet (Huang, Liu, van der Maaten & Weinberger 2016, "Densely connected convolutional networks",
 arXiv:1608.06993).
 
-Source    `densenet_tutorial`: the Gluon tutorials of early 2018, for 32x32 images. `densenet_d2l`: "Dive into Deep
-          Learning". `densenet121` to `densenet201`: DenseNet-BC of the paper's table 1; what the table does not show
-          (no biases in convolutions, batch normalization and ReLU before the global pool, a growth rate of 48 for 161
-          layers) is from the authors' models.
+Source    `densenet_tutorial`: the Gluon tutorials of early 2018, for 32x32 images. `densenet_d2l`: Dive into Deep
+          Learning (D2L). `densenet121` to `densenet201`: DenseNet-BC of the paper's table 1. What the table does not
+          show (no biases in convolutions, batch normalization and ReLU before the global pool, a growth rate of 48 for
+          161 layers) is from the authors' models.
 Departs   From the paper, `densenet_tutorial` and `densenet_d2l`: layers have no bottleneck, convolutions keep their
           biases, 1 input channel; `densenet_d2l` has 4 layers in each block. `densenet_tutorial` ends in 1x1 average
           pooling: images larger than 32x32 give the classifier more features.
@@ -180,7 +180,7 @@ def densenet_tutorial(classes=10, **kwargs):
 
 
 @register(
-    source="Dive into Deep Learning",
+    source="D2L",
     input_shape=(1, 96, 96),
     classes=10,
     params=758_226,

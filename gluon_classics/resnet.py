@@ -2,11 +2,11 @@
 
 Source    `resnet`: the blog; its network is the ResNet-18 of the Gluon tutorials of early 2018.
           `resnet18_tutorial`: the tutorial itself, which uses 96x96 images.
-          `resnet18_d2l`: "Dive into Deep Learning", which grew out of the tutorials.
+          `resnet18_d2l`: Dive into Deep Learning (D2L), which grew out of the tutorials.
           `resnet18_v1` to `resnet152_v1`: the paper's table 1. Batch normalization after every convolution is from
           section 3.4. The paper does not say which convolution of a bottleneck has the stride; in the authors' models
-          it is the first, 1x1. Nor does the paper mention biases or the padding of the pool: here no convolution has a
-          bias, and a padding of 1 gives table 1's sizes.
+          it is the first, 1x1. The paper does not mention biases and the padding of the pool: here no convolution has
+          a bias, and a padding of 1 gives table 1's sizes.
 Departs   From the paper, `resnet` and `resnet18_tutorial`: the first convolution has no padding, no batch normalization
           and no ReLU; every convolution keeps its bias, which batch normalization makes useless; the projection has no
           batch normalization; 3x3 average pooling (paper: global), so 2048 features reach the classifier at 224 and 512
@@ -302,7 +302,7 @@ def resnet18_tutorial(classes=10, **kwargs):
 
 
 @register(
-    source="Dive into Deep Learning",
+    source="D2L",
     input_shape=(1, 96, 96),
     classes=10,
     params=11_178_378,
