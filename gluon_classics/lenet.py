@@ -7,15 +7,15 @@ Source    `lenet`: the blog; its network is the one of the Gluon tutorials of ea
           `lenet_d2l_first`: Dive into Deep Learning (D2L) in Chinese, first edition. `lenet_d2l`: D2L in English, and
           the second edition in Chinese. `lenet_bn_scratch`, `lenet_bn`: D2L in English from 0.16.6 (June 2021) on, with
           batch normalization written out and as Gluon's layer. `lenet_bn_scratch_first`, `lenet_bn_first`: earlier
-          versions of these two, with max pooling, as in the Chinese first edition. `lenet_conv3`, `lenet_cifar10`:
-          teaching material whose authors we do not know.
+          versions of these two, with max pooling, as in the Chinese first edition. `lenet_conv3`: teaching material
+          whose authors we do not know. `lenet_cifar10`: the LeNet of github.com/icpm/pytorch-cifar10.
 Departs   From the paper, all: full connections between feature maps (paper: partial), plain pooling (trainable
           subsampling), softmax logits (RBF output), and tanh, sigmoid or ReLU (scaled tanh).
           `lenet`, `lenet_slides`, straight dope: 20 and 50 channels (paper: 6 and 16), one hidden layer. `lenet`: a
           3x3 second convolution. `lenet_d2l_first` and those with batch normalization: 28x28 images without padding,
           which leaves 4x4 feature maps (paper: 5x5). `lenet_cifar10`: 3 input channels.
 Open      - `lenet_conv3` names no activation: that its convolutions have ReLU is a guess.
-          - `lenet_conv3`, `lenet_cifar10`: the authors are not known.
+          - `lenet_conv3`: the authors are not known.
 """
 
 from functools import partial
@@ -298,7 +298,7 @@ def lenet_conv3(classes=10, **kwargs):
 
 
 @register(
-    source="an exercise on CIFAR-10, authors unknown; the best accuracy it gives is 66.05 %",
+    source="github.com/icpm/pytorch-cifar10, models/LeNet.py",
     input_shape=(3, 32, 32),
     classes=10,
     params=62_006,
