@@ -301,6 +301,14 @@ def test_weights_start_within_2_4_by_the_inputs_of_their_unit(name):
                 assert abs(array.mean()) < 0.05 * np.abs(array).max()
 
 
+def test_the_four_inputs_of_a_subsampling_unit_bound_its_coefficient_and_bias():
+    """Of many maps: the few of S2 and S4 do not reach the bound."""
+    layer = Subsampling(2000)
+    layer.initialize()
+    for parameter in (layer.coefficient, layer.bias):
+        assert np.abs(parameter.data().asnumpy()).max() == pytest.approx(2.4 / 4, rel=0.01)
+
+
 def test_rows_may_have_their_own_number_of_inputs():
     array = nd.zeros((2, 1000))
     FanInUniform([4, 400])._init_weight("weight", array)
@@ -308,6 +316,19 @@ def test_rows_may_have_their_own_number_of_inputs():
 
 
 # --- what the network says of itself
+
+
+def test_the_published_training_is_that_of_section_iii():
+    """20 passes over the images one by one; the global rates by pass; the background and foreground of the pixels."""
+    training = _registry._infos["lenet5"].training
+    assert (training["epochs"], training["batch_size"], training["optimizer"]) == (20, 1, "diagonallm")
+    assert (training["background"], training["foreground"]) == (-0.1, 1.175)
+    factors = dict(part.split(":") for part in training["schedule"].split())
+    rates, factor = [], 1.0
+    for epoch in range(20):
+        factor = float(factors.get(str(epoch), factor))
+        rates.append(training["learning_rate"] * factor)
+    assert rates == pytest.approx([5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8)
 
 
 def test_the_smallest_distance_has_the_best_score():
