@@ -103,19 +103,19 @@ class GoogLeNetEdition(nn.Sequential):
         super().__init__(**kwargs)
         inception = partial(Inception, kernels=kernels)
         pool = partial(nn.MaxPool2D, pool_size=3, strides=2, padding=padding)
-        with self.name_scope():
-            self.b1 = chain(conv1=_conv(64, 7, strides=2), pool1=pool())
-            self.b2 = chain(
+        with self.name_scope():  # shapes after the blocks: the blog's at 224
+            self.b1 = chain(conv1=_conv(64, 7, strides=2), pool1=pool())  # (N, 64, 55, 55)
+            self.b2 = chain(  # (N, 192, 27, 27)
                 conv2_reduce=_conv(64, 1, activation),
                 conv2=_conv(192, 3, activation),
                 pool2=pool(),
             )
-            self.b3 = chain(
+            self.b3 = chain(  # (N, 480, 13, 13)
                 inception_3a=inception(*INCEPTION_3A),
                 inception_3b=inception(*INCEPTION_3B),
                 pool3=pool(),
             )
-            self.b4 = chain(
+            self.b4 = chain(  # (N, 832, 6, 6)
                 inception_4a=inception(*INCEPTION_4A),
                 inception_4b=inception(*INCEPTION_4B),
                 inception_4c=inception(*INCEPTION_4C),
@@ -123,7 +123,7 @@ class GoogLeNetEdition(nn.Sequential):
                 inception_4e=inception(*INCEPTION_4E),
                 pool4=pool(),
             )
-            self.b5 = chain(
+            self.b5 = chain(  # (N, 1024, 3, 3)
                 inception_5a=inception(*INCEPTION_5A),
                 inception_5b=inception(*INCEPTION_5B),
                 pool5=last_pool(),
