@@ -158,7 +158,8 @@ def _chain_twin(net, fused):
     chained = _copied_chain(net)
     twin = _Compiled(prefix=net.prefix, params=net.params)
     twin.fused = fused
-    twin.add(*([net] if chained is net else chained))
+    for name, child in ({"0": net} if chained is net else chained._children).items():
+        twin.register_child(child, name)
     return twin
 
 
@@ -172,5 +173,6 @@ def _copied_chain(block):
             "override forward()"
         )
     twin = nn.HybridSequential(prefix=block.prefix, params=block.params)
-    twin.add(*(_copied_chain(child) for child in block))
+    for name, child in block._children.items():  # the same names, so that parameter files are interchangeable
+        twin.register_child(_copied_chain(child), name)
     return twin

@@ -1,40 +1,60 @@
-"""What the networks of several families share."""
+"""Building blocks that several families share."""
 
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
 
-def chain(*layers):
-    """The layers, one after another, as `nn.Sequential`."""
+def chain(*layers, **stages):
+    """Chain layers one after another.
+
+    Args:
+        *layers: Blocks without a name; Gluon numbers them.
+        **stages: Blocks by name, which become attributes of the chain. They follow `layers`.
+
+    Returns:
+        The layers as one `nn.Sequential`.
+    """
     block = nn.Sequential()
-    with block.name_scope():
-        block.add(*layers)
+    block.add(*layers)
+    for name, stage in stages.items():
+        setattr(block, name, stage)
     return block
 
 
 def dense_head(classes):
-    """AlexNet's three dense layers, which VGG took over: (N, C, H, W) to (N, classes)."""
-    return (
-        nn.Flatten(),
-        nn.Dense(4096, activation="relu"),
-        nn.Dropout(0.5),
-        nn.Dense(4096, activation="relu"),
-        nn.Dropout(0.5),
-        nn.Dense(classes),
-    )
+    """Return AlexNet's classifier, which VGG took over.
+
+    Args:
+        classes: Number of classes.
+
+    Returns:
+        Layers by name, in order: (N, C, H, W) feature maps to (N, classes) logits.
+    """
+    return {
+        "flatten": nn.Flatten(),
+        "fc6": nn.Dense(4096, activation="relu"),
+        "dropout6": nn.Dropout(0.5),
+        "fc7": nn.Dense(4096, activation="relu"),
+        "dropout7": nn.Dropout(0.5),
+        "fc8": nn.Dense(classes),
+    }
 
 
 class ByMode(nn.Block):
-    """`training` in training mode, as within `autograd.record()`, else `prediction`: both of the same layers.
+    """Run one network in training mode and another in prediction mode; they share their layers.
 
-    Not one compiled graph that asks for the mode: it would be traced once, in whatever mode comes first. `layers` are
-    the children of this block, by their names: all layers of `training`.
+    Two networks are needed because a compiled graph keeps the mode of the call that traced it.
+
+    Args:
+        training: Network that runs in training mode, as within `autograd.record()`.
+        prediction: Network that runs in all other calls.
+        layers: All layers of `training` by name. They become the children of this block.
     """
 
     def __init__(self, training, prediction, layers, **kwargs):
         super().__init__(**kwargs)
         for name, network in (("training", training), ("prediction", prediction)):
-            object.__setattr__(self, name, network)  # Gluon would take them for children
+            object.__setattr__(self, name, network)  # Gluon would register them as children
         for name, layer in layers.items():
             self.register_child(layer, name)
 
@@ -43,28 +63,36 @@ class ByMode(nn.Block):
 
 
 class LocalResponseNorm(nn.HybridBlock):
-    """Each value divided by (k + alpha * sum of squares)^beta, (N, C, H, W) to the same.
+    """Divide each value by (k + alpha * sum of squares)^beta: (N, C, H, W) to the same shape.
 
-    The sum is over `size` neighbouring maps at the same place, fewer at the first and the last map; it knows no
-    towers. Source: section 3.3 of AlexNet's paper.
+    The sum runs over neighboring channels at the same position, and over fewer of them at the first and last
+    channels. It ignores the split into two towers. Source: section 3.3 of AlexNet's paper.
+
+    Args:
+        size: Number of neighboring channels in the sum; odd.
+        alpha: Factor of the sum. MXNet divides it by `size`, the paper does not; this block follows the paper.
+        beta: Exponent.
+        k: Constant that is added to the sum.
     """
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, k=2, **kwargs):
         super().__init__(**kwargs)
-        # MXNet divides alpha by the size, which that paper does not
         self._settings = {"nsize": size, "alpha": alpha * size, "beta": beta, "knorm": k}
 
     def hybrid_forward(self, F, x):
         out = F.LRN(x, **self._settings)
-        # MXNet 1.9.1 computes wrong gradients on the CPU where those that reach LRN are in oneDNN's memory layout, as
-        # from a pool or a convolution. From a slice, here of everything, they come in the plain one.
+        # MXNet 1.9.1 computes wrong gradients on the CPU if they reach LRN in oneDNN's memory layout, as from a pool
+        # or a convolution. The gradient of a slice, here of everything, has the plain layout.
         return F.slice_axis(out, axis=0, begin=0, end=None)
 
 
 def print_output_shapes(blocks):
-    """From now on a forward pass prints the output shape of each of `blocks`, numbered from 1.
+    """Print the output shape of each block in every later forward pass.
 
-    Printed in eager execution only: in a compiled graph there are no blocks left to speak.
+    Only eager execution prints: a compiled graph does not call the blocks.
+
+    Args:
+        blocks: Blocks, numbered from 1 in what is printed.
     """
     for number, block in enumerate(blocks, start=1):
         block.register_forward_hook(lambda _block, _inputs, output, number=number: _print_shape(number, output))

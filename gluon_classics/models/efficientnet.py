@@ -1,14 +1,16 @@
 """EfficientNet (Tan & Le 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
 arXiv:1905.11946).
 
-Source    `efficientnet_b0`: the paper's table 1; swish, stochastic depth with a survival of .8, dropout of .2 and the
-          momentum of batch normalisation from its section 5. Where the paper is silent, the authors' code: squeeze
-          and excitation at a quarter of a block's input maps, the epsilon of batch normalisation, no biases in the
-          other convolutions, survival that falls from 1 by .2 / 16 a block.
-Departs   from the authors' code: padding is the same on both sides where TensorFlow's "SAME" puts it on one for
-          stride 2 (sizes are equal); the initial weights are the user's (authors: normal, by the fan out).
-Open      - `efficientnet_b0`: whether what is from the authors' code alone is what the paper's results are of.
+Source    `efficientnet_b0`: the paper's table 1; swish, stochastic depth with a survival probability of .8, dropout of
+          .2 and the momentum of batch normalization from its section 5. Where the paper says nothing, the authors'
+          code: squeeze and excitation with a quarter of a block's input channels, the epsilon of batch normalization,
+          no biases in the other convolutions, a survival probability that falls from 1 by .2 / 16 in each block.
+Departs   From the authors' code: padding is the same on both sides, where TensorFlow's "SAME" pads one side only for
+          stride 2 (sizes are equal); the caller's initializer sets the initial weights (authors: normal, by fan-out).
+Open      - `efficientnet_b0`: whether the paper's results use what only the authors' code defines.
 """
+
+from typing import NamedTuple
 
 from mxnet.gluon import nn
 
@@ -16,19 +18,31 @@ from ._blocks import chain
 from .registry import register
 from .senet import SqueezeExcitation
 
-# table 1, stages 2 to 8: expansion, channels, layers, kernel, strides of the first    # out of the stage at 224
+
+class Stage(NamedTuple):
+    """A row of table 1: `MBConv` blocks, of which the first has the stride."""
+
+    label: str
+    expansion: int
+    kernel: int
+    strides: int
+    channels: int
+    layers: int
+
+
+# table 1, stages 2 to 8                                                 # shape after the stage at 224
 STAGES = (
-    (1, 16, 1, 3, 1),  # (N, 16, 112, 112)
-    (6, 24, 2, 3, 2),  # (N, 24, 56, 56)
-    (6, 40, 2, 5, 2),  # (N, 40, 28, 28)
-    (6, 80, 3, 3, 2),  # (N, 80, 14, 14)
-    (6, 112, 3, 5, 1),  # (N, 112, 14, 14)
-    (6, 192, 4, 5, 2),  # (N, 192, 7, 7)
-    (6, 320, 1, 3, 1),  # (N, 320, 7, 7)
+    Stage("stage2", expansion=1, kernel=3, strides=1, channels=16, layers=1),  # (N, 16, 112, 112)
+    Stage("stage3", expansion=6, kernel=3, strides=2, channels=24, layers=2),  # (N, 24, 56, 56)
+    Stage("stage4", expansion=6, kernel=5, strides=2, channels=40, layers=2),  # (N, 40, 28, 28)
+    Stage("stage5", expansion=6, kernel=3, strides=2, channels=80, layers=3),  # (N, 80, 14, 14)
+    Stage("stage6", expansion=6, kernel=5, strides=1, channels=112, layers=3),  # (N, 112, 14, 14)
+    Stage("stage7", expansion=6, kernel=5, strides=2, channels=192, layers=4),  # (N, 192, 7, 7)
+    Stage("stage8", expansion=6, kernel=3, strides=1, channels=320, layers=1),  # (N, 320, 7, 7)
 )
 STEM_WIDTH, HEAD_WIDTH = 32, 1280  # stages 1 and 9
 DROPOUT = 0.2
-DROPPED = 0.2  # of the examples, in the residual path of a 17th block; from 0 in the first, in equal steps
+DROPPED = 0.2  # share of the examples that a 17th block would drop; it grows from 0 in the first block in equal steps
 
 
 class Swish(nn.HybridBlock):
@@ -39,7 +53,17 @@ class Swish(nn.HybridBlock):
 
 
 def conv_norm(channels, kernel_size=1, strides=1, groups=1):
-    """Layers (N, C, H, W) to (N, channels, H / strides, W / strides), rounded up: convolution, batch normalisation."""
+    """Make a convolution and its batch normalization: (N, C, H, W) to (N, channels, H / strides, W / strides).
+
+    Args:
+        channels: Channels of the output.
+        kernel_size: Kernel; the padding is half of it, so sizes are divided by the stride and rounded up.
+        strides: Stride.
+        groups: Groups of the convolution.
+
+    Returns:
+        A tuple of layers.
+    """
     return (
         nn.Conv2D(channels, kernel_size, strides, padding=kernel_size // 2, groups=groups, use_bias=False),
         nn.BatchNorm(momentum=0.99, epsilon=1e-3),
@@ -49,8 +73,16 @@ def conv_norm(channels, kernel_size=1, strides=1, groups=1):
 class MBConv(nn.HybridBlock):
     """Mobile inverted bottleneck: (N, inputs, H, W) to (N, channels, H / strides, W / strides), rounded up.
 
-    Where the shape stays, the input is added; in training the rest is then left out for a fraction `dropped` of the
-    examples, at random, and scaled up for the others, so that its expectation stays.
+    If the shape stays, the input is added. In training the residual path is then dropped for random examples, and
+    scaled up for the others so that its expectation stays (stochastic depth).
+
+    Args:
+        inputs: Channels of the input.
+        channels: Channels of the output.
+        expansion: Factor by which the first convolution increases the channels.
+        kernel_size: Kernel of the depthwise convolution.
+        strides: Stride of the depthwise convolution.
+        dropped: Probability that the residual path of an example is dropped, from 0 to 1.
     """
 
     def __init__(self, inputs, channels, expansion, kernel_size, strides=1, dropped=0.0, **kwargs):
@@ -66,7 +98,7 @@ class MBConv(nn.HybridBlock):
                 SqueezeExcitation(width, inputs // 4, Swish()),
                 *conv_norm(channels),
             )
-            # one draw for all maps and pixels of an example
+            # one draw for all channels and positions of an example
             self.drop = nn.Dropout(dropped, axes=(1, 2, 3)) if strides == 1 and inputs == channels else None
 
     def hybrid_forward(self, F, x):
@@ -75,24 +107,28 @@ class MBConv(nn.HybridBlock):
 
 
 class EfficientNet(nn.Sequential):
-    """(N, 3, 224, 224) images to (N, classes) logits."""
+    """EfficientNet-B0: (N, 3, 224, 224) images to (N, classes) logits.
+
+    Args:
+        classes: Number of classes.
+    """
 
     def __init__(self, classes=1000, **kwargs):
         super().__init__(**kwargs)
-        total = sum(layers for _, _, layers, _, _ in STAGES)
+        total = sum(stage.layers for stage in STAGES)
         with self.name_scope():
-            self.add(chain(*conv_norm(STEM_WIDTH, 3, strides=2), Swish()))
+            self.stage1 = chain(*conv_norm(STEM_WIDTH, 3, strides=2), Swish())  # (N, 32, 112, 112)
             inputs, number = STEM_WIDTH, 0
-            for expansion, channels, layers, kernel_size, strides in STAGES:
-                stage = chain()
-                for layer in range(layers):
-                    first = layer == 0
+            for stage in STAGES:
+                blocks = []
+                for layer in range(stage.layers):
+                    strides = stage.strides if layer == 0 else 1
                     dropped = DROPPED * number / total
-                    stage.add(MBConv(inputs, channels, expansion, kernel_size, strides if first else 1, dropped))
-                    inputs, number = channels, number + 1
-                self.add(stage)
-            self.add(
-                chain(*conv_norm(HEAD_WIDTH), Swish(), nn.GlobalAvgPool2D(), nn.Dropout(DROPOUT), nn.Dense(classes))
+                    blocks.append(MBConv(inputs, stage.channels, stage.expansion, stage.kernel, strides, dropped))
+                    inputs, number = stage.channels, number + 1
+                setattr(self, stage.label, chain(*blocks))
+            self.stage9 = chain(
+                *conv_norm(HEAD_WIDTH), Swish(), nn.GlobalAvgPool2D(), nn.Dropout(DROPOUT), nn.Dense(classes)
             )
 
 
@@ -104,9 +140,9 @@ class EfficientNet(nn.Sequential):
     macs=385_814_752,
     departures=(
         "the same padding on both sides (authors: TensorFlow's, on one side for stride 2)",
-        "the initial weights are the user's (authors: normal, by the fan out)",
+        "the caller's initializer sets the initial weights (authors: normal, by fan-out)",
     ),
 )
 def efficientnet_b0(classes=1000, **kwargs):
-    """The paper's EfficientNet-B0."""
+    """Build the paper's EfficientNet-B0."""
     return EfficientNet(classes, **kwargs)

@@ -4,18 +4,18 @@ Source    `googlenet`: the blog, as printed. `googlenet_tutorial`: the Gluon tut
           `googlenet_d2l`: Dive into Deep Learning (D2L). `googlenet_v1`: the paper; layers from table 1 and figure 3,
           auxiliary classifiers and the weight of their losses from section 5.
 Departs   `googlenet`, from the tutorial: the convolutions that the source calls 3x3 and 5x5 are printed with kernel 1
-          and no padding, so no inception block sees a neighbourhood except through its pooling path.
-          From the paper, all but `googlenet_v1`: 64 maps in the second stage's 1x1 convolution without local response
-          normalisation, no dropout, no auxiliary classifiers, 1 input channel and 10 classes. `googlenet` and
-          `googlenet_tutorial` also: no ReLU in the second stage, pools rounded down, 2x2 average pooling before the
-          classifier (paper: global). `googlenet_d2l`: pools padded by 1, with which sizes are the paper's.
-          `googlenet_v1`: the paper does not say what its local response normalisation computes; here it is AlexNet's.
+          and no padding, so the pooling path is the only one of an inception block that sees neighboring pixels.
+          From the paper, all but `googlenet_v1`: no local response normalization, no dropout, no auxiliary
+          classifiers, 1 input channel and 10 classes. `googlenet` and `googlenet_tutorial` also: no ReLU in the second
+          stage, pools rounded down, 2x2 average pooling before the classifier (paper: global). `googlenet_d2l`: pools
+          padded by 1, which gives the paper's sizes.
+          `googlenet_v1`: the paper does not define its local response normalization; here it is AlexNet's.
 Open      - `googlenet`: whether the blog ran the 1x1 kernels that it prints is not known.
-          - `googlenet_v1`: that local response normalisation has AlexNet's settings is a guess.
+          - `googlenet_v1`: that local response normalization has AlexNet's settings is a guess.
 """
 
 from functools import partial
-from itertools import chain as joined
+from typing import NamedTuple
 
 from mxnet import gluon
 from mxnet.gluon import nn
@@ -24,29 +24,41 @@ from ._blocks import ByMode, LocalResponseNorm, chain, print_output_shapes
 from .objective import Objective
 from .registry import register
 
-# Widths of the paths of inception blocks 3a to 5b:
-# 1x1, then 1x1 before "3x3", "3x3", 1x1 before "5x5", "5x5", 1x1 after the pool    # out
-INCEPTION_3 = (
-    (64, 96, 128, 16, 32, 32),  # 256
-    (128, 128, 192, 32, 96, 64),  # 480
-)
-INCEPTION_4 = (
-    (192, 96, 208, 16, 48, 64),  # 512
-    (160, 112, 224, 24, 64, 64),  # 512
-    (128, 128, 256, 24, 64, 64),  # 512
-    (112, 144, 288, 32, 64, 64),  # 528
-    (256, 160, 320, 32, 128, 128),  # 832
-)
-INCEPTION_5 = (
-    (256, 160, 320, 32, 128, 128),  # 832
-    (384, 192, 384, 48, 128, 128),  # 1024
-)
+
+class Widths(NamedTuple):
+    """Channels of an inception block's convolutions, by the columns of table 1."""
+
+    n1_1: int  # "#1x1"
+    n2_1: int  # "#3x3 reduce"
+    n2_3: int  # "#3x3"
+    n3_1: int  # "#5x5 reduce"
+    n3_5: int  # "#5x5"
+    n4_1: int  # "pool proj"
+
+
+# table 1                                     # shape after the block at 224
+INCEPTION_3A = Widths(64, 96, 128, 16, 32, 32)  # (N, 256, 28, 28)
+INCEPTION_3B = Widths(128, 128, 192, 32, 96, 64)  # (N, 480, 28, 28)
+INCEPTION_4A = Widths(192, 96, 208, 16, 48, 64)  # (N, 512, 14, 14)
+INCEPTION_4B = Widths(160, 112, 224, 24, 64, 64)  # (N, 512, 14, 14)
+INCEPTION_4C = Widths(128, 128, 256, 24, 64, 64)  # (N, 512, 14, 14)
+INCEPTION_4D = Widths(112, 144, 288, 32, 64, 64)  # (N, 528, 14, 14)
+INCEPTION_4E = Widths(256, 160, 320, 32, 128, 128)  # (N, 832, 14, 14)
+INCEPTION_5A = Widths(256, 160, 320, 32, 128, 128)  # (N, 832, 7, 7)
+INCEPTION_5B = Widths(384, 192, 384, 48, 128, 128)  # (N, 1024, 7, 7)
 
 
 class Inception(nn.HybridBlock):
-    """Four paths joined on the channels: (N, C, H, W) to (N, n1_1 + n2_3 + n3_5 + n4_1, H, W).
+    """Four paths, concatenated: (N, C, H, W) to (N, n1_1 + n2_3 + n3_5 + n4_1, H, W).
 
-    `kernels` are those of the second convolution in paths 2 and 3: the blog prints (1, 1), all others (3, 5).
+    Args:
+        n1_1: Channels of path 1, a 1x1 convolution.
+        n2_1: Channels of the 1x1 convolution of path 2.
+        n2_3: Channels of the second convolution of path 2.
+        n3_1: Channels of the 1x1 convolution of path 3.
+        n3_5: Channels of the second convolution of path 3.
+        n4_1: Channels of path 4, 3x3 max pooling and a 1x1 convolution.
+        kernels: Kernels of the second convolutions of paths 2 and 3. The blog prints (1, 1), the other sources (3, 5).
     """
 
     def __init__(self, n1_1, n2_1, n2_3, n3_1, n3_5, n4_1, kernels=(1, 1), **kwargs):
@@ -68,33 +80,55 @@ class Inception(nn.HybridBlock):
         return F.concat(p1, p2, p3, p4, dim=1)
 
 
-def _conv(channels, kernel_size, activation="relu"):
-    return nn.Conv2D(channels, kernel_size, padding=kernel_size // 2, activation=activation)
+def _conv(channels, kernel_size, activation="relu", strides=1):
+    return nn.Conv2D(channels, kernel_size, strides, padding=kernel_size // 2, activation=activation)
 
 
 # --- the blog, the tutorial, D2L
 
 
 class GoogLeNetEdition(nn.Sequential):
-    """(N, C, H, W) images to (N, classes) logits in six blocks; `verbose` prints their output shapes (eagerly only).
+    """GoogLeNet in the six blocks of the blog, the tutorial and D2L: (N, C, H, W) images to (N, classes) logits.
 
-    `kernels` are those of the inception blocks, `activation` the second stage's, `padding` that of the pools that
-    halve, and `last_pool` is the layer before the classifier.
+    Args:
+        classes: Number of classes.
+        kernels: Kernels of the inception blocks; see `Inception`.
+        activation: Activation of both convolutions of block 2, or None.
+        padding: Padding of the pools that halve the feature maps, in pixels.
+        last_pool: Function that makes the pool before the classifier.
+        verbose: Whether each eager forward pass prints the output shape of each block.
     """
 
     def __init__(self, classes, kernels, activation, padding, last_pool, verbose=False, **kwargs):
         super().__init__(**kwargs)
         inception = partial(Inception, kernels=kernels)
         pool = partial(nn.MaxPool2D, pool_size=3, strides=2, padding=padding)
-        with self.name_scope():
-            self.add(
-                chain(nn.Conv2D(64, kernel_size=7, strides=2, padding=3, activation="relu"), pool()),
-                chain(_conv(64, 1, activation), _conv(192, 3, activation), pool()),
-                chain(*(inception(*widths) for widths in INCEPTION_3), pool()),
-                chain(*(inception(*widths) for widths in INCEPTION_4), pool()),
-                chain(*(inception(*widths) for widths in INCEPTION_5), last_pool()),
-                chain(nn.Flatten(), nn.Dense(classes)),
+        with self.name_scope():  # shapes after the blocks: the blog's at 224
+            self.b1 = chain(conv1=_conv(64, 7, strides=2), pool1=pool())  # (N, 64, 55, 55)
+            self.b2 = chain(  # (N, 192, 27, 27)
+                conv2_reduce=_conv(64, 1, activation),
+                conv2=_conv(192, 3, activation),
+                pool2=pool(),
             )
+            self.b3 = chain(  # (N, 480, 13, 13)
+                inception_3a=inception(*INCEPTION_3A),
+                inception_3b=inception(*INCEPTION_3B),
+                pool3=pool(),
+            )
+            self.b4 = chain(  # (N, 832, 6, 6)
+                inception_4a=inception(*INCEPTION_4A),
+                inception_4b=inception(*INCEPTION_4B),
+                inception_4c=inception(*INCEPTION_4C),
+                inception_4d=inception(*INCEPTION_4D),
+                inception_4e=inception(*INCEPTION_4E),
+                pool4=pool(),
+            )
+            self.b5 = chain(  # (N, 1024, 3, 3)
+                inception_5a=inception(*INCEPTION_5A),
+                inception_5b=inception(*INCEPTION_5B),
+                pool5=last_pool(),
+            )
+            self.b6 = chain(flatten=nn.Flatten(), linear=nn.Dense(classes))
         if verbose:
             print_output_shapes(self)
 
@@ -106,7 +140,12 @@ D2L = {"kernels": (3, 5), "activation": "relu", "padding": 1, "last_pool": nn.Gl
 
 
 class GoogLeNet(GoogLeNetEdition):
-    """(N, 1, 224, 224) images to (N, num_class) logits; `verbose` prints each block's output shape (eagerly only)."""
+    """The blog's GoogLeNet: (N, 1, 224, 224) images to (N, num_class) logits.
+
+    Args:
+        num_class: Number of classes.
+        verbose: Whether each eager forward pass prints the output shape of each block.
+    """
 
     def __init__(self, num_class=10, verbose=False, **kwargs):
         super().__init__(num_class, **PRINTED, verbose=verbose, **kwargs)
@@ -115,84 +154,92 @@ class GoogLeNet(GoogLeNetEdition):
 # --- the paper
 
 
-def _stages_v1(classes):
-    """The paper's layers in three parts: to inception 4a, to 4d, to the logits."""
+def _add_paper_layers(net, classes):
+    """Make the layers of table 1 attributes of `net`, in order."""
     inception = partial(Inception, kernels=(3, 5))
     pool = partial(nn.MaxPool2D, pool_size=3, strides=2, ceil_mode=True)  # the sizes of table 1 are rounded up
-    blocks_3 = [inception(*widths) for widths in INCEPTION_3]
-    blocks_4 = [inception(*widths) for widths in INCEPTION_4]
-    blocks_5 = [inception(*widths) for widths in INCEPTION_5]
-    to_4a = (
-        nn.Conv2D(64, kernel_size=7, strides=2, padding=3, activation="relu"),  # (N, 64, 112, 112)
-        *(pool(), LocalResponseNorm()),  # (N, 64, 56, 56)
-        *(_conv(64, 1), _conv(192, 3)),  # (N, 192, 56, 56)
-        *(LocalResponseNorm(), pool()),  # (N, 192, 28, 28)
-        *(*blocks_3, pool()),  # (N, 480, 14, 14)
-        blocks_4[0],  # (N, 512, 14, 14)
-    )
-    to_4d = blocks_4[1:4]  # (N, 528, 14, 14)
-    to_logits = (
-        *(blocks_4[4], pool()),  # (N, 832, 7, 7)
-        *(*blocks_5, nn.GlobalAvgPool2D()),  # (N, 1024, 1, 1)
-        *(nn.Flatten(), nn.Dropout(0.4), nn.Dense(classes)),  # (N, classes)
-    )
-    return to_4a, to_4d, to_logits
+    net.conv1 = _conv(64, 7, strides=2)  # (N, 64, 112, 112)
+    net.pool1 = pool()  # (N, 64, 56, 56)
+    net.norm1 = LocalResponseNorm()
+    net.conv2_reduce = _conv(64, 1)  # (N, 64, 56, 56)
+    net.conv2 = _conv(192, 3)  # (N, 192, 56, 56)
+    net.norm2 = LocalResponseNorm()
+    net.pool2 = pool()  # (N, 192, 28, 28)
+    net.inception_3a = inception(*INCEPTION_3A)
+    net.inception_3b = inception(*INCEPTION_3B)
+    net.pool3 = pool()  # (N, 480, 14, 14)
+    net.inception_4a = inception(*INCEPTION_4A)
+    net.inception_4b = inception(*INCEPTION_4B)
+    net.inception_4c = inception(*INCEPTION_4C)
+    net.inception_4d = inception(*INCEPTION_4D)
+    net.inception_4e = inception(*INCEPTION_4E)
+    net.pool4 = pool()  # (N, 832, 7, 7)
+    net.inception_5a = inception(*INCEPTION_5A)
+    net.inception_5b = inception(*INCEPTION_5B)
+    net.pool5 = nn.GlobalAvgPool2D()  # (N, 1024, 1, 1)
+    net.flatten = nn.Flatten()
+    net.dropout = nn.Dropout(0.4)
+    net.linear = nn.Dense(classes)
 
 
 def _auxiliary_classifier(classes):
-    """Behind 4a and 4d: (N, C, 14, 14) to (N, classes)."""
+    """Build the classifier that follows inception 4a and 4d: (N, C, 14, 14) to (N, classes)."""
     head = nn.HybridSequential()
     with head.name_scope():
-        head.add(
-            nn.AvgPool2D(pool_size=5, strides=3),  # (N, C, 4, 4)
-            _conv(128, 1),  # (N, 128, 4, 4)
-            *(nn.Flatten(), nn.Dense(1024, activation="relu"), nn.Dropout(0.7), nn.Dense(classes)),
-        )
+        head.pool = nn.AvgPool2D(pool_size=5, strides=3)  # (N, C, 4, 4)
+        head.conv = _conv(128, 1)  # (N, 128, 4, 4)
+        head.flatten = nn.Flatten()
+        head.fc = nn.Dense(1024, activation="relu")
+        head.dropout = nn.Dropout(0.7)
+        head.linear = nn.Dense(classes)
     return head
 
 
 class GoogLeNetV1(nn.Sequential):
-    """(N, 3, 224, 224) images to (N, classes) logits: the paper's network as it predicts."""
+    """The paper's network without auxiliary classifiers: (N, 3, 224, 224) images to (N, classes) logits.
 
-    only_in_training = ("auxiliary_",)  # how the parameters begin that files of `GoogLeNetV1Auxiliary` have besides
+    Args:
+        classes: Number of classes.
+    """
+
+    # parameters that only files of `GoogLeNetV1Auxiliary` have begin with one of these
+    only_in_training = ("auxiliary_",)
 
     def __init__(self, classes=1000, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.add(*joined(*_stages_v1(classes)))
+            _add_paper_layers(self, classes)
 
 
 class _InTraining(nn.HybridBlock):
-    """(N, 3, 224, 224) images to three times (N, classes) logits: the network's, and those behind 4a and 4d."""
+    """(N, 3, 224, 224) images to three (N, classes) logits: the network's, then those after 4a and 4d."""
 
     def __init__(self, classes, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            stages = _stages_v1(classes)
-            for layer in joined(*stages):
-                self.register_child(layer)
+            _add_paper_layers(self, classes)
+            self.paper_layers = dict(self._children)
             self.auxiliary_4a = _auxiliary_classifier(classes)
             self.auxiliary_4d = _auxiliary_classifier(classes)
-        self._after_4a = len(stages[0])
-        self._after_4d = self._after_4a + len(stages[1])
+        self.classifiers = {"inception_4a": self.auxiliary_4a, "inception_4d": self.auxiliary_4d}
 
     def hybrid_forward(self, F, x):
-        *layers, auxiliary_4a, auxiliary_4d = self._children.values()
-        outputs = []
-        for number, layer in enumerate(layers, start=1):
+        auxiliary = []
+        for name, layer in self.paper_layers.items():
             x = layer(x)
-            if number == self._after_4a:
-                outputs.append(auxiliary_4a(x))
-            elif number == self._after_4d:
-                outputs.append(auxiliary_4d(x))
-        return (x, *outputs)
+            if name in self.classifiers:
+                auxiliary.append(self.classifiers[name](x))
+        return (x, *auxiliary)
 
 
 class AuxiliaryLoss(gluon.loss.Loss):
-    """(logits, auxiliary logits, ...) and labels, (N,), to losses, (N,).
+    """Softmax cross-entropy of the logits, plus `weight` times that of each auxiliary classifier's logits.
 
-    Softmax cross-entropy of the logits plus `weight` times that of each of the auxiliary ones. Logits that come
-    alone, as in prediction, have their cross-entropy. Source: section 5 of the paper.
+    It maps (N, classes) logits, or a list or tuple of the network's and the auxiliary classifiers' ones, and (N,)
+    labels to (N,) losses. Source: section 5 of the paper.
+
+    Args:
+        weight: Weight of each auxiliary classifier's loss.
     """
 
     def __init__(self, weight=0.3, **kwargs):
@@ -210,12 +257,16 @@ class AuxiliaryLoss(gluon.loss.Loss):
 
 
 class GoogLeNetV1Auxiliary(ByMode):
-    """`GoogLeNetV1` as it is trained: (N, 3, 224, 224) images to three times (N, classes) logits in training mode.
+    """`GoogLeNetV1` with its auxiliary classifiers: (N, 3, 224, 224) images to (N, classes) logits.
 
-    The first are the network's, then come those of the auxiliary classifiers behind inception 4a and 4d. In prediction
-    mode these two are left out, and the network's logits come alone. What both networks have bears the same names in
-    parameter files, so that `GoogLeNetV1` loads the files of this one with `ignore_extra=True`, and this one those of
-    `GoogLeNetV1` with `allow_missing=True`.
+    In training mode the output is a tuple of three such logits: the network's, and those of the auxiliary classifiers
+    after inception 4a and 4d. In prediction mode it is the network's logits.
+
+    Layers have the same names in both networks. `GoogLeNetV1` loads a parameter file of this network with
+    `ignore_extra=True`, and this network loads one of `GoogLeNetV1` with `allow_missing=True`.
+
+    Args:
+        classes: Number of classes.
     """
 
     objective = Objective(loss=AuxiliaryLoss)
@@ -223,7 +274,8 @@ class GoogLeNetV1Auxiliary(ByMode):
     def __init__(self, classes=1000, **kwargs):
         training = _InTraining(classes, **kwargs)
         prediction = nn.HybridSequential(prefix=training.prefix, params=training.params)
-        prediction.add(*list(training._children.values())[:-2])
+        for name, layer in training.paper_layers.items():
+            prediction.register_child(layer, name)
         super().__init__(training, prediction, training._children, prefix=training.prefix, params=training.params)
         self.auxiliary_4a, self.auxiliary_4d = training.auxiliary_4a, training.auxiliary_4d
 
@@ -241,11 +293,11 @@ class GoogLeNetV1Auxiliary(ByMode):
         "the 3x3 and 5x5 convolutions of the inception blocks are 1x1, as the blog prints them",
         "no ReLU after the two convolutions of the second stage",
         "2x2 average pooling, so that 9216 features reach the classifier (paper: global, 1024, with dropout)",
-        "no local response normalisation, no auxiliary classifiers, pools rounded down",
+        "no local response normalization, no auxiliary classifiers, pools rounded down",
     ),
 )
 def googlenet(classes=10, **kwargs):
-    """The blog's GoogLeNet."""
+    """Build the blog's GoogLeNet; `verbose=True` prints output shapes."""
     return GoogLeNet(classes, **kwargs)
 
 
@@ -258,11 +310,11 @@ def googlenet(classes=10, **kwargs):
     departures=(
         "no ReLU after the two convolutions of the second stage",
         "2x2 average pooling before the classifier (paper: global, with dropout)",
-        "no local response normalisation, no auxiliary classifiers, pools rounded down",
+        "no local response normalization, no auxiliary classifiers, pools rounded down",
     ),
 )
 def googlenet_tutorial(classes=10, **kwargs):
-    """The tutorial's GoogLeNet: the blog's with true 3x3 and 5x5 convolutions."""
+    """Build the tutorial's GoogLeNet: the blog's with true 3x3 and 5x5 convolutions."""
     return GoogLeNetEdition(classes, **TUTORIAL, **kwargs)
 
 
@@ -273,13 +325,13 @@ def googlenet_tutorial(classes=10, **kwargs):
     params=5_977_530,
     macs=276_066_304,
     departures=(
-        "no local response normalisation, no auxiliary classifiers, no dropout",
+        "no local response normalization, no auxiliary classifiers, no dropout",
         "pools padded by 1 (paper: rounded up, to the same sizes)",
         "1 input channel, 96x96 images and 10 classes (paper: 3, 224x224 and 1000)",
     ),
 )
 def googlenet_d2l(classes=10, **kwargs):
-    """D2L's GoogLeNet."""
+    """Build D2L's GoogLeNet."""
     return GoogLeNetEdition(classes, **D2L, **kwargs)
 
 
@@ -290,11 +342,16 @@ def googlenet_d2l(classes=10, **kwargs):
     params=6_998_552,
     macs=1_582_671_872,
     departures=(
-        "local response normalisation with the settings of AlexNet's paper (this one prints none)",
-        "the auxiliary classifiers are there on request only (auxiliary=True), as `train` makes it",
+        "local response normalization with the settings of AlexNet's paper (this one prints none)",
+        "auxiliary classifiers only on request (auxiliary=True), as in `train`",
     ),
     trained_as={"auxiliary": True},
 )
 def googlenet_v1(classes=1000, auxiliary=False, **kwargs):
-    """The paper's GoogLeNet; with `auxiliary` its two auxiliary classifiers too (see `GoogLeNetV1Auxiliary`)."""
+    """Build the paper's GoogLeNet.
+
+    Args:
+        classes: Number of classes.
+        auxiliary: Whether to build the two auxiliary classifiers; see `GoogLeNetV1Auxiliary`.
+    """
     return (GoogLeNetV1Auxiliary if auxiliary else GoogLeNetV1)(classes, **kwargs)

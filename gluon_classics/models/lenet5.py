@@ -2,14 +2,14 @@
 
 Source    `lenet5`: the paper; layers from section II.B, the connections of C3 from table I, codes from figure 3, losses
           from II.C, pixels and training from III, squashing function and initial weights from appendix A, step sizes
-          from appendix C (see `utils/levenberg.py`). `lenet5_full`: a later table of the network, in which C3 is
-          connected in full and the output is a dense layer.
-Departs   `lenet5`: the paper does not print the j of its MAP loss; here it is 1. Codes are transcribed from the figure.
-          Biases start as weights do, with the inputs of their unit as fan-in; the paper speaks of weights only. Step
-          sizes are safer (see `utils/levenberg.py`); batches of one image are the paper's.
-          `lenet5_full`, from the paper: C3, the output, and softmax cross-entropy on it.
+          from appendix C (see `utils/levenberg.py`). `lenet5_full`: a later table of the network, with full connections
+          in C3 and a dense output layer.
+Departs   `lenet5`: the paper does not print the j of its MAP loss; here it is 1. The codes are transcribed from the
+          figure. Biases start as weights do, with the inputs of their unit as fan-in; the paper describes weights only.
+          Step sizes are more cautious (see `utils/levenberg.py`). Batches of one image are the paper's.
+          `lenet5_full`, from the paper: C3, the output layer, and softmax cross-entropy.
 Open      - The j of the MAP loss is not printed: that it is 1 is a guess.
-          - The codes are a transcription of figure 3; the bars that stand alone on 0, 2, 4 and 5 are not verified.
+          - The codes are a transcription of figure 3; the isolated bars on 0, 2, 4 and 5 are not verified.
 """
 
 from itertools import groupby
@@ -26,7 +26,30 @@ from .registry import register
 KERNEL = 5
 J = 1.0  # of the MAP loss
 
-# the maps of S2 that each map of C3 sees: table I
+
+class Layer(NamedTuple):
+    """A row of a layer table.
+
+    `kind` is "convolution", "subsampling", "dense" or "rbf"; `width` is the number of feature maps or units. `seen`
+    has the input feature maps that each feature map of a convolution is connected to.
+    """
+
+    label: str
+    kind: str
+    width: int
+    seen: Tuple[Tuple[int, ...], ...] = ()
+
+
+def _convolution(label, seen):
+    return Layer(label, "convolution", len(seen), seen)
+
+
+def _full(inputs, width):
+    """Connect each of `width` feature maps to all `inputs`."""
+    return (tuple(range(inputs)),) * width
+
+
+# table I: the feature maps of S2 that each feature map of C3 is connected to
 C3 = (
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
     *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),
@@ -34,24 +57,19 @@ C3 = (
     (0, 1, 2, 3, 4, 5),
 )
 
-
-def _all(inputs, maps):
-    return (tuple(range(inputs)),) * maps
-
-
-# label, kind, and width: for convolutions what each map sees, else the number of maps or units
+# section II.B
 PAPER = (
-    ("C1", "convolution", _all(1, 6)),
-    ("S2", "subsampling", 6),
-    ("C3", "convolution", C3),
-    ("S4", "subsampling", 16),
-    ("C5", "convolution", _all(16, 120)),
-    ("F6", "dense", 84),
-    ("output", "rbf", 10),
+    _convolution("C1", _full(1, 6)),  # (N, 6, 28, 28)
+    Layer("S2", "subsampling", 6),  # (N, 6, 14, 14)
+    _convolution("C3", C3),  # (N, 16, 10, 10)
+    Layer("S4", "subsampling", 16),  # (N, 16, 5, 5)
+    _convolution("C5", _full(16, 120)),  # (N, 120, 1, 1)
+    Layer("F6", "dense", 84),  # (N, 84)
+    Layer("output", "rbf", 10),  # (N, 10)
 )
-FULL = (*PAPER[:2], ("C3", "convolution", _all(6, 16)), *PAPER[3:-1], ("output", "dense", 10))
+FULL = (*PAPER[:2], _convolution("C3", _full(6, 16)), *PAPER[3:-1], Layer("output", "dense", 10))
 
-# 7x12 pixels a digit, # for +1 and . for -1: figure 3
+# figure 3: 7x12 pixels for each digit, # for +1 and . for -1
 CODES = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
 .......  ..###..  .......  .....##  .......  .......  .##....  .....##  ##...##  ##..###
@@ -69,7 +87,11 @@ CODES = """
 
 
 def codes():
-    """The ten codes, digits 0 to 9: lists of 84 numbers, +1 or -1, row after row of the 7x12 pixels."""
+    """Return the codes of the digits 0 to 9.
+
+    Returns:
+        Ten lists of 84 numbers, +1 or -1: the 7x12 pixels row by row.
+    """
     rows = [line.split() for line in CODES.split("\n") if line]
     return [[1 if pixel == "#" else -1 for row in rows for pixel in row[digit]] for digit in range(10)]
 
@@ -78,7 +100,7 @@ def codes():
 
 
 class Count(NamedTuple):
-    """One row of the paper's arithmetic: shape out of the layer, trainable parameters and connections."""
+    """A row of the paper's arithmetic: output shape, trainable parameters and connections of a layer."""
 
     label: str
     shape: Tuple[int, ...]
@@ -87,27 +109,34 @@ class Count(NamedTuple):
 
 
 def count(table=PAPER, side=32):
-    """A `Count` for each layer of `table`, for one image of side x side pixels.
+    """Count the parameters and connections of a network for one image.
 
     A bias is a parameter, and a connection of each unit that has it. A unit of a subsampling layer has five
-    connections, four of which share one coefficient; those of an RBF unit are not trained.
+    connections, four of which share one coefficient. The connections of an RBF unit are not trained.
+
+    Args:
+        table: `Layer` rows.
+        side: Height and width of the image, in pixels.
+
+    Returns:
+        A list with a `Count` for each row.
     """
     counts: list = []
     shape: Tuple[int, ...] = (1, side, side)
-    for label, kind, width in table:
-        inputs, positions = prod(shape), 1
-        if kind == "convolution":
+    for layer in table:
+        inputs, positions, width = prod(shape), 1, layer.width
+        if layer.kind == "convolution":
             side -= KERNEL - 1
-            shape, positions = (len(width), side, side), side * side
-            params = connections = sum(len(seen) * KERNEL * KERNEL + 1 for seen in width)
-        elif kind == "subsampling":
+            shape, positions = (width, side, side), side * side
+            params = connections = sum(len(seen) * KERNEL * KERNEL + 1 for seen in layer.seen)
+        elif layer.kind == "subsampling":
             side //= 2
             shape, positions = (width, side, side), side * side
             params, connections = 2 * width, 5 * width
         else:
             shape = (width,)
-            params, connections = ((inputs + 1) * width,) * 2 if kind == "dense" else (0, inputs * width)
-        counts.append(Count(label, shape, params, connections * positions))
+            params, connections = ((inputs + 1) * width,) * 2 if layer.kind == "dense" else (0, inputs * width)
+        counts.append(Count(layer.label, shape, params, connections * positions))
     return counts
 
 
@@ -115,10 +144,12 @@ def count(table=PAPER, side=32):
 
 
 class FanInUniform(mx.init.Initializer):
-    """Uniform between -2.4 / F and 2.4 / F, F being the number of inputs of the unit that has the weight.
+    """Draw weights uniformly between -2.4 / F and 2.4 / F, where F is the number of inputs of a unit.
 
-    `fan_in` is F, or a list with one F for each row of the array; by default each row holds the weights of one unit.
     Source: appendix A.
+
+    Args:
+        fan_in: F, or a list with one F for each row of the array. By default each row holds the weights of one unit.
     """
 
     def __init__(self, fan_in=None):
@@ -132,16 +163,19 @@ class FanInUniform(mx.init.Initializer):
 
 
 class Squash(nn.HybridBlock):
-    """1.7159 tanh(2a/3) of every number, in any shape: 1 and -1 stay as they are. Source: appendix A."""
+    """Compute 1.7159 tanh(2a/3) elementwise, which maps 1 to 1 and -1 to -1. Source: appendix A."""
 
     def hybrid_forward(self, F, x):
         return 1.7159 * F.tanh(x * (2 / 3))
 
 
 class Subsampling(nn.HybridBlock):
-    """(N, maps, H, W) to (N, maps, H/2, W/2): sums of 2x2 pixels, times a coefficient, plus a bias; one of each a map.
+    """Sum 2x2 pixels, multiply by a coefficient and add a bias: (N, maps, H, W) to (N, maps, H/2, W/2).
 
     The squashing function is not included.
+
+    Args:
+        maps: Number of feature maps. Each has one coefficient and one bias.
     """
 
     def __init__(self, maps, **kwargs):
@@ -157,9 +191,12 @@ class Subsampling(nn.HybridBlock):
 
 
 class PartialConvolution(nn.HybridBlock):
-    """(N, C, H, W) to (N, maps, H-4, W-4): 5x5 convolution in which map i sees the maps `seen[i]` only.
+    """5x5 convolution with partial connections: (N, C, H, W) to (N, len(seen), H-4, W-4).
 
-    `weight` has one kernel for each pair of maps that are connected, in the order of `seen`, and no others.
+    `weight` has one kernel for each connected pair of feature maps, in the order of `seen`.
+
+    Args:
+        seen: For each output feature map, the numbers of the input feature maps that it is connected to.
     """
 
     def __init__(self, seen, **kwargs):
@@ -174,7 +211,7 @@ class PartialConvolution(nn.HybridBlock):
             self.bias = self.params.get("bias", shape=(self.maps,), init=FanInUniform(fan_in))
 
     def hybrid_forward(self, F, x, weight, bias):
-        pieces, start = [], 0  # zeros stand where there is no connection: groups of convolutions are slower
+        pieces, start = [], 0  # unconnected pairs get zeros: separate convolutions are slower
         for connected, run in groupby(self._connected):
             length = len(list(run))
             if connected:
@@ -187,18 +224,23 @@ class PartialConvolution(nn.HybridBlock):
 
 
 class EuclideanRBF(nn.HybridBlock):
-    """(N, 84) to (N, classes): squared distances to the codes of the first `classes` digits; the smallest one wins.
+    """Compute squared distances to the codes of the digits: (N, 84) to (N, classes).
 
-    The codes are a parameter that is not trained.
+    The smallest distance is the predicted class. The codes are a parameter that is not trained.
+
+    Args:
+        classes: Number of classes: the first digits, at most 10.
+
+    Raises:
+        ValueError: There are more classes than codes.
     """
 
     def __init__(self, classes, **kwargs):
         super().__init__(**kwargs)
         table = codes()[:classes]
         if classes > len(table):
-            raise ValueError(
-                f"lenet5 has codes for {len(table)} classes, not for {classes}: lenet5_full takes any number"
-            )
+            known = f"lenet5 has codes for {len(table)} classes, not for {classes}."
+            raise ValueError(f"{known} Use lenet5_full, which takes any number.")
         with self.name_scope():
             shape = (classes, len(table[0]))
             fixed = {"grad_req": "null", "differentiable": False}
@@ -210,7 +252,7 @@ class EuclideanRBF(nn.HybridBlock):
 
 
 class _Rows(mx.init.Initializer):
-    """The rows themselves, whatever else a network is initialised with."""
+    """Set the array to fixed rows, whichever initializer the network is given."""
 
     def __init__(self, rows):
         super().__init__(rows=rows)
@@ -224,9 +266,9 @@ class _Rows(mx.init.Initializer):
 
 
 class TargetDistanceLoss(gluon.loss.Loss):
-    """Squared distances, (N, classes), and labels, (N,), to the distances of the labels' classes, (N,).
+    """Pick the distance of each label's class: (N, classes) squared distances and (N,) labels to (N,) losses.
 
-    What the paper calls mean squared error: equation 8.
+    The paper calls it mean squared error: equation 8.
     """
 
     def __init__(self, **kwargs):
@@ -237,10 +279,13 @@ class TargetDistanceLoss(gluon.loss.Loss):
 
 
 class MAPLoss(gluon.loss.Loss):
-    """Squared distances y, (N, classes), and labels D, (N,), to y_D + log(exp(-j) + sum_i exp(-y_i)), (N,).
+    """Compute y_D + log(exp(-j) + sum_i exp(-y_i)): (N, classes) squared distances y and (N,) labels D to (N,) losses.
 
-    It is minus the logarithm of the posterior probability of the class, beside a class of its own for what is no
-    character, whose distance is always `j` > 0. Equation 9; the paper does not print its j.
+    It is the negative log posterior probability of the label, with an additional class for images that show no
+    character; the distance of that class is always j. Equation 9.
+
+    Args:
+        j: Positive constant, which the paper does not print.
     """
 
     def __init__(self, j=J, **kwargs):
@@ -256,23 +301,36 @@ class MAPLoss(gluon.loss.Loss):
 
 
 class LeNet5(nn.Sequential):
-    """(N, 1, 32, 32) images to what the last row of `table` gives, for so many `classes`.
+    """LeNet-5 by a table: (N, 1, 32, 32) images to (N, classes) outputs of the table's last row.
 
-    Parameters carry the paper's initial values, and Gluon lets a parameter's own initialiser win: see `AlexNet2012`.
+    Layers are attributes with the paper's labels; `C1_squash` is the squashing function after C1.
+
+    The parameters carry the paper's initial values, and Gluon prefers a parameter's own initializer: see `AlexNet2012`.
+
+    Args:
+        table: `Layer` rows.
+        classes: Number of classes, which replaces the width of the last row.
     """
 
     def __init__(self, table, classes, **kwargs):
         super().__init__(**kwargs)
-        *hidden, (_, output, _) = table
+        *hidden, output = table
         inputs = {after.label: before.shape[0] for before, after in zip(count(table), count(table)[1:])}
         with self.name_scope():
-            for label, kind, width in hidden:
-                self.add(_layer(kind, width, inputs.get(label)), Squash())
-            self.add(EuclideanRBF(classes) if output == "rbf" else _layer(output, classes, inputs["output"]))
+            for layer in hidden:
+                setattr(self, layer.label, _block(layer, inputs.get(layer.label)))
+                setattr(self, f"{layer.label}_squash", Squash())
+            self.output = _block(output._replace(width=classes), inputs[output.label])
 
 
 class LeNet5Distances(LeNet5):
-    """(N, 1, 32, 32) images to (N, classes) squared distances to the classes' codes, of which the smallest wins."""
+    """LeNet-5 of the paper: (N, 1, 32, 32) images to (N, classes) squared distances to the codes of the classes.
+
+    The smallest distance is the predicted class.
+
+    Args:
+        classes: Number of classes, at most 10.
+    """
 
     objective = Objective(loss=MAPLoss, scores=lambda distances: -distances)
 
@@ -281,22 +339,28 @@ class LeNet5Distances(LeNet5):
 
 
 class LeNet5Full(LeNet5):
-    """(N, 1, 32, 32) images to (N, classes) logits."""
+    """LeNet-5 with full connections and a dense output layer: (N, 1, 32, 32) images to (N, classes) logits.
+
+    Args:
+        classes: Number of classes.
+    """
 
     def __init__(self, classes=10, **kwargs):
         super().__init__(FULL, classes, **kwargs)
 
 
-def _layer(kind, width, inputs):
-    """The layer of one row of a table, without its squashing function, after `inputs` maps or units."""
-    if kind == "subsampling":
-        return Subsampling(width)
-    if kind == "dense":
-        return nn.Dense(width, weight_initializer=FanInUniform(), bias_initializer=FanInUniform(inputs))
-    if len(set(width)) > 1:
-        return PartialConvolution(width)
-    bias = FanInUniform(len(width[0]) * KERNEL * KERNEL)
-    return nn.Conv2D(len(width), KERNEL, weight_initializer=FanInUniform(), bias_initializer=bias)
+def _block(layer, inputs):
+    """Build the layer of one row, without its squashing function, for `inputs` feature maps or units."""
+    if layer.kind == "subsampling":
+        return Subsampling(layer.width)
+    if layer.kind == "rbf":
+        return EuclideanRBF(layer.width)
+    if layer.kind == "dense":
+        return nn.Dense(layer.width, weight_initializer=FanInUniform(), bias_initializer=FanInUniform(inputs))
+    if len(set(layer.seen)) > 1:
+        return PartialConvolution(layer.seen)
+    bias = FanInUniform(len(layer.seen[0]) * KERNEL * KERNEL)
+    return nn.Conv2D(layer.width, KERNEL, weight_initializer=FanInUniform(), bias_initializer=bias)
 
 
 # --- the editions
@@ -311,8 +375,8 @@ PIXELS = {"fit": "pad", "background": -0.1, "foreground": 1.175, "init": "publis
     params=60_000,
     macs=325_680,
     departures=(
-        "the paper does not print the constant j of its MAP loss: here it is 1",
-        "training: mu = .2 and curvature estimated after every 500 images (paper: .02, and before each pass)",
+        "the constant j of the MAP loss is 1 (the paper does not print it)",
+        "training: mu is .2, and the curvature is estimated after every 500 images (paper: .02, before each pass)",
     ),
     training={
         **PIXELS,
@@ -324,7 +388,7 @@ PIXELS = {"fit": "pad", "background": -0.1, "foreground": 1.175, "init": "publis
     },
 )
 def lenet5(classes=10, **kwargs):
-    """LeNet-5 as published in 1998."""
+    """Build LeNet-5 as published in 1998."""
     return LeNet5Distances(classes, **kwargs)
 
 
@@ -335,11 +399,11 @@ def lenet5(classes=10, **kwargs):
     params=61_750,
     macs=416_520,
     departures=(
-        "each map of C3 sees all maps of S2 (paper: some of them)",
+        "each feature map of C3 is connected to all of S2 (paper: to some)",
         "dense output layer (paper: distances to fixed codes)",
     ),
     training=PIXELS,
 )
 def lenet5_full(classes=10, **kwargs):
-    """LeNet-5 with full connections and a dense output."""
+    """Build LeNet-5 with full connections and a dense output layer."""
     return LeNet5Full(classes, **kwargs)

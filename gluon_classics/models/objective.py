@@ -1,4 +1,4 @@
-"""What a network is trained on and judged by, where that is not softmax cross-entropy of its one output."""
+"""Losses and scores of networks that do not use softmax cross-entropy on a single output."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ from mxnet import gluon
 
 
 def first_output(outputs):
-    """The outputs themselves, (N, classes); of several the first, which is the network's own."""
+    """Return the network's own logits.
+
+    Args:
+        outputs: (N, classes) logits, or a list or tuple of them whose first item is the network's own.
+
+    Returns:
+        (N, classes) logits.
+    """
     return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
 
 
 @dataclass(frozen=True)
 class Objective:
-    """How a network's outputs are to be read. A network states it as its attribute `objective`.
+    """How to train a network and how to read its outputs. A network states it in its attribute `objective`.
 
-    `loss()` makes the loss that it is trained on, from outputs and labels, (N,), to losses, (N,). `scores(outputs)`
-    are (N, classes): the largest one names the network's answer, and their softmax is its probabilities.
+    Attributes:
+        loss: Function that makes the training loss. The loss maps the outputs and (N,) labels to (N,) losses.
+        scores: Function from the outputs to (N, classes) scores. The largest score is the predicted class; the
+            softmax of the scores gives the probabilities.
     """
 
     loss: Callable[[], gluon.loss.Loss] = gluon.loss.SoftmaxCrossEntropyLoss
@@ -29,5 +38,9 @@ SOFTMAX = Objective()
 
 
 def objective_of(net: gluon.nn.Block) -> Objective:
-    """What `net` says of itself, else softmax cross-entropy of its first output."""
+    """Return the network's own objective, or softmax cross-entropy on its first output if it has none.
+
+    Args:
+        net: Any network.
+    """
     return getattr(net, "objective", SOFTMAX)

@@ -1,7 +1,6 @@
-"""The registry: one row of facts beside each builder, recounted by the tests.
+"""The registry: facts next to each builder, which the tests recount.
 
-Questions are answered from `facts.json`, which `tools/make_facts.py` writes from those rows, so that asking about a
-network does not load MXNet.
+`tools/make_facts.py` writes these facts to `facts.json`, so that `list_models` and `model_info` need not load MXNet.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ FAMILIES = (
     *("lenet", "lenet5", "alexnet", "vgg", "nin", "googlenet", "resnet"),
     *("densenet", "senet", "regnet", "efficientnet"),
 )
-SUGGESTED = 6  # names at most
+SUGGESTED = 6  # largest number of names in a suggestion
 FACTS = Path(__file__).with_name("facts.json")
 
 
@@ -32,11 +31,17 @@ FACTS = Path(__file__).with_name("facts.json")
 class ModelInfo:
     """Facts of one edition, for its own input and number of classes.
 
-    `family` is the module that builds it; `input_shape` is (C, H, W); `params` counts trainable parameters (the
-    running statistics of batch normalisation are not); `macs` counts the multiply-accumulates of convolutions and
-    dense layers for one image; `departures` says where the edition differs from the paper that gave the network its
-    name. `training` has the settings of its published training that differ from the blog's (fields of
-    `utils.settings.Settings`), `trained_as` the builder's arguments for the network as it is trained.
+    Attributes:
+        name: Name for `get_model`.
+        family: Module that builds the network.
+        source: Where the edition is published.
+        input_shape: (C, H, W) of one image.
+        classes: Number of classes.
+        params: Number of trainable parameters, without the running statistics of batch normalization.
+        macs: Multiply-accumulates of convolutions and dense layers for one image.
+        departures: Differences from the paper that gave the network its name.
+        training: Settings of the published training that differ from the blog's: fields of `utils.settings.Settings`.
+        trained_as: Arguments for the builder that give the network as it is trained.
     """
 
     name: str
@@ -52,7 +57,7 @@ class ModelInfo:
 
     @property
     def gmac(self) -> float:
-        """Multiply-accumulates for one image, in units of 1e9."""
+        """Multiply-accumulates for one image, in billions (1e9)."""
         return self.macs / 1e9
 
 
@@ -61,13 +66,27 @@ _infos: dict[str, ModelInfo] = {}
 
 
 def register(*, source, input_shape, classes, params, macs, departures=(), training=None, trained_as=None):
-    """Decorator: enter a builder under its own name. Raises ValueError if the name is taken."""
+    """Make a decorator that registers a builder under the builder's name.
+
+    Args:
+        source: Where the edition is published.
+        input_shape: (C, H, W) of one image.
+        classes: Number of classes.
+        params: Number of trainable parameters.
+        macs: Multiply-accumulates for one image.
+        departures: Differences from the paper.
+        training: Settings of the published training, by name.
+        trained_as: Arguments for the builder, by name.
+
+    Raises:
+        ValueError: The name is already registered. The decorator raises it.
+    """
     facts = (source, input_shape, classes, params, macs, tuple(departures), training or {}, trained_as or {})
 
     def enter(builder):
         name = builder.__name__
         if name in _builders:
-            raise ValueError(f"a network named {name!r} is registered already")
+            raise ValueError(f"a network named {name!r} is already registered")
         _builders[name] = builder
         family = builder.__module__.rpartition(".")[2]
         _infos[name] = ModelInfo(name, family, *facts)
@@ -77,27 +96,39 @@ def register(*, source, input_shape, classes, params, macs, departures=(), train
 
 
 def get_model(name: str, classes: int | None = None, **kwargs) -> nn.Block:
-    """A new, uninitialised network: (N, C, H, W) images to (N, classes) logits.
+    """Build a network without initializing it: (N, C, H, W) images to (N, classes) logits.
 
-    `classes` defaults to the edition's own number (10 for the blog's); other arguments go to the builder.
-    Raises ValueError for an unknown name or a number of classes that none can have, ModuleNotFoundError where MXNet is
-    not installed.
+    Args:
+        name: Name of the network; see `list_models`.
+        classes: Number of classes, at least 1 (default: the edition's own, 10 for the blog's).
+        **kwargs: Further arguments for the builder.
+
+    Raises:
+        ValueError: The name is unknown, or `classes` is not a positive integer.
+        ModuleNotFoundError: MXNet is not installed.
     """
     info = model_info(name)
     if classes is not None and (not isinstance(classes, Integral) or isinstance(classes, bool) or classes < 1):
-        raise ValueError(f"classes must be a whole number from 1 on, not {classes!r}")
+        raise ValueError(f"classes must be a positive integer, not {classes!r}")
     _runtime.require()
     import_module(f".{info.family}", __package__)
     return _builders[name](classes=info.classes if classes is None else classes, **kwargs)
 
 
 def list_models() -> list[str]:
-    """Names of all networks, family by family, in the order of their history."""
+    """Return the names of all networks, family by family, in historical order."""
     return list(_facts())
 
 
 def model_info(name: str) -> ModelInfo:
-    """Facts of the network `name`. Raises ValueError for an unknown name."""
+    """Return the facts of a network.
+
+    Args:
+        name: Name of the network; see `list_models`.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
     facts = _facts()
     if name not in facts:
         raise ValueError(f"unknown network {name!r}: {suggestion(name, facts, 'gluon-classics list')}")
@@ -105,7 +136,13 @@ def model_info(name: str) -> ModelInfo:
 
 
 def suggestion(name: str, names: Iterable[str], command: str) -> str:
-    """What to say of an unknown name: those of `names` that begin with it, or the nearest one; or what lists them."""
+    """Return a hint for an unknown name: the names that begin with it, or the most similar one.
+
+    Args:
+        name: The unknown name.
+        names: The known names.
+        command: Command that lists all names. The hint mentions it if there is no such name, or too many.
+    """
     wanted, names = str(name).lower().strip(), list(names)
     near = [known for known in names if _plain(wanted) and _plain(known).startswith(_plain(wanted))]
     near.sort(key=lambda known: (known != wanted, not known.startswith(f"{wanted}-")))
@@ -121,9 +158,10 @@ def _plain(name):
 
 
 def registered() -> list[ModelInfo]:
-    """The facts as they stand beside the builders, in the order of history: what `facts.json` has to say.
+    """Return the facts next to the builders, in historical order. `facts.json` must hold the same.
 
-    Raises ModuleNotFoundError where MXNet is not installed.
+    Raises:
+        ModuleNotFoundError: MXNet is not installed.
     """
     _runtime.require()
     for family in FAMILIES:

@@ -1,11 +1,11 @@
 """SENet (Hu, Shen & Sun 2017, "Squeeze-and-excitation networks", arXiv:1709.01507).
 
 Source    `se_resnet50`: the paper's table 1, the middle column; block as in its figure 3, reduction ratio 16.
-          Equation 3 shows no biases in the two dense layers; the published number of parameters, 28,088,024, has them
-          in both: without, there are 16,048 fewer. `se_resnet18`: the same block in ResNet-18; the paper's tables
+          Equation 3 shows no biases in the two dense layers. The published number of parameters, 28,088,024, includes
+          them: without, there are 16,048 fewer. `se_resnet18`: the same block in ResNet-18; the paper's tables
           begin at 50 layers. Stride and biases of the convolutions are as in `resnet50_v1`.
-Departs   from the paper: the initial weights are the user's (paper: He's).
-Open      - `se_resnet50`: equation 3 has no biases, the published number of parameters has; the number was followed.
+Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization).
+Open      - `se_resnet50`: equation 3 has no biases, the published number of parameters has; we follow the number.
           - `se_resnet50`: that the first convolution of a bottleneck has the stride is taken from ResNet, not verified.
 """
 
@@ -20,16 +20,19 @@ REDUCTION = 16
 
 
 class SqueezeExcitation(nn.HybridBlock):
-    """Each map times a factor from 0 to 1 that the means of all maps decide: (N, channels, H, W) to the same.
+    """Scale each channel by a factor from 0 to 1, computed from the means of all channels: the shape stays.
 
-    Two dense layers, `hidden` wide between, make the factors; `activation` is the layer between them.
+    Args:
+        channels: Channels of the input.
+        hidden: Units of the first of the two dense layers that compute the factors.
+        activation: Layer between the two dense layers.
     """
 
     def __init__(self, channels, hidden, activation, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
             self.squeeze = nn.GlobalAvgPool2D()
-            # dense layers, as 1x1 convolutions of 1x1 maps
+            # dense layers, written as 1x1 convolutions of 1x1 feature maps
             self.reduce = nn.Conv2D(hidden, kernel_size=1)
             self.activation = activation
             self.expand = nn.Conv2D(channels, kernel_size=1, activation="sigmoid")
@@ -38,13 +41,23 @@ class SqueezeExcitation(nn.HybridBlock):
         return F.broadcast_mul(x, self.expand(self.activation(self.reduce(self.squeeze(x)))))
 
 
-def excited(body, expansion, width, strides):
-    """The layers of `body(width, strides)`, then squeeze and excitation; `expansion` times `width` maps come out."""
-    channels = expansion * width
-    return (*body(width, strides), SqueezeExcitation(channels, channels // REDUCTION, nn.Activation("relu")))
+def excited(body, expansion, channels, strides):
+    """Make a residual path that ends in squeeze and excitation.
+
+    Args:
+        body: Function from channels and a stride to the layers of a residual path.
+        expansion: Channels of the output of `body`, divided by `channels`.
+        channels: Channels that `body` is given.
+        strides: Stride that `body` is given.
+
+    Returns:
+        A tuple of layers.
+    """
+    outputs = expansion * channels
+    return (*body(channels, strides), SqueezeExcitation(outputs, outputs // REDUCTION, nn.Activation("relu")))
 
 
-INITIALISATION = "the initial weights are the user's (paper: He's)"
+INITIALIZATION = "the caller's initializer sets the initial weights (paper: He initialization)"
 
 
 @register(
@@ -53,10 +66,10 @@ INITIALISATION = "the initial weights are the user's (paper: He's)"
     classes=1000,
     params=11_778_592,
     macs=1_814_160_384,
-    departures=(INITIALISATION, "18 layers (paper: 50 and more)"),
+    departures=(INITIALIZATION, "18 layers (paper: 50 and more)"),
 )
 def se_resnet18(classes=1000, **kwargs):
-    """ResNet-18 with squeeze and excitation in each block."""
+    """Build ResNet-18 with squeeze and excitation in each block."""
     return ResNetV1(partial(excited, building_block, 1), 1, BLOCKS[18], classes, **kwargs)
 
 
@@ -66,9 +79,9 @@ def se_resnet18(classes=1000, **kwargs):
     classes=1000,
     params=28_088_024,
     macs=3_860_488_192,
-    departures=(INITIALISATION,),
+    departures=(INITIALIZATION,),
 )
 def se_resnet50(classes=1000, **kwargs):
-    """The paper's SE-ResNet-50."""
+    """Build the paper's SE-ResNet-50."""
     body = partial(excited, bottleneck, BOTTLENECK_EXPANSION)
     return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[50], classes, **kwargs)

@@ -3,33 +3,48 @@
 Source    `vgg`: the blog; `VGGNet` takes any architecture, and the printed one is configuration B (VGG-13).
           `vgg11`, `vgg13`, `vgg16`, `vgg19`: configurations A, B, D and E of the paper's table 1.
           `vgg11_tutorial`: the Gluon tutorials of early 2018. `vgg11_d2l`: Dive into Deep Learning (D2L).
-Departs   from the paper: initial weights are whatever the user asks for, where the paper starts deep nets from
+Departs   From the paper: the caller's initializer sets the initial weights; the paper starts deep networks from
           trained shallow ones. `vgg`, `vgg11_tutorial`, `vgg11_d2l`: 1 input channel and 10 classes.
           `vgg11_tutorial`: 96x96 images. `vgg11_d2l`: convolutions of a quarter of the width.
 """
+
+from typing import NamedTuple
 
 from mxnet.gluon import nn
 
 from ._blocks import chain, dense_head
 from .registry import register
 
-# (convolutions, channels) of each block          # out of the block at 224
+
+class Block(NamedTuple):
+    """3x3 convolutions of one width with ReLU, then 2x2 max pooling."""
+
+    convolutions: int
+    channels: int
+
+
+# table 1, column B                    # shape after the block at 224
 ARCHITECTURE = (
-    (2, 64),  # (N, 64, 112, 112)
-    (2, 128),  # (N, 128, 56, 56)
-    (2, 256),  # (N, 256, 28, 28)
-    (2, 512),  # (N, 512, 14, 14)
-    (2, 512),  # (N, 512, 7, 7)
+    Block(convolutions=2, channels=64),  # (N, 64, 112, 112)
+    Block(convolutions=2, channels=128),  # (N, 128, 56, 56)
+    Block(convolutions=2, channels=256),  # (N, 256, 28, 28)
+    Block(convolutions=2, channels=512),  # (N, 512, 14, 14)
+    Block(convolutions=2, channels=512),  # (N, 512, 7, 7)
 )
-A = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))  # VGG-11
+A = (Block(1, 64), Block(1, 128), Block(2, 256), Block(2, 512), Block(2, 512))  # VGG-11
 B = ARCHITECTURE  # VGG-13
-D = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # VGG-16
-E = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # VGG-19
-QUARTER_A = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
+D = (Block(2, 64), Block(2, 128), Block(3, 256), Block(3, 512), Block(3, 512))  # VGG-16
+E = (Block(2, 64), Block(2, 128), Block(4, 256), Block(4, 512), Block(4, 512))  # VGG-19
+QUARTER_A = (Block(1, 16), Block(1, 32), Block(2, 64), Block(2, 128), Block(2, 128))
 
 
 def vgg_block(convolutions, channels):
-    """`convolutions` 3x3 convolutions of one width, then 2x2 max pooling: (N, C, H, W) to (N, channels, H/2, W/2)."""
+    """Build a block: (N, C, H, W) to (N, channels, H/2, W/2), rounded down.
+
+    Args:
+        convolutions: Number of 3x3 convolutions before the 2x2 max pooling.
+        channels: Channels of each convolution.
+    """
     return chain(
         *(nn.Conv2D(channels, kernel_size=3, padding=1, activation="relu") for _ in range(convolutions)),
         nn.MaxPool2D(pool_size=2, strides=2),
@@ -37,14 +52,20 @@ def vgg_block(convolutions, channels):
 
 
 class VGGNet(nn.Sequential):
-    """(N, 1, 224, 224) images to (N, classes) logits; `architecture` lists (convolutions, channels) a block."""
+    """VGG of any depth: (N, C, 224, 224) images to (N, classes) logits.
+
+    Args:
+        architecture: A pair (number of convolutions, channels) for each block.
+        classes: Number of classes.
+    """
 
     def __init__(self, architecture=ARCHITECTURE, classes=10, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            for convolutions, channels in architecture:
-                self.add(vgg_block(convolutions, channels))
-            self.add(*dense_head(classes))
+            for number, (convolutions, channels) in enumerate(architecture, start=1):
+                setattr(self, f"block{number}", vgg_block(convolutions, channels))
+            for name, layer in dense_head(classes).items():
+                setattr(self, name, layer)
 
 
 @register(
@@ -56,7 +77,12 @@ class VGGNet(nn.Sequential):
     departures=("1 input channel and 10 classes (paper: 3 and 1000)",),
 )
 def vgg(classes=10, architecture=ARCHITECTURE, **kwargs):
-    """The blog's VGG: as printed, VGG-13."""
+    """Build the blog's VGG; as printed it is VGG-13.
+
+    Args:
+        classes: Number of classes.
+        architecture: A pair (number of convolutions, channels) for each block.
+    """
     return VGGNet(architecture, classes, **kwargs)
 
 
@@ -68,7 +94,7 @@ def vgg(classes=10, architecture=ARCHITECTURE, **kwargs):
     macs=7_609_090_048,
 )
 def vgg11(classes=1000, **kwargs):
-    """The paper's configuration A."""
+    """Build the paper's configuration A."""
     return VGGNet(A, classes, **kwargs)
 
 
@@ -78,10 +104,10 @@ def vgg11(classes=1000, **kwargs):
     classes=1000,
     params=133_047_848,
     macs=11_308_466_176,
-    departures=("no layer starts from a trained one (paper: from configuration A)",),
+    departures=("no layer starts from trained weights (paper: some start from configuration A's)",),
 )
 def vgg13(classes=1000, **kwargs):
-    """The paper's configuration B."""
+    """Build the paper's configuration B."""
     return VGGNet(B, classes, **kwargs)
 
 
@@ -91,10 +117,10 @@ def vgg13(classes=1000, **kwargs):
     classes=1000,
     params=138_357_544,
     macs=15_470_264_320,
-    departures=("no layer starts from a trained one (paper: from configuration A)",),
+    departures=("no layer starts from trained weights (paper: some start from configuration A's)",),
 )
 def vgg16(classes=1000, **kwargs):
-    """The paper's configuration D."""
+    """Build the paper's configuration D."""
     return VGGNet(D, classes, **kwargs)
 
 
@@ -104,10 +130,10 @@ def vgg16(classes=1000, **kwargs):
     classes=1000,
     params=143_667_240,
     macs=19_632_062_464,
-    departures=("no layer starts from a trained one (paper: from configuration A)",),
+    departures=("no layer starts from trained weights (paper: some start from configuration A's)",),
 )
 def vgg19(classes=1000, **kwargs):
-    """The paper's configuration E."""
+    """Build the paper's configuration E."""
     return VGGNet(E, classes, **kwargs)
 
 
@@ -120,7 +146,7 @@ def vgg19(classes=1000, **kwargs):
     departures=("1 input channel, 96x96 images and 10 classes (paper: 3, 224x224 and 1000)",),
 )
 def vgg11_tutorial(classes=10, **kwargs):
-    """Configuration A for Fashion-MNIST at 96."""
+    """Build configuration A, as for Fashion-MNIST at 96x96."""
     return VGGNet(A, classes, **kwargs)
 
 
@@ -136,5 +162,5 @@ def vgg11_tutorial(classes=10, **kwargs):
     ),
 )
 def vgg11_d2l(classes=10, **kwargs):
-    """Configuration A with convolutions of a quarter of the width."""
+    """Build configuration A with convolutions of a quarter of the width."""
     return VGGNet(QUARTER_A, classes, **kwargs)

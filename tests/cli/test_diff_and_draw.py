@@ -23,7 +23,7 @@ def digest(path):
 
 def test_diff_shows_the_kernels_that_the_blog_misprints_and_no_other_layer(command):
     shown = command("diff", "googlenet", "googlenet_tutorial").stdout
-    rows = [line.split() for line in shown.splitlines() if re.match(r" +\d\.", line)]
+    rows = [line.split() for line in shown.splitlines() if re.match(r" +b\d\.", line)]
     assert len(rows) == 18
     assert {row[0].split(".")[-1] for row in rows} == {"p2_conv_3", "p3_conv_5"}
     assert "Conv2D 128 @1x1 relu   Conv2D 128 @3x3 pad 1 relu   128x27x27" in shown

@@ -4,7 +4,7 @@ from arrays import assert_close
 from chains import chain, operators, randomised, ready
 from gluon_classics import get_model, utils
 from gluon_classics.compiler.compiled import for_inference
-from gluon_classics.resnet import Residual
+from gluon_classics.models.resnet import Residual
 from gluon_classics.utils import evaluation, training
 from gluon_classics.utils.evaluation import predict_probabilities
 import mxnet as mx

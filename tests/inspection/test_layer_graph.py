@@ -39,8 +39,10 @@ def test_an_inception_block_joins_four_paths_in_their_order():
     joins = [layer for layer in found if layer.kind == "Concat"]
     assert len(joins) == 9
     ends = [found[source] for source in joins[0].inputs]
-    assert [end.path for end in ends] == ["2.0.p1_conv_1", "2.0.p2_conv_3", "2.0.p3_conv_5", "2.0.p4_conv_1"]
-    assert joins[0].path == "2.0"
+    assert [end.path for end in ends] == [
+        f"b3.inception_3a.{path}" for path in ("p1_conv_1", "p2_conv_3", "p3_conv_5", "p4_conv_1")
+    ]
+    assert joins[0].path == "b3.inception_3a"
     assert joins[0].output_shape == (256, 27, 27)
 
 
@@ -49,7 +51,7 @@ def test_a_residual_block_adds_its_input_or_a_projection_of_it():
     adds = [layer for layer in found if layer.kind == "Add"]
     shortcuts = [found[add.inputs[1]] for add in adds]
     assert [layer.text for layer in shortcuts[:2]] == ["MaxPool2D 3x3 /2 pad 1", "Activation relu"]
-    assert [layer.path for layer in shortcuts[2::2]] == ["2.0.projection.1", "3.0.projection.1", "4.0.projection.1"]
+    assert [layer.path for layer in shortcuts[2::2]] == [f"conv{number}_x.0.projection.1" for number in (3, 4, 5)]
 
 
 def test_each_layer_of_a_dense_block_is_fed_all_maps_before_it():

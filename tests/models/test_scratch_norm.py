@@ -58,6 +58,14 @@ def test_batch_normalisation_by_hand_predicts_as_gluons(dimensions, rng):
     np.testing.assert_array_equal(ours.running_mean.data().asnumpy(), before)
 
 
+def test_batch_normalization_by_hand_starts_as_gluons():
+    """Scale 1 and shift 0, running mean 0 and variance 1."""
+    block = ScratchBatchNorm(3, 2)
+    block.initialize(mx.init.Xavier())
+    names = ("gamma", "beta", "running_mean", "running_var")
+    assert [set(getattr(block, name).data().asnumpy()) for name in names] == [{1}, {0}, {0}, {1}]
+
+
 def test_batch_normalisation_by_hand_moves_its_statistics_in_the_forward_pass():
     """A tenth of the way to the batch's mean and biased variance; MXNet's operator waits for the backward pass."""
     x = nd.array([[0.0], [2.0]])
