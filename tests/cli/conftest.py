@@ -1,4 +1,4 @@
-"""Running the command as a user does, on a small piece of Fashion-MNIST."""
+"""Run the command as a user does, on a few images of Fashion-MNIST."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ TRAIN_IMAGES, TEST_IMAGES = 320, 100
 
 @pytest.fixture
 def command(environment, tmp_path):
-    """Run `gluon-classics` in an empty folder; returns the finished process."""
+    """Return a function that runs `gluon-classics` in an empty folder and returns the finished process."""
 
     def run(*arguments, **options):
         options = {"env": environment, "cwd": tmp_path, "timeout": 120, **options}
@@ -28,7 +28,7 @@ def command(environment, tmp_path):
 
 @pytest.fixture(scope="session")
 def trained_run(small_home, tmp_path_factory):
-    """The folder of a finished run of LeNet."""
+    """Return the folder of a finished run of LeNet."""
     folder = tmp_path_factory.mktemp("runs") / "lenet"
     options = ["--epochs", "2", "--lr", "0.05", "--batch-size", "32", "--out", str(folder)]
     result = subprocess.run(
