@@ -11,6 +11,10 @@ class DataError(ClassicsError, ValueError):
     """A data set is missing, empty, damaged or of the wrong kind."""
 
 
+class SettingsError(ClassicsError, ValueError):
+    """A setting is unknown, out of range, or cannot be combined with another."""
+
+
 class InputSizeError(ClassicsError):
     """Images are too small for a network."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gluon_classics._lazy import public_names
 
 if TYPE_CHECKING:
-    from gluon_classics.compiler.compiled import frozen as frozen
+    from gluon_classics.compiler.compiled import for_inference as for_inference
     from gluon_classics.compiler.compiled import hybridized as hybridized
     from gluon_classics.errors import ClassicsError as ClassicsError
     from gluon_classics.inspection.summary import summarize as summarize
@@ -37,7 +37,7 @@ _HOMES = {
     "accuracy": ".evaluation",
     "do_exp": ".experiment",
     "evaluate_accuracy": ".evaluation",
-    "frozen": "gluon_classics.compiler.compiled",
+    "for_inference": "gluon_classics.compiler.compiled",
     "hybridized": "gluon_classics.compiler.compiled",
     "load_data_fashion_mnist": ".loader",
     "seed_everything": ".seeding",

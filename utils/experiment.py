@@ -7,11 +7,12 @@ import mxnet as mx
 from mxnet import gluon
 
 from .context import try_gpu
+from .history import EpochRecord
 from .loader import load_data_fashion_mnist
-from .training import EpochResult, train
+from .training import train
 
 
-def do_exp() -> list[EpochResult]:
+def do_exp() -> list[EpochRecord]:
     """The blog's experiment: one epoch of ResNet on Fashion-MNIST at 224, batch 64, SGD with learning rate .01.
 
     Prints `train`'s lines and returns its results.

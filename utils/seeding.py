@@ -37,7 +37,7 @@ def seed_everything(seed: int) -> None:
 
 
 @dataclass(frozen=True)
-class Streams:
+class RandomStreams:
     """The random numbers of a training run.
 
     The state of MXNet's generators cannot be saved. They are therefore seeded again before every `every`-th batch of an
@@ -53,7 +53,7 @@ class Streams:
     every: int = 1
 
     @classmethod
-    def for_work(cls, seed: int, macs: int) -> Streams:
+    def for_work(cls, seed: int, macs: int) -> RandomStreams:
         """Return streams with as many fixed points as possible at a small cost.
 
         Args:

@@ -87,11 +87,11 @@ def train(name, ctx, out, quiet, **options):
     The defaults below are the settings of the blog. For some networks, such as lenet5, other settings were published.
     For these networks, the published settings are the defaults.
     """
-    from gluon_classics.runs import train
+    from gluon_classics.runs import train as command
 
     if quiet:
         _console.be_quiet()
-    train.run(name, ctx, out, **options)
+    command.train(name, ctx, out, **options)
 
 
 @click.command()
@@ -105,11 +105,11 @@ def resume(run, epochs, checkpoint_minutes, quiet):
     RUN is a run folder. The result is bit-identical to that of an uninterrupted run with the same processor, number
     of threads and package versions.
     """
-    from gluon_classics.runs import resume
+    from gluon_classics.runs import resume as command
 
     if quiet:
         _console.be_quiet()
-    resume.run(run, epochs, checkpoint_minutes)
+    command.resume(run, epochs, checkpoint_minutes)
 
 
 @click.command()

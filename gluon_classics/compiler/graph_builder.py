@@ -1,4 +1,4 @@
-"""Changing a graph: a copy that is built node by node, as `Symbol.tojson` writes them."""
+"""Copy a graph node by node, with changes. Nodes are dictionaries as in `Symbol.tojson`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import json
 
 import mxnet as mx
 
-Entry = tuple  # MXNet's triple: number of the node, which of its outputs, version
+Entry = tuple  # one output of a node, in MXNet's form: (number of the node, index of the output, version)
 
 
 class GraphCopy:
-    """A copy of `graph` under construction, in the topological order of `nodes`, the old ones.
+    """A copy of `graph` under construction.
 
-    `copies` takes the new entry of each old node's first output.
+    Args:
+        graph: The graph to copy.
+
+    Attributes:
+        nodes: The nodes of `graph`, in topological order.
+        heads: The outputs of `graph`.
+        copies: For each old node, the new entry of its first output. The caller appends to it in the order of `nodes`.
     """
 
     def __init__(self, graph: mx.sym.Symbol):
@@ -23,26 +29,26 @@ class GraphCopy:
         self._new: list[dict] = []
 
     def add(self, node: dict, inputs: list[Entry]) -> Entry:
-        """Add a node like `node` with these new inputs; returns its first output."""
+        """Add a node like `node` with these inputs of the new graph. Return its first output."""
         self._new.append({**node, "inputs": inputs})
         return (len(self._new) - 1, 0, 0)
 
     def moved(self, old: Entry) -> Entry:
-        """Where an old node's output is now."""
+        """Return the new entry of an output of an old node."""
         number, output, version = old
         copy, first_output, _ = self.copies[number]
         return (copy, first_output + output, version)
 
     def name_of(self, entry: Entry) -> str:
-        """Name of the new node whose output this is."""
+        """Return the name of the new node with this output."""
         return self._new[entry[0]]["name"]
 
     def is_variable(self, entry: Entry) -> bool:
-        """Whether it is an input or a parameter of the new graph."""
+        """Return whether `entry` is an input or a parameter of the new graph."""
         return self._new[entry[0]]["op"] == "null"
 
     def symbol(self, heads: list[Entry]) -> mx.sym.Symbol:
-        """The new graph, with these outputs."""
+        """Return the new graph with these outputs."""
         variables = [number for number, node in enumerate(self._new) if node["op"] == "null"]
         graph = {"nodes": self._new, "arg_nodes": variables, "heads": heads, "attrs": self._source["attrs"]}
         return mx.sym.load_json(json.dumps(graph))

@@ -1,23 +1,25 @@
-"""The same function in faster operators: a network's graph, rewritten before it is compiled for the CPU.
+"""Rewrite a network's graph before it is compiled for the CPU: the same function in faster operators.
 
-MXNet's convolutions, pools and activations run in oneDNN, which keeps maps in blocks of channels.
+MXNet's convolutions, pools and activations run in oneDNN, which stores feature maps in blocks of channels.
 
-relu      The operator `relu` is MXNet's own: maps leave their blocks for it and come back. `Activation` computes the
-          same bits inside of them, except that it makes 0 of a nan, as the layers with activation="relu" always do.
-sinking   ReLU and the largest of a window can change places, ReLU and joining maps too: the same bits, and the same
-          gradients. After a pool there is a quarter of the numbers left to rectify; after a joint there is one
-          operator in place of many, whose gradients stay in blocks. Predictions need none of it: there ReLU is a part
-          of the convolution.
-widening  Pooling and ReLU of maps whose number is not a multiple of a block fall back to slow code: it is most of the
-          time of LeNet with its 20 and 50 maps. Convolutions that feed a pool get maps of zeros up to the next block,
-          from zeros joined to their parameters within the graph, and the next layer drops them again. Parameters and
-          their gradients stay as they are; sums are the same, but for their order.
+relu            The operator `relu` is MXNet's own, so the maps leave oneDNN's layout for it and return afterwards.
+                `Activation` gives the same bits within that layout. One difference: it turns nan into 0, as every
+                layer with activation="relu" does.
+deferred ReLU   ReLU can be applied after max pooling instead of before it, where fewer numbers are left. Values and
+                gradients are the same. Predictions do not need this: there ReLU is fused into the convolution.
+padded channels Pooling and ReLU are slow if the number of channels is not a multiple of the block, like LeNet's 20
+                and 50. Convolutions before a pool get extra channels of zeros up to the next multiple, and the next
+                layer removes these channels. For training, the graph appends the zeros to the parameters, so that
+                parameters and gradients keep their shapes. For predictions, the padded parameters are constants.
+                Only the order of sums changes.
 
-Names and order of the parameters, and so files, do not change. Speed: `benchmarks/NOTES.md`.
+Names and order of the network's parameters do not change, so parameter files are interchangeable. `benchmarks/NOTES.md`
+lists what each step gains.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 import functools
 from pathlib import Path
 
@@ -25,46 +27,56 @@ import mxnet as mx
 
 from .graph_builder import GraphCopy
 
-_CHANNELWISE = ("Activation", "Pooling")  # each output map depends on the input map of the same number alone
+_CHANNELWISE = ("Activation", "Pooling")  # each output channel depends only on the input channel of the same number
 
 
-def rewritten(graph: mx.sym.Symbol, shapes: dict[str, tuple[int, ...]], widen: bool, sink: bool) -> mx.sym.Symbol:
-    """`graph` in float32, with the same inputs, parameters and outputs, in operators that are faster on the CPU.
+def rewritten(
+    graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray], for_inference: bool
+) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
+    """Return `graph` in operators that are faster on the CPU, with the same inputs and outputs.
 
-    `shapes` has the shape of each float32 parameter by its name; `widen` also fills up channels to whole blocks,
-    `sink` moves ReLU behind pools and joints.
+    Args:
+        graph: A graph that will run in float32.
+        arrays: The value of each float32 parameter, by name.
+        for_inference: Whether the parameters will not change and no gradients are needed.
+
+    Returns:
+        The new graph, and the arrays of its additional parameters by name. There are none unless `for_inference`.
     """
-    return _Rewriting(graph, shapes, widen, sink).result()
+    return _Rewriting(graph, arrays, for_inference).result()
 
 
 class _Rewriting(GraphCopy):
-    def __init__(self, graph, shapes, widen, sink):
+    def __init__(self, graph, arrays, for_inference):
         super().__init__(graph)
-        self.shapes = shapes
-        self.sunk = _sunk(self.nodes, self.heads) if sink else set()
-        self.own_channels: dict[tuple, int] = {}  # of the widened entries: all maps after these are zeros
-        self.widenable = _convolutions_before_a_pool(self.nodes) if widen else set()
+        self.arrays = arrays
+        self.for_inference = for_inference
+        self.constants: dict[str, mx.nd.NDArray] = {}
+        self.constant_entries: dict[str, tuple] = {}
+        self.deferred = set() if for_inference else _deferred(self.nodes, self.heads)
+        self.own_channels: dict[tuple, int] = {}  # of each padded entry; the channels after these are zeros
+        self.paddable = _convolutions_before_a_pool(self.nodes)
         for number, node in enumerate(self.nodes):
             self.copies.append(self._copied(number, node, [self.moved(old) for old in node["inputs"]]))
 
     def result(self):
-        return self.symbol([self._narrowed(self.moved(old)) for old in self.heads])
+        return self.symbol([self._unpadded(self.moved(old)) for old in self.heads]), self.constants
 
     def _copied(self, number, node, inputs):
-        if number in self.sunk and _is_relu(node):
+        if number in self.deferred and _is_relu(node):
             return inputs[0]
         copy = self._in_faster_operators(number, node, inputs)
-        if number not in self.sunk and any(old[0] in self.sunk for old in node["inputs"]):
+        if number not in self.deferred and any(old[0] in self.deferred for old in node["inputs"]):
             return self._channelwise("Activation", f"{node['name']}_rectified", [copy], {"act_type": "relu"})
         return copy
 
     def _in_faster_operators(self, number, node, inputs):
         attributes = node.get("attrs", {})
-        if node["op"] == "Convolution" and (number in self.widenable or inputs[0] in self.own_channels):
-            return self._widened_convolution(number, node, inputs)
+        if node["op"] == "Convolution" and (number in self.paddable or inputs[0] in self.own_channels):
+            return self._padded_convolution(number, node, inputs)
         if node["op"] in _CHANNELWISE:
             return self._channelwise(node["op"], node["name"], inputs, attributes)
-        inputs = [self._narrowed(entry) for entry in inputs]
+        inputs = [self._unpadded(entry) for entry in inputs]
         if node["op"] == "relu":
             return self._add("Activation", node["name"], inputs, {"act_type": "relu"})
         return self._add(node["op"], node["name"], inputs, attributes, node.get("subgraphs"))
@@ -75,64 +87,74 @@ class _Rewriting(GraphCopy):
             self.own_channels[copy] = self.own_channels[inputs[0]]
         return copy
 
-    def _widened_convolution(self, number, node, inputs):
+    def _padded_convolution(self, number, node, inputs):
         maps, weight, *bias = inputs
-        attributes, shape = node["attrs"], self._shape(weight)
-        if shape is None or int(attributes.get("num_group", 1)) > 1:
-            return self._add("Convolution", node["name"], [self._narrowed(maps), weight, *bias], attributes)
-        if maps in self.own_channels:
-            weight = self._filled_up(weight, shape, axis=1)
+        attributes, array = node["attrs"], self._array(weight)
+        if array is None or int(attributes.get("num_group", 1)) > 1:
+            return self._add("Convolution", node["name"], [self._unpadded(maps), weight, *bias], attributes)
+        shape = array.shape
         own = shape[0]
-        if number not in self.widenable or own == _whole_blocks(own):
-            return self._add("Convolution", node["name"], [maps, weight, *bias], attributes)
         if maps in self.own_channels:
-            shape = (own, _whole_blocks(shape[1]), *shape[2:])
-        weight = self._filled_up(weight, shape, axis=0)
-        bias = [self._filled_up(entry, (own,), axis=0) for entry in bias]
-        attributes = {**attributes, "num_filter": str(_whole_blocks(own))}
+            weight = self._padded(weight, shape, axis=1)
+            shape = (own, _rounded_up(shape[1]), *shape[2:])
+        if number not in self.paddable or own == _rounded_up(own):
+            return self._add("Convolution", node["name"], [maps, weight, *bias], attributes)
+        weight = self._padded(weight, shape, axis=0)
+        bias = [self._padded(entry, (own,), axis=0) for entry in bias]
+        attributes = {**attributes, "num_filter": str(_rounded_up(own))}
         copy = self._add("Convolution", node["name"], [maps, weight, *bias], attributes)
         self.own_channels[copy] = own
         return copy
 
-    def _filled_up(self, entry, shape, axis):
-        """A parameter with zeros after its end on `axis`, up to whole blocks."""
-        name = f"{self.name_of(entry)}_widened{axis}"
+    def _padded(self, entry, shape, axis):
+        """Append zeros to a parameter along `axis`, up to whole blocks."""
+        name = f"{self.name_of(entry)}_padded{axis}"
         missing = list(shape)
-        missing[axis] = _whole_blocks(shape[axis]) - shape[axis]
+        missing[axis] = _rounded_up(shape[axis]) - shape[axis]
+        if self.for_inference and self._array(entry) is not None:
+            return self._constant(name, self._array(entry), missing, axis)
         zeros = self._add("_zeros", f"{name}_zeros", [], {"shape": str(tuple(missing)), "dtype": "float32"})
         return self._add("Concat", name, [entry, zeros], {"dim": str(axis), "num_args": "2"})
 
-    def _narrowed(self, entry):
-        """The entry without maps that were added to it."""
+    def _unpadded(self, entry):
+        """Remove the padding from an entry, if it has any."""
         if entry not in self.own_channels:
             return entry
         attributes = {"axis": "1", "begin": "0", "end": str(self.own_channels[entry])}
-        return self._add("slice_axis", f"{self.name_of(entry)}_narrowed", [entry], attributes)
+        return self._add("slice_axis", f"{self.name_of(entry)}_unpadded", [entry], attributes)
 
-    def _shape(self, entry):
-        return self.shapes.get(self.name_of(entry)) if self.is_variable(entry) else None
+    def _constant(self, name, array, missing, axis):
+        if name not in self.constants:
+            self.constants[name] = mx.nd.concat(array, mx.nd.zeros(missing, array.context), dim=axis)
+            self.constant_entries[name] = self.add({"op": "null", "name": name}, [])
+        return self.constant_entries[name]
+
+    def _array(self, entry):
+        """Return the value of an entry, or None if it is not a float32 parameter."""
+        if not self.is_variable(entry):
+            return None
+        name = self.name_of(entry)
+        return self.constants[name] if name in self.constants else self.arrays.get(name)
 
     def _add(self, op, name, inputs, attributes, subgraphs=None):
         node = {"op": op, "name": name, "attrs": attributes}
         return self.add({**node, "subgraphs": subgraphs} if subgraphs else node, inputs)
 
 
-def _sunk(nodes, heads):
-    """Numbers of the nodes whose ReLU is taken later: ReLUs, and the pools and joints that they have sunk through."""
-    users: list[list] = [[] for _ in nodes]
-    for number, node in enumerate(nodes):
-        for entry in node["inputs"]:
-            users[entry[0]].append(number)
-    for entry in heads:
-        users[entry[0]].append(None)
+def _deferred(nodes, heads):
+    """Return the numbers of the nodes whose ReLU is applied later: ReLUs, and max pools before another max pool."""
+    uses = Counter(entry[0] for entry in [*(entry for node in nodes for entry in node["inputs"]), *heads])
     rectified: set[int] = set()
+    deferred: set[int] = set()
     for number, node in enumerate(nodes):
-        inputs = [entry[0] for entry in node["inputs"]]
-        commutes = _is_max_pool(node) or node["op"] == "Concat"
-        if _is_relu(node) or (commutes and all(i in rectified and len(users[i]) == 1 for i in inputs)):
+        if _is_relu(node):
             rectified.add(number)
-    through = {number for number in rectified if not _is_relu(nodes[number])}
-    return {number for number in rectified if len(users[number]) == 1 and users[number][0] in through}
+        elif _is_max_pool(node):
+            before = node["inputs"][0][0]
+            if before in rectified and uses[before] == 1:
+                deferred.add(before)
+                rectified.add(number)
+    return deferred
 
 
 def _is_relu(node):
@@ -144,7 +166,7 @@ def _is_max_pool(node):
 
 
 def _convolutions_before_a_pool(nodes):
-    """Numbers of the 2-d convolutions whose output goes to a pool, straight or through activations."""
+    """Return the numbers of the 2-d convolutions whose output goes to a pool, directly or through activations."""
     found = set()
     for node in nodes:
         if node["op"] == "Pooling":
@@ -160,13 +182,13 @@ def _is_2d(convolution):
     return convolution["attrs"]["kernel"].strip("(,)").count(",") == 1
 
 
-def _whole_blocks(channels):
+def _rounded_up(channels):
     return -(-channels // _block()) * _block()
 
 
 @functools.lru_cache(maxsize=None)
 def _block():
-    """Channels in one of oneDNN's blocks: float32 numbers in a vector of this processor."""
+    """Return the number of channels in a block of oneDNN: the float32 numbers in one vector of this processor."""
     try:
         return 16 if " avx512f " in Path("/proc/cpuinfo").read_text() else 8
     except OSError:

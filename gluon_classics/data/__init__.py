@@ -2,4 +2,4 @@
 
 FIT = ("resize", "pad")
 RESIZE_IN = ("uint8", "float32", "published")
-LAST_BATCH = ("keep", "discard", "damp")
+LAST_BATCH = ("keep", "discard", "scale")

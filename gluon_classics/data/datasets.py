@@ -26,6 +26,7 @@ from .download import download
 from .idx import read_idx
 from .image_folder import load_folder
 from .images import Images
+from .record import DataRecord
 
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
 
@@ -50,25 +51,22 @@ class DataSet:
     origin: str
     is_sample: bool = False
 
-    def record(self) -> dict:
-        """Return the facts that the record of a run contains about its data.
-
-        `sha256` is the checksum of all images and labels. `is_published` is whether it equals that of the complete
-        published data set, or None if that is not known.
-        """
+    def record(self) -> DataRecord:
+        """Return the facts that the record of a run contains about its data."""
         digest = _digest(self.train, self.test)
+        height, width, channels = self.train.images.shape[1:]
         published = KNOWN[self.name].sha256 if self.name in KNOWN else None
-        return {
-            "name": self.name,
-            "origin": self.origin,
-            "is_sample": self.is_sample,
-            "is_published": digest == published if published else None,
-            "train_images": len(self.train),
-            "test_images": len(self.test),
-            "image_shape": list(self.train.images.shape[1:]),
-            "classes": list(self.classes),
-            "sha256": digest,
-        }
+        return DataRecord(
+            name=self.name,
+            origin=self.origin,
+            is_sample=self.is_sample,
+            is_published=digest == published if published else None,
+            train_images=len(self.train),
+            test_images=len(self.test),
+            image_shape=(height, width, channels),
+            classes=self.classes,
+            sha256=digest,
+        )
 
 
 def load_dataset(where: str = "fashion-mnist", size: int | None = None, cache=None) -> DataSet:

@@ -8,16 +8,16 @@ from pathlib import Path
 import sys
 
 from gluon_classics import model_info
+from gluon_classics.compiler.compiled import for_inference
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import Images
 from gluon_classics.experiment.build import Experiment, prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs.checkpoint import read_checkpoint, write_checkpoint
-from gluon_classics.runs.state import put_back, take
-from gluon_classics.utils import evaluation, training
+from gluon_classics.runs.state import capture, restore
 from gluon_classics.utils.evaluation import split_batch
-from gluon_classics.utils.seeding import Streams
-from gluon_classics.utils.training import Position
+from gluon_classics.utils.seeding import RandomStreams
+from gluon_classics.utils.training import Callback
 import mxnet as mx
 from mxnet import autograd, nd
 import numpy as np
@@ -32,26 +32,34 @@ class _HalfDone(Exception):
     pass
 
 
-def main(wanted: dict) -> None:
-    """Run the case that `certify` describes; its folder gets the checkpoint or the outcome."""
-    if not wanted["compiled"]:
-        setattr(training, "compiled", lambda net: net)  # noqa: B010  for mypy
-        setattr(evaluation, "frozen", lambda net: net)  # noqa: B010
-    experiment = _experiment(wanted["model"], wanted["steps"], wanted["devices"])
-    folder, start = Path(wanted["folder"]), Position()
+class _StopHalfWay(Callback):
+    """Writes a checkpoint after half of the steps and stops the training."""
 
-    def stop_half_way(number, tally):
-        if wanted["part"] == FIRST_PART and number == wanted["steps"] // 2:
-            write_checkpoint(folder / CHECKPOINT, *take(experiment, Position(0, number, tally), []))
+    def __init__(self, experiment, steps, path):
+        self._experiment = experiment
+        self._half = steps // 2
+        self._path = path
+
+    def after_batch(self, loop):
+        if loop.batches == self._half:
+            write_checkpoint(self._path, *capture(self._experiment, loop.position, []))
             raise _HalfDone
 
+
+def main(wanted: dict) -> None:
+    """Run the case that `certify` describes and write the checkpoint or the outcome to its folder."""
+    experiment = _experiment(wanted["model"], wanted["steps"], wanted["devices"])
+    eager, folder = not wanted["compiled"], Path(wanted["folder"])
+    start, callbacks = None, []
+    if wanted["part"] == FIRST_PART:
+        callbacks = [_StopHalfWay(experiment, wanted["steps"], folder / CHECKPOINT)]
     if wanted["part"] == REST:
-        start, _ = put_back(experiment, *read_checkpoint(folder / CHECKPOINT))
+        start, _ = restore(experiment, *read_checkpoint(folder / CHECKPOINT))
     try:
-        (result,) = experiment.epochs(stop_half_way, start)
+        (record,) = experiment.train(callbacks, start, eager=eager)
     except _HalfDone:
         return
-    np.savez(folder / OUTCOME, **_outcome(experiment, result))
+    np.savez(folder / OUTCOME, **_outcome(experiment, record, eager))
 
 
 def _experiment(model, steps, devices):
@@ -68,18 +76,18 @@ def _experiment(model, steps, devices):
 
     data = DataSet("made up", images(steps * BATCH), images(BATCH), classes, "random numbers")
     experiment = prepare(replace(settings, epochs=1), [mx.cpu(i) for i in range(devices)], data)
-    return replace(experiment, streams=Streams(settings.seed))
+    return replace(experiment, streams=RandomStreams(settings.seed))
 
 
-def _outcome(experiment: Experiment, result):
+def _outcome(experiment: Experiment, record, eager):
     """Parameters (running statistics as a parameter file holds them), outputs for the test images, loss."""
     parameters = experiment.net._collect_params_with_prefix()
     arrays = {name: parameter._reduce().asnumpy() for name, parameter in parameters.items()}
-    forward = evaluation.frozen(experiment.net)
+    forward = experiment.net if eager else for_inference(experiment.net)
     ((images, labels),) = experiment.test_data
     with autograd.predict_mode():
         outputs = [forward(x).as_in_context(mx.cpu()) for x, _ in split_batch(images, labels, experiment.contexts)]
-    return {**arrays, "outputs": nd.concat(*outputs, dim=0).asnumpy(), "loss": np.array([result.train_loss])}
+    return {**arrays, "outputs": nd.concat(*outputs, dim=0).asnumpy(), "loss": np.array([record.train_loss])}
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 from gluon_classics.errors import ClassicsError
 from gluon_classics.models.lenet5 import LeNet5Distances, MAPLoss, Squash
+from gluon_classics.utils.loader import DataLoader
+from gluon_classics.utils.seeding import RandomStreams
+from gluon_classics.utils.training import Callback
 import mxnet as mx
 from mxnet import autograd, nd
 
@@ -48,10 +51,19 @@ class DiagonalLM(mx.optimizer.Optimizer):
         nd.sgd_update(weight, scaled, out=weight, **rates)
 
 
-def check(net: mx.gluon.nn.Block) -> None:
-    """Raises ClassicsError if the curvature of `net` cannot be estimated."""
-    if not isinstance(net, LeNet5Distances):
-        raise ClassicsError("the optimizer diagonallm is for lenet5: choose another with --optimizer")
+class StepSizeCallback(Callback):
+    """Estimates the step sizes of a `DiagonalLM` after every `EXAMPLES` training examples."""
+
+    def __init__(self, train_data: DataLoader, streams: RandomStreams) -> None:
+        self._train_data = train_data
+        self._streams = streams
+        self._batches = max(1, EXAMPLES // train_data.batch_size)
+
+    def before_batch(self, loop):
+        if loop.batches % self._batches == 0:
+            chosen = self._streams.some(loop.epoch, loop.batches, len(self._train_data.dataset), EXAMPLES)
+            images, _ = self._train_data.batch(chosen)
+            loop.trainer.optimizer.estimate(loop.net, loop.loss, images.as_in_context(loop.contexts[0]))
 
 
 def curvatures(net: mx.gluon.nn.Block, loss: mx.gluon.loss.Loss, images: nd.NDArray) -> dict[str, nd.NDArray]:
@@ -60,7 +72,8 @@ def curvatures(net: mx.gluon.nn.Block, loss: mx.gluon.loss.Loss, images: nd.NDAr
     `loss` is MAPLoss or TargetDistanceLoss: neither's curvature depends on the labels. Raises ClassicsError for
     another network than LeNet-5.
     """
-    check(net)
+    if not isinstance(net, LeNet5Distances):
+        raise ClassicsError("the curvature can be estimated for lenet5 only: choose another optimizer")
     *layers, output = net
     squares, states = [], images
     for layer in layers:

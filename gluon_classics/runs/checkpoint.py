@@ -14,7 +14,7 @@ from gluon_classics._files import atomic_path
 from gluon_classics.errors import RunError
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 CHECKPOINTS = "checkpoint-*.ckpt"
 KEPT = 2  # so that one is left when the newest is damaged
 _DIGEST = hashlib.sha256
@@ -22,27 +22,27 @@ _CHUNK = 1 << 24  # bytes read at once
 
 
 class Damaged(RunError):
-    """A checkpoint file is not what was once written."""
+    """A checkpoint file is damaged."""
 
 
 def checkpoint_path(folder, epoch: int, batches: int) -> Path:
-    """The file of a run that has trained so many batches of `epoch`; names sort as positions do."""
+    """Return the checkpoint file of a run after `batches` batches of `epoch`. Names sort by position."""
     return Path(folder, f"checkpoint-{epoch:05d}-{batches:08d}.ckpt")
 
 
 def checkpoints(folder) -> list[Path]:
-    """The checkpoint files in a run folder, the newest first."""
+    """Return the checkpoint files in a run folder, newest first."""
     return sorted(Path(folder).glob(CHECKPOINTS), reverse=True)
 
 
 def remove_old(folder, kept: int = KEPT) -> None:
-    """Remove all checkpoints but the newest."""
+    """Remove all checkpoints but the newest `kept`."""
     for path in checkpoints(folder)[kept:]:
         path.unlink()
 
 
 def write_checkpoint(path, facts: dict, arrays: dict) -> None:
-    """Write `facts` (what JSON can say) and `arrays` (of MXNet or NumPy) atomically. Raises OSError as writing does."""
+    """Write `facts` (for JSON) and `arrays` (of MXNet or NumPy) atomically. Raises OSError if writing fails."""
     header = {"format": FORMAT, "facts": facts, "arrays": list(arrays)}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         summed = _Summed(file)
@@ -54,7 +54,7 @@ def write_checkpoint(path, facts: dict, arrays: dict) -> None:
 
 
 def read_checkpoint(path) -> tuple[dict, dict[str, np.ndarray]]:
-    """The facts and arrays of a file. Raises Damaged, and RunError for a format of another version."""
+    """Return the facts and arrays of a file. Raises Damaged, and RunError for the format of another version."""
     try:
         with open(path, "rb") as file:
             _check(path, file)
@@ -62,7 +62,7 @@ def read_checkpoint(path) -> tuple[dict, dict[str, np.ndarray]]:
             if header["format"] != FORMAT:
                 raise RunError(
                     f"{path} has format {header['format']}, this version reads {FORMAT}: "
-                    "go on with the version that wrote it"
+                    "resume it with the version that wrote it"
                 )
             arrays = {name: np.lib.format.read_array(file, allow_pickle=False) for name in header["arrays"]}
     except PermissionError as error:
@@ -73,7 +73,7 @@ def read_checkpoint(path) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 def _check(path, file):
-    """Compare the file with its sum, and go back to its start."""
+    """Compare the file with its checksum, and go back to its start."""
     digest = _DIGEST()
     left = Path(path).stat().st_size - digest.digest_size
     while left > 0:
@@ -86,7 +86,7 @@ def _check(path, file):
 
 
 class _Summed:
-    """A file to write to that sums up what is written."""
+    """A file to write to, with the checksum of what was written."""
 
     def __init__(self, file):
         self._file = file

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Sequence
 
-def draw(results, title: str, path) -> None:
-    """Training loss and accuracy along the way and test accuracy after each epoch, as a PNG file.
+from gluon_classics.utils.history import EpochRecord
+
+
+def draw(epochs: Sequence[EpochRecord], title: str, path) -> None:
+    """Draw training loss and accuracy over the epochs, and test accuracy after each, as a PNG file.
 
     Raises ImportError without matplotlib.
     """
     from matplotlib.figure import Figure
 
-    ways = [
-        [(result.epoch + seen / result.curve[-1][0], *point) for seen, *point in result.curve] for result in results
+    points = [
+        (epoch.epoch + images / epoch.curve[-1][0], loss, accuracy)
+        for epoch in epochs
+        for images, loss, accuracy in epoch.curve
     ]
-    epochs, losses, accuracies = zip(*(point for way in ways for point in way))
-    ends = [result.epoch + 1 for result in results]
+    places, losses, accuracies = zip(*points)
+    ends = [epoch.epoch + 1 for epoch in epochs]
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(epochs, losses, label="training")
+    left.plot(places, losses, label="training")
     left.set_ylabel("loss")
-    right.plot(epochs, accuracies, label="training")
-    right.plot(ends, [result.test_accuracy for result in results], "o", label="test")
+    right.plot(places, accuracies, label="training")
+    right.plot(ends, [epoch.test_accuracy for epoch in epochs], "o", label="test")
     right.set_ylabel("accuracy")
     for axes in (left, right):
         axes.set_xlabel("epochs")

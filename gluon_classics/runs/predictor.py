@@ -70,7 +70,8 @@ class Trained:
 def from_run(path, ctx: str = "auto") -> Trained:
     """The network of a run folder. Raises RunError."""
     run = read_run(path)
-    return _load(run.settings, run.classes, run.image_shape, run.parameters, ctx)
+    record = run.record
+    return _load(record.settings, record.data.classes, record.data.image_shape, run.parameters, ctx)
 
 
 def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto") -> tuple[Trained, DataSet]:

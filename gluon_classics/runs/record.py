@@ -1,140 +1,194 @@
-"""The record of a run (run.json): what has to be in it, and of which kind."""
+"""The record of a run, run.json: its fields, how it is written and how it is read."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 import json
-import math
 from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
 
-import gluon_classics
+from gluon_classics.data.record import DataRecord
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.utils.history import EpochRecord
+import msgspec
 
-FORMAT = 1
+FORMAT = 2
 PARAMETERS, RECORD, POINTS, CURVES = "net.params", "run.json", "points.json", "curves.png"
-
-NUMBER = (int, float)
-MAYBE_TEXT = (str, type(None))
-EPOCH = {
-    "epoch": int,
-    "train_loss": NUMBER,
-    "train_accuracy": NUMBER,
-    "test_accuracy": NUMBER,
-    "seconds": NUMBER,
-    "images_per_second": NUMBER,
-}
-WANTED = {
-    "recipe": MAYBE_TEXT,
-    "settings": {"model": str, "data": str, "epochs": int, "batch_size": int, "learning_rate": NUMBER, "seed": int},
-    "data": {
-        "name": str,
-        "is_sample": bool,
-        "is_published": (bool, type(None)),
-        "train_images": int,
-        "image_shape": [int],
-        "classes": [str],
-        "sha256": str,
-    },
-    "parameters": int,
-    "tested_images": int,
-    "environment": {
-        "commit": MAYBE_TEXT,
-        "dirty": (bool, type(None)),
-        "processor": str,
-        "threads": MAYBE_TEXT,
-        "devices": [str],
-    },
-    "started": str,
-    "status": str,
-    "seconds": NUMBER,
-    "epochs": [EPOCH],
-}
-RESUMPTION = {"changed": dict}
+STATUSES = ("running", "done", "interrupted", "diverged", "failed")
 
 
-def check_record(record) -> None:
-    """Raises ValueError, naming the first thing that is missing or of another kind, unless `record` is a whole one."""
-    _check(record, WANTED, "the record")
-    _check(record.get("resumed", []), [RESUMPTION], "resumed")
-    if [epoch["epoch"] for epoch in record["epochs"]] != list(range(len(record["epochs"]))):
-        raise ValueError("its epochs do not count from 0")
+@dataclass(frozen=True)
+class Processor:
+    """A processor, well enough to explain other last digits: `flags` are those of its vector instructions.
+
+    `onednn_isa` is the instruction set that oneDNN used, which may be limited by DNNL_MAX_CPU_ISA.
+    """
+
+    name: str
+    family: Optional[int] = None
+    model: Optional[int] = None
+    stepping: Optional[int] = None
+    flags: Tuple[str, ...] = ()
+    onednn_isa: Optional[str] = None
 
 
-def _check(value, wanted, name):
-    if isinstance(wanted, dict):
-        _expect(isinstance(value, dict), name)
-        for key, kind in wanted.items():
-            if key not in value:
-                raise ValueError(f"{key} is missing")
-            _check(value[key], kind, key)
-    elif isinstance(wanted, list):
-        _expect(isinstance(value, list), name)
-        for entry in value:
-            _check(entry, wanted[0], name)
-    else:
-        kinds = wanted if isinstance(wanted, tuple) else (wanted,)
-        _expect(isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)), name)
-        _expect(not isinstance(value, float) or math.isfinite(value), name)
+@dataclass(frozen=True)
+class Provenance:
+    """What the last digits of a result may depend on besides its settings and data.
+
+    `commit` is None without a checkout; `dirty` says whether the package's files differed from the commit. `threads` is
+    OMP_NUM_THREADS, `devices` are MXNet's names.
+    """
+
+    commit: Optional[str]
+    dirty: Optional[bool]
+    processor: Processor
+    threads: Optional[str]
+    devices: Tuple[str, ...]
+    gluon_classics: Optional[str] = None
+    python: Optional[str] = None
+    mxnet: Optional[str] = None
+    numpy: Optional[str] = None
+    opencv: Optional[str] = None
+    platform: Optional[str] = None
+
+    def changes(self, now: "Provenance") -> Dict[str, List[Any]]:
+        """Return what may change the last digits between this and `now`: [before, now] by name."""
+        before, after = asdict(self), asdict(now)
+        return {name: [before[name], after[name]] for name in _DECISIVE if before[name] != after[name]}
 
 
-def _expect(right, name):
-    if not right:
-        raise ValueError(f"{name} is of the wrong kind")
+_DECISIVE = ("gluon_classics", "commit", "dirty", "mxnet", "numpy", "opencv", "processor", "threads")
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """When and where a run was resumed, and what of its provenance had changed: [before, now] by name."""
+
+    at: str
+    epoch: int
+    batches: int
+    changed: Dict[str, List[Any]]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run: what was trained, on what, with which results.
+
+    Attributes:
+        recipe: Name of the recipe, None for a run without one.
+        parameters: Number of trainable parameters.
+        started: UTC time in ISO 8601.
+        status: One of `STATUSES`.
+        seconds: Time since the start, without pauses.
+    """
+
+    recipe: Optional[str]
+    settings: Settings
+    data: DataRecord
+    parameters: int
+    tested_images: int
+    provenance: Provenance
+    started: str
+    status: str
+    seconds: float
+    epochs: Tuple[EpochRecord, ...]
+    trained_images: Optional[int] = None
+    resumed: Tuple[Resumption, ...] = ()
+
+    def __post_init__(self):
+        if [epoch.epoch for epoch in self.epochs] != list(range(len(self.epochs))):
+            raise ValueError("the epochs are not numbered 0, 1, 2, ...")
+        if self.status not in STATUSES:
+            raise ValueError(f"unknown status {self.status!r}")
+
+    @property
+    def last(self) -> EpochRecord:
+        """The last epoch."""
+        return self.epochs[-1]
+
+    def to_json(self) -> str:
+        """Return the content of run.json. The points along an epoch have a file of their own."""
+        content = {"format": FORMAT, **asdict(self)}
+        for epoch in content["epochs"]:
+            del epoch["curve"]
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunRecord":
+        """Read the content of a run.json, of this or an older format. Raises ValueError for anything else."""
+        try:
+            content = msgspec.json.decode(text)
+            if not isinstance(content, dict) or "format" not in content:
+                raise ValueError("it has no format number")
+            number = content.pop("format")
+            if number == 1:
+                content = _from_format_1(content)
+            elif number != FORMAT:
+                raise ValueError(f"it has format {number}, this version reads {FORMAT}: update the package")
+            unknown = set(content["settings"]) - {field.name for field in fields(Settings)}
+            if unknown:
+                raise ValueError(f"unknown setting {min(unknown)!r}")
+            return msgspec.convert(content, cls)
+        except msgspec.MsgspecError as error:
+            raise ValueError(str(error)) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("it is not the record of a run") from error
+
+
+def _from_format_1(content):
+    """The names of format 1, before July 2026, in those of today."""
+    environment = dict(content.pop("environment"))
+    settings = dict(content["settings"])
+    if settings.get("last_batch") == "damp":
+        settings["last_batch"] = "scale"
+    if settings.get("weights") == "notebook":
+        settings["weights"] = "unseeded"
+    recipe = content["recipe"] and content["recipe"].replace("-notebook", "-unseeded")
+    return {
+        **content,
+        "recipe": recipe,
+        "settings": settings,
+        "provenance": {**environment, "processor": {"name": environment["processor"]}},
+    }
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished or interrupted run as read from its folder; `image_shape` is (H, W, C) of its data set.
-
-    `record` is its whole run.json.
-    """
+    """A run as read from its folder."""
 
     path: Path
-    settings: Settings
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    record: dict
+    record: RunRecord
 
     @property
     def parameters(self) -> Path:
         """The parameter file."""
         return self.path / PARAMETERS
 
-    def points(self) -> list[list[tuple[int, float, float]]]:
-        """For each epoch the points along its way; none where their file is missing or damaged: it decides nothing."""
-        try:
-            ways = json.loads((self.path / POINTS).read_text(encoding="utf-8"))
-            ways = [[(int(seen), float(loss), float(right)) for seen, loss, right in way] for way in ways]
-            if any(seen < 1 for way in ways for seen, _, _ in way):
-                raise ValueError("points count images from 1")
-        except (OSError, ValueError, TypeError):
-            return [[] for _ in self.record["epochs"]]
-        return (ways + [[] for _ in self.record["epochs"]])[: len(self.record["epochs"])]
-
 
 def read_run(path) -> Run:
-    """The run in a folder. Raises RunError if it is no run folder or its record cannot be used."""
-    record_file = Path(path, RECORD)
+    """Read the run in a folder. Raises RunError if it is not a run folder or its record cannot be used."""
+    path = Path(path)
     try:
-        record = json.loads(record_file.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT:
-            raise RunError(
-                f"{record_file} has format {record['format']}, this version reads {FORMAT}: update the package"
-            )
-        settings = Settings(**record["settings"])
-        gluon_classics.model_info(settings.model)  # fails for one that this version does not have
-        check_record(record)
-        record["data"]["origin"]  # results/ has records without: where the data was does not concern others
-        classes, image_shape = tuple(record["data"]["classes"]), tuple(record["data"]["image_shape"])
-        return Run(Path(path), settings, classes, image_shape, record)
+        record = RunRecord.from_json((path / RECORD).read_text(encoding="utf-8"))
     except OSError as error:
-        runs = sorted(Path(path).glob(f"*/{RECORD}"))
+        runs = sorted(path.glob(f"*/{RECORD}"))
         what = (
             f"name one of the runs in it, such as {runs[0].parent}"
             if runs
-            else f"cannot read {record_file} ({error.strerror})"
+            else f"cannot read {path / RECORD} ({error.strerror})"
         )
-        raise RunError(f"{path} is no run folder: {what}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{record_file} is damaged ({error}): train again") from error
+        raise RunError(f"{path} is not a run folder: {what}") from error
+    except ValueError as error:
+        raise RunError(f"{path / RECORD} cannot be used ({error}): train again") from error
+    curves = _curves(path / POINTS)
+    epochs = [replace(epoch, curve=curve) for epoch, curve in zip(record.epochs, curves)]
+    return Run(path, replace(record, epochs=(*epochs, *record.epochs[len(epochs) :])))
+
+
+def _curves(path):
+    """The points along each epoch; none where their file is missing or damaged, since nothing depends on it."""
+    try:
+        curves = msgspec.json.decode(path.read_text(encoding="utf-8"), type=List[Tuple[Tuple[int, float, float], ...]])
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return []
+    return [] if any(images < 1 for curve in curves for images, _, _ in curve) else curves

@@ -1,4 +1,4 @@
-"""Carrying out a run in its folder: training, its record, its checkpoints, and how it ends."""
+"""Run an experiment in its folder: training, record, checkpoints, and how it ends."""
 
 from __future__ import annotations
 
@@ -10,73 +10,59 @@ import click
 from gluon_classics import _console
 from gluon_classics.errors import RunError, TrainingDiverged
 from gluon_classics.experiment.build import Experiment
-from gluon_classics.utils.training import Position
+from gluon_classics.utils.training import Callback, TrainingPosition
 
 from .checkpoint import checkpoint_path, checkpoints, remove_old, write_checkpoint
 from .folder import RunFolder
 from .interrupts import KILLED_BY, Interrupts
-from .progress import TrainingProgress
-from .state import take
+from .progress import ProgressCallback
+from .state import capture
 
 
 class _Stopped(Exception):
-    """An interrupted run stands at a checkpoint."""
+    """The run was interrupted and has written a checkpoint."""
 
 
-def carry_out(experiment: Experiment, folder: RunFolder, checkpoint_minutes: float, start: Position | None = None):
-    """Train from `start` to the end. Raises ClassicsError.
+class RecordCallback(Callback):
+    """Writes the metrics and the parameters of each epoch."""
 
-    Checkpoints are written after every epoch and, within one, at the first fixed point after so many minutes. Ctrl-C
-    and SIGTERM end in a checkpoint, how to go on, and click's Exit.
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def after_epoch(self, loop, record):
+        with _writing(self._folder):
+            self._folder.add_epoch(record)
+
+
+class CheckpointCallback(Callback):
+    """Writes checkpoints: after every epoch and, within one, at the first fixed point after some minutes.
+
+    After a signal it writes one at the next fixed point and stops the training.
+
+    Args:
+        experiment: What is trained.
+        folder: Where the checkpoints go.
+        minutes: Time between two checkpoints.
+        interrupts: Notes signals.
     """
-    start = start or Position()
-    with Interrupts() as interrupts:
-        try:
-            _train(experiment, folder, _Keeper(experiment, folder, checkpoint_minutes, start, interrupts), start)
-        except (KeyboardInterrupt, _Stopped) as error:
-            if isinstance(error, _Stopped):
-                folder.save_parameters()
-            folder.set_status("interrupted")
-            _console.warn(f"Interrupted. To go on: {to_go_on(folder)}")
-        except BaseException as error:
-            with contextlib.suppress(OSError):  # on a full disk this may fail too; the first error is the one to tell
-                folder.set_status("diverged" if isinstance(error, TrainingDiverged) else "failed")
-            raise
-    if interrupts.signal:
-        raise click.exceptions.Exit(KILLED_BY + interrupts.signal)
 
-
-def to_go_on(folder: RunFolder) -> str:
-    """The command that continues the run, from anywhere."""
-    command = f"gluon-classics resume {shlex.quote(str(folder.path.resolve()))}"
-    return f"{command} (or 'reproduce' as before, which also compares the results)" if folder.recipe else command
-
-
-class _Keeper:
-    """Watches a training under way and writes its checkpoints."""
-
-    def __init__(self, experiment, folder, minutes, start, interrupts):
+    def __init__(self, experiment: Experiment, folder: RunFolder, minutes: float, interrupts: Interrupts) -> None:
         self._experiment = experiment
         self._folder = folder
         self._seconds_between = 60 * minutes
         self._interrupts = interrupts
-        self._epoch = start.epoch
-        self._epoch_began = time.perf_counter() - start.seconds
         self._last = time.perf_counter()
 
-    def after_batch(self, number, tally):
-        if not self._experiment.streams.is_fixed_point(number):
+    def after_batch(self, loop):
+        if not self._experiment.streams.is_fixed_point(loop.batches):
             return
-        now = time.perf_counter()
-        if self._interrupts.signal or now - self._last >= self._seconds_between:
-            self._write(Position(self._epoch, number, tally, now - self._epoch_began))
+        if self._interrupts.signal or time.perf_counter() - self._last >= self._seconds_between:
+            self._write(loop.position)
         self._stop_if_interrupted()
 
-    def after_epoch(self):
-        self._epoch += 1
-        self._epoch_began = time.perf_counter()
-        self._write(Position(self._epoch))
-        if self._epoch < self._experiment.settings.epochs:
+    def after_epoch(self, loop, record):
+        self._write(loop.position)
+        if loop.epoch < self._experiment.settings.epochs:
             self._stop_if_interrupted()
 
     def _stop_if_interrupted(self):
@@ -84,48 +70,63 @@ class _Keeper:
             raise _Stopped
 
     def _write(self, position):
-        facts, arrays = take(self._experiment, position, self._folder.results)
-        write_checkpoint(checkpoint_path(self._folder.path, position.epoch, position.batches), facts, arrays)
-        remove_old(self._folder.path)
+        with _writing(self._folder):
+            facts, arrays = capture(self._experiment, position, self._folder.record.epochs)
+            write_checkpoint(checkpoint_path(self._folder.path, position.epoch, position.batches), facts, arrays)
+            remove_old(self._folder.path)
         self._last = time.perf_counter()
 
 
-def _train(experiment, folder, keeper, start):
+def run_training(
+    experiment: Experiment, folder: RunFolder, checkpoint_minutes: float, start: TrainingPosition | None = None
+) -> None:
+    """Train from `start` to the end in a folder that was started or resumed.
+
+    Ctrl-C and SIGTERM write a checkpoint, print how to resume, and raise click's Exit. Raises ClassicsError.
+    """
+    with Interrupts() as interrupts:
+        try:
+            _train(experiment, folder, checkpoint_minutes, start, interrupts)
+        except (KeyboardInterrupt, _Stopped) as error:
+            if isinstance(error, _Stopped):
+                folder.save_parameters()
+            folder.set_status("interrupted")
+            _console.warn(f"Interrupted. To resume: {resume_command(folder)}")
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # this may fail too on a full disk; report the first error
+                folder.set_status("diverged" if isinstance(error, TrainingDiverged) else "failed")
+            raise
+    if interrupts.signal:
+        raise click.exceptions.Exit(KILLED_BY + interrupts.signal)
+
+
+def _train(experiment, folder, checkpoint_minutes, start, interrupts):
     settings, data = experiment.settings, experiment.data
-
-    def on_batch(number, tally):
-        progress.show(number, tally)
-        with _mendable(folder):
-            keeper.after_batch(number, tally)
-
-    with TrainingProgress(settings.epochs, experiment.train_data.examples) as progress:
-        progress.start_epoch(start.epoch, start.seconds)
-        for result in experiment.epochs(on_batch, start):
-            with _mendable(folder):
-                folder.add_epoch(result)
-                keeper.after_epoch()
-            _console.say(
-                f"epoch {result.epoch + 1}/{settings.epochs}: loss {result.train_loss:.3f}, "
-                f"train accuracy {result.train_accuracy:.3f}, test accuracy {result.test_accuracy:.4f}, "
-                f"{result.seconds:.1f} s, {result.images_per_second:,.0f} images/s"
-            )
-            progress.start_epoch(result.epoch + 1)
+    with ProgressCallback(settings.epochs, experiment.train_data.examples) as progress:
+        checkpoint = CheckpointCallback(experiment, folder, checkpoint_minutes, interrupts)
+        experiment.train([progress, RecordCallback(folder), checkpoint], start)
     folder.draw_curves()
     folder.set_status("done")
     remove_old(folder.path, kept=1)  # enough to train more epochs from
     what = f"{len(data.test):,} test images" + (" of the EMBEDDED SAMPLE" if data.is_sample else "")
-    _console.say(
-        f"{settings.model}: {folder.results[-1].test_accuracy:.2%} of {what} classified correctly; "
-        f"run folder {folder.path}"
-    )
+    accuracy = folder.record.last.test_accuracy
+    _console.say(f"{settings.model}: {accuracy:.2%} of {what} classified correctly; run folder {folder.path}")
+
+
+def resume_command(folder: RunFolder) -> str:
+    """Return the command that resumes the run, from any folder."""
+    command = f"gluon-classics resume {shlex.quote(str(folder.path.resolve()))}"
+    if not folder.record.recipe:
+        return command
+    return f"{command} (or repeat the 'reproduce' command, which also compares the results)"
 
 
 @contextlib.contextmanager
-def _mendable(folder):
-    """Turn a file that cannot be written into one line that says how to go on once it can."""
+def _writing(folder):
+    """Turn a file that cannot be written into one message that says how to resume afterwards."""
     try:
         yield
     except (OSError, RunError) as error:
         what = f"cannot write to {folder.path} ({error.strerror or error})" if isinstance(error, OSError) else error
         kept = "the last checkpoint is intact; " if checkpoints(folder.path) else ""
-        raise RunError(f"{what}; {kept}when that is mended: {to_go_on(folder)}") from error
+        raise RunError(f"{what}; {kept}once that is fixed: {resume_command(folder)}") from error

@@ -1,4 +1,4 @@
-"""What a network and its trainer know between two batches, as plain arrays and back, to the bit.
+"""The state of a training between two batches, as plain arrays and back, bit for bit.
 
 Parameters with all running statistics, and the optimizer's states and counts. A parameter is kept once for each context
 where the contexts differ, as running statistics do. MXNet's own `Trainer.save_states` would pickle the optimizer.
@@ -7,23 +7,26 @@ where the contexts differ, as running statistics do. MXNet's own `Trainer.save_s
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any, List, Sequence
 
 from gluon_classics.errors import ClassicsError, RunError
 from gluon_classics.experiment.build import Experiment
-from gluon_classics.utils.metrics import Tally
-from gluon_classics.utils.training import EpochResult, Position
+from gluon_classics.utils.history import EpochRecord
+from gluon_classics.utils.metrics import RunningMetrics
+from gluon_classics.utils.training import TrainingPosition
+import msgspec
 from mxnet import gluon, nd
 import numpy as np
 
-# Of an optimizer: what its trainer gives it, and another name of what stands in _all_index_update_counts.
+# attributes of an optimizer that its trainer sets, and another name of _all_index_update_counts
 _NOT_STATE = ("param_dict", "sym_info", "idx2name", "lr_scheduler", "_index_update_count")
 
 
-def capture(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, dict]:
-    """The state as facts for JSON, and the arrays that they name.
+def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, dict]:
+    """Return the state as facts for JSON, and the arrays that they name.
 
     `trainer` must have its parameters in the order of the network, as a list. Raises ClassicsError for an optimizer
-    that keeps something else than numbers and arrays.
+    that keeps anything but numbers and arrays.
     """
     nd.waitall()  # MXNet's engine does not know that the backward pass writes running statistics
     arrays: dict = {}
@@ -47,17 +50,17 @@ def capture(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, dict]:
     return facts, arrays
 
 
-def restore(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Put a captured state into a network that has its shapes, and into its new trainer.
+def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Restore a captured state in a network with the same shapes and its new trainer.
 
-    Raises RunError if it is the state of another network, or of another number of contexts.
+    Raises RunError if the state belongs to another network, or to another number of contexts.
     """
     parameters = net._collect_params_with_prefix()
     shapes = {name: parameter.shape for name, parameter in parameters.items()}
     if {name: arrays[_key(name, 0)].shape for name in facts["parameters"]} != shapes:
         raise RunError("it holds the parameters of another network")
     if facts["devices"] != len(trainer._contexts):
-        raise RunError("it is of another number of devices")
+        raise RunError("it was written with another number of devices")
     _set_parameters(parameters, arrays)
     if not trainer._kv_initialized:
         trainer._init_kvstore()
@@ -91,7 +94,7 @@ def _key(name, number):
 
 
 def _pack(value, arrays):
-    """`value` as JSON can say it; NDArrays go to `arrays`. Raises TypeError for what is neither."""
+    """Return `value` for JSON and move its NDArrays to `arrays`. Raises TypeError for anything else."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, nd.NDArray):
@@ -116,33 +119,37 @@ def _unpack(packed, arrays):
     return {"tuple": tuple, "list": list}[kind](_unpack(entry, arrays) for entry in content)
 
 
-def take(experiment: Experiment, position: Position, results: list[EpochResult]) -> tuple[dict, dict]:
-    """All that the rest of the training depends on, where it stands now and after these results.
+def capture(
+    experiment: Experiment, position: TrainingPosition, epochs: Sequence[EpochRecord]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return all that the rest of the training depends on, after these epochs: facts for JSON, and arrays.
 
     Raises ClassicsError for an optimizer whose state cannot be written.
     """
-    state, arrays = capture(experiment.net, experiment.trainer)
+    state, arrays = capture_trainer(experiment.net, experiment.trainer)
     facts = {
         "settings": asdict(experiment.settings),
         "network": experiment.graph_digest,
         "epoch": position.epoch,
         "batches": position.batches,
-        "tally": position.tally.state(),
+        "metrics": position.metrics.state(),
         "seconds": position.seconds,
-        "results": [asdict(result) for result in results],
+        "epochs": [asdict(epoch) for epoch in epochs],
         "state": state,
     }
     return facts, arrays
 
 
-def put_back(experiment: Experiment, facts: dict, arrays: dict[str, np.ndarray]) -> tuple[Position, list[EpochResult]]:
-    """Give a new experiment a state that was taken; returns where it stands, and the results so far.
+def restore(
+    experiment: Experiment, facts: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> tuple[TrainingPosition, list[EpochRecord]]:
+    """Restore a captured state in a new experiment and return its position, and the epochs so far.
 
-    Raises RunError if it is that of another network, or of another number of devices.
+    Raises RunError if it belongs to another network, or to another number of devices.
     """
     if facts["network"] != experiment.graph_digest:
         raise RunError("its network has other layers than this version's")
-    restore(experiment.net, experiment.trainer, facts["state"], arrays)
-    position = Position(facts["epoch"], facts["batches"], Tally.of_state(facts["tally"]), facts["seconds"])
-    results = [EpochResult(**{**row, "curve": tuple(map(tuple, row["curve"]))}) for row in facts["results"]]
-    return position, results
+    restore_trainer(experiment.net, experiment.trainer, facts["state"], arrays)
+    metrics = RunningMetrics.of_state(facts["metrics"])
+    position = TrainingPosition(facts["epoch"], facts["batches"], metrics, facts["seconds"])
+    return position, msgspec.convert(facts["epochs"], List[EpochRecord])

@@ -1,10 +1,9 @@
-"""The compiled twin: what stays the network's own, although its graph is rewritten. See also `test_numeric`."""
+"""The compiled twin computes the same function and keeps parameters, files and exports. See also `test_numeric`."""
 
 import json
 
 from arrays import assert_all_close
 from gluon_classics import get_model, utils
-from gluon_classics.compiler import compiled
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
@@ -12,14 +11,14 @@ import numpy as np
 import pytest
 
 SIDES = {"lenet": 12, "resnet": 75}
-FEW, MANY = compiled.WIDEN_FROM - 1, compiled.WIDEN_FROM  # images: without and with wider maps
+BATCH = 8
 
 
-def ready(name="lenet", batch=MANY):
-    """A network with random biases, and images for it."""
+def ready(name="lenet"):
+    """Return a network with random biases, and images for it."""
     net, side = get_model(name), SIDES[name]
     net.initialize(mx.init.Xavier())
-    x = nd.random.normal(shape=(batch, 1, side, side))
+    x = nd.random.normal(shape=(BATCH, 1, side, side))
     net(x)  # completes the deferred shapes
     for parameter in net.collect_params().values():
         if parameter.name.endswith("bias"):
@@ -36,7 +35,7 @@ def gradients(net, ctx=None):
 
 
 def trained(forward, net, *batches):
-    """Outputs of a training pass over all batches at once, the gradients of the batches, and those of the net."""
+    """Return outputs, gradients of the batches and gradients of `net`, for one training pass over all batches."""
     for x in batches:
         x.attach_grad()
     with autograd.record():
@@ -58,16 +57,16 @@ def filters(symbol):
 # --- batches and updates
 
 
-def test_batches_of_all_sizes_can_take_turns():
+def test_batches_of_different_sizes_can_alternate():
     net, _ = ready()
     twin = utils.hybridized(net)
-    batches = [nd.random.normal(shape=(size, 1, 12, 12)) for size in (MANY, 1, FEW, MANY + 5, MANY)]
+    batches = [nd.random.normal(shape=(size, 1, 12, 12)) for size in (BATCH, 1, BATCH - 1, BATCH + 5, BATCH)]
     for x in batches:
         assert_predicts_alike(twin, net, x)
     assert_all_close(trained(twin, net, *batches), trained(net, net, *batches))
 
 
-def test_gradients_can_be_added_up():
+def test_gradients_can_be_accumulated():
     net, x = ready()
     net.collect_params().setattr("grad_req", "add")
     trained(net, net, x)
@@ -103,16 +102,15 @@ def load_parameters(net, _twin, _x, folder):
     net.load_parameters(str(folder / "other"))
 
 
-def initialize_anew(net, _twin, _x, _folder):
+def initialize_again(net, _twin, _x, _folder):
     net.initialize(mx.init.Normal(0.2), force_reinit=True)
 
 
-@pytest.mark.parametrize("batch", [FEW, MANY])
 @pytest.mark.parametrize(
-    "update", [train_step, set_data, in_place, load_parameters, initialize_anew], ids=lambda update: update.__name__
+    "update", [train_step, set_data, in_place, load_parameters, initialize_again], ids=lambda update: update.__name__
 )
-def test_predictions_of_the_twin_follow_every_update(update, batch, tmp_path):
-    net, x = ready(batch=batch)
+def test_predictions_of_the_twin_follow_every_update(update, tmp_path):
+    net, x = ready()
     twin = utils.hybridized(net)
     for _ in range(2):
         before = twin(x).asnumpy()
@@ -125,7 +123,7 @@ def test_predictions_of_the_twin_follow_every_update(update, batch, tmp_path):
 
 
 @pytest.mark.parametrize("name", SIDES)
-def test_the_graph_asks_for_the_same_parameters_in_the_same_order(name, graphs):
+def test_the_graph_has_the_same_parameters_in_the_same_order(name, graphs):
     net, x = ready(name)
     own = net(mx.sym.var("data"))
     utils.hybridized(net)(x)
@@ -146,7 +144,7 @@ def test_parameters_and_gradients_keep_their_shapes(graphs):
     assert shapes(net) == shapes(twin) == before
 
 
-def test_parameter_files_of_the_network_and_its_twin_are_the_same(tmp_path):
+def test_a_network_and_its_twin_write_the_same_parameter_file(tmp_path):
     net, x = ready()
     twin = utils.hybridized(net)
     expected = twin(x).asnumpy()
@@ -165,9 +163,9 @@ def operators(text):
     return [(node["op"], node.get("attrs")) for node in json.loads(text)["nodes"]]
 
 
-# MXNet cannot know the type of the input before it reads the parameters
+# MXNet does not know the type of the input before it has read the parameters
 @pytest.mark.filterwarnings("ignore:Cannot decide type for the following arguments:UserWarning")
-@pytest.mark.parametrize(("name", "sizes"), [("lenet", [MANY]), ("lenet", [1]), ("lenet", [1, MANY]), ("resnet", [1])])
+@pytest.mark.parametrize(("name", "sizes"), [("lenet", [BATCH]), ("lenet", [1, BATCH]), ("resnet", [1])])
 def test_an_export_is_the_network_as_it_is_defined(name, sizes, tmp_path):
     net, x = ready(name)
     twin = utils.hybridized(net)
@@ -178,7 +176,7 @@ def test_an_export_is_the_network_as_it_is_defined(name, sizes, tmp_path):
     own = net(mx.sym.var("data"))
     assert operators(text) == operators(own.tojson())
     assert mx.sym.load_json(text).list_inputs() == own.list_inputs()
-    assert not any(word in text for word in ("_widened", "_narrowed", "sg_mkldnn"))
+    assert not any(word in text for word in ("_padded", "_unpadded", "sg_mkldnn"))
 
     imported = gluon.SymbolBlock.imports(str(tmp_path / "net-symbol.json"), ["data"], str(tmp_path / "net-0000.params"))
     assert_predicts_alike(imported, net, x)
@@ -186,7 +184,7 @@ def test_an_export_is_the_network_as_it_is_defined(name, sizes, tmp_path):
     assert utils.evaluate_accuracy([(x, net(x).argmax(axis=1))], imported) == 1
 
 
-def test_layers_keep_their_own_state_of_hybridization():
+def test_layers_keep_their_hybridize_flags():
     net, x = ready()
     net[0].hybridize()
     net[2].hybridize(static_alloc=True)
@@ -200,9 +198,8 @@ def test_layers_keep_their_own_state_of_hybridization():
 # --- types, deferred shapes, contexts
 
 
-@pytest.mark.parametrize("batch", [FEW, MANY])
-def test_a_network_of_doubles_is_not_widened(batch, graphs):
-    net, x = ready(batch=batch)
+def test_a_float64_network_is_not_padded(graphs):
+    net, x = ready()
     net.cast("float64")
     x = x.astype("float64")
     twin = utils.hybridized(net)
@@ -212,7 +209,7 @@ def test_a_network_of_doubles_is_not_widened(batch, graphs):
 
 
 @pytest.mark.parametrize("cast", ["twin", "net"])
-def test_a_network_can_be_cast_after_it_was_compiled(cast):
+def test_a_network_can_be_cast_after_compilation(cast):
     net, x = ready()
     twin = utils.hybridized(net)
     twin(x)
@@ -220,7 +217,7 @@ def test_a_network_can_be_cast_after_it_was_compiled(cast):
     assert_predicts_alike(twin, net, x.astype("float64"), 1e-14)
 
 
-def test_a_cast_to_its_own_type_changes_nothing(graphs):
+def test_a_cast_to_the_same_type_changes_nothing(graphs):
     net, x = ready()
     net.cast("float32")
     utils.hybridized(net)(x)
@@ -228,15 +225,14 @@ def test_a_cast_to_its_own_type_changes_nothing(graphs):
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("batch", [FEW, MANY])
 @pytest.mark.parametrize("count", [1, 2])
-def test_deferred_shapes_are_completed_through_the_twin(count, batch, training):
-    """Also on several contexts, of which the last one comes first."""
+def test_the_first_call_of_the_twin_completes_deferred_shapes(count, training):
+    """Also on several contexts, starting with the last one."""
     contexts = [mx.cpu(i) for i in range(count)]
     net = get_model("lenet")
     net.initialize(mx.init.Xavier(), ctx=contexts)
     twin = utils.hybridized(net)
-    images = [nd.random.normal(shape=(batch, 1, 12, 12), ctx=context) for context in reversed(contexts)]
+    images = [nd.random.normal(shape=(BATCH, 1, 12, 12), ctx=context) for context in reversed(contexts)]
     with autograd.record() if training else autograd.pause():
         outputs = [twin(x) for x in images]
     for x, output in zip(images, outputs):
@@ -244,10 +240,9 @@ def test_deferred_shapes_are_completed_through_the_twin(count, batch, training):
         assert_all_close([output.asnumpy()], [net(x).asnumpy()])
 
 
-@pytest.mark.parametrize("batch", [FEW, MANY])
-def test_a_twin_computes_the_same_on_every_context(batch):
+def test_a_twin_computes_the_same_on_every_context():
     contexts = [mx.cpu(0), mx.cpu(1)]
-    net, x = ready(batch=batch)
+    net, x = ready()
     output, gradient, *rest = trained(net, net, x)
     net.collect_params().reset_ctx(contexts)
     images = [x.as_in_context(context) for context in contexts]
@@ -278,12 +273,12 @@ def test_relu_computes_the_same_bits():
     assert found[0] == found[1]
 
 
-def test_relu_of_no_number_is_0_as_in_every_layer_with_an_activation():
+def test_compiled_relu_turns_nan_into_0_as_activation_layers_do():
     assert utils.hybridized(Relu())(nd.array([np.nan])).asnumpy() == 0
     assert nn.Activation("relu")(nd.array([np.nan])).asnumpy() == 0
 
 
-def test_relu_of_whole_numbers_can_be_compiled():
+def test_relu_of_integers_can_be_compiled():
     x = nd.array([-1, 0, 2], dtype="int32")
     assert utils.hybridized(Relu())(x).asnumpy().tolist() == Relu()(x).asnumpy().tolist() == [0, 0, 2]
 
@@ -327,6 +322,6 @@ def test_an_input_can_be_a_list_of_arrays():
     assert utils.hybridized(Sum())([nd.ones(2), nd.ones(2)]).asnumpy().tolist() == [2, 2]
 
 
-def test_a_slice_of_the_twin_is_a_chain_of_its_layers():
+def test_a_slice_of_the_twin_has_the_same_layers():
     net, _ = ready()
     assert list(utils.hybridized(net)[1:3]) == list(net)[1:3]

@@ -1,11 +1,10 @@
-"""`frozen`: fused operators for predictions, and that nobody ever sees a weight that is not true any more."""
+"""`for_inference` fuses operators for predictions, and evaluation always uses the current weights."""
 
 from arrays import assert_close
 from chains import chain, operators, randomised, ready
 from gluon_classics import get_model, utils
-from gluon_classics.compiler import compiled
-from gluon_classics.compiler.compiled import frozen
-from gluon_classics.models.resnet import Residual
+from gluon_classics.compiler.compiled import for_inference
+from gluon_classics.resnet import Residual
 from gluon_classics.utils import evaluation, training
 from gluon_classics.utils.evaluation import predict_probabilities
 import mxnet as mx
@@ -16,15 +15,15 @@ import pytest
 
 # the side of the smallest image each network takes
 SMALLEST = {"lenet": 12, "alexnet": 67, "vgg": 32, "nin": 67, "googlenet": 93, "resnet": 75}
-FEW, MANY = compiled.WIDEN_FROM - 1, compiled.WIDEN_FROM  # images: without and with wider maps
+BATCH = 8
 
 needs_onednn = pytest.mark.skipif(
     not mx.runtime.Features().is_enabled("MKLDNN"), reason="this build of MXNet has no oneDNN to fuse operators"
 )
 
 
-def lenet(batch=MANY):
-    return ready(get_model("lenet"), batch, 1, 28, 28)
+def lenet():
+    return ready(get_model("lenet"), BATCH, 1, 28, 28)
 
 
 def is_fused(symbol):
@@ -34,26 +33,24 @@ def is_fused(symbol):
 # --- what it computes
 
 
-@pytest.mark.parametrize("batch", [2, MANY])
 @pytest.mark.parametrize("name", SMALLEST)
-def test_a_frozen_network_predicts_what_the_network_predicts(name, batch):
-    net, x = ready(get_model(name), batch, 1, SMALLEST[name], SMALLEST[name])
+def test_for_inference_predicts_the_same_as_the_network(name):
+    net, x = ready(get_model(name), 2, 1, SMALLEST[name], SMALLEST[name])
     expected = net(x).asnumpy()
-    forward = frozen(net)
+    forward = for_inference(net)
     for _ in range(2):  # the first call compiles
         assert_close(forward(x).asnumpy(), expected)
 
 
 @needs_onednn
-@pytest.mark.parametrize("batch", [FEW, MANY])
-def test_neighbouring_layers_are_fused(batch, graphs):
-    net, x = ready(chain(nn.Conv2D(6, 3), nn.BatchNorm(), nn.Activation("relu"), nn.Flatten()), batch, 2, 12, 12)
-    frozen(net)(x)
+def test_neighbouring_layers_are_fused(graphs):
+    net, x = ready(chain(nn.Conv2D(6, 3), nn.BatchNorm(), nn.Activation("relu"), nn.Flatten()), 2, 2, 12, 12)
+    for_inference(net)(x)
     assert operators(graphs[-1])[0] == "_sg_mkldnn_conv"
     assert not {"Convolution", "BatchNorm", "Activation"} & set(operators(graphs[-1]))
-    for name, side, fused in (("lenet", 28, 2), ("resnet", 224, 20)):  # maps that are not narrow (see kernels)
-        net, x = ready(get_model(name), batch, 1, side, side)
-        frozen(net)(x)
+    for name, side, fused in (("lenet", 28, 2), ("resnet", 75, 20)):
+        net, x = ready(get_model(name), 2, 1, side, side)
+        for_inference(net)(x)
         assert operators(graphs[-1]).count("_sg_mkldnn_conv") == fused
         assert not {"Convolution", "BatchNorm", "relu"} & set(operators(graphs[-1]))
 
@@ -65,12 +62,12 @@ def test_evaluation_and_prediction_are_fused(graphs):
     utils.evaluate_accuracy(data, net)
     predict_probabilities(data, net, mx.cpu())
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.001})
-    list(training.train_epochs(data, data, net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, mx.cpu(), 2))
+    training.TrainingLoop(net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, mx.cpu()).run(data, data, 2)
     assert [is_fused(graph) for graph in graphs] == [True, True, False, True, True]
 
 
 def two_uses(F, x, conv, other):
-    """MXNet adds the sum into the memory of one summand; all are used again."""
+    """MXNet writes the sum into the memory of one summand, and all summands are used again."""
     maps = conv(x)
     return F.concat(F.relu(other(maps) + maps), maps, x + conv(x), F.relu(maps), dim=1)
 
@@ -94,57 +91,56 @@ class Wired(nn.HybridBlock):
         lambda: Wired(two_uses, nn.Conv2D(4, 3, padding=1), nn.Conv2D(4, 3, padding=1)),
     ],
 )
-def test_fusing_a_sum_does_not_spoil_its_summands(build):
-    """The images among them."""
-    net, x = ready(build(), MANY, 4, 6, 6)
+def test_fusing_a_sum_does_not_change_its_summands(build):
+    """The images are one of them."""
+    net, x = ready(build(), BATCH, 4, 6, 6)
     before, expected = x.asnumpy(), net(x).asnumpy()
-    forward = frozen(net)
+    forward = for_inference(net)
     for _ in range(3):
         assert_close(forward(x).asnumpy(), expected)
         np.testing.assert_array_equal(x.asnumpy(), before)
 
 
-def test_batches_and_images_of_all_sizes_can_take_turns():
+def test_batches_and_images_of_different_sizes_can_alternate():
     net, _ = ready(chain(nn.Conv2D(6, 3, activation="relu"), nn.MaxPool2D(), nn.GlobalAvgPool2D()), 1, 1, 12, 12)
-    forward = frozen(net)
-    for batch, side in ((MANY, 12), (FEW, 12), (MANY + 3, 14), (1, 9), (MANY, 12), (FEW, 12)):
+    forward = for_inference(net)
+    for batch, side in ((8, 12), (7, 12), (11, 14), (1, 9), (8, 12), (7, 12)):
         x = nd.random.normal(shape=(batch, 1, side, side))
         assert_close(forward(x).asnumpy(), net(x).asnumpy())
 
 
 @pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("batch", [FEW, MANY])
-def test_deferred_shapes_are_completed_on_every_context(batch, count):
+def test_the_first_call_completes_deferred_shapes_on_every_context(count):
     contexts = [mx.cpu(i) for i in range(count)]
     net = get_model("lenet")
     net.initialize(mx.init.Xavier(), ctx=contexts)
-    forward = frozen(net)
-    x = nd.random.normal(shape=(batch, 1, 28, 28))
+    forward = for_inference(net)
+    x = nd.random.normal(shape=(BATCH, 1, 28, 28))
     for context in reversed(contexts):
         output = forward(x.as_in_context(context))
         assert output.context == context
         assert_close(output.asnumpy(), net(x.as_in_context(context)).asnumpy())
 
 
-def test_a_network_of_doubles_predicts_in_doubles():
+def test_a_float64_network_predicts_in_float64():
     net, x = lenet()
     net.cast("float64")
     x = x.astype("float64")
-    assert_close(frozen(net)(x).asnumpy(), net(x).asnumpy(), 1e-14)
+    assert_close(for_inference(net)(x).asnumpy(), net(x).asnumpy(), 1e-14)
 
 
 # --- modes
 
 
 @pytest.mark.parametrize("train_mode", [True, False])
-def test_a_frozen_network_has_the_gradients_of_the_network(train_mode, graphs):
-    """They need the plain operators; predictions before and after are fused.
+def test_for_inference_has_the_gradients_of_the_network(train_mode, graphs):
+    """Gradients use the plain operators; predictions before and after them are fused.
 
-    No max pools: in `train_mode=False` MXNet's own gradients of these are wrong.
+    There is no max pool, because MXNet's gradient of max pooling is wrong with `train_mode=False`.
     """
     layers = nn.Conv2D(6, 3, activation="relu"), nn.AvgPool2D(), nn.Conv2D(10, 3, activation="relu"), nn.Dense(3)
-    net, x = ready(chain(*layers), MANY, 1, 12, 12)
-    forward = frozen(net)
+    net, x = ready(chain(*layers), BATCH, 1, 12, 12)
+    forward = for_inference(net)
     expected = net(x).asnumpy()
 
     def gradients(forward):
@@ -167,9 +163,9 @@ def test_a_frozen_network_has_the_gradients_of_the_network(train_mode, graphs):
 
 @pytest.mark.parametrize("train_mode", [True, False])
 @pytest.mark.parametrize("recording", [True, False])
-def test_the_mode_decides_of_dropout(train_mode, recording):
-    net, x = ready(chain(nn.Conv2D(6, 3), nn.Dropout(0.5), nn.Flatten()), MANY, 1, 6, 6)
-    forward = frozen(net)
+def test_dropout_follows_the_mode(train_mode, recording):
+    net, x = ready(chain(nn.Conv2D(6, 3), nn.Dropout(0.5), nn.Flatten()), BATCH, 1, 6, 6)
+    forward = for_inference(net)
     assert (forward(x) != 0).asnumpy().all()
     mode = autograd.train_mode if train_mode else autograd.predict_mode
     around = autograd.record(train_mode=train_mode) if recording else mode()
@@ -183,9 +179,9 @@ def test_the_mode_decides_of_dropout(train_mode, recording):
     assert 0.4 < dropped < 0.6 if train_mode else dropped == 0
 
 
-def test_normalisation_in_training_mode_is_by_the_batch():
-    net, x = ready(chain(nn.Conv2D(6, 3), nn.BatchNorm(), nn.Flatten()), MANY, 1, 6, 6)
-    forward = frozen(net)
+def test_batch_norm_uses_batch_statistics_in_training_mode():
+    net, x = ready(chain(nn.Conv2D(6, 3), nn.BatchNorm(), nn.Flatten()), BATCH, 1, 6, 6)
+    forward = for_inference(net)
     by_statistics = forward(x).asnumpy()
     with autograd.train_mode():
         by_batch = forward(x).asnumpy()
@@ -197,20 +193,19 @@ def test_normalisation_in_training_mode_is_by_the_batch():
 # --- weights that have changed
 
 
-@pytest.mark.parametrize("batch", [FEW, MANY])
-def test_a_new_one_has_the_new_weights(batch):
-    """An old one may have those from before, in part."""
-    net, x = lenet(batch)
+def test_a_new_call_uses_the_new_weights():
+    """Functions from earlier calls may still use some of the old weights."""
+    net, x = lenet()
     forwards = []  # all stay alive
     for _ in range(3):
-        forwards.append(frozen(net))
+        forwards.append(for_inference(net))
         assert_close(forwards[-1](x).asnumpy(), net(x).asnumpy())
         net.initialize(mx.init.Normal(0.2), force_reinit=True)
         randomised(net)
 
 
 def one_class_net():
-    """Takes every image for the same class, which its convolution's weights decide, before a ReLU to be fused with."""
+    """Return a network that predicts one class for all images. The weights of its convolution choose the class."""
     net = chain(
         nn.Conv2D(3, 1, use_bias=False, in_channels=1, activation="relu"),
         nn.MaxPool2D(),
@@ -226,10 +221,9 @@ def decide(net, label):
 
 
 @pytest.mark.parametrize("evaluated", ["network", "twin", "active"])
-@pytest.mark.parametrize("batch", [FEW, MANY])
 @pytest.mark.parametrize("count", [1, 2])
-def test_every_evaluation_is_of_the_weights_as_they_are(count, batch, evaluated):
-    """Of the network, of its twin, and of a network that is hybridized itself."""
+def test_every_evaluation_uses_the_current_weights(count, evaluated):
+    """For a network, for its twin, and for a hybridized network."""
     contexts = [mx.cpu(i) for i in range(count)]
     net = one_class_net()
     if evaluated == "active":
@@ -239,7 +233,7 @@ def test_every_evaluation_is_of_the_weights_as_they_are(count, batch, evaluated)
         net = hybrid_net
     given = utils.hybridized(net) if evaluated == "twin" else net
     net.collect_params().reset_ctx(contexts)
-    images = nd.random.uniform(1, 2, (batch * count, 1, 4, 4))
+    images = nd.random.uniform(1, 2, (BATCH * count, 1, 4, 4))
     for label in (0, 1, 2, 1):
         decide(net, label)
         data = [(images, nd.full(len(images), label))] * 2
@@ -247,7 +241,7 @@ def test_every_evaluation_is_of_the_weights_as_they_are(count, batch, evaluated)
         assert utils.evaluate_accuracy(data, given, contexts) == 1
 
 
-# --- blocks that are left as they are
+# --- blocks that are not compiled
 
 
 class OwnForward(nn.Block):
@@ -264,17 +258,17 @@ class OwnSequence(nn.Sequential):
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_block_that_cannot_be_compiled_is_returned_as_it_is(block, nested):
     net = chain(chain(block())) if nested else block()
-    assert frozen(net) is net
+    assert for_inference(net) is net
     x = nd.random.normal(shape=(5, 3))
     assert evaluation.evaluate([(x, net(x).argmax(axis=1))], net, mx.cpu()).accuracy == 1
 
 
-def test_an_evaluation_leaves_an_active_network_as_it_was(graphs):
-    """Hybridized with its own flags and compiled: it is not compiled anew for its next call."""
+def test_evaluation_does_not_change_a_hybridized_network(graphs):
+    """It keeps its flags, and its next call does not compile it again."""
     net = nn.HybridSequential()
     net.add(nn.Conv2D(6, 3, activation="relu"), nn.MaxPool2D(), nn.Dense(3))
     net.hybridize(static_alloc=True, inline_limit=5)
-    _, x = ready(net, MANY, 1, 6, 6)
+    _, x = ready(net, BATCH, 1, 6, 6)
 
     def state(block):
         return [block._active, dict(block._flags), *(state(child) for child in block._children.values())]
@@ -291,13 +285,13 @@ def test_an_evaluation_leaves_an_active_network_as_it_was(graphs):
 
 
 class OwnHybridForward(nn.HybridBlock):
-    """Looks at values, and so can be run as it is only; `hybridize()` is without effect."""
+    """Depends on values, so it cannot be compiled: `hybridize()` has no effect."""
 
     def forward(self, x):
         return x if x.max().asscalar() > 0 else -x
 
 
-def test_an_active_block_with_its_own_forward_can_be_evaluated():
+def test_a_hybridized_block_that_overrides_forward_can_be_evaluated():
     net = OwnHybridForward()
     net.hybridize()
     x = nd.random.normal(shape=(5, 3))
@@ -305,10 +299,10 @@ def test_an_active_block_with_its_own_forward_can_be_evaluated():
 
 
 @pytest.mark.parametrize(("name", "side"), [("resnet", 96), ("lenet", 12)])
-def test_predictions_leave_the_parameters_as_they_are(name, side):
-    net, x = ready(get_model(name), MANY, 1, side, side)
+def test_predictions_do_not_change_the_parameters(name, side):
+    net, x = ready(get_model(name), BATCH, 1, side, side)
     before = [parameter.data().asnumpy() for parameter in net.collect_params().values()]
-    forward = frozen(net)
+    forward = for_inference(net)
     for _ in range(3):
         forward(x).wait_to_read()
     for parameter, values in zip(net.collect_params().values(), before):

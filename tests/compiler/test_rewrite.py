@@ -15,7 +15,7 @@ from mxnet.gluon import nn
 import numpy as np
 import pytest
 
-# the side of the smallest image each network takes, and the filters that its widest widened convolution then has
+# the side of the smallest image each network takes, and the filters that its widest padded convolution then has
 NETWORKS = {
     "lenet": (12, 80),
     "alexnet": (67, 280),
@@ -24,7 +24,7 @@ NETWORKS = {
     "googlenet": (93, 200),
     "resnet": (75, 80),
 }
-FEW, MANY = compiled.WIDEN_FROM - 1, compiled.WIDEN_FROM
+BATCH = 8
 
 
 class Wired(nn.HybridBlock):
@@ -84,10 +84,9 @@ def block_of(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_with_wider_maps_computes_the_same(name, block_of, monkeypatch, graphs):
-    """In blocks that fit none of them, so that every convolution before a pool is widened."""
+def test_a_network_with_padded_channels_computes_the_same(name, block_of, graphs):
+    """With a block size that divides none of them, so that every convolution before a pool is padded."""
     block_of(40)
-    monkeypatch.setattr(compiled, "WIDEN_FROM", 1)
     side, widest = NETWORKS[name]
     net, x = ready(get_model(name), 1, 1, side, side)
     net.apply(without_useless_gradients)
@@ -114,12 +113,12 @@ def without_useless_gradients(block):
 
 
 class Small(NamedTuple):
-    """A net, the shape of an image, the filters of its convolutions, and those that are widened."""
+    """A net, the shape of an image, the filters of its convolutions, and those that are padded."""
 
     build: object
     image: Tuple[int, ...]
     filters: Tuple[int, ...]
-    widened: Tuple[int, ...]
+    padded: Tuple[int, ...]
 
 
 def shared(net):
@@ -293,11 +292,11 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize(("batch", "block"), [(FEW, 8), (MANY, 8), (MANY, 16)])
+@pytest.mark.parametrize("block", [8, 16])
 @pytest.mark.parametrize("name", SMALL)
-def test_a_small_net_computes_the_same(name, batch, block, block_of):
+def test_a_small_net_computes_the_same(name, block, block_of):
     block_of(block)
-    net, x = ready(SMALL[name].build(), batch, *SMALL[name].image)
+    net, x = ready(SMALL[name].build(), BATCH, *SMALL[name].image)
     twin = utils.hybridized(net)
     for _ in range(2):  # the first call compiles
         assert_all_close(predicted(twin, x), predicted(net, x))
@@ -305,6 +304,7 @@ def test_a_small_net_computes_the_same(name, batch, block, block_of):
     for _ in range(2):
         assert_all_close(trained(twin, net, x), expected)
     assert_all_close(predicted(twin, x), predicted(net, x))  # with other running statistics
+    assert_all_close(predicted(compiled.for_inference(net), x), predicted(net, x))
 
 
 # --- the rewriting
@@ -312,38 +312,44 @@ def test_a_small_net_computes_the_same(name, batch, block, block_of):
 
 @pytest.mark.parametrize("block", [8, 16])
 @pytest.mark.parametrize("name", ["one-dimension", *(name for name in SMALL if name != "one-dimension")])
-def test_just_the_convolutions_before_a_pool_are_widened(name, block, block_of, graphs):
+def test_only_the_convolutions_before_a_pool_are_padded(name, block, block_of, graphs):
     block_of(block)
     small = SMALL[name]
-    net, x = ready(small.build(), MANY, *small.image)
+    net, x = ready(small.build(), BATCH, *small.image)
     utils.hybridized(net)(x)
-    wide = [-(-n // block) * block if n in small.widened else n for n in small.filters]
+    wide = [-(-n // block) * block if n in small.padded else n for n in small.filters]
     assert sorted(filters(graphs[-1])) == sorted(wide)
-    utils.hybridized(net)(x[:FEW])
-    assert sorted(filters(graphs[-1])) == sorted(small.filters)
 
 
 @pytest.mark.parametrize(
     ("name", "cuts"), [("not-before-a-pool", 0), ("two-in-a-row", 2), ("groups", 1), ("pool-used-twice", 1)]
 )
-def test_wider_maps_are_cut_off_only_where_others_than_convolutions_take_them(name, cuts, block_of, graphs):
+def test_padding_is_removed_only_before_operators_other_than_convolutions(name, cuts, block_of, graphs):
     block_of(8)
-    net, x = ready(SMALL[name].build(), MANY, *SMALL[name].image)
+    net, x = ready(SMALL[name].build(), BATCH, *SMALL[name].image)
     utils.hybridized(net)(x)
     assert len(nodes(graphs[-1], "slice_axis")) == cuts
 
 
-@pytest.mark.parametrize(("block", "widened"), [(8, [24, 56]), (16, [32, 64])])
-def test_lenets_maps_fill_whole_blocks(block, widened, block_of, graphs):
-    """Between its convolutions nothing is cut off again."""
+@pytest.mark.parametrize(("block", "padded"), [(8, [24, 56]), (16, [32, 64])])
+def test_lenets_maps_fill_whole_blocks(block, padded, block_of, graphs):
+    """The padding is removed only once, after the last pool. One graph serves all batch sizes."""
     block_of(block)
-    net, x = ready(get_model("lenet"), MANY, 1, 28, 28)
+    net, x = ready(get_model("lenet"), BATCH, 1, 28, 28)
     twin = utils.hybridized(net)
-    for size, expected in ((1, [20, 50]), (FEW, [20, 50]), (MANY, widened)):
+    for size in (1, BATCH):
         twin(x[:size])
-        assert filters(graphs[-1]) == expected
-    assert len(nodes(graphs[-1], "slice_axis")) == 1
-    assert len(graphs) == 2
+    assert filters(graphs[0]) == padded
+    assert len(nodes(graphs[0], "slice_axis")) == 1
+    assert len(graphs) == 1
+
+
+def test_padded_parameters_are_constants_in_predictions(block_of, graphs):
+    block_of(8)
+    net, x = ready(get_model("lenet"), BATCH, 1, 28, 28)
+    compiled.for_inference(net)(x)
+    utils.hybridized(net)(x)
+    assert [len(nodes(graph, "_zeros")) for graph in graphs] == [0, 5]
 
 
 @pytest.mark.parametrize(
@@ -361,22 +367,15 @@ def test_a_block_is_a_vector_of_the_processor(flags, block, monkeypatch):
     assert rewrite._block.__wrapped__() == block
 
 
-@pytest.mark.parametrize("batch", [1, MANY])
-def test_no_relu_of_mxnets_own_is_left_in_resnet(batch, graphs):
-    net, x = ready(get_model("resnet"), batch, 1, 75, 75)
+def test_no_relu_of_mxnets_own_is_left_in_resnet(graphs):
+    net, x = ready(get_model("resnet"), 2, 1, 75, 75)
     twin = utils.hybridized(net)
     twin(x)
     assert not nodes(graphs[-1], "relu")
     assert [node["attrs"]["act_type"] for node in nodes(graphs[-1], "Activation")] == ["relu"] * 16
 
 
-# --- ReLU behind pools and joints
-
-
-def relus_joined(F, x, first, second, pool, dense):
-    """As in an inception block: rectified maps and a rectified pool, joined, pooled again."""
-    joined = F.concat(F.relu(first(x)), pool(F.relu(second(x))), dim=1)
-    return dense(pool(joined))
+# --- deferred ReLU
 
 
 def relu_used_twice(F, x, conv, pool, dense):
@@ -384,13 +383,9 @@ def relu_used_twice(F, x, conv, pool, dense):
     return dense(F.concat(maps, pool(maps), dim=1))
 
 
-def joined_with_unrectified(F, x, first, second):
-    return F.concat(F.relu(first(x)), second(x), dim=1)
-
-
-def joined_and_given_out(F, x, first, second):
-    maps = F.relu(first(x))
-    return [F.concat(maps, F.relu(second(x)), dim=1), maps]
+def pooled_and_returned(F, x, conv, pool):
+    maps = F.relu(conv(x))
+    return [pool(maps), maps]
 
 
 def split_then_rectified(F, x, conv, pool):
@@ -399,27 +394,16 @@ def split_then_rectified(F, x, conv, pool):
     return F.concat(pool(F.relu(second)), pool(first), dim=1)
 
 
-SINKING = {  # a net, an image, and the operators from convolutions to ReLUs, in order of the graph
+DEFERRED = {  # a net, an image, and the operators from convolutions to ReLUs, in order of the graph
     "pool": (lambda: chain(nn.Conv2D(16, 3, activation="relu"), pool2()), "conv pool relu"),
     "pools": (lambda: chain(nn.Conv2D(16, 3, activation="relu"), pool2(), pool2()), "conv pool pool relu"),
     "average": (lambda: chain(nn.Conv2D(16, 3, activation="relu"), nn.AvgPool2D()), "conv relu pool"),
     "other": (lambda: chain(nn.Conv2D(16, 3, activation="sigmoid"), pool2()), "conv sigmoid pool"),
-    "joint": (
-        lambda: Wired(relus_joined, nn.Conv2D(16, 1), nn.Conv2D(16, 1), nn.MaxPool2D(3, 1, 1), nn.Dense(4)),
-        "conv conv pool join pool relu",
-    ),
     "used-twice": (
         lambda: Wired(relu_used_twice, nn.Conv2D(16, 1), nn.MaxPool2D(3, 1, 1), nn.Dense(4)),
         "conv relu pool join",
     ),
-    "unrectified": (
-        lambda: Wired(joined_with_unrectified, nn.Conv2D(16, 1), nn.Conv2D(16, 1)),
-        "conv relu conv join",
-    ),
-    "given-out": (
-        lambda: Wired(joined_and_given_out, nn.Conv2D(16, 1), nn.Conv2D(16, 1)),
-        "conv relu conv relu join",
-    ),
+    "returned": (lambda: Wired(pooled_and_returned, nn.Conv2D(16, 1), pool2()), "conv relu pool"),
     "second-output": (
         lambda: Wired(split_then_rectified, nn.Conv2D(32, 1), pool2()),
         "conv pool relu pool join",
@@ -428,11 +412,11 @@ SINKING = {  # a net, an image, and the operators from convolutions to ReLUs, in
 WORDS = {"Convolution": "conv", "Pooling": "pool", "Concat": "join"}
 
 
-@pytest.mark.parametrize("name", SINKING)
-def test_relu_sinks_behind_pools_and_joints_of_rectified_maps_alone(name, graphs):
+@pytest.mark.parametrize("name", DEFERRED)
+def test_relu_is_deferred_past_max_pools_only(name, graphs):
     """And everything computed stays equal to the last bit, as no sum is taken in another order."""
-    build, expected = SINKING[name]
-    net, x = ready(build(), MANY, 2, 10, 10)
+    build, expected = DEFERRED[name]
+    net, x = ready(build(), BATCH, 2, 10, 10)
     twin = utils.hybridized(net)
     for a, b in zip(predicted(twin, x), predicted(net, x)):
         np.testing.assert_array_equal(a, b)
@@ -441,9 +425,9 @@ def test_relu_sinks_behind_pools_and_joints_of_rectified_maps_alone(name, graphs
     assert_all_close(trained(twin, net, x), trained(net, net, x))
 
 
-def test_predictions_keep_relu_beside_its_convolution(graphs):
-    """Where it is a part of it."""
-    net, x = ready(chain(nn.Conv2D(16, 3, activation="relu"), pool2()), MANY, 2, 10, 10)
-    compiled.frozen(net)(x)
+def test_predictions_keep_relu_next_to_its_convolution(graphs):
+    """It is fused into the convolution."""
+    net, x = ready(chain(nn.Conv2D(16, 3, activation="relu"), pool2()), BATCH, 2, 10, 10)
+    compiled.for_inference(net)(x)
     assert not nodes(graphs[-1], "Activation")
     assert [node["op"] for node in nodes(graphs[-1]) if node["op"] != "null"] == ["_sg_mkldnn_conv", "Pooling"]

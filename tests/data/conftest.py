@@ -8,10 +8,8 @@ import socketserver
 import threading
 from types import SimpleNamespace
 
-from gluon_classics.data import catalogue, datasets
-from gluon_classics.data.idx import read_idx, write_idx
-from gluon_classics.data.images import Images
-from gluon_classics.errors import DataError
+from gluon_classics.data import catalogue
+from gluon_classics.data.idx import write_idx
 import numpy as np
 import pytest
 
@@ -23,43 +21,6 @@ def no_proxy(monkeypatch):
     """Bypass a proxy, which would answer instead of the local servers and closed ports of these tests."""
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1")
-
-
-@pytest.fixture
-def data_error():
-    """Return a context manager whose body must raise a one-line DataError that contains all of the given texts."""
-
-    @contextlib.contextmanager
-    def check(*texts):
-        with pytest.raises(DataError) as caught:
-            yield caught
-        message = str(caught.value)
-        assert message.strip(), "the error has no message"
-        assert "\n" not in message
-        for text in texts:
-            assert str(text) in message
-
-    return check
-
-
-@pytest.fixture(scope="session")
-def full_fashion_mnist(fashion_mnist):
-    """Return the full Fashion-MNIST, or skip the test if only the sample is available."""
-    if len(fashion_mnist.train) < 60_000:
-        pytest.skip(f"needs the full Fashion-MNIST: {INSTALL}")
-    return fashion_mnist
-
-
-@pytest.fixture(scope="session")
-def sample():
-    """Return the training and test images of the embedded sample, read directly from its files."""
-    train_images, train_labels, test_images, test_labels = (
-        read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz", dimensions)
-        for name, dimensions in zip(catalogue.IDX_FILES, (3, 1, 3, 1))
-    )
-    return SimpleNamespace(
-        train=Images(train_images[..., None], train_labels), test=Images(test_images[..., None], test_labels)
-    )
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_a_network_keeps_the_rules_of_its_own_parameters():
 
 @pytest.mark.parametrize("rule", ["", "zero", "normal()", "normal(-1)", "normal(0.01", "xavier 3", "Xavier"])
 def test_an_unknown_rule_is_named_with_the_known_ones(rule):
-    with pytest.raises(ClassicsError, match=r"unknown initialisation .*xavier, xavier\(2.24\)"):
+    with pytest.raises(ClassicsError, match=r"unknown initializer .*xavier, xavier\(2.24\)"):
         initializer(rule)
 
 
@@ -98,7 +98,7 @@ def test_weights_of_a_notebook_are_those_of_a_process_that_is_never_seeded():
     result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     expected = np.array([float.fromhex(word) for word in result.stdout.split()], np.float32)
     for seed in (0, 7):
-        np.testing.assert_array_equal(drawn(seed, "notebook").ravel(), expected)
+        np.testing.assert_array_equal(drawn(seed, "unseeded").ravel(), expected)
 
 
 def test_seeded_weights_differ_from_seed_to_seed():

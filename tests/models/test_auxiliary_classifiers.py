@@ -74,7 +74,9 @@ def test_the_compiled_network_with_auxiliary_classifiers_computes_the_same(with_
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["training first", "prediction first"])
-@pytest.mark.parametrize("way", [lambda net: net, utils.hybridized, utils.frozen], ids=["eager", "compiled", "frozen"])
+@pytest.mark.parametrize(
+    "way", [lambda net: net, utils.hybridized, utils.for_inference], ids=["eager", "compiled", "inference"]
+)
 def test_auxiliary_classifiers_vanish_in_prediction(with_auxiliary, way, first):
     """Whichever mode a graph was compiled in first."""
     net, x, _ = with_auxiliary
@@ -102,7 +104,7 @@ def test_the_network_with_auxiliary_classifiers_is_trained_on_their_losses_and_j
     with_auxiliary,
 ):
     net, x, labels = with_auxiliary
-    for network in (net, utils.hybridized(net), utils.frozen(net)):
+    for network in (net, utils.hybridized(net), utils.for_inference(net)):
         assert isinstance(objective_of(network).loss(), AuxiliaryLoss)
     right = float((net(x).argmax(axis=1) == labels).mean().asscalar())
     assert utils.evaluate_accuracy([(x, labels)], net) == right

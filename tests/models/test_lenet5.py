@@ -169,7 +169,9 @@ def numbers_of(net):
 
 
 @pytest.mark.parametrize("batch", [1, 9])
-@pytest.mark.parametrize("way", [lambda net: net, utils.hybridized, utils.frozen], ids=["eager", "compiled", "frozen"])
+@pytest.mark.parametrize(
+    "way", [lambda net: net, utils.hybridized, utils.for_inference], ids=["eager", "compiled", "inference"]
+)
 def test_the_network_computes_what_the_paper_says(way, batch, rng):
     net, x, _ = ready(batch=batch)
     for parameter in net.collect_params().values():  # larger weights, so that all units matter

@@ -27,8 +27,7 @@ def short_run(settings, seed):
     settings = dataclasses.replace(settings, data=str(SAMPLE_FOLDER), seed=seed)
     experiment = prepare(settings, [mx.cpu()], load_data(settings))
     gc.collect()  # nets before this one hold memory until their cycles are found
-    *_, last = experiment.epochs()
-    return last
+    return experiment.train()[-1]
 
 
 def main():

@@ -4,8 +4,8 @@ from gluon_classics import utils
 from gluon_classics.errors import ClassicsError, RunError
 from gluon_classics.runs import checkpoint
 from gluon_classics.runs.checkpoint import Damaged, read_checkpoint, write_checkpoint
-from gluon_classics.runs.state import capture, restore
-from gluon_classics.utils.training import train_epochs
+from gluon_classics.runs.state import capture_trainer, restore_trainer
+from gluon_classics.utils.training import TrainingLoop
 import mxnet as mx
 from mxnet import gluon, nd
 from mxnet.gluon import nn
@@ -118,11 +118,11 @@ class Training:
             return nd.array(rng.rand(9, 1, 6, 6)), nd.array(rng.randint(0, 3, 9))
 
         given = map(batch, numbers)
-        list(train_epochs(given, [batch(0)], self.forward, LOSS, self.trainer, self.contexts, 1))
+        TrainingLoop(self.forward, LOSS, self.trainer, self.contexts).run(given, [batch(0)], 1)
 
     def values(self):
         """Every number of the network on every context, and of the optimizer."""
-        facts, arrays = capture(self.net, self.trainer)
+        facts, arrays = capture_trainer(self.net, self.trainer)
         copies = [c.asnumpy() for p in self.net.collect_params().values() for c in p.list_data()]
         return facts, copies + [array.asnumpy() for array in arrays.values()]
 
@@ -153,9 +153,9 @@ def test_training_goes_on_to_the_same_bits_with_every_optimizer(name, contexts, 
         mine.set_data(other.data(contexts[0]))
     whole.steps(range(6))
     parts.steps(range(3))
-    write_checkpoint(tmp_path / "half", *capture(parts.net, parts.trainer))
+    write_checkpoint(tmp_path / "half", *capture_trainer(parts.net, parts.trainer))
     again = Training(name, contexts, **options)
-    restore(again.net, again.trainer, *read_checkpoint(tmp_path / "half"))
+    restore_trainer(again.net, again.trainer, *read_checkpoint(tmp_path / "half"))
     assert_same(again.values(), parts.values())
     again.steps(range(3, 6))
     assert_same(again.values(), whole.values())
@@ -167,11 +167,11 @@ def test_the_state_of_the_optimizer_matters(forgotten, tmp_path):
     """What the tests above compare would differ without it."""
     whole = Training("adam", CONTEXTS[0])
     whole.steps(range(3))
-    facts, arrays = capture(whole.net, whole.trainer)
+    facts, arrays = capture_trainer(whole.net, whole.trainer)
     fresh = Training("adam", CONTEXTS[0])
-    facts[forgotten] = capture(fresh.net, fresh.trainer)[0][forgotten]
+    facts[forgotten] = capture_trainer(fresh.net, fresh.trainer)[0][forgotten]
     write_checkpoint(tmp_path / "part", facts, arrays)
-    restore(fresh.net, fresh.trainer, *read_checkpoint(tmp_path / "part"))
+    restore_trainer(fresh.net, fresh.trainer, *read_checkpoint(tmp_path / "part"))
     whole.steps([3])
     fresh.steps([3])
     assert not np.array_equal(whole.values()[1][0], fresh.values()[1][0])
@@ -184,8 +184,8 @@ def test_a_schedule_of_learning_rates_goes_on(tmp_path):
 
     whole, again = training(), training()
     whole.steps(range(5))
-    write_checkpoint(tmp_path / "half", *capture(whole.net, whole.trainer))
-    restore(again.net, again.trainer, *read_checkpoint(tmp_path / "half"))
+    write_checkpoint(tmp_path / "half", *capture_trainer(whole.net, whole.trainer))
+    restore_trainer(again.net, again.trainer, *read_checkpoint(tmp_path / "half"))
     whole.steps(range(5, 8))
     again.steps(range(5, 8))
     assert again.trainer.learning_rate == whole.trainer.learning_rate < 0.1
@@ -195,7 +195,7 @@ def test_a_schedule_of_learning_rates_goes_on(tmp_path):
 def test_running_statistics_are_kept_for_each_context():
     training = Training("sgd", CONTEXTS[1])
     training.steps(range(2))
-    _, arrays = capture(training.net, training.trainer)
+    _, arrays = capture_trainer(training.net, training.trainer)
     twice = {name[:-2] for name in arrays if name.endswith("@1")}
     assert twice == {"1.running_mean", "1.running_var"}
 
@@ -203,16 +203,16 @@ def test_running_statistics_are_kept_for_each_context():
 def test_another_network_or_number_of_devices_is_refused():
     training = Training("sgd", CONTEXTS[0], momentum=0.9)
     training.steps(range(1))
-    state, arrays = capture(training.net, training.trainer)
+    state, arrays = capture_trainer(training.net, training.trainer)
     arrays = {name: array.asnumpy() for name, array in arrays.items()}
     twice = Training("sgd", CONTEXTS[1], momentum=0.9)
     with pytest.raises(RunError, match="another number of devices"):
-        restore(twice.net, twice.trainer, state, arrays)
+        restore_trainer(twice.net, twice.trainer, state, arrays)
     wider = nn.Sequential()
     wider.add(nn.Conv2D(5, 3), nn.BatchNorm(), nn.Dropout(0.3), nn.Dense(5), nn.Dense(3))
     other = Training("sgd", CONTEXTS[0], net=wider, momentum=0.9)
     with pytest.raises(RunError, match="another network"):
-        restore(other.net, other.trainer, state, arrays)
+        restore_trainer(other.net, other.trainer, state, arrays)
 
 
 def test_an_optimizer_that_keeps_what_a_file_cannot_hold_is_named():
@@ -220,4 +220,4 @@ def test_an_optimizer_that_keeps_what_a_file_cannot_hold_is_named():
     training.steps(range(1))
     training.trainer.optimizer.callback = print
     with pytest.raises(ClassicsError, match="SGD cannot be checkpointed: it keeps a builtin_function"):
-        capture(training.net, training.trainer)
+        capture_trainer(training.net, training.trainer)

@@ -10,7 +10,7 @@ from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs.folder import RunFolder
 from gluon_classics.runs.interrupts import NOTE, Interrupts
 from gluon_classics.runs.record import read_run
-from gluon_classics.runs.runner import carry_out
+from gluon_classics.runs.runner import run_training
 from gluon_classics.utils import evaluation, training
 import mxnet as mx
 import pytest
@@ -43,7 +43,9 @@ def folder(small_home, monkeypatch, tmp_path):
     """The folder of a new run of three epochs, with its experiment."""
     monkeypatch.setenv("MXNET_HOME", str(small_home))
     made = prepare(Settings("lenet", epochs=3, batch_size=160), [mx.cpu()])
-    return made, RunFolder(tmp_path / "run", made)
+    with RunFolder.claim(tmp_path / "run") as run:
+        run.start(made)
+        yield made, run
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -88,24 +90,24 @@ def test_ctrl_c_during_an_evaluation_is_obeyed_after_it(epoch, folder, monkeypat
     """In the last epoch the run is complete, and ends as interrupted all the same for who waits for its status."""
     calls = []
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         calls.append(arguments)
         if len(calls) == epoch + 1:
             Unlucky()
-        return evaluation.evaluate(*arguments)
+        return evaluation.evaluate(*arguments, **options)
 
     monkeypatch.setattr(training, "evaluate", interrupted)
     with pytest.raises(click.exceptions.Exit) as end:
-        carry_out(*folder, 10)
+        run_training(*folder, 10)
     assert end.value.exit_code == 130
     record = read_run(folder[1].path).record
-    assert len(record["epochs"]) == epoch + 1
-    assert record["status"] == ("done" if epoch == 2 else "interrupted")
+    assert len(record.epochs) == epoch + 1
+    assert record.status == ("done" if epoch == 2 else "interrupted")
 
 
 def test_ctrl_c_during_a_batch_is_obeyed_at_the_next_fixed_point(folder):
     made, run = folder
-    object.__setattr__(made, "streams", training.Streams(0, every=2))
+    object.__setattr__(made, "streams", training.RandomStreams(0, every=2))
     data, given = made.train_data, []
 
     class Interrupted:
@@ -120,19 +122,19 @@ def test_ctrl_c_during_a_batch_is_obeyed_at_the_next_fixed_point(folder):
 
     object.__setattr__(made, "train_data", Interrupted())
     with pytest.raises(click.exceptions.Exit):
-        carry_out(made, run, 10)
+        run_training(made, run, 10)
     assert len(given) == 2
     assert [path.name for path in run.path.glob("*.ckpt")] == ["checkpoint-00000-00000002.ckpt"]
 
 
-def test_the_second_ctrl_c_says_how_to_go_on_too(folder, monkeypatch, capfd):
+def test_the_second_ctrl_c_says_how_to_resume_too(folder, monkeypatch, capfd):
     def interrupted(*_arguments):
         interrupt()
         interrupt()
 
-    monkeypatch.setattr(build.Experiment, "epochs", interrupted)
+    monkeypatch.setattr(build.Experiment, "train", interrupted)
     with pytest.raises(click.exceptions.Exit) as end:
-        carry_out(*folder, 10)
+        run_training(*folder, 10)
     assert end.value.exit_code == 130
-    assert f"To go on: gluon-classics resume {folder[1].path}" in capfd.readouterr().err
-    assert read_run(folder[1].path).record["status"] == "interrupted"
+    assert f"To resume: gluon-classics resume {folder[1].path}" in capfd.readouterr().err
+    assert read_run(folder[1].path).record.status == "interrupted"

@@ -15,7 +15,7 @@ import time
 
 from gluon_classics.runs import checkpoint
 from gluon_classics.runs.checkpoint import checkpoints, read_checkpoint, write_checkpoint
-from gluon_classics.runs.provenance import environment as environment_now
+from gluon_classics.runs.provenance import code
 import numpy as np
 import pytest
 
@@ -102,7 +102,7 @@ def outcome(folder):
     ]
     facts, arrays = read_checkpoint(checkpoints(folder)[0])
     state = {name: array.tobytes() for name, array in arrays.items()}
-    curves = [result["curve"] for result in facts["results"]]
+    curves = [epoch["curve"] for epoch in facts["epochs"]]
     return (folder / "net.params").read_bytes(), epochs, curves, facts["state"], state
 
 
@@ -163,7 +163,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(number, whole, train, f
     assert status == 128 + number
     assert "Traceback" not in said
     assert record(tmp_path / "run")["status"] == "interrupted"
-    assert said.splitlines()[-1] == f"Interrupted. To go on: gluon-classics resume {tmp_path / 'run'}"
+    assert said.splitlines()[-1] == f"Interrupted. To resume: gluon-classics resume {tmp_path / 'run'}"
     assert finish("resume", tmp_path / "run", cwd="/")[0] == 0
     assert record(tmp_path / "run")["status"] == "done"
     assert_same_outcome(tmp_path / "run", whole)
@@ -174,7 +174,7 @@ def test_several_devices_go_on_to_the_same_bits(train, finish, tmp_path):
     assert train("whole", *devices, epochs=LONG)[0] == 0
     assert train("run", *devices, epochs=LONG, until=f"epoch 1/{LONG}")[0] == 130
     assert finish("resume", "run")[0] == 0
-    assert record(tmp_path / "run")["environment"]["devices"] == ["cpu(0)", "cpu(1)"]
+    assert record(tmp_path / "run")["provenance"]["devices"] == ["cpu(0)", "cpu(1)"]
     assert_same_outcome(tmp_path / "run", tmp_path / "whole")
 
 
@@ -189,9 +189,9 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(damage, stopped
     assert status == 0, said
     lines = [line for line in said.splitlines() if newest.name in line]
     assert len(lines) == 1
-    assert "looking for the one before" in lines[0]
+    assert "trying the previous one" in lines[0]
     facts, _ = read_checkpoint(checkpoints(stopped)[0])
-    assert len(facts["results"]) == LONG
+    assert len(facts["epochs"]) == LONG
     resumed = record(stopped)["resumed"][0]
     assert checkpoint.checkpoint_path(stopped, resumed["epoch"], resumed["batches"]) == before
     assert_same_outcome(stopped, whole)
@@ -255,7 +255,7 @@ def test_what_does_not_belong_together_is_refused(stopped, finish, small_home, t
     refused("does not fit lenet", "the parameters of another network")
 
     changed = record(stopped)
-    changed["environment"]["devices"].append("cpu(1)")
+    changed["provenance"]["devices"].append("cpu(1)")
     (stopped / "run.json").write_text(json.dumps(changed))
     refused("does not fit lenet", "another number of devices")
 
@@ -265,19 +265,19 @@ def test_what_does_not_belong_together_is_refused(stopped, finish, small_home, t
     refused("is not the data that", str(stopped))
 
     (stopped / "run.json").write_text("{")
-    refused("run.json is damaged")
+    refused("run.json cannot be used")
 
     assert_error(finish("resume", tmp_path / "nothing"), "is not a run folder")
-    assert_error(finish("resume", tmp_path / "home"), "is no run folder")
+    assert_error(finish("resume", tmp_path / "home"), "is not a run folder")
 
 
 def test_other_threads_or_versions_are_told_and_recorded(stopped, finish, environment):
     changed = record(stopped)
-    changed["environment"].update(mxnet="1.9.0", threads="64")
+    changed["provenance"].update(mxnet="1.9.0", threads="64")
     (stopped / "run.json").write_text(json.dumps(changed))
     status, said = finish("resume", stopped, env={**environment, "OMP_NUM_THREADS": "1"})
     assert status == 0
-    (line,) = [line for line in said.splitlines() if "last bits" in line]
+    (line,) = [line for line in said.splitlines() if "last digits" in line]
     assert "mxnet 1.9.0 -> 1.9.1" in line
     assert "threads 64 -> 1" in line
     assert record(stopped)["resumed"][0]["changed"]["threads"] == ["64", "1"]
@@ -285,9 +285,9 @@ def test_other_threads_or_versions_are_told_and_recorded(stopped, finish, enviro
 
 def test_a_run_that_is_unchanged_is_resumed_without_a_warning(stopped, finish):
     unchanged = record(stopped)
-    unchanged["environment"]["commit"] = environment_now([])["commit"]  # somebody may commit while tests run
+    unchanged["provenance"]["commit"], unchanged["provenance"]["dirty"] = code()  # somebody may commit while tests run
     (stopped / "run.json").write_text(json.dumps(unchanged))
-    assert "last bits" not in finish("resume", stopped)[1]
+    assert "last digits" not in finish("resume", stopped)[1]
 
 
 def test_a_finished_run_has_nothing_left_to_do_but_can_be_longer(train, finish, tmp_path):
@@ -336,7 +336,7 @@ def test_a_running_training_holds_its_folder(start, finish, tmp_path):
 def test_files_of_a_folder_that_is_no_run_are_left_alone(stopped, finish, tmp_path):
     own = tmp_path / ".notes-20240101.txt"
     own.write_text("mine")
-    assert_error(finish("resume", "."), "is no run folder")
+    assert_error(finish("resume", "."), "is not a run folder")
     assert own.read_text() == "mine"
     shutil.copy(own, stopped)
     assert finish("resume", stopped)[0] == 0

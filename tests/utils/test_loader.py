@@ -311,7 +311,8 @@ def test_an_unknown_type_for_resizing_is_rejected(root, resize_in):
         load_data_fashion_mnist(BATCH, 32, root, resize_in=resize_in)
 
 
-def test_the_root_folder_may_be_a_string_and_is_searched_first(root, places):
+def test_the_root_folder_may_be_a_string_and_is_searched_first(root, small_home, monkeypatch):
+    monkeypatch.setenv("MXNET_HOME", str(small_home))
     train, test = load_data_fashion_mnist(BATCH, None, str(root))
     assert (train.examples, test.examples) == (150, 70)
 

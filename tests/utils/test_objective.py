@@ -3,14 +3,15 @@
 from gluon_classics import get_model, list_models, model_info, utils
 from gluon_classics.data import datasets
 from gluon_classics.errors import ClassicsError
-from gluon_classics.experiment import build, initializers, parameter_files
+from gluon_classics.experiment import build, initializers
+from gluon_classics.experiment.diagonal_lm import StepSizeCallback
 from gluon_classics.experiment.optimizers import rate_factor
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.models.googlenet import AuxiliaryLoss
 from gluon_classics.models.lenet5 import MAPLoss
 from gluon_classics.models.objective import SOFTMAX, Objective, objective_of
 from gluon_classics.runs.state import capture, restore
-from gluon_classics.utils import metrics, training
+from gluon_classics.utils import training
 from gluon_classics.utils.evaluation import predict_probabilities
 import mxnet as mx
 from mxnet import gluon, nd
@@ -34,10 +35,10 @@ class FirstOutput(SecondOutput):
 
 ROWS = nd.array([[3, 1, 2], [0, 5, 4], [6, 8, 7], [2, 2, 1]])
 SMALLEST = nd.array([1, 0, 0, 2])
-WAYS = [lambda net: net, utils.hybridized, utils.frozen, lambda net: utils.frozen(utils.hybridized(net))]
+WAYS = [lambda net: net, utils.hybridized, utils.for_inference, lambda net: utils.for_inference(utils.hybridized(net))]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=["eager", "compiled", "frozen", "both"])
+@pytest.mark.parametrize("way", WAYS, ids=["eager", "compiled", "inference", "both"])
 def test_what_a_network_says_of_itself_holds_for_its_twins(way):
     assert objective_of(way(SecondOutput())) is SecondOutput.objective
     assert objective_of(way(nn.HybridSequential())) is SOFTMAX
@@ -136,8 +137,8 @@ def test_another_initialisation_replaces_that_of_the_networks_weights():
 
 
 def test_a_network_without_an_initialisation_of_its_own_cannot_have_it():
-    with pytest.raises(ClassicsError, match="lenet was published without an initialisation of its own"):
-        initializers.initialize(get_model("lenet"), Settings.of("lenet", init="published"), [mx.cpu()], (1, 28, 28))
+    with pytest.raises(ClassicsError, match="lenet was published without its own initializer"):
+        Settings.of("lenet", init="published")
 
 
 def test_a_number_of_classes_that_a_network_cannot_have_is_one_line():
@@ -145,9 +146,9 @@ def test_a_number_of_classes_that_a_network_cannot_have_is_one_line():
         build.build("lenet5", 12)
 
 
-def test_the_optimizer_of_lenet5_is_refused_by_others(sample):
-    with pytest.raises(ClassicsError, match="diagonallm is for lenet5"):
-        build.prepare(Settings.of("lenet", optimizer="diagonallm"), [mx.cpu()], sample)
+def test_the_optimizer_of_lenet5_is_refused_by_others():
+    with pytest.raises(ClassicsError, match="diagonallm works with lenet5 only"):
+        Settings.of("lenet", optimizer="diagonallm")
 
 
 # --- schedules
@@ -167,12 +168,12 @@ def test_training_follows_the_schedule(sample, monkeypatch):
     rates = []
     step = made.trainer.step
     monkeypatch.setattr(made.trainer, "step", lambda size: rates.append(made.trainer.learning_rate) or step(size))
-    list(made.epochs())
+    made.train()
     assert rates == pytest.approx([0.5, 0.5, 0.05, 0.05, 0.05, 0.05, 0.01, 0.01])
 
 
 @pytest.mark.parametrize(
-    ("last_batch", "sizes"), [("keep", [16, 16, 8]), ("discard", [16, 16]), ("damp", [16, 16, 16])]
+    ("last_batch", "sizes"), [("keep", [16, 16, 8]), ("discard", [16, 16]), ("scale", [16, 16, 16])]
 )
 def test_a_last_partial_batch_is_trained_as_the_settings_say(last_batch, sizes, sample, monkeypatch):
     """Of 40 images: what the sum of each batch's gradients is divided by."""
@@ -181,7 +182,7 @@ def test_a_last_partial_batch_is_trained_as_the_settings_say(last_batch, sizes, 
     divisors = []
     step = made.trainer.step
     monkeypatch.setattr(made.trainer, "step", lambda size: divisors.append(size) or step(size))
-    list(made.epochs())
+    made.train()
     assert divisors == sizes
 
 
@@ -191,14 +192,17 @@ def test_steps_of_a_schedule_may_come_in_any_order():
 
 
 @pytest.mark.parametrize("text", ["2", "a:1", "1:b", "-1:0.5", "1:0", "1:-2", "1:inf", "1:nan", "1:2:3"])
-def test_what_is_no_schedule_is_refused(text, sample):
-    with pytest.raises(ClassicsError, match="is no schedule: list epochs"):
-        rate_factor(text, 0)
-    with pytest.raises(ClassicsError, match="is no schedule"):
-        build.prepare(Settings.of("lenet", schedule=text), [mx.cpu()], sample)
+def test_a_malformed_schedule_is_refused(text):
+    with pytest.raises(ClassicsError, match="is not a schedule: list epochs"):
+        Settings.of("lenet", schedule=text)
 
 
 # --- step sizes on the way
+
+
+def trained(experiment):
+    """What a loop over the experiment trains."""
+    return experiment.net, experiment.loss, experiment.trainer, experiment.contexts
 
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(20, [0, 25]), (1000, [0, 1])])
@@ -207,10 +211,10 @@ def test_step_sizes_are_estimated_anew_after_every_500_examples(batch_size, expe
     made = build.prepare(settings, [mx.cpu()], sample)
     estimated = []
     monkeypatch.setattr(made.trainer.optimizer, "estimate", lambda net, loss, images: estimated.append(images))
-    at = []
-    for number in range(50 if batch_size == 20 else 2):
-        made._before_batch(0, number)
-        at += [number] * (len(estimated) > len(at))
+    callback, loop, at = StepSizeCallback(made.train_data, made.streams), training.TrainingLoop(*trained(made)), []
+    for loop.batches in range(50 if batch_size == 20 else 2):
+        callback.before_batch(loop)
+        at += [loop.batches] * (len(estimated) > len(at))
     assert at == expected
     assert estimated[0].shape == (40, 1, 32, 32)
     assert not np.array_equal(estimated[0].asnumpy(), estimated[1].asnumpy())  # in another order here
@@ -225,16 +229,15 @@ def test_a_resumed_training_goes_on_with_the_step_sizes_of_the_uninterrupted_one
     assert 0 < middle < 300
     kept = {}
 
-    def keep(number, tally):
-        if number == middle:
-            state, arrays = capture(whole.net, whole.trainer)
-            kept.update(state=state, arrays={name: array.asnumpy() for name, array in arrays.items()})
-            kept["tally"] = metrics.Tally.of_state(tally.state())
+    class Keep(training.Callback):
+        def after_batch(self, loop):
+            if loop.batches == middle:
+                facts, arrays = capture(whole, loop.position, [])
+                kept.update(facts=facts, arrays={name: array.asnumpy() for name, array in arrays.items()})
 
-    list(whole.epochs(keep))
+    whole.train([Keep()])
     rest = build.prepare(settings, [mx.cpu()], data)
-    parameter_files.fix_shapes(rest.net, rest.contexts, rest.input_shape)
-    restore(rest.net, rest.trainer, kept["state"], kept["arrays"])
-    list(rest.epochs(start=training.Position(0, middle, kept["tally"])))
+    start, _ = restore(rest, kept["facts"], kept["arrays"])
+    rest.train(start=start)
     for one, other in zip(whole.net.collect_params().values(), rest.net.collect_params().values()):
         np.testing.assert_array_equal(one.data().asnumpy(), other.data().asnumpy())

@@ -8,7 +8,8 @@ from gluon_classics import LeNet, utils
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils import loader
-from gluon_classics.utils.seeding import Streams
+from gluon_classics.utils.seeding import RandomStreams
+from gluon_classics.utils.training import Callback
 import mxnet as mx
 from mxnet import autograd, nd
 import numpy as np
@@ -95,7 +96,7 @@ def test_every_seed_from_0_on_is_valid(seed):
 
 def after(seed, epoch, batches):
     """Return uniform numbers and a mask, drawn at a fixed point."""
-    Streams(seed).enter(epoch, batches)
+    RandomStreams(seed).enter(epoch, batches)
     return uniform(), dropout_mask()
 
 
@@ -109,13 +110,13 @@ def test_different_batches_epochs_and_seeds_share_no_numbers():
 
 
 def test_two_contexts_share_no_numbers():
-    Streams(0).enter(0, 0)
+    RandomStreams(0).enter(0, 0)
     first, second = (nd.random.uniform(shape=(COUNT,), ctx=mx.cpu(i)).asnumpy() for i in range(2))
     assert shared(first, second) < 0.02
 
 
 def test_mxnet_is_seeded_only_at_fixed_points():
-    streams = Streams(5, every=3)
+    streams = RandomStreams(5, every=3)
     assert [streams.is_fixed_point(batches) for batches in range(7)] == [True, False, False, True, False, False, True]
     streams.enter(2, 3)
     first = uniform()
@@ -126,20 +127,22 @@ def test_mxnet_is_seeded_only_at_fixed_points():
 
 
 def test_the_order_of_examples_depends_only_on_seed_and_epoch():
-    orders = {(seed, epoch): Streams(seed).order(epoch).permutation(100) for seed in range(3) for epoch in range(3)}
+    orders = {
+        (seed, epoch): RandomStreams(seed).order(epoch).permutation(100) for seed in range(3) for epoch in range(3)
+    }
     for one, another in itertools.combinations(orders.values(), 2):
         assert not np.array_equal(one, another)
     np.random.seed(1)
     mx.random.seed(1)
-    assert np.array_equal(Streams(1).order(2).permutation(100), orders[1, 2])
+    assert np.array_equal(RandomStreams(1).order(2).permutation(100), orders[1, 2])
     state = np.random.get_state()[1].copy()
-    Streams(1).order(2).permutation(100)
+    RandomStreams(1).order(2).permutation(100)
     assert np.array_equal(np.random.get_state()[1], state)
 
 
 @pytest.mark.parametrize(("macs", "every"), [(1, 256), (10**9, 10), (10**10, 1), (10**12, 1)])
 def test_batches_with_more_work_are_seeded_more_often(macs, every):
-    assert Streams.for_work(0, macs).every == every
+    assert RandomStreams.for_work(0, macs).every == every
 
 
 def test_prefetching_and_other_random_draws_do_not_change_a_training(fashion_mnist, monkeypatch):
@@ -148,20 +151,21 @@ def test_prefetching_and_other_random_draws_do_not_change_a_training(fashion_mni
 
     def trained(disturb=None):
         experiment = prepare(settings, [mx.cpu()], data)
-        results = list(experiment.epochs(disturb))
+        results = experiment.train([disturb] if disturb else [])
         values = [p.data().asnumpy() for p in experiment.net.collect_params().values()]
         return values, [(result.train_loss, result.test_accuracy) for result in results]
 
-    def disturb(number, _tally):
-        np.random.seed(number)
-        np.random.rand(number)
-        random.seed(number)
+    class Disturb(Callback):
+        def after_batch(self, loop):
+            np.random.seed(loop.batches)
+            np.random.rand(loop.batches)
+            random.seed(loop.batches)
 
     values, results = trained()
     for workers, ahead in ((1, 1), (4, 7)):
         monkeypatch.setattr(loader, "WORKERS", workers)
         monkeypatch.setattr(loader, "AHEAD", ahead)
-        other_values, other_results = trained(disturb)
+        other_values, other_results = trained(Disturb())
         assert all(map(np.array_equal, values, other_values))
         assert other_results == results
     settings = replace(settings, seed=1)

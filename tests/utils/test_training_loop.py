@@ -7,7 +7,7 @@ from gluon_classics.errors import ClassicsError, TrainingDiverged
 from gluon_classics.models.googlenet import Inception
 from gluon_classics.models.nin import mlpconv
 from gluon_classics.models.resnet import Residual
-from gluon_classics.utils.training import train_epochs
+from gluon_classics.utils.training import TrainingLoop
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
@@ -227,7 +227,7 @@ def test_an_update_is_the_mean_over_a_batch_also_over_an_uneven_last_one(step_si
         bias = bias - 0.5 * error.sum(axis=0) / (step_size or len(error))
 
     data = batches(*examples, 8, 3), batches(*examples, 11)
-    list(train_epochs(*data, net, LOSS, trainer_of(net, 0.5), mx.cpu(), 1, step_size=step_size))
+    TrainingLoop(net, LOSS, trainer_of(net, 0.5), mx.cpu(), step_size=step_size).run(*data, 1)
     for value, by_hand in zip(values(net), (weight, bias)):
         np.testing.assert_allclose(value, by_hand, rtol=1e-4, atol=1e-5)
 
