@@ -1,6 +1,7 @@
 """Seed the random number generators.
 
-In a training run, each random number depends only on the seed and on the epoch and batch in which it is drawn.
+In a training run, each random number depends only on the seed and on where it is drawn: in the initial weights, or in
+a certain epoch and batch.
 
 On the CPU, MXNet has 1024 generators and seeds generator i with 127 * seed + i. Seeds that differ by less than 8
 therefore give mostly the same numbers. Here, NumPy's SeedSequence spreads each seed first, so that runs with the seeds
