@@ -1,4 +1,4 @@
-"""Talking to people: tables and results on standard output, everything else on standard error."""
+"""Output for users: tables and results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -11,30 +11,35 @@ from rich.table import Table
 from rich.text import Text
 
 err = Console(stderr=True, highlight=False)
-PIPE_WIDTH = 200  # columns for tables where there is no terminal to fit
+PIPE_WIDTH = 200  # columns of a table if standard output is not a terminal
 
 
 def be_quiet() -> None:
-    """From now on only errors and the results that were asked for are printed."""
+    """Print only results, warnings and errors from now on."""
     err.quiet = True
 
 
 def say(line: str) -> None:
-    """One line about what goes on."""
+    """Print one line about the progress of the work, unless quiet."""
     err.print(line, markup=False, soft_wrap=True)
 
 
 def warn(line: str) -> None:
-    """One line that must not be missed; it is printed even when quiet."""
+    """Print one line as a warning, even when quiet."""
     quiet, err.quiet = err.quiet, False
     err.print(line, markup=False, soft_wrap=True, style="bold yellow")
     err.quiet = quiet
 
 
 def table(titles, rows, total=None) -> None:
-    """Print rows of strings under their titles on standard output; a title ending in ":" aligns right.
+    """Print a table on standard output.
 
-    The first column, which names the row and may be there to be copied, is not broken within half of the width.
+    The first column holds names that users copy, so it is only wrapped if it is wider than half of the table.
+
+    Args:
+        titles: The titles of the columns. A title that ends in ":" aligns its column to the right.
+        rows: The rows, each with one cell per column.
+        total: The cells of a last row of totals.
     """
     out = Console(highlight=False)
     if not out.is_terminal:
@@ -53,9 +58,14 @@ def table(titles, rows, total=None) -> None:
 
 @contextlib.contextmanager
 def transfer_bar(name: str, size: int):
-    """A progress bar for `size` bytes; yields a function that takes the bytes received so far.
+    """Show a progress bar for a download, or one plain line if standard error is not a terminal.
 
-    Without a terminal it is one plain line.
+    Args:
+        name: The file, as shown to the user.
+        size: The size of the file in bytes.
+
+    Yields:
+        A function that takes the number of bytes received so far.
     """
     if not err.is_terminal:
         say(f"Downloading {name} ({size / 1e6:.1f} MB)")

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, never a part."""
+"""Atomic writing of files, and locks on folders."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from .errors import RunError
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """A temporary path beside `path` to write to; on leaving without an error it takes the place of `path`.
+    """Yield a temporary path next to `path`, which replaces `path` when the `with` block ends without an error.
 
-    The content is on disk before the name changes. After an error `path` is as it was and the temporary file is
-    gone. The temporary name keeps the suffix of `path`. A symbolic link stays one. Raises OSError as writing does, and
-    for a device or pipe, which has no content to replace.
+    Readers see the old content or the new content, never a part. The content is on disk before the file is renamed.
+    After an error, `path` is unchanged and the temporary file is removed. The temporary path has the suffix of `path`.
+    If `path` is a symbolic link, its target is replaced.
+
+    Raises:
+        OSError: Writing failed, or `path` is a device or a pipe, which cannot be replaced.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -38,9 +41,11 @@ def atomic_path(path):
 
 
 def remove_leftovers(folder, names) -> None:
-    """Remove the temporary files that processes killed within `atomic_path` left in `folder` for files of these names.
+    """Remove temporary files that `atomic_path` left behind because its process was killed.
 
-    `names` may hold wildcards.
+    Args:
+        folder: The folder to clean.
+        names: The names of the files that were being written; wildcards are allowed.
     """
     for name in map(Path, names):
         for path in Path(folder).glob(f".{name.stem}-????????{name.suffix}"):
@@ -54,7 +59,7 @@ def write_text(path, text: str) -> None:
 
 
 def default_mode() -> int:
-    """The permissions a new file has by the user's umask; temporary files start with fewer."""
+    """Return the permissions of a new file under the user's umask; temporary files have fewer."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
@@ -62,21 +67,24 @@ def default_mode() -> int:
 
 @contextlib.contextmanager
 def locked(folder):
-    """Keep other processes that ask for it out of `folder`; the system lets go when this one ends, however it ends.
+    """Lock `folder` against other processes that use this function.
 
-    Raises RunError if another process is in it, or there is no such folder. Where the file system has no locks, there
-    is none.
+    The operating system releases the lock when the process ends, even if it crashes. On a file system without locks,
+    the folder is not locked.
+
+    Raises:
+        RunError: Another process holds the lock, or there is no such folder.
     """
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise RunError(f"{folder} is no run folder ({error.strerror})") from error
+        raise RunError(f"{folder} is not a run folder ({error.strerror})") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno == errno.EWOULDBLOCK:
-                raise RunError(f"another process is at work in {folder}: wait for it, or end it") from error
+                raise RunError(f"another process is using {folder}: wait until it ends, or stop it") from error
         yield
     finally:
         os.close(handle)

@@ -1,18 +1,18 @@
-"""The errors that are for people: one line that says what was wrong and what to do."""
+"""Errors for users: one line that says what is wrong, then what to do."""
 
 import contextlib
 
 
 class ClassicsError(Exception):
-    """Something the user can put right. The command prints its message and exits with status 1."""
+    """An error that the user can fix. The command prints its message and exits with status 1."""
 
 
 class DataError(ClassicsError, ValueError):
-    """A data set is missing, empty, corrupt or of another kind than asked for."""
+    """A data set is missing, empty, damaged or of the wrong kind."""
 
 
 class SettingsError(ClassicsError, ValueError):
-    """A setting is unknown, out of range, or impossible together with another."""
+    """A setting is unknown, out of range, or cannot be combined with another."""
 
 
 class InputSizeError(ClassicsError):
@@ -29,7 +29,15 @@ class TrainingDiverged(ClassicsError):
 
 @contextlib.contextmanager
 def require_extra(name: str, what: str):
-    """Within, a module that cannot be imported becomes a ClassicsError: `what` needs the extra of this name."""
+    """Turn an ImportError in the `with` block into a ClassicsError that names the extra to install.
+
+    Args:
+        name: The extra of this package that installs the module.
+        what: The feature that needs it, as the subject of the message.
+
+    Raises:
+        ClassicsError: A module could not be imported.
+    """
     try:
         yield
     except ImportError as error:

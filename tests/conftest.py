@@ -1,4 +1,4 @@
-"""What all tests share: seeds, and where the full Fashion-MNIST is."""
+"""Fixtures of all tests: seeds, data sets, records of runs, and the command line."""
 
 import contextlib
 from dataclasses import asdict, replace
@@ -24,7 +24,7 @@ INSTALL = "apt-get install dataset-fashion-mnist"
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_reaches_commands():
-    """The background jobs of a shell ignore SIGINT, and so would the commands that tests start there."""
+    """Make SIGINT work in commands that tests start: background jobs of a shell ignore it, and so do their children."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -32,14 +32,14 @@ def ctrl_c_reaches_commands():
 
 @pytest.fixture(autouse=True)
 def seeded(request):
-    """Every test starts from the same seed; what a failing one prints says how to replay it."""
+    """Start each test from the same seed. A failing test prints the command that replays it."""
     print(f"seed {SEED}; replay: pytest {request.node.nodeid!r}")
     utils.seed_everything(SEED)
 
 
 @pytest.fixture(scope="session")
 def fashion_mnist():
-    """The full Fashion-MNIST where it is installed, else the embedded sample."""
+    """Return the full Fashion-MNIST if it is installed, else the embedded sample."""
     if datasets.installed_folder("fashion-mnist"):
         return datasets.load_dataset("fashion-mnist")
     return datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
@@ -47,13 +47,13 @@ def fashion_mnist():
 
 @pytest.fixture
 def rng():
-    """A NumPy generator of its own for data that a test makes up."""
+    """Return a NumPy generator for the random data of a test."""
     return np.random.RandomState(SEED)
 
 
 @pytest.fixture(scope="session")
 def small_home(tmp_path_factory):
-    """A folder for MXNET_HOME in which Fashion-MNIST is there and small: 320 + 100 images."""
+    """Return a folder for MXNET_HOME whose Fashion-MNIST has only 320 training and 100 test images."""
     home = tmp_path_factory.mktemp("home")
     folder = home / "datasets" / "fashion-mnist"
     folder.mkdir(parents=True)
@@ -67,7 +67,7 @@ def small_home(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def environment(small_home):
-    """Environment variables for a child process that shall see the small Fashion-MNIST only."""
+    """Return environment variables for a child process that must find only the small Fashion-MNIST."""
     return {
         **os.environ,
         "MXNET_HOME": str(small_home),
@@ -78,7 +78,7 @@ def environment(small_home):
 
 @pytest.fixture
 def make_record():
-    """A function that makes the record of a finished, comparable run; its last epoch has the given figures."""
+    """Return a function that makes the record of a finished, comparable run with the given metrics."""
 
     def make(name, seed=0, loss=0.5, train=0.8, test=0.8):
         recipe = get_recipe(name)
@@ -122,7 +122,7 @@ def make_record():
 
 @pytest.fixture
 def command(environment, tmp_path):
-    """Run `gluon-classics` in an empty folder; returns the finished process."""
+    """Return a function that runs `gluon-classics` in an empty folder and returns the finished process."""
 
     def run(*arguments, **options):
         options = {"env": environment, "cwd": tmp_path, "timeout": 120, **options}
@@ -139,7 +139,7 @@ def command(environment, tmp_path):
 
 @pytest.fixture(scope="session")
 def trained_run(small_home, tmp_path_factory):
-    """The folder of a finished run of LeNet."""
+    """Return the folder of a finished run of LeNet."""
     folder = tmp_path_factory.mktemp("runs") / "lenet"
     options = ["--epochs", "2", "--lr", "0.05", "--batch-size", "32", "--out", str(folder)]
     result = subprocess.run(
@@ -155,14 +155,14 @@ def trained_run(small_home, tmp_path_factory):
 
 @pytest.fixture
 def data_error():
-    """A context manager: its body must raise a DataError of one line that holds all of the given texts."""
+    """Return a context manager whose body must raise a one-line DataError that contains all of the given texts."""
 
     @contextlib.contextmanager
     def check(*texts):
         with pytest.raises(DataError) as caught:
             yield caught
         message = str(caught.value)
-        assert message.strip(), "the error says nothing"
+        assert message.strip(), "the error has no message"
         assert "\n" not in message
         for text in texts:
             assert str(text) in message
@@ -172,7 +172,7 @@ def data_error():
 
 @pytest.fixture(scope="session")
 def full_fashion_mnist(fashion_mnist):
-    """The full Fashion-MNIST; the sample would pass for it in no test that asks for this."""
+    """Return the full Fashion-MNIST, or skip the test if only the sample is available."""
     if len(fashion_mnist.train) < 60_000:
         pytest.skip(f"needs the full Fashion-MNIST: {INSTALL}")
     return fashion_mnist
@@ -180,7 +180,7 @@ def full_fashion_mnist(fashion_mnist):
 
 @pytest.fixture(scope="session")
 def sample():
-    """Training and test images of the embedded sample, read without the code that chooses a data set."""
+    """Return the training and test images of the embedded sample, read directly from its files."""
     train_images, train_labels, test_images, test_labels = (
         read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz", dimensions)
         for name, dimensions in zip(catalogue.IDX_FILES, (3, 1, 3, 1))

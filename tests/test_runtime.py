@@ -1,4 +1,4 @@
-"""What happens before MXNet loads: cores, threads, NumPy's alias, and errors that say what to do."""
+"""The setup before MXNet loads: cores, threads, NumPy's alias, and errors that say what to do."""
 
 import os
 from pathlib import Path
@@ -14,32 +14,32 @@ from mxnet import autograd, gluon, nd
 import numpy as np
 import pytest
 
-ROOT = Path(gluon_classics.__file__).parents[1]  # the checkout, or where the package is installed
+ROOT = Path(gluon_classics.__file__).parents[1]  # the checkout, or the folder in which the package is installed
 
 
-# --- usable_cores, on made-up machines
+# --- usable_cores, on simulated machines
 
 
 class Machine:
-    """Trees like Linux's /sys and /proc, and an affinity mask."""
+    """A simulated machine: folders like /sys and /proc of Linux, and an affinity mask."""
 
     def __init__(self, folder, monkeypatch, processors):
         self.sysfs, self.proc = folder / "sys", folder / "proc"
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(processors)), raising=False)
 
     def siblings(self, *groups):
-        """Each group: the processors that are hardware threads of one core."""
+        """Declare groups of processors that are hardware threads of one core."""
         for group in groups:
             for processor in group:
                 topology = f"devices/system/cpu/cpu{processor}/topology/thread_siblings_list"
                 self.write(self.sysfs / topology, ",".join(map(str, group)) + "\n")
 
     def group(self, *lines):
-        """This process's cgroups, as in /proc/self/cgroup."""
+        """Declare this process's cgroups, as lines of /proc/self/cgroup."""
         self.write(self.proc / "self/cgroup", "".join(line + "\n" for line in lines))
 
     def quota(self, folder, **files):
-        """Files of a control group; __ stands for the dot in their names."""
+        """Write files of a cgroup. In their names, __ stands for the dot."""
         for name, content in files.items():
             self.write(self.sysfs / "fs/cgroup" / folder / name.replace("__", "."), content + "\n")
 
@@ -57,7 +57,7 @@ def machine(tmp_path, monkeypatch):
     return lambda processors: Machine(tmp_path, monkeypatch, processors)
 
 
-def test_without_topology_or_cgroups_every_allowed_processor_is_a_core(machine):
+def test_without_topology_and_cgroups_every_allowed_processor_counts(machine):
     assert machine(6).cores == 6
 
 
@@ -82,10 +82,10 @@ def test_hardware_threads_of_one_core_count_once(machine):
         ("300000 100000", 3),
         ("150000 100000", 2),  # one and a half, rounded up
         ("20000 100000", 1),
-        ("1600000 100000", 8),  # more than there are
+        ("1600000 100000", 8),  # more than the machine has
     ],
 )
-def test_a_quota_of_its_own_group_limits_the_cores(machine, quota, cores):
+def test_the_quota_of_the_processs_cgroup_limits_the_cores(machine, quota, cores):
     limited = machine(8)
     limited.group("0::/user/job")
     limited.quota("user/job", cpu__max=quota)
@@ -93,7 +93,7 @@ def test_a_quota_of_its_own_group_limits_the_cores(machine, quota, cores):
 
 
 @pytest.mark.parametrize("ancestor", ["user", "."])
-def test_a_quota_of_a_group_above_limits_the_cores(machine, ancestor):
+def test_the_quota_of_a_parent_cgroup_limits_the_cores(machine, ancestor):
     limited = machine(8)
     limited.group("0::/user/job")
     limited.quota("user/job", cpu__max="500000 100000")
@@ -101,7 +101,7 @@ def test_a_quota_of_a_group_above_limits_the_cores(machine, ancestor):
     assert limited.cores == 2
 
 
-def test_a_quota_of_another_group_does_not_matter(machine):
+def test_the_quota_of_another_cgroup_does_not_matter(machine):
     limited = machine(8)
     limited.group("0::/user/job")
     limited.quota("user/other", cpu__max="100000 100000")
@@ -113,7 +113,7 @@ def test_a_quota_of_another_group_does_not_matter(machine):
 @pytest.mark.parametrize("folder", ["docker/abc", "docker", "."])
 @pytest.mark.parametrize("controllers", ["cpu,cpuacct", "cpuacct,cpu"])
 def test_quotas_of_version_1_limit_the_cores(machine, folder, quota, cores, controllers):
-    """Some systems list the controllers in another order than in the name of their folder, which `cpu` links to."""
+    """Some systems list the controllers in a different order than the name of their folder does."""
     limited = machine(8)
     limited.group("5:memory:/docker/abc", f"4:{controllers}:/docker/abc", "1:name=systemd:/docker/abc")
     limited.quota(f"cpu,cpuacct/{folder}", cpu__cfs_quota_us=quota, cpu__cfs_period_us="100000")
@@ -121,7 +121,7 @@ def test_quotas_of_version_1_limit_the_cores(machine, folder, quota, cores, cont
     assert limited.cores == cores
 
 
-def test_other_controllers_of_version_1_have_no_say(machine):
+def test_other_controllers_of_version_1_do_not_limit_the_cores(machine):
     limited = machine(8)
     limited.group("5:cpuset:/docker/abc", "3:cpuacct:/docker/abc")
     for controller in ("cpuset", "cpuacct"):
@@ -129,7 +129,7 @@ def test_other_controllers_of_version_1_have_no_say(machine):
     assert limited.cores == 8
 
 
-def test_the_smaller_of_quota_and_mask_counts(machine):
+def test_the_smaller_of_quota_and_affinity_mask_counts(machine):
     limited = machine(2)
     limited.group("0::/job")
     limited.quota("job", cpu__max="600000 100000")
@@ -137,17 +137,17 @@ def test_the_smaller_of_quota_and_mask_counts(machine):
 
 
 def test_a_system_without_affinity_masks_counts_its_processors(tmp_path, monkeypatch):
-    """macOS has none."""
+    """As on macOS."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert usable_cores(str(tmp_path), str(tmp_path)) == 5
 
 
-# --- imports, each in a process of its own, because MXNet loads once
+# --- imports, each in a new process, because MXNet loads only once
 
 
 def run(code, *options, **environment):
-    """Standard output and error of the code, which must end well."""
+    """Run the code in a new process. Return its standard output and error; fail if the process fails."""
     ours = ("OMP_", "GOMP_", "PYTHONWARNINGS", "MXNET_OPTIMIZER_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     process = subprocess.run(
@@ -161,7 +161,7 @@ def run(code, *options, **environment):
     return process.stdout.split("\n"), process.stderr
 
 
-# NumPy as MXNet wants it, for code that imports MXNet without our help
+# imports MXNet without gluon_classics, with the NumPy alias that MXNet needs
 BY_HAND = """
 import sys, warnings, numpy
 if "bool" not in vars(numpy):
@@ -174,7 +174,7 @@ with warnings.catch_warnings():
 """
 
 
-def test_importing_the_package_and_asking_what_it_holds_do_not_load_mxnet():
+def test_importing_the_package_and_listing_networks_do_not_load_mxnet():
     run("""
         import sys
         import gluon_classics, gluon_classics.utils
@@ -185,8 +185,8 @@ def test_importing_the_package_and_asking_what_it_holds_do_not_load_mxnet():
     """)
 
 
-def test_the_users_own_import_of_mxnet_is_prepared_too():
-    """With warnings as errors: MXNet raises some as it loads. NumPy is left as it was."""
+def test_an_import_of_mxnet_by_the_user_works_and_leaves_numpy_unchanged():
+    """Warnings are errors here, because MXNet warns while it loads."""
     run(
         """
         import numpy
@@ -204,7 +204,7 @@ def test_the_users_own_import_of_mxnet_is_prepared_too():
     )
 
 
-def test_mxnet_gets_as_many_threads_as_there_are_cores():
+def test_mxnet_gets_one_thread_per_usable_core():
     lines, _ = run("""
         import os
         import gluon_classics
@@ -215,7 +215,7 @@ def test_mxnet_gets_as_many_threads_as_there_are_cores():
     assert lines[0] == f"{usable_cores()} passive"
 
 
-def test_the_users_own_thread_settings_are_kept():
+def test_thread_settings_of_the_user_are_kept():
     lines, _ = run(
         """
         import os
@@ -229,13 +229,13 @@ def test_the_users_own_thread_settings_are_kept():
 
 
 @pytest.mark.parametrize("blank", ["", " "])
-def test_an_empty_thread_count_is_none(blank):
+def test_an_empty_thread_count_counts_as_unset(blank):
     lines, _ = run("import os, gluon_classics, mxnet; print(os.environ['OMP_NUM_THREADS'])", OMP_NUM_THREADS=blank)
     assert lines[0] == str(usable_cores())
 
 
 @pytest.mark.parametrize("wrong", ["4,2", "99999999999", "two", "0"])
-def test_a_thread_count_that_mxnet_would_die_of_is_named(wrong):
+def test_a_thread_count_that_aborts_mxnet_is_an_error_that_names_it(wrong):
     lines, _ = run(
         """
         import gluon_classics
@@ -246,14 +246,14 @@ def test_a_thread_count_that_mxnet_would_die_of_is_named(wrong):
         """,
         OMP_NUM_THREADS=wrong,
     )
-    assert lines[0].startswith(f"OMP_NUM_THREADS={wrong}: MXNet takes one number, set it to ")
+    assert lines[0].startswith(f"OMP_NUM_THREADS={wrong} is not a number that MXNet can read: set it to ")
 
 
 # --- scratch memory
 
 
-def test_operators_share_one_scratch_area_unless_the_user_says_otherwise():
-    """Four areas hold three times more of the 16 MB that each of these convolutions needs."""
+def test_operators_share_one_scratch_area_unless_the_user_sets_more():
+    """Each of these convolutions needs 16 MB, so four areas take 48 MB more than one."""
 
     def held(**environment):
         lines, _ = run(
@@ -274,8 +274,8 @@ def test_operators_share_one_scratch_area_unless_the_user_says_otherwise():
 # --- updates
 
 
-def test_a_build_for_the_cpu_updates_parameters_one_by_one():
-    """What a trainer does then, not only what the variable says."""
+def test_a_cpu_build_updates_one_parameter_at_a_time():
+    """Check the optimizer as well as the variable."""
     lines, _ = run("""
         import os
         import gluon_classics
@@ -286,7 +286,7 @@ def test_a_build_for_the_cpu_updates_parameters_one_by_one():
     assert lines[0] == "1 1"
 
 
-def test_the_users_own_number_of_parameters_in_one_update_is_kept():
+def test_the_number_of_parameters_per_update_that_the_user_sets_is_kept():
     lines, _ = run(
         """
         import os
@@ -299,9 +299,9 @@ def test_the_users_own_number_of_parameters_in_one_update_is_kept():
 
 
 @pytest.mark.parametrize(("cuda", "size"), [(False, "1"), (True, None)])
-def test_a_build_for_gpus_updates_as_mxnet_does(cuda, size, monkeypatch):
+def test_only_cpu_builds_change_the_number_of_parameters_per_update(cuda, size, monkeypatch):
     variable = "MXNET_OPTIMIZER_AGGREGATION_SIZE"
-    monkeypatch.setenv(variable, "")  # so that it is put back
+    monkeypatch.setenv(variable, "")  # so that monkeypatch restores it after the test
     monkeypatch.delenv(variable)
     features = SimpleNamespace(is_enabled=lambda feature: {"CUDA": cuda}[feature])
     _runtime._load(lambda module: None, SimpleNamespace(runtime=SimpleNamespace(Features=lambda: features)))
@@ -309,8 +309,8 @@ def test_a_build_for_gpus_updates_as_mxnet_does(cuda, size, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "wd": 0.01}], ids=["plain", "momentum"])
-def test_one_by_one_is_the_same_update_to_the_last_bit(options, monkeypatch):
-    """Of seven parameters, so that four at once leave some over."""
+def test_updating_one_parameter_at_a_time_is_bit_identical(options, monkeypatch):
+    """Seven parameters are not a multiple of four, so that the last group is smaller."""
 
     def updated(size):
         monkeypatch.setenv("MXNET_OPTIMIZER_AGGREGATION_SIZE", size)
@@ -350,8 +350,8 @@ for warning in caught:
 )
 
 
-def test_mxnet_imported_first_is_warned_of_once():
-    """The warning points at the line that imported us, and says what to do."""
+def test_importing_mxnet_first_gives_one_warning():
+    """The warning points to the line that imported gluon_classics and says what to do."""
     lines, _ = run(LATE_IMPORT)
     assert lines[1:] == [""]
     category, place, message = lines[0].split(" ", 2)
@@ -360,7 +360,7 @@ def test_mxnet_imported_first_is_warned_of_once():
     assert f"OMP_NUM_THREADS={usable_cores()}" in message
 
 
-def test_mxnet_imported_first_is_fine_if_the_threads_are_set():
+def test_importing_mxnet_first_gives_no_warning_if_the_threads_are_set():
     lines, _ = run(LATE_IMPORT, OMP_NUM_THREADS="1")
     assert lines == [""]
 
@@ -368,7 +368,7 @@ def test_mxnet_imported_first_is_fine_if_the_threads_are_set():
 @pytest.mark.parametrize(
     "wish", ["gluon_classics.ResNet", "gluon_classics.get_model('vgg')", "gluon_classics.utils.try_gpu"]
 )
-def test_a_missing_mxnet_names_the_extra_that_brings_it(wish):
+def test_without_mxnet_the_error_names_the_extra_to_install(wish):
     run(f"""
         import importlib.machinery
         found = importlib.machinery.PathFinder.find_spec
@@ -377,7 +377,7 @@ def test_a_missing_mxnet_names_the_extra_that_brings_it(wish):
         )
         import gluon_classics, gluon_classics.utils
         import importlib.util
-        assert importlib.util.find_spec("mxnet") is None  # what other packages ask, without an error
+        assert importlib.util.find_spec("mxnet") is None  # other packages ask this and expect no error
         try:
             {wish}
         except ModuleNotFoundError as error:
@@ -388,7 +388,7 @@ def test_a_missing_mxnet_names_the_extra_that_brings_it(wish):
     """)
 
 
-def test_numpy_2_is_refused_in_one_line():
+def test_numpy_2_is_rejected_in_one_line():
     run("""
         import numpy
         numpy.__version__ = "2.1.0"
@@ -403,8 +403,8 @@ def test_numpy_2_is_refused_in_one_line():
     """)
 
 
-def test_a_library_that_does_not_load_refers_to_the_doctor():
-    """As on a machine without CUDA or libgomp; NumPy gets no alias left behind."""
+def test_if_mxnets_library_does_not_load_the_error_names_doctor_and_the_alias_is_removed():
+    """As on a machine without CUDA or libgomp."""
     run("""
         import ctypes, numpy
         had_alias = "bool" in vars(numpy)

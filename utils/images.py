@@ -1,4 +1,4 @@
-"""Pictures of images."""
+"""Show images on a grid."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import numpy as np
 
 
 def show_images(imgs, nrows: int, ncols: int, figsize=None):
-    """Show the first nrows x ncols images of (N, H, W), (N, H, W, 1) or (N, H, W, 3) on a grid; returns the axes.
+    """Show the first images on a grid with matplotlib.
 
-    `figsize` is the width and height of the grid in inches. Raises ImportError without matplotlib.
+    Args:
+        imgs: (N, H, W), (N, H, W, 1) or (N, H, W, 3), as an NDArray or a NumPy array.
+        nrows: The number of rows.
+        ncols: The number of columns.
+        figsize: The width and height of the grid in inches (default: 1 inch per image).
+
+    Returns:
+        (nrows, ncols) matplotlib axes.
+
+    Raises:
+        ImportError: matplotlib is not installed.
     """
     import matplotlib.pyplot as plt
 

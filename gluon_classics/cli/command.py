@@ -1,4 +1,4 @@
-"""The command `gluon-classics`. What a subcommand needs loads when it runs, so that --help is quick."""
+"""The command `gluon-classics`. Each subcommand imports what it needs when it runs, so that --help is fast."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .options import json_option
 
 
 class _Commands(click.Group):
-    """A group whose errors end in one line and a status of 1."""
+    """A group that reports an error in one line and exits with status 1."""
 
     def invoke(self, ctx):
         try:
@@ -27,14 +27,14 @@ class _Commands(click.Group):
             raise click.ClickException(_runtime.NO_MXNET if no_mxnet else str(error)) from error
         except BrokenPipeError:
             raise
-        except KeyboardInterrupt:  # not while training, which has an end of its own
+        except KeyboardInterrupt:  # training handles it itself and does not get here
             click.echo("\nInterrupted.", err=True)
             ctx.exit(KILLED_BY + signal.SIGINT)
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
             raise click.ClickException(f"{error.strerror or error}{place}") from error
         except RuntimeError as error:
-            if type(error).__name__ != "MXNetError":  # by name: MXNet may not be loaded
+            if type(error).__name__ != "MXNetError":  # compare the name: MXNet may not be loaded
                 raise
             raise click.ClickException(f"MXNet: {str(error).strip().splitlines()[-1]}") from error
 
@@ -42,13 +42,13 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(gluon_classics.__version__, prog_name="gluon-classics")
 def main():
-    """Classic convolutional networks as published, in MXNet Gluon."""
+    """Train classic convolutional networks and reproduce published results."""
 
 
 @main.command()
 @json_option
 def doctor(as_json):
-    """Find what is wrong with this installation, and the fix."""
+    """Check this installation and show how to fix problems."""
     from gluon_classics.diagnostics.doctor import examine
 
     checks = examine()

@@ -1,4 +1,4 @@
-"""`gluon-classics diff`: a comparison as tables, and as JSON can hold it."""
+"""`gluon-classics diff`: a comparison of two networks as tables or JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gluon_classics.inspection.diff import Comparison, described
 
 
 def as_dict(comparison: Comparison) -> dict:
-    """All of `comparison`, and the facts of both editions."""
+    """Return `comparison` and the facts of both networks as a dictionary for JSON."""
     infos = [gluon_classics.model_info(name) for name in comparison.names]
     return {
         "networks": [{**asdict(info), "gmac": info.gmac} for info in infos],
@@ -24,7 +24,7 @@ def as_dict(comparison: Comparison) -> dict:
 
 
 def show(comparison: Comparison) -> None:
-    """Print the facts that differ, the layers that differ, and the departures that one edition has alone."""
+    """Print the facts that differ, the layers that differ, and the departures from the paper that only one has."""
     infos = [gluon_classics.model_info(name) for name in comparison.names]
     facts = [(title, *both) for title, *both in zip(FACTS, *map(_facts, infos)) if both[0] != both[1]]
     if facts:
@@ -37,7 +37,7 @@ def show(comparison: Comparison) -> None:
         _console.table(titles, _rows(comparison.changes), (f"total, {images} input", "", "", "", *counts))
     else:
         first, second = comparison.names
-        click.echo(f"{first} and {second} are equal{' in every layer' if facts else ''}, at {images} input")
+        click.echo(f"{first} and {second} are equal{' in every layer' if facts else ''} at {images} input")
     for info, compared in (infos, infos[::-1]):
         for departure in info.departures:
             if departure not in compared.departures:
@@ -52,11 +52,11 @@ def _facts(info):
 
 
 def _rows(changes):
-    """One row for each change; equal layers of other sizes share a row, and so do blocks that one network has alone."""
+    """Yield table rows. Equal layers of different sizes share a row, as do repeated blocks of only one network."""
     for (resized, side), group in groupby(changes, key=lambda change: (change.resized, _only_in(change))):
         run = list(group)
         if resized and len(run) > 1:
-            yield _shared(run, f"{len(run)} equal layers of other sizes")
+            yield _shared(run, f"{len(run)} equal layers of different sizes")
             continue
         length = _period(run) if side else len(run)
         if length == len(run):
@@ -68,12 +68,12 @@ def _rows(changes):
 
 
 def _only_in(change):
-    """The side, if there is one, that has a layer without a counterpart."""
+    """Return the side that has the layer if the other side has no counterpart, else None."""
     return None if change.first and change.second else "first" if change.first else "second"
 
 
 def _period(run):
-    """The length of the shortest sequence of layers that makes up the run when repeated."""
+    """Return the length of the shortest sequence of layers that gives the run when repeated."""
     texts = [described(change) for change in run]
     lengths = range(1, len(run) + 1)
     return next(n for n in lengths if len(run) % n == 0 and texts == texts[:n] * (len(run) // n))
@@ -94,8 +94,8 @@ def _row(change):
     path = _both(*(layer.path for layer in there))
     output = _both(*(_times(layer.output_shape) for layer in there))
     counts = [_numbers(*(_count(change, side, count) for side in SIDES)) for count in COUNTS]
-    fed = ", fed otherwise" if change.fed_otherwise else ""
-    return (path, *(text + fed for text in described(change)), output, *counts)
+    inputs = ", different inputs" if change.inputs_differ else ""
+    return (path, *(text + inputs for text in described(change)), output, *counts)
 
 
 def _count(change, side, count):

@@ -1,4 +1,4 @@
-"""Subcommands about networks as they are defined: list, summary, diff, draw, certify."""
+"""Subcommands about networks, without trained weights: list, summary, diff, draw, certify."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import click
 import gluon_classics
 from gluon_classics import _console
 
-from .options import image_shape, json_option, known_model
+from .options import json_option, known_model, shape_option
 
 
 @click.command("list")
 @json_option
 def list_networks(as_json):
-    """List the networks."""
+    """List the networks with their sizes and sources."""
     infos = [gluon_classics.model_info(name) for name in gluon_classics.list_models()]
     if as_json:
         facts = [{**vars(info), "gmac": info.gmac} for info in infos]
@@ -29,11 +29,14 @@ def list_networks(as_json):
 
 @click.command()
 @click.argument("name", callback=known_model)
-@click.option("--input", "input_shape", callback=image_shape, help="Channels x height x width, as in 1x224x224.")
-@click.option("--classes", type=click.IntRange(1), help="Number of classes.")
+@shape_option()
+@click.option("--classes", type=click.IntRange(1), help="Number of classes.  [default: the network's own]")
 @json_option
 def summary(name, input_shape, classes, as_json):
-    """Show the layers of network NAME with output shapes, parameters and multiply-accumulates."""
+    """Show the layers of a network.
+
+    The table has the output shape, the parameters and the multiply-accumulates (MAC) of each layer of network NAME.
+    """
     from dataclasses import asdict
 
     from gluon_classics.inspection.summary import summarize
@@ -55,7 +58,7 @@ def summary(name, input_shape, classes, as_json):
     total = (f"total, {_times(counts.input_shape)} input", "", f"{counts.params:,}", f"{counts.macs:,}")
     _console.table(["layer", "output", "parameters:", "MAC:"], rows, total)
     if counts.running:
-        click.echo(f"and {counts.running:,} running statistics or constants, which are not trained")
+        click.echo(f"In addition: {counts.running:,} running statistics or constants, which are not trained")
     for departure in info.departures:
         click.echo(f"differs from the paper: {departure}")
 
@@ -63,12 +66,15 @@ def summary(name, input_shape, classes, as_json):
 @click.command()
 @click.argument("first", metavar="NAME", callback=known_model)
 @click.argument("second", metavar="NAME", callback=known_model)
-@click.option("--input", "input_shape", callback=image_shape, help="Channels x height x width, as in 1x224x224.")
+@shape_option("see above")
 @json_option
 def diff(first, second, input_shape, as_json):
-    """Show what two networks differ in: facts, layers, output shapes, parameters and multiply-accumulates.
+    """Show the differences between two networks.
 
-    Layers are compared for the first network's images, if both networks take them.
+    The tables compare the facts, layers, output shapes, parameters and multiply-accumulates (MAC) of both networks.
+
+    By default, both networks get the first network's input size. If it is too small for the second network, both get
+    the second network's input size.
     """
     from gluon_classics.inspection.diff import compare
 
@@ -83,10 +89,13 @@ def diff(first, second, input_shape, as_json):
 
 @click.command()
 @click.argument("name", callback=known_model)
-@click.option("-o", "--out", required=True, type=click.Path(), help="Picture to write, as .svg or .png.")
-@click.option("--input", "input_shape", callback=image_shape, help="Channels x height x width, as in 1x224x224.")
+@click.option("-o", "--out", required=True, type=click.Path(), help="Picture to write (.svg or .png).")
+@shape_option()
 def draw(name, out, input_shape):
-    """Draw the architecture of network NAME: its layers with their output shapes, and its branches."""
+    """Draw the architecture of a network.
+
+    The picture shows the layers of network NAME with their output shapes, and its branches.
+    """
     from gluon_classics.inspection.diagram import draw
 
     draw.draw(name, out, input_shape)
@@ -94,12 +103,14 @@ def draw(name, out, input_shape):
 
 @click.command()
 @click.argument("name", callback=known_model)
-@click.option("--steps", type=click.IntRange(2), default=3, show_default=True, help="Batches of 8 images.")
+@click.option("--steps", type=click.IntRange(2), default=3, show_default=True, help="Training steps, each on 8 images.")
 @json_option
 def certify(name, steps, as_json):
-    """Compare trainings of network NAME, to the bit, that differ only in how they are run.
+    """Check whether training is bit-identical in different setups.
 
-    Threads, compiled or eager, devices, another process, and a break with a checkpoint; on made-up images.
+    Network NAME is trained several times on random images: with 1 and 2 threads, with 1 and 2 devices, compiled and
+    eager, repeated, and resumed from a checkpoint. The parameters, outputs and loss are compared with those of the
+    first run.
     """
     from gluon_classics.diagnostics.determinism import certify
 
@@ -118,7 +129,7 @@ def certify(name, steps, as_json):
         )
         for row in rows
     ]
-    _console.table(["threads:", "network", "devices:", "run", "parameters, outputs and loss", "worst"], cells)
+    _console.table(["threads:", "network", "devices:", "run", "parameters, outputs and loss", "worst array"], cells)
 
 
 def _times(shape):

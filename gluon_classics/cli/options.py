@@ -1,4 +1,4 @@
-"""Arguments and options that several subcommands share."""
+"""Arguments and options that more than one subcommand uses."""
 
 from __future__ import annotations
 
@@ -33,32 +33,35 @@ def image_shape(_ctx, _param, text):
         return None
     sizes = text.lower().split("x")
     if len(sizes) != 3 or not all(size.isdecimal() and int(size) for size in sizes):
-        raise click.BadParameter(f"{text!r} is not channels x height x width, as in 1x224x224")
+        raise click.BadParameter(f"{text!r} is not channels x height x width: write it as in 1x224x224")
     return tuple(map(int, sizes))
 
 
 ctx_option = click.option(
-    "--ctx", default="auto", show_default=True, help="auto, cpu, gpu, gpu:1, or a list as in gpu:0,gpu:1."
+    "--ctx", default="auto", show_default=True, help="Device: auto, cpu, gpu, gpu:1, or a list such as gpu:0,gpu:1."
 )
-DATA_HELP = "fashion-mnist, mnist, cifar10, or a folder: IDX files, CIFAR-10 binaries, a subfolder a class."
+DATA_HELP = (
+    "Data set: fashion-mnist, mnist, cifar10, or a folder with IDX files, CIFAR-10 binary files, "
+    "or one subfolder of images per class."
+)
 
 
 class _Finite(click.ParamType):
-    """Refuses nan and infinity, which lie in every range of click's."""
+    """A number type that rejects nan and infinity: click's ranges accept them."""
 
     def convert(self, value, param, ctx):
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value} is no finite number.", param, ctx)
+            self.fail(f"{value} is not a finite number.", param, ctx)
         return number
 
 
 class Finite(_Finite, click.types.FloatParamType):
-    """A number."""
+    """A finite number."""
 
 
 class FiniteRange(_Finite, click.FloatRange):
-    """A number in a range."""
+    """A finite number in a range."""
 
 
 checkpoint_option = click.option(
@@ -66,14 +69,20 @@ checkpoint_option = click.option(
     type=FiniteRange(0),
     default=10,
     show_default=True,
-    help="Time between checkpoints; one also follows every epoch.",
+    help="Minutes between checkpoints. Each epoch also ends with a checkpoint.",
 )
-quiet_option = click.option("--quiet", is_flag=True, help="Print errors and warnings only.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
+quiet_option = click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def shape_option(default="the network's own"):
+    """Return the option --input, with the words of its help for the default."""
+    words = f"Input size as channels x height x width, such as 1x224x224.  [default: {default}]"
+    return click.option("--input", "input_shape", callback=image_shape, help=words)
 
 
 def setting(field, *flags, help="", shown=None, **options):
-    """An option for a field of `Settings`, None unless it is given: then the network's own default holds."""
+    """Return an option for a field of `Settings`. If it is not given, it is None, and the network's default is used."""
     default = getattr(Settings, field) if shown is None else shown
     flags = flags or ("--" + field.replace("_", "-"),)
     return click.option(*flags, field, help=f"{help}  [default: {default}]", **options)

@@ -17,7 +17,7 @@ from .options import checkpoint_option, ctx_option, json_option, known_recipe
 @click.command()
 @json_option
 def recipes(as_json):
-    """List the recipes: settings with the results that were published for them."""
+    """List the recipes: settings and the results published for them."""
     from gluon_classics.reproduction import formatting
     from gluon_classics.reproduction.recipes import list_recipes
 
@@ -39,19 +39,38 @@ def recipes(as_json):
 @click.command()
 @click.argument("recipe", callback=known_recipe)
 @click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Number of independent runs.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first run; it counts on.")
-@click.option("--subset", type=click.IntRange(1), help="Train on the first so many images; not comparable then.")
-@click.option("--epochs", type=click.IntRange(1), help="Other than the recipe's; not comparable then.")
-@click.option("--data", type=click.Path(), help="Folder of the recipe's data set, where it is not found by name.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the first run. Later runs use the following seeds.",
+)
+@click.option(
+    "--subset",
+    type=click.IntRange(1),
+    help="Train only on the first N images. The results are then not comparable.  [default: all images]",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    help="Number of epochs. Any other number than the recipe's makes the results not comparable.  "
+    "[default: the recipe's]",
+)
+@click.option("--data", type=click.Path(), help="Folder with the recipe's data set, if it is not found by name.")
 @ctx_option
-@click.option("--out", type=click.Path(), help="Folder for the run folders seed-N.  [default: runs/RECIPE]")
-@click.option("--publish", is_flag=True, help="Enter the runs in results/, if they are comparable.")
+@click.option(
+    "--out", type=click.Path(), help="Folder for the run folders, which are named seed-N.  [default: runs/RECIPE]"
+)
+@click.option("--publish", is_flag=True, help="Add the runs to results/ if they are comparable.")
 @checkpoint_option
 @json_option
 def reproduce(recipe, publish, as_json, **options):
-    """Run RECIPE, print target and result side by side, and say whether it is reproduced.
+    """Run a recipe and compare the results with the published ones.
 
-    Started again, it goes on: finished runs are not repeated, an interrupted one is resumed.
+    Print the published and the measured values of RECIPE side by side, and whether the result is reproduced.
+
+    If you run the command again, finished runs are kept and an interrupted run is resumed.
     """
     from gluon_classics.reproduction import reproduce, results
     from gluon_classics.reproduction.verdict import judge
@@ -69,12 +88,19 @@ def reproduce(recipe, publish, as_json, **options):
 
 
 @click.command("results")
-@click.option("--add", "added", multiple=True, metavar="RUN", help="Enter a run folder first; may be repeated.")
-@click.option("--results", "folder", type=click.Path(), help="Folder of results.  [default: the checkout's]")
-@click.option("--markdown", is_flag=True, help="Print the table as Markdown, as the README has it.")
+@click.option(
+    "--add", "added", multiple=True, metavar="RUN", help="Add a run folder before showing the table. Can be repeated."
+)
+@click.option(
+    "--results", "folder", type=click.Path(), help="Folder with the results.  [default: results/ of the checkout]"
+)
+@click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
 @json_option
 def show_results(added, folder, markdown, as_json):
-    """Show what was reproduced: the table of all results, made from the records of their runs."""
+    """Show the table of all results.
+
+    The table compares the published values with those of the recorded runs of each recipe.
+    """
     from gluon_classics.reproduction import results
 
     if added:
@@ -91,7 +117,7 @@ def show_results(added, folder, markdown, as_json):
 
 
 def _show_verdict(verdict: Verdict, recorded: Verdict | None) -> None:
-    """Print target and result side by side, the verdict and its reason, and what the `recorded` runs say."""
+    """Print published and measured values, the verdict and its reason, and the verdict of the `recorded` runs."""
     from gluon_classics.reproduction.formatting import settings_words, source_words
 
     recipe = verdict.recipe
@@ -99,18 +125,20 @@ def _show_verdict(verdict: Verdict, recorded: Verdict | None) -> None:
     click.echo(settings_words(recipe.settings))
     if recipe.deciding:
         click.echo(f"published by: {source_words(recipe)}")
-    titles = ["epoch:", "figure", "published:", "accepted:", f"ours, n = {verdict.n}:", "by itself"]
+    titles = ["epoch:", "metric", "published:", "accepted:", f"ours, n = {verdict.n}:", "verdict"]
     _console.table(titles, list(_rows(verdict)))
     click.echo(f"Verdict: {verdict.verdict} ({verdict.statement})")
     if recorded and recorded.n > verdict.n:
         click.echo(
-            f"The {recorded.n} recorded runs together: {recorded.verdict} ('gluon-classics results'); --runs makes more"
+            f"Verdict of the {recorded.n} recorded runs: {recorded.verdict} (see 'gluon-classics results'). "
+            "Train more runs with --runs."
         )
     for note in recipe.notes:
         click.echo(f"Note: {note}")
     if recipe.widening.why:
         click.echo(
-            f"Note: ranges of single runs are widened by their length, but at least so far: {recipe.widening.why}"
+            "Note: the accepted range around single runs is the published range, widened by its length or by a "
+            f"minimum, whichever is larger. The minimum: {recipe.widening.why}"
         )
 
 

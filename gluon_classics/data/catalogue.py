@@ -14,9 +14,13 @@ IDX_FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 @dataclass(frozen=True)
 class Known:
-    """A published data set: its classes, its files and the base addresses that serve them.
+    """A published data set.
 
-    `sha256` is that of all its images and labels, where it was computed from the original.
+    Attributes:
+        classes: The names of the classes, in the order of the labels.
+        files: The files to download.
+        mirrors: Base URLs that serve the files.
+        sha256: The checksum of all images and labels of the original, or None if it is not known.
     """
 
     classes: tuple[str, ...]

@@ -1,12 +1,12 @@
-"""Finding and loading data sets: Fashion-MNIST, MNIST, CIFAR-10, and folders.
+"""Find and load data sets: Fashion-MNIST, MNIST, CIFAR-10, and folders of images.
 
-A data set known by name is looked for in this order, and the first place that holds it is used:
+A data set with a known name is taken from the first of these places that has it:
 
-1. the cache: `datasets/NAME` in $MXNET_HOME (default: ~/.mxnet), where Gluon's own data sets live too;
-2. the system's folders: `datasets/NAME` in each of $XDG_DATA_DIRS, where Debian's dataset-fashion-mnist installs;
-3. a download into the cache, checked against SHA-256 sums ($MXNET_GLUON_REPO, MXNet's own variable, replaces the
-   mirrors);
-4. for Fashion-MNIST the sample of real images that comes with this package, announced in one line.
+1. The cache: `datasets/NAME` in $MXNET_HOME (default: ~/.mxnet). Gluon keeps its data sets there too.
+2. The system folders: `datasets/NAME` in each folder of $XDG_DATA_DIRS. Debian's package dataset-fashion-mnist
+   installs there.
+3. A download to the cache, verified with SHA-256. $MXNET_GLUON_REPO, a variable of MXNet, replaces the mirrors.
+4. For Fashion-MNIST only: the sample of real images embedded in this package, with a warning.
 """
 
 from __future__ import annotations
@@ -33,9 +33,15 @@ SAMPLE_FOLDER = Path(__file__).parent / "sample"
 
 @dataclass(frozen=True)
 class DataSet:
-    """Training and test images with their classes; `origin` says where they come from.
+    """A data set in memory.
 
-    `is_sample` marks the embedded sample, on which no result is comparable with a published one.
+    Attributes:
+        name: The name of the data set, or of its folder.
+        train: The training images.
+        test: The test images.
+        classes: The names of the classes, in the order of the labels.
+        origin: Where the images come from, for users.
+        is_sample: Whether this is the embedded sample. Results on it are not comparable with published results.
     """
 
     name: str
@@ -46,7 +52,7 @@ class DataSet:
     is_sample: bool = False
 
     def record(self) -> DataRecord:
-        """Return what a run notes about its data."""
+        """Return the facts that the record of a run contains about its data."""
         digest = _digest(self.train, self.test)
         height, width, channels = self.train.images.shape[1:]
         published = KNOWN[self.name].sha256 if self.name in KNOWN else None
@@ -64,30 +70,35 @@ class DataSet:
 
 
 def load_dataset(where: str = "fashion-mnist", size: int | None = None, cache=None) -> DataSet:
-    """The data set `where`: a name of `KNOWN`, or a folder.
+    """Load a data set by name or from a folder.
 
-    A folder holds IDX files, CIFAR-10's binary files, or one subfolder of images for each class; `size` is the
-    side in pixels to which such images are resized. `cache` replaces the cache folder of a data set known by name.
-    Raises DataError.
+    Args:
+        where: A name of `KNOWN`, or a folder with IDX files, CIFAR-10's binary files, or one subfolder of images per
+            class.
+        size: The height and width in pixels to which images in subfolders are resized (default: their own size).
+        cache: The cache folder of a data set known by name (default: see the module).
+
+    Raises:
+        DataError: The data set cannot be found, read or downloaded.
     """
     if where in KNOWN:
         return _load_known(where, Path(cache).expanduser() if cache else cache_folder(where))
     folder = Path(where).expanduser()
     if not folder.is_dir():
-        raise DataError(f"there is no folder {where}: name one, or one of {', '.join(KNOWN)}")
+        raise DataError(f"there is no folder {where}: give an existing folder, or one of {', '.join(KNOWN)}")
     return _load_folder(folder, size)
 
 
 def cache_folder(name: str) -> Path:
-    """Where the data set of this name is kept after a download."""
+    """Return the folder to which the data set of this name is downloaded."""
     home = os.environ.get("MXNET_HOME") or Path.home() / ".mxnet"
     return Path(home, "datasets", name)
 
 
 def installed_folder(name: str, cache: Path | None = None) -> Path | None:
-    """The first folder that holds the data set of this name: the cache, then the system's; None without one."""
+    """Return the first folder that has the data set of this name: the cache, then the system folders; else None."""
     shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
-    roots = filter(os.path.isabs, shared.split(":"))  # as its specification says; empty ones are common
+    roots = filter(os.path.isabs, shared.split(":"))  # the XDG specification ignores relative and empty paths
     folders = [cache or cache_folder(name), *(Path(root, "datasets", name) for root in roots)]
     return next((folder for folder in folders if _holds(name, folder)), None)
 
@@ -99,13 +110,14 @@ def _load_known(name, cache):
     try:
         return _download(name, cache)
     except DataError as error:
-        remedy = f"put the files into {cache}, or name their folder with --data"
+        remedy = f"put the files into {cache}, or give their folder with --data"
         if name != "fashion-mnist":
             raise DataError(f"{error}: {remedy}") from error
         sample = _read(name, SAMPLE_FOLDER, "the sample embedded in gluon-classics", is_sample=True)
         _console.warn(
-            f"EMBEDDED SAMPLE: the full Fashion-MNIST is not here, so {len(sample.train):,} + {len(sample.test):,} of "
-            f"its images are used; no result is comparable with a published one. For the full set {remedy} ({error})."
+            f"EMBEDDED SAMPLE: the full Fashion-MNIST was not found, so only {len(sample.train):,} training and "
+            f"{len(sample.test):,} test images are used. Results are not comparable with published results. "
+            f"For the full data set, {remedy} ({error})."
         )
         return sample
 
@@ -119,7 +131,9 @@ def _download(name, cache):
         with tempfile.TemporaryFile(dir=cache):
             pass
     except OSError as error:
-        _console.warn(f"cannot write to {cache} ({error.strerror}): a download serves this run only (set MXNET_HOME)")
+        _console.warn(
+            f"cannot write to {cache} ({error.strerror}): the download is not kept. Set MXNET_HOME to keep it"
+        )
         with tempfile.TemporaryDirectory() as folder:
             download(known.files, mirrors, folder)
             return _read(name, Path(folder), "a download for this run")
@@ -170,23 +184,23 @@ def _digest(train, test):
 def _read_idx_files(folder):
     missing = [name for name in IDX_FILES if not _idx_file(folder, name)]
     if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)} (plain or .gz)")
+        raise DataError(f"{folder} lacks {', '.join(missing)}: add the missing files, plain or as .gz")
     parts = []
     for images_file, labels_file in ((TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS)):
         images = read_idx(_idx_file(folder, images_file), 3)
         labels = read_idx(_idx_file(folder, labels_file), 1)
         if len(images) != len(labels) or not len(images):
             raise DataError(
-                f"{folder}: {images_file} holds {len(images):,} images, {labels_file} {len(labels):,} labels"
+                f"{folder}: {images_file} has {len(images):,} images, but {labels_file} has {len(labels):,} labels"
             )
         parts.append(Images(images[..., None], labels))
     if parts[0].images.shape[1:] != parts[1].images.shape[1:]:
-        raise DataError(f"{folder}: training and test images differ in size")
+        raise DataError(f"{folder}: the training and the test images differ in size")
     return parts
 
 
 def _idx_file(folder, name):
-    """The plain or gzipped file of this name, None if the folder has neither."""
+    """Return the plain or the gzipped file of this name, or None if the folder has neither."""
     for path in (Path(folder, name), Path(folder, f"{name}.gz")):
         if path.is_file():
             return path

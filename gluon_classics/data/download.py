@@ -1,4 +1,4 @@
-"""Downloads: several mirrors, a checksum, and whole files only."""
+"""Download files from several mirrors and verify their checksums."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from gluon_classics.errors import DataError
 import pooch
 import requests
 
-TIMEOUT = (5, 20)  # seconds to connect, seconds without a byte
+TIMEOUT = (5, 20)  # seconds to connect, seconds between two bytes
 CHUNK = 1 << 16  # bytes
 
-pooch.get_logger().setLevel(logging.CRITICAL)  # our progress bar and errors say the same once
+pooch.get_logger().setLevel(logging.CRITICAL)  # the progress bar and the errors below say the same
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that mirrors serve under one name: its size in bytes and the SHA-256 of its bytes."""
+    """A file to download: its name on every mirror, its size in bytes and its SHA-256 checksum."""
 
     name: str
     size: int
@@ -29,11 +29,19 @@ class RemoteFile:
 
 
 def download(files: Iterable[RemoteFile], mirrors: Iterable[str], folder, timeout=TIMEOUT) -> None:
-    """Bring `files` into `folder` from the first of `mirrors` (base addresses ending in /) that gives each.
+    """Download `files` to `folder`, each from the first mirror that works.
 
-    A file appears in the folder once it is whole and its checksum is right; files already there are left alone.
-    Raises DataError, with what went wrong at every mirror, if a file cannot be had; OSError if the folder cannot
-    be written.
+    A file appears in the folder only when it is complete and its checksum is correct. Existing files are kept.
+
+    Args:
+        files: The files to download.
+        mirrors: Base URLs, ending in "/".
+        folder: The folder to write to; it is created if needed.
+        timeout: The seconds to wait for a connection, and for the next byte.
+
+    Raises:
+        DataError: No mirror serves a file. The message has the reason for each mirror.
+        OSError: The folder cannot be written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +52,7 @@ def download(files: Iterable[RemoteFile], mirrors: Iterable[str], folder, timeou
 
 
 def _from_any(mirrors, file, folder, timeout):
-    """Get one file; returns the mirrors with the ones that failed at the end."""
+    """Download one file. Return the mirrors, with those that failed moved to the end."""
     failures = []
     for position, mirror in enumerate(mirrors):
         try:
@@ -57,7 +65,7 @@ def _from_any(mirrors, file, folder, timeout):
 
 
 def _fetch(url, file, folder, timeout):
-    """Let pooch keep the file if its checksum is right, and nothing if not."""
+    """Download one file with pooch, which keeps it only if its checksum is correct."""
 
     def receive(url, output_file, _pooch):
         with transfer_bar(f"{file.name} from {_host(url)}", file.size) as show, open(output_file, "wb") as output:
@@ -66,15 +74,15 @@ def _fetch(url, file, folder, timeout):
                 for chunk in answer.iter_content(CHUNK):
                     output.write(chunk)
                     if output.tell() > file.size:
-                        raise ValueError(f"sends more than the {file.size:,} bytes of the file")
+                        raise ValueError(f"sent more than the file's {file.size:,} bytes")
                     show(output.tell())
 
     pooch.retrieve(url, f"sha256:{file.sha256}", fname=file.name, path=folder, downloader=receive)
-    (folder / file.name).chmod(default_mode())  # pooch leaves its temporary file's: for the owner only
+    (folder / file.name).chmod(default_mode())  # pooch's temporary file is readable only by its owner
 
 
 def _host(url):
-    """The part of an address that names the server, without a password in it."""
+    """Return the host of a URL, without a user name and password."""
     return url.split("://")[-1].split("/")[0].split("@")[-1]
 
 
@@ -82,9 +90,9 @@ def _reason(error):
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"status {error.response.status_code}"
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "no answer in time"
+        return "timeout"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke"
+        return "connection lost"
     if isinstance(error, requests.ConnectionError):
         return "not reachable"
     if "hash" in str(error):

@@ -1,4 +1,4 @@
-"""A user's own images: a folder with one subfolder of image files a class."""
+"""Image folders: one subfolder of image files per class."""
 
 from __future__ import annotations
 
@@ -11,14 +11,24 @@ import numpy as np
 from .images import Images, read_image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-HELD_OUT = 5  # without a test folder every fifth image of a class, in the order of names, is for testing
+HELD_OUT = 5  # without a test folder, every fifth image of each class, sorted by file name, is a test image
 
 
 def load_folder(folder, size: int | None) -> tuple[Images, Images, tuple[str, ...]]:
-    """Training images, test images and class names of a folder with one subfolder of images a class.
+    """Load a folder with one subfolder of images per class.
 
-    With `train/` and `test/` in the folder, each holds the classes; without, every fifth image of a class is for
-    testing. Images are resized to `size`; without one all must have the same size. Raises DataError.
+    If the folder has `train/` and `test/`, each of them contains the subfolders of the classes. Else every fifth
+    image of each class is a test image.
+
+    Args:
+        folder: The folder.
+        size: The height and width in pixels to which images are resized. If it is None, all must have the same size.
+
+    Returns:
+        The training images, the test images and the names of the classes.
+
+    Raises:
+        DataError: The folder does not contain such images, or an image cannot be read.
     """
     folder = Path(folder)
     split = (folder / "train").is_dir() and (folder / "test").is_dir()
@@ -28,13 +38,15 @@ def load_folder(folder, size: int | None) -> tuple[Images, Images, tuple[str, ..
         train, test = files, _class_files(folder / "test")
         if tuple(test) != classes:
             differing = ", ".join(sorted(set(test) ^ set(classes)))
-            raise DataError(f"{folder}: train/ and test/ do not hold the same classes ({differing})")
+            raise DataError(f"{folder}: train/ and test/ must have the same classes ({differing} only in one of them)")
     else:
         train = {name: [p for i, p in enumerate(paths, 1) if i % HELD_OUT] for name, paths in files.items()}
         test = {name: paths[HELD_OUT - 1 :: HELD_OUT] for name, paths in files.items()}
         few = [name for name, paths in files.items() if len(paths) < HELD_OUT]
         if few:
-            raise DataError(f"{folder / few[0]} holds fewer than {HELD_OUT} images: none would be left for testing")
+            raise DataError(
+                f"{folder / few[0]} has fewer than {HELD_OUT} images: add more, because every fifth one is a test image"
+            )
     first = next(iter(train.values()))[0]
     shape = read_image(first, size).shape
     return _read_all(train, size, shape, first), _read_all(test, size, shape, first), classes
@@ -46,10 +58,10 @@ def _class_files(folder):
         visible = (path for path in subfolder.iterdir() if not path.name.startswith("."))
         paths = sorted(path for path in visible if path.suffix.lower() in SUFFIXES)
         if not paths:
-            raise DataError(f"{subfolder} holds no images ({', '.join(SUFFIXES)}): a class needs some")
+            raise DataError(f"{subfolder} has no images: add some ({', '.join(SUFFIXES)}), or remove the folder")
         files[subfolder.name] = paths
     if len(files) < 2:
-        raise DataError(f"{folder} needs two or more subfolders of images, one for each class")
+        raise DataError(f"{folder} must have two or more subfolders of images, one per class")
     return files
 
 
@@ -61,5 +73,5 @@ def _read_all(files, size, shape, first):
     for path, image in zip(paths, images):
         if image.shape != shape:
             height, width = image.shape[:2]
-            raise DataError(f"{path} is {height}x{width}, unlike {first}: give a size to resize all images to")
+            raise DataError(f"{path} is {height}x{width}, but {first} is not: give a size to resize all images to")
     return Images(np.stack(images), labels)

@@ -12,9 +12,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Images:
-    """A data set in memory: `images` (N, H, W, C) uint8 and `labels` (N,), numbers of classes from 0 on.
+    """Images with their labels, in memory.
 
-    `images[:100]` is the first hundred of both, as a pair: what the blog's loader asks of a data set.
+    A slice such as `images[:100]` is the pair of the first 100 images and labels. The blog's data loader needs that.
+
+    Attributes:
+        images: (N, H, W, C) uint8.
+        labels: (N,) integers, the classes counted from 0.
     """
 
     images: np.ndarray
@@ -27,14 +31,23 @@ class Images:
         return self.images[index], self.labels[index]
 
     def subset(self, count: int) -> Images:
-        """The first `count` images."""
+        """Return the first `count` images."""
         return Images(*self[:count])
 
 
 def read_image(path, size: int | None = None, channels: int | None = None) -> np.ndarray:
-    """The image as uint8, (H, W, C): C is 1 for grey and 3 (red, green, blue) for colour unless `channels` says so.
+    """Read an image file.
 
-    `size` resizes to size x size pixels, bilinear. Raises DataError if the file is missing or no image.
+    Args:
+        path: The file.
+        size: The height and width in pixels to which the image is resized, bilinearly (default: its own size).
+        channels: 1 for grayscale or 3 for red, green and blue (default: as the file has it).
+
+    Returns:
+        (H, W, C) uint8.
+
+    Raises:
+        DataError: The file is missing or not an image.
     """
     try:
         content = np.frombuffer(Path(path).read_bytes(), np.uint8)
@@ -42,18 +55,18 @@ def read_image(path, size: int | None = None, channels: int | None = None) -> np
         raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
     try:
         image = cv2.imdecode(content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if len(content) else None
-    except cv2.error:  # larger than OpenCV allows
+    except cv2.error:  # the image is larger than OpenCV allows
         image = None
     if image is None:
-        raise DataError(f"{path} is not an image that can be read: use PNG or JPEG")
+        raise DataError(f"{path} is not an image, or it is damaged: use a PNG or JPEG file")
     if image.dtype == np.uint16:
         image = (image // 256).astype(np.uint8)
     if image.dtype != np.uint8:
-        raise DataError(f"{path} has pixels of type {image.dtype}: save it with 8 bits a channel")
+        raise DataError(f"{path} has pixels of type {image.dtype}: save it with 8 bits per channel")
     image = image.reshape(*image.shape[:2], -1)
-    colour = image.shape[2] >= 3
-    channels = channels or (3 if colour else 1)
-    if colour:  # OpenCV decodes to blue, green, red; a fourth channel is transparency
+    is_color = image.shape[2] >= 3
+    channels = channels or (3 if is_color else 1)
+    if is_color:  # OpenCV decodes to blue, green, red; a fourth channel is alpha
         image = cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY if channels == 1 else cv2.COLOR_BGR2RGB)
     image = image.reshape(*image.shape[:2], -1)[..., :channels]
     if image.shape[2] < channels:
@@ -62,10 +75,16 @@ def read_image(path, size: int | None = None, channels: int | None = None) -> np
 
 
 def resize_image(image: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:
-    """(H, W, C) to (size, size, C), bilinear, in the image's own type: what `mxnet.image.imresize` gives.
+    """Resize an image bilinearly. The result is bit-identical to that of `mxnet.image.imresize`.
 
-    `out` is an array of that shape and type to write to.
+    Args:
+        image: (H, W, C), uint8 or float32.
+        size: The new height and width in pixels.
+        out: An array (size, size, C) of the same type to write to, or None.
+
+    Returns:
+        (size, size, C), of the type of the image.
     """
-    # Intel's IPP in OpenCV's wheels rounds float32 otherwise than MXNet's OpenCV; the switch is each thread's own
+    # IPP, in OpenCV's wheels, rounds float32 differently from MXNet's OpenCV; the setting applies to this thread only
     cv2.ipp.setUseIPP(False)
     return cv2.resize(image, (size, size), dst=out).reshape(size, size, -1)

@@ -1,4 +1,4 @@
-"""What a run notes about its data."""
+"""The record of a run's data."""
 
 from dataclasses import dataclass
 from typing import Optional, Tuple
@@ -10,14 +10,14 @@ class DataRecord:
 
     Attributes:
         name: Name of the data set or of its folder.
-        is_sample: Whether it is the embedded sample. No result on it is comparable with a published one.
-        is_published: Whether it is the whole published data set; None where its checksum is not known.
+        is_sample: Whether it is the embedded sample. Results on it are not comparable with published results.
+        is_published: Whether it is the complete published data set; None if its checksum is not known.
         train_images: Number of training images that the run uses.
         image_shape: (H, W, C) of the images before they are resized.
         classes: Names of the classes, in the order of their labels.
         sha256: SHA-256 of all images and labels.
         test_images: Number of test images.
-        origin: Where the data was found, on the machine of the run only.
+        origin: Where the data was found on the machine of the run.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""`gluon-classics certify`: does a training depend, to the bit, on how it is run?
+"""`gluon-classics certify`: check whether training is bit-identical in different setups.
 
-One short training is repeated in processes of their own, which differ in threads, compilation and devices, or are only
-repeated, or broken off and resumed. Parameters, outputs and loss are compared with those of the first.
+A short training is repeated in new processes. They differ in threads, compilation and devices, repeat the first run,
+or resume from a checkpoint. The parameters, outputs and loss are compared with those of the first run.
 """
 
 from __future__ import annotations
@@ -19,13 +19,20 @@ import numpy as np
 
 from .processes import child_environment
 
-CLOSE = 4096  # ulp: beyond it half of float32's 24 bits are lost
-WHOLE, FIRST_PART, REST = "whole", "first part", "rest"  # what of the training a process does
+CLOSE = 4096  # ulp; a larger difference loses more than half of float32's 24 bits
+WHOLE, FIRST_PART, REST = "whole", "first part", "rest"  # the part of the training that a process runs
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way to run the training; `devices` is a number of CPU contexts, `note` says what else is special."""
+    """One way to run the training.
+
+    Attributes:
+        threads: The number of OpenMP threads.
+        compiled: Whether the network is compiled; else it runs eagerly.
+        devices: The number of CPU contexts.
+        note: What else distinguishes the case, for the user.
+    """
 
     threads: int
     compiled: bool
@@ -34,14 +41,25 @@ class Case:
 
 
 REFERENCE = Case(2, True, 1, "reference")
-AGAIN = Case(2, True, 1, "again")
-RESUMED = Case(2, True, 1, "checkpointed and resumed")
+AGAIN = Case(2, True, 1, "repeated")
+RESUMED = Case(2, True, 1, "resumed from a checkpoint")
 _WAYS = [Case(*way) for way in itertools.product((2, 1), (True, False), (1, 2))]
 CASES = [AGAIN, RESUMED, *_WAYS[1:]]
 
 
 def certify(model: str, steps: int) -> list[dict]:
-    """A row for each case, the reference first: how it was run, and what `compare` says. Raises ClassicsError."""
+    """Train a network in all cases and compare the results with those of the reference.
+
+    Args:
+        model: The name of the network.
+        steps: The number of training steps, 2 or more.
+
+    Returns:
+        A row for each case, the reference first: the fields of `Case` and the result of `compare`.
+
+    Raises:
+        ClassicsError: The network could not be trained.
+    """
     with tempfile.TemporaryDirectory() as folder:
         reference = _run(REFERENCE, model, steps, folder)
         rows = [{**asdict(REFERENCE), **compare(reference, reference)}]
@@ -51,16 +69,20 @@ def certify(model: str, steps: int) -> list[dict]:
 
 
 def compare(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> dict:
-    """The verdict on arrays, with the distance of the worst one, in ulp, and its name (None if all are equal).
+    """Compare arrays of the same names and shapes.
 
-    An ulp is the spacing of float32 numbers at an array's largest magnitude: small numbers among large ones are not
-    held to more than the large ones are.
+    The unit of the differences, ulp, is the spacing of float32 numbers at the largest magnitude of an array. Small
+    values are compared with the same absolute tolerance as the large values of their array.
+
+    Returns:
+        The verdict ("bit-identical", "equal within N ulp" or "different"), the largest difference of an array in ulp,
+        and the name of that array (None if all arrays are bit-identical).
     """
     distances = {name: _ulp(array, found[name]) for name, array in expected.items()}
     worst = max(distances, key=lambda name: distances[name])
     ulp = distances[worst]
     if all(expected[name].tobytes() == found[name].tobytes() for name in expected):
-        return {"verdict": "bitwise equal", "ulp": 0, "worst": None}
+        return {"verdict": "bit-identical", "ulp": 0, "worst": None}
     if ulp <= CLOSE:
         return {"verdict": f"equal within {ulp} ulp", "ulp": ulp, "worst": worst}
     return {"verdict": "different", "ulp": ulp, "worst": worst}
@@ -85,8 +107,8 @@ def _process(case, model, steps, folder, part):
     environment = {**child_environment(), "OMP_NUM_THREADS": str(case.threads)}
     result = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if result.returncode != 0:
-        said = (result.stderr.strip().splitlines() or [f"ended with status {result.returncode}"])[-1]
-        raise ClassicsError(f"{model} could not be trained: {said}")
+        reason = (result.stderr.strip().splitlines() or [f"ended with status {result.returncode}"])[-1]
+        raise ClassicsError(f"{model} could not be trained: {reason}")
     if part == FIRST_PART:
         return {}
     with np.load(Path(folder, "outcome.npz")) as outcome:

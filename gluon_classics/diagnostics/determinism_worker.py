@@ -1,4 +1,4 @@
-"""One process of `certify`: trains some steps on made-up images and writes what came of it."""
+"""One process of `certify`: train a network for some steps on random images and write the outcome."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _HalfDone(Exception):
 
 
 class _StopHalfWay(Callback):
-    """Writes a checkpoint after half of the steps and stops the training."""
+    """Write a checkpoint after half of the steps and stop the training."""
 
     def __init__(self, experiment, steps, path):
         self._experiment = experiment
@@ -80,7 +80,7 @@ def _experiment(model, steps, devices):
 
 
 def _outcome(experiment: Experiment, record, eager):
-    """Parameters (running statistics as a parameter file holds them), outputs for the test images, loss."""
+    """Return the parameters (as a parameter file has them), the outputs for the test images and the loss."""
     parameters = experiment.net._collect_params_with_prefix()
     arrays = {name: parameter._reduce().asnumpy() for name, parameter in parameters.items()}
     forward = experiment.net if eager else for_inference(experiment.net)

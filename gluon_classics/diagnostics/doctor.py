@@ -1,4 +1,4 @@
-"""What is wrong with this installation, and the fix: works without MXNet, or with one that does not load."""
+"""`gluon-classics doctor`: find problems with this installation. Works if MXNet is missing or does not load."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gluon_classics import _runtime
 
 from .processes import child_environment
 
-PYTHONS = ((3, 8), (3, 13))  # oldest and newest that the tests run on
+PYTHONS = ((3, 8), (3, 13))  # the oldest and the newest version that are tested
 MXNET = "1.9.1"
 DEBIAN_PACKAGES = {
     "libgomp": "libgomp1",
@@ -29,7 +29,14 @@ DEBIAN_PACKAGES = {
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the diagnosis; `fix` says what to do where `ok` is False, or what could be better where not."""
+    """The result of one check.
+
+    Attributes:
+        name: What was checked.
+        ok: Whether it works.
+        found: What was found.
+        fix: What to do if `ok` is False, else an optional improvement.
+    """
 
     name: str
     ok: bool
@@ -38,7 +45,7 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """All checks, in the order in which their fixes should be tried."""
+    """Run all checks and return their results, in the order in which to fix problems."""
     return [
         _python(),
         _system(),
@@ -64,11 +71,11 @@ def _system():
     system, machine = platform.system(), platform.machine()
     found = f"{system} {machine}"
     if (system, machine) == ("Darwin", "arm64"):
-        fix = "pip's MXNet for Apple silicon is a mislabelled Linux library: use Docker or Linux, or Python for x86_64"
+        fix = "MXNet's package for Apple silicon contains a Linux library: use Docker, Linux, or Python for x86_64"
     elif system == "Windows":
-        fix = f"there is no MXNet {MXNET} for Windows: use WSL"
+        fix = f"MXNet {MXNET} does not exist for Windows: use WSL"
     elif system not in ("Linux", "Darwin") or machine not in ("x86_64", "aarch64", "AMD64"):
-        fix = f"there is no MXNet {MXNET} for this system: use Linux on x86_64 or aarch64"
+        fix = f"MXNet {MXNET} does not exist for this system: use Linux on x86_64 or aarch64"
     else:
         fix = ""
     return Check("System", not fix, found, fix)
@@ -87,24 +94,24 @@ def _mxnet_package():
     installed = {name: _version(name) for name in ("mxnet", "mxnet-cu112")}
     found = ", ".join(f"{name} {version}" for name, version in installed.items() if version) or "not installed"
     if all(installed.values()):
-        fix = "two packages overwrite each other: pip uninstall both, then install one extra, cpu or cu112"
+        fix = "the two packages overwrite each other: pip uninstall both, then install one extra, cpu or cu112"
     elif not any(installed.values()):
         fix = "pip install 'gluon-classics[cpu]' (from a checkout: pip install -e '.[cpu]')"
     elif MXNET not in installed.values():
-        fix = f"another version than the tested one: pip install 'mxnet=={MXNET}'"
+        fix = f"this version is not supported: pip install 'mxnet=={MXNET}'"
     else:
         fix = ""
     return Check("MXNet package", not fix, found, fix)
 
 
 def _mxnet_loads():
-    """Loads MXNet in a process of its own: a library may be missing, or crash."""
+    """Load MXNet in a new process, because its library may crash."""
     if _missing("mxnet"):
-        return Check("MXNet loads", False, "not installed", "see MXNet package")
+        return Check("MXNet loads", False, "no, not installed", "see MXNet package")
     script = "import gluon_classics, mxnet; print(mxnet.nd.ones(2).sum().asscalar(), mxnet.context.num_gpus())"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=child_environment())
     if result.returncode == 0:
-        return Check("MXNet loads", True, f"and computes; {result.stdout.split()[-1]} GPUs")
+        return Check("MXNet loads", True, f"yes, and computes; {result.stdout.split()[-1]} GPUs")
     message = (result.stderr.strip().splitlines() or [f"ended with status {result.returncode}"])[-1]
     return Check("MXNet loads", False, message, _library_fix(message))
 
@@ -140,17 +147,17 @@ def _threads():
     cores = _runtime.usable_cores()
     given = _runtime.given_threads()
     if given in ("", str(cores)):
-        return Check("Threads", True, f"{cores}, one for each core")
+        return Check("Threads", True, f"{cores}, one per core")
     if not _runtime.is_thread_count(given):
         return Check(
-            "Threads", False, f"OMP_NUM_THREADS={given}", f"MXNet takes one number: set it to {cores}, or unset it"
+            "Threads", False, f"OMP_NUM_THREADS={given}", f"MXNet needs one number: set it to {cores}, or unset it"
         )
-    return Check("Threads", True, f"{given}, set by OMP_NUM_THREADS", f"{cores} cores could be used")
+    return Check("Threads", True, f"{given}, set by OMP_NUM_THREADS", f"{cores} cores are available")
 
 
 def _gpu():
     if _version("mxnet-cu112") is None:
-        return Check("GPU", True, "not used", "for CUDA 11.2 there is the extra cu112")
+        return Check("GPU", True, "not used", "the extra cu112 supports GPUs with CUDA 11.2")
     ok = shutil.which("nvidia-smi") is not None
     return Check(
         "GPU", ok, "driver found" if ok else "no NVIDIA driver", "" if ok else "install the driver, or the extra cpu"
@@ -162,7 +169,7 @@ def _data():
     try:
         from gluon_classics.data import datasets
     except ImportError as error:
-        return Check("Fashion-MNIST", False, f"cannot look ({error})", "see the lines above")
+        return Check("Fashion-MNIST", False, f"cannot be checked ({error})", "fix the problems above first")
     place = datasets.installed_folder(name)
     if place:
         return Check("Fashion-MNIST", True, str(place))
@@ -173,16 +180,16 @@ def _data():
             pass
     except OSError as error:
         fix = f"{cache} cannot be written ({error.strerror}): set MXNET_HOME, or use --data"
-        return Check("Fashion-MNIST", False, "not here", fix)
-    return Check(
-        "Fashion-MNIST", True, "not here yet", f"will be downloaded to {cache}; Debian: apt-get install dataset-{name}"
-    )
+        return Check("Fashion-MNIST", False, "not found", fix)
+    fix = f"will be downloaded to {cache}, or on Debian: apt-get install dataset-{name}"
+    return Check("Fashion-MNIST", True, "not downloaded yet", fix)
 
 
 def _plots():
     found = {package: _version(package) for package in ("matplotlib", "jinja2")}
     words = ", ".join(f"{package} {version or 'not installed'}" for package, version in found.items())
-    return Check("Plots", True, words, "" if all(found.values()) else "the extra plot draws curves and reports")
+    fix = "" if all(found.values()) else "for curves and reports: pip install 'gluon-classics[plot]'"
+    return Check("Plots", True, words, fix)
 
 
 def _missing(module):

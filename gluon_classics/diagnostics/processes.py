@@ -1,4 +1,4 @@
-"""Python processes that this one starts."""
+"""Child processes that run Python."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import gluon_classics
 
 
 def child_environment() -> dict[str, str]:
-    """The environment for a child that shall find gluon_classics where this process did."""
+    """Return the environment for a child process that must import the same gluon_classics as this process."""
     root = str(Path(gluon_classics.__file__).parents[1])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}

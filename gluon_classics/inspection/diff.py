@@ -1,4 +1,4 @@
-"""What two networks differ in: their facts, and their layers one by one."""
+"""Compare two networks layer by layer."""
 
 from __future__ import annotations
 
@@ -12,33 +12,43 @@ from gluon_classics.errors import InputSizeError
 from .layer_graph import IMAGE, Layer, layers
 from .summary import Summary, summarize
 
-# attributes that a change in the description of a layer tells
+# attributes that the description of a layer shows
 SHOWN = {"kernel", "num_filter", "num_group", "stride", "pad", "num_hidden", "pool_type", "act_type", "p"}
 UNPAIRED = 2.0  # cost of a layer without a counterpart
-ELSEWHERE = 0.01  # cost of a counterpart at another place in the tree of blocks
+ELSEWHERE = 0.01  # cost of a counterpart with a different path
 
 
 @dataclass(frozen=True)
 class LayerChange:
-    """A layer of the first network beside its counterpart in the second, None where there is none.
+    """A layer of the first network and its counterpart in the second.
 
-    `settings` names the settings that differ. `fed_otherwise` says that the layers that feed it do not correspond.
+    Attributes:
+        first: The layer of the first network, or None if it has none.
+        second: The layer of the second network, or None if it has none.
+        settings: The names of the settings that differ.
+        inputs_differ: Whether the layers whose outputs they take do not correspond.
     """
 
     first: Layer | None
     second: Layer | None
     settings: tuple[str, ...]
-    fed_otherwise: bool
+    inputs_differ: bool
 
     @property
     def resized(self) -> bool:
-        """Whether nothing but the sizes differs: they follow from another layer, or from the input."""
-        return not self.settings and not self.fed_otherwise and self.first is not None and self.second is not None
+        """Whether only the sizes differ, because another layer or the input differs."""
+        return not self.settings and not self.inputs_differ and self.first is not None and self.second is not None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two editions by name, their totals for the same images, and the layers that differ, in their order."""
+    """The comparison of two networks.
+
+    Attributes:
+        names: The names of the networks.
+        totals: The summaries of both networks for the same input shape.
+        changes: The layers that differ, in order.
+    """
 
     names: tuple[str, str]
     totals: tuple[Summary, ...]
@@ -46,10 +56,16 @@ class Comparison:
 
 
 def compare(first: str, second: str, input_shape: tuple[int, ...] | None = None) -> Comparison:
-    """Compare two editions by their names, for one image of `input_shape`, (C, H, W).
+    """Compare two networks.
 
-    Without a shape the image is the first one's own, or where that is too small for the second, the second one's own.
-    Raises InputSizeError if the image is too small.
+    Args:
+        first: The name of a network.
+        second: The name of another network.
+        input_shape: The shape (C, H, W) of the image (default: the first network's own, or the second network's own
+            if the first one's is too small for it).
+
+    Raises:
+        InputSizeError: The image is too small.
     """
     nets = [gluon_classics.get_model(name) for name in (first, second)]
     if input_shape is None:
@@ -64,7 +80,7 @@ def compare(first: str, second: str, input_shape: tuple[int, ...] | None = None)
 
 
 def differences(first: list[Layer], second: list[Layer]) -> list[LayerChange]:
-    """The layers that differ, in their order, after the cheapest alignment of both sequences."""
+    """Align two sequences of layers at the lowest cost and return the layers that differ, in order."""
     pairs = _aligned(first, second)
     counterparts = {i: j for i, j in pairs if i is not None and j is not None}
     paired = set(counterparts.values())
@@ -76,14 +92,17 @@ def differences(first: list[Layer], second: list[Layer]) -> list[LayerChange]:
         one, other = first[i], second[j]
         settings = _differing(one, other)
         feeders = [counterparts.get(source, IMAGE) for source in _sources(first, i, counterparts)]
-        fed_otherwise = feeders != _sources(second, j, paired)
-        if settings or fed_otherwise or _sizes(one) != _sizes(other):
-            found.append(LayerChange(one, other, settings, fed_otherwise))
+        inputs_differ = feeders != _sources(second, j, paired)
+        if settings or inputs_differ or _sizes(one) != _sizes(other):
+            found.append(LayerChange(one, other, settings, inputs_differ))
     return found
 
 
 def _sources(network, number, paired):
-    """The layers that feed a layer; in place of those without a counterpart, the ones that feed these."""
+    """Return the numbers of the layers that a layer takes its inputs from.
+
+    A layer without a counterpart is replaced by the layers that it takes its own inputs from.
+    """
     found: dict[int, None] = {}
     for source in network[number].inputs:
         direct = source == IMAGE or source in paired
@@ -102,7 +121,7 @@ def _differing(first, second):
 
 
 def _aligned(first, second):
-    """Pairs of numbers, None for no counterpart, in which equal layers at both ends belong together."""
+    """Return pairs of layer numbers, None for no counterpart. Equal layers at both ends are always paired."""
     head = _equal_in_front(first, second)
     tail = _equal_in_front(first[head:][::-1], second[head:][::-1])
     ends = (len(first) - tail, len(second) - tail)
@@ -120,7 +139,7 @@ def _equal_in_front(first, second):
 
 
 def _cheapest(first, second):
-    """The pairs of numbers of the edit path from `first` to `second` that costs least."""
+    """Return pairs of layer numbers, those of the cheapest edit path from `first` to `second`."""
     cost = _costs(first, second)
     table = [[j * UNPAIRED for j in range(len(second) + 1)]]
     for i in range(len(first)):
@@ -145,8 +164,11 @@ def _cheapest(first, second):
 
 
 def _costs(first, second):
-    """A function of two numbers: what it costs to pair these layers. Layers of different operators never are paired."""
-    alike: dict[tuple, int] = {}  # layers that differ in their places only have one number
+    """Return a function from two layer numbers to the cost of pairing them.
+
+    Pairing layers of different operators costs more than leaving both unpaired.
+    """
+    alike: dict[tuple, int] = {}  # layers that differ only in their paths share a key
     keys = [[alike.setdefault((x.kind, *x.settings.items()), len(alike)) for x in each] for each in (first, second)]
     examples = [dict(zip(numbers, each)) for numbers, each in zip(keys, (first, second))]
 
@@ -168,12 +190,15 @@ def _cost(one, other):
 
 
 def _operator(layer):
-    """The first, and main, of the operators that a layer consists of; its kind if that is all there is."""
+    """Return the first operator of a layer, which is its main one, or its kind if it has no settings."""
     return next(iter(layer.settings), layer.kind).split()[0]
 
 
 def described(change: LayerChange) -> tuple[str, str]:
-    """Both layers in words; of one kind, with the settings that differ and that their descriptions do not tell."""
+    """Return the descriptions of both layers, "" for a missing one.
+
+    If both layers are of the same kind, add the settings that differ but are not in the descriptions.
+    """
     told = SHOWN if change.first and change.second and change.first.text != change.second.text else set()
     hidden = [name for name in change.settings if "kind" not in change.settings and name.split()[-1] not in told]
 

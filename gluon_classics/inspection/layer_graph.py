@@ -1,4 +1,4 @@
-"""What a network computes, layer by layer, and which layers feed which: read off its graph, no weights are made."""
+"""The layers of a network and their connections, read from its symbolic graph. No weights are allocated."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mxnet.gluon import nn
 
 from .summary import summarize
 
-IMAGE = -1  # stands for the network's input among the inputs of a layer
-# what blocks do between their layers, by MXNet's operators
+IMAGE = -1  # the number of the network's input among the inputs of a layer
+# the names of operations that blocks do between their layers, by MXNet's operators
 OPERATIONS = {
     "Concat": "Concat",
     "elemwise_add": "Add",
@@ -24,11 +24,17 @@ OPERATIONS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer, or an operation that a block does between its layers (then `path` is that block's).
+    """A layer, or an operation that a block does between its layers.
 
-    `kind` is the class of the layer, `text` describes it as a summary does. `settings` are the attributes of the MXNet
-    operators it consists of, as in "Convolution kernel": "(3, 3)". `inputs` are the numbers of the layers that feed
-    it, `IMAGE` for the image. `output_shape` is (C, H, W) or (units,); `params` and `macs` count as in `Summary`.
+    Attributes:
+        path: The path of the layer in the tree of blocks; for an operation, that of its block.
+        kind: The class of the layer, or the name of the operation.
+        text: A description, as in `Summary`.
+        settings: The attributes of the layer's MXNet operators, such as "Convolution kernel": "(3, 3)".
+        inputs: The numbers of the layers whose outputs it takes; `IMAGE` is the network's input.
+        output_shape: (C, H, W) or (units,).
+        params: The number of trainable parameters.
+        macs: The number of multiply-accumulates.
     """
 
     path: str
@@ -43,7 +49,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class _Call:
-    """A block's forward pass: the nodes of the graph that it was given, and the one that it gave."""
+    """A block's forward pass: the graph nodes of its inputs and its output."""
 
     path: str
     block: nn.Block
@@ -52,10 +58,17 @@ class _Call:
 
 
 def layers(net: nn.Block, input_shape: tuple[int, ...]) -> list[Layer]:
-    """The layers of `net` for one image of `input_shape`, (C, H, W); each comes after those that feed it.
+    """Return the layers of a network with one output, each one after the layers whose outputs it takes.
 
-    The order is that of the graph, which follows first inputs first, whatever the order of definition. The network has
-    one output. Raises InputSizeError if the image is too small.
+    The order is that of the graph, which follows the first input of each node first. It does not depend on the order
+    in which blocks are defined.
+
+    Args:
+        net: The network, initialized or not.
+        input_shape: The shape (C, H, W) of the image.
+
+    Raises:
+        InputSizeError: The image is too small.
     """
     counted = {row.path: row for row in summarize(net, input_shape).rows}
     nodes, shapes, image, output, calls = _traced(net, input_shape)
@@ -87,7 +100,7 @@ def layers(net: nn.Block, input_shape: tuple[int, ...]) -> list[Layer]:
 
 
 def _traced(net, input_shape):
-    """The nodes of the graph, their output shapes, the numbers of the image's and the output's node, and the calls."""
+    """Return the nodes of the graph, their output shapes, the numbers of the image and output nodes, and the calls."""
     seen: list[tuple] = []
     handles = [
         block.register_forward_hook(lambda block, given, gave, path=path: seen.append((path, block, given, gave)))
@@ -111,7 +124,7 @@ def _traced(net, input_shape):
 
 
 def _blocks(block, path=""):
-    """The blocks within `block`, with their paths, down to the layers."""
+    """Yield the paths and blocks within `block`, down to the layers."""
     for name, child in block._children.items():
         inner = f"{path}.{name}" if path else name
         yield inner, child
@@ -120,13 +133,13 @@ def _blocks(block, path=""):
 
 
 def _is_leaf(block):
-    """Whether a block is one layer; a layer may contain its activation."""
+    """Return whether a block is a single layer; a layer may contain its activation."""
     container = isinstance(block, (nn.Sequential, nn.HybridSequential))
     return not container and all(isinstance(child, nn.Activation) for child in block._children.values())
 
 
 def _within(nodes, call):
-    """The numbers of the nodes that compute `call.output` from `call.inputs`."""
+    """Return the numbers of the nodes that compute `call.output` from `call.inputs`."""
     within, waiting = set(), [call.output]
     while waiting:
         number = waiting.pop()
@@ -145,7 +158,7 @@ def _depending_on(nodes, image):
 
 
 def _needed(output, image, sources):
-    """The numbers of the nodes that count as layers, in the order of the graph."""
+    """Return the numbers of the nodes that count as layers, in the order of the graph."""
     needed, waiting = {image}, [output]
     while waiting:
         number = waiting.pop()
@@ -156,14 +169,14 @@ def _needed(output, image, sources):
 
 
 def _operation(node):
-    """Kind and settings of a node outside of the layers; ReLU has two operators in MXNet."""
+    """Return the kind and the settings of a node outside of the layers. MXNet has two operators for ReLU."""
     if node["op"] == "relu":
         node = {"op": "Activation", "attrs": {"act_type": "relu"}}
     return OPERATIONS.get(node["op"], node["op"]), _settings([node])
 
 
 def _settings(nodes):
-    """The attributes of the operators among `nodes`; those of a second operator of its name have a number."""
+    """Return the attributes of the operators among `nodes`. Names of repeated operators have a number."""
     settings = {}
     counts: Counter[str] = Counter()
     for node in nodes:

@@ -1,4 +1,4 @@
-"""What a network consists of, counted symbolically: no weights are made."""
+"""Summarize a network: layers, shapes, parameters and multiply-accumulates. No weights are allocated."""
 
 from __future__ import annotations
 
@@ -18,11 +18,17 @@ LARGEST_INPUT = 4096
 
 @dataclass(frozen=True)
 class Row:
-    """One block: its path in the tree ("4.0"), depth, description and output shape (C, H, W) or (units,).
+    """One block of a network. The counts include the blocks within it.
 
-    Of several outputs the first one's shape is meant; a block that is never called has the shape ().
-    `params`, `running` and `macs` count trainable parameters, other ones (as running statistics) and
-    multiply-accumulates of this block and all it contains; `leaf` says that it contains no other row.
+    Attributes:
+        path: The path in the tree of blocks, such as "4.0".
+        depth: The depth in the tree of blocks, from 0.
+        layer: A description of the block.
+        leaf: Whether no other row is within this one.
+        output_shape: (C, H, W) or (units,); of the first output if there are several; () if it is never called.
+        params: The number of trainable parameters.
+        running: The number of other parameters, such as running statistics.
+        macs: The number of multiply-accumulates.
     """
 
     path: str
@@ -37,7 +43,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """`rows` in the order of definition, parents before their children, and the totals for one image."""
+    """The rows of a network and its totals for one image.
+
+    Attributes:
+        input_shape: (C, H, W).
+        rows: The blocks in order of definition, each one before the blocks within it.
+        params: The number of trainable parameters.
+        running: The number of other parameters, such as running statistics.
+        macs: The number of multiply-accumulates.
+    """
 
     input_shape: tuple[int, ...]
     rows: list[Row]
@@ -47,10 +61,16 @@ class Summary:
 
 
 def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
-    """Layers, shapes, parameters and multiply-accumulates of `net` for one image of `input_shape`, (C, H, W).
+    """Count the layers, shapes, parameters and multiply-accumulates of a network.
 
-    Works on any network made of `nn.Sequential` and `HybridBlock`s, initialised or not, and leaves it as it is. What
-    it has for training alone is counted. Raises InputSizeError if the image is too small.
+    The counts include parts that are used only in training, such as auxiliary classifiers. The network is not changed.
+
+    Args:
+        net: A network of `nn.Sequential`s and `HybridBlock`s, initialized or not.
+        input_shape: The shape (C, H, W) of the image.
+
+    Raises:
+        InputSizeError: The image is too small.
     """
     blocks = list(_walk(net))
     outputs: dict[int, mx.sym.Symbol] = {}
@@ -59,7 +79,7 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
         for _, _, block in blocks
     ]
     try:
-        with autograd.train_mode():  # so that what is for training alone is there
+        with autograd.train_mode():  # include parts that are used only in training
             net(mx.sym.var("data"))
     finally:
         for handle in handles:
@@ -74,7 +94,7 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
     output_shapes = {block: shape[1:] for block, shape in zip(outputs, shapes)}
 
     def size(parameter):
-        return sizes.get(parameter.name) or math.prod(parameter.shape or [0])  # of a block that is never called
+        return sizes.get(parameter.name) or math.prod(parameter.shape or [0])  # no size if its block is never called
 
     def count(block):
         own = block._reg_params.values()
@@ -82,7 +102,7 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
         running = sum(size(p) for p in own if p.grad_req == "null")
         macs = 0
         if isinstance(block, (nn.Conv2D, nn.Dense, PartialConvolution)) and id(block) in output_shapes:
-            # every weight is used once at each position of the output map; a dense layer has one position
+            # each weight is used once per position of the feature map; the output of a dense layer has one position
             macs = sizes[block.weight.name] * math.prod(output_shapes[id(block)][1:])
         within = [count(child) for child in block._children.values()]
         return tuple(map(sum, zip((params, running, macs), *within)))
@@ -95,7 +115,15 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
 
 
 def smallest_input(net: nn.Block, channels: int) -> int:
-    """The side of the smallest square image, in pixels, that `net` accepts (0 if there is none up to 4096)."""
+    """Return the height of the smallest square image that a network accepts.
+
+    Args:
+        net: The network.
+        channels: The number of channels of the image.
+
+    Returns:
+        The height in pixels, or 0 if no image up to 4096x4096 is accepted.
+    """
     low, high = 0, LARGEST_INPUT
     if not _fits(net, channels, high):
         return 0
@@ -119,23 +147,23 @@ def _all_outputs(net):
 
 
 def _flat(outputs):
-    """The symbols in nested lists and tuples of symbols."""
+    """Return the symbols in nested lists and tuples as one list."""
     return [outputs] if isinstance(outputs, mx.sym.Symbol) else [symbol for part in outputs for symbol in _flat(part)]
 
 
 def _first(outputs):
-    return _flat(outputs)[0][0]  # an operator may have several outputs too
+    return _flat(outputs)[0][0]  # the second index is for an operator with several outputs
 
 
 def _infer_shapes(graph, input_shape):
-    with contextlib.redirect_stdout(io.StringIO()):  # where a shape does not fit, MXNet prints before it raises
+    with contextlib.redirect_stdout(io.StringIO()):  # MXNet prints before it raises an error about a shape
         return graph.infer_shape(data=input_shape)
 
 
 def _too_small(net, input_shape):
     channels, height, width = input_shape
     side = smallest_input(net, channels)
-    remedy = f"the smallest it takes is {side}x{side}" if side else f"it takes no image with {channels} channels"
+    remedy = f"the smallest it takes is {side}x{side}" if side else f"it does not take {channels} channels"
     return f"{type(net).__name__} cannot take {height}x{width} images: {remedy}"
 
 
@@ -146,7 +174,7 @@ def _walk(block, path="", depth=-1):
 
 
 def _inner(block):
-    """The blocks within `block` that get a row: all but the activation inside a layer."""
+    """Return the blocks within `block` that get a row: all but the activation of a layer."""
     return {name: child for name, child in block._children.items() if not isinstance(child, nn.Activation)}
 
 

@@ -1,4 +1,4 @@
-"""How networks are arranged for a picture: nothing is lost, nothing overlaps, repeats are drawn once."""
+"""Pictures of networks: no layer is missing, nothing overlaps, and repeats are drawn once."""
 
 import functools
 
@@ -20,7 +20,7 @@ def arranged(name):
 
 
 def boxes(sequence):
-    """Each box, with how many times it stands in the network."""
+    """Yield each box and the number of times it occurs in the network."""
     for part in sequence:
         if isinstance(part, Box):
             yield part, 1
@@ -51,7 +51,7 @@ def test_every_convolution_dense_layer_and_pool_is_in_the_picture(name):
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_a_repeated_box_says_the_shape_of_each_of_its_repeats(name):
+def test_a_repeated_box_has_the_shape_of_each_repeat(name):
     assert all(len(box.shapes) == times for box, times in boxes(arranged(name)) if len(set(box.shapes)) > 1)
 
 
@@ -69,7 +69,7 @@ def test_inception_blocks_have_four_branches():
     assert shape_text(branches.sequences[0][0].shapes) == "192, 160, 128, 112, 256 × 14 × 14"  # noqa: RUF001
 
 
-def test_resnet_152_is_drawn_in_eight_blocks():
+def test_resnet_152_is_drawn_as_eight_blocks():
     sequence = arranged("resnet152_v1")
     assert [part.times for part in repeats(sequence)] == [2, 7, 35, 2]
     assert sum(isinstance(part, Branches) for part in sequence) == 4
@@ -78,7 +78,7 @@ def test_resnet_152_is_drawn_in_eight_blocks():
     assert shortcut == ()
 
 
-def test_dense_blocks_are_drawn_as_one_layer_that_is_repeated():
+def test_a_dense_block_is_drawn_as_one_repeated_layer():
     blocks = repeats(arranged("densenet121"))
     assert [block.times for block in blocks] == [6, 12, 24, 16]
     branches, join = blocks[0].sequence
@@ -86,7 +86,7 @@ def test_dense_blocks_are_drawn_as_one_layer_that_is_repeated():
     assert shape_text(join.shapes) == "96 to 256 × 56 × 56"  # noqa: RUF001
 
 
-def test_blocks_at_other_resolutions_are_not_folded():
+def test_blocks_at_different_resolutions_are_drawn_separately():
     assert [part.times for part in repeats(arranged("resnet"))] == [2]
 
 
@@ -94,7 +94,7 @@ def test_equal_convolutions_in_a_row_are_drawn_once():
     assert [part.times for part in repeats(arranged("vgg19"))] == [2, 2, 4, 4, 4]
 
 
-def test_a_gate_is_one_box_beside_a_plain_line():
+def test_a_gate_is_one_box_next_to_a_plain_line():
     (gate, line) = next(part for part in arranged("efficientnet_b0") if isinstance(part, Branches)).sequences
     assert [box.kind for box in gate] == ["gate"]
     assert [word.split()[0] for word in gate[0].words] == ["global", "conv", "swish", "conv", "sigmoid"]
@@ -102,7 +102,7 @@ def test_a_gate_is_one_box_beside_a_plain_line():
 
 
 class Crossed(nn.HybridBlock):
-    """Two layers that both feed two others."""
+    """Two layers whose outputs are both used by two other layers."""
 
     def __init__(self):
         super().__init__()
@@ -113,13 +113,13 @@ class Crossed(nn.HybridBlock):
         return self.c(a + b) * self.d(F.concat(a, b, dim=1))
 
 
-def test_branches_that_cross_are_refused():
+def test_branches_that_cross_are_rejected():
     with pytest.raises(ClassicsError, match="branches cross"):
         arrange(layers(Crossed(), (1, 4, 4)), (1, 4, 4))
 
 
 class Recorder:
-    """In place of a canvas: remembers what is put on it."""
+    """A replacement for the canvas that records what is drawn."""
 
     def __init__(self, width, height):
         self.size = (width, height)
@@ -128,10 +128,10 @@ class Recorder:
     def box(self, left, top, width, height, fill, border, dashed=False):
         (self.frames if dashed else self.boxes).append((left, top, left + width, top + height))
 
-    def line(self, points, colour, arrow=False):
+    def line(self, points, color, arrow=False):
         self.lines += zip(points, points[1:])
 
-    def text(self, x, y, words, size, colour, align="center", bold=False):
+    def text(self, x, y, words, size, color, align="center", bold=False):
         width = canvas.text_width(words, size, bold)
         left = x - width / 2 if align == "center" else x
         self.words.append((left, y - size / 2, left + width, y + size / 2))
@@ -146,7 +146,7 @@ def inside(one, other):
 
 
 def crosses(line, box):
-    """Whether a line, upright or level, runs through the inside of a box."""
+    """Return whether a vertical or horizontal line crosses the inside of a box."""
     (x1, y1), (x2, y2) = line
     return (
         min(x1, x2) < box[2] - 1 and max(x1, x2) > box[0] + 1 and min(y1, y2) < box[3] - 1 and max(y1, y2) > box[1] + 1
@@ -160,28 +160,28 @@ def page(request):
         return picture.picture(request.param, "1 x 2 x 3 input", arranged(request.param))
 
 
-def test_nothing_stands_in_the_way_of_anything_else(page):
+def test_boxes_and_texts_do_not_overlap_and_lines_do_not_cross_them(page):
     things = page.boxes + [words for words in page.words if not any(inside(words, box) for box in page.boxes)]
     assert not [pair for number, one in enumerate(things) for pair in things[:number] if overlap(one, pair)]
     assert not [line for line in page.lines for thing in things if crosses(line, thing)]
 
 
-def test_frames_hold_whole_boxes(page):
+def test_a_frame_never_cuts_a_box(page):
     assert all(inside(box, frame) or not overlap(box, frame) for box in page.boxes for frame in page.frames)
 
 
-def test_all_of_it_is_on_the_page(page):
+def test_everything_is_on_the_page(page):
     paper = (0, 0, *page.size)
     ends = [(*point, *point) for line in page.lines for point in line]
     assert all(inside(thing, paper) for thing in [*page.boxes, *page.frames, *page.words, *ends])
 
 
-def test_a_page_can_be_printed(page):
-    """Type of 8 points keeps at least half of its size on a page of 7 x 9.5 inches."""
+def test_text_is_at_least_4_points_when_printed(page):
+    """Text of 8 points keeps at least half of its size on a page of 7 x 9.5 inches."""
     assert max(min(504 / page.size[0], 684 / page.size[1]), min(684 / page.size[0], 504 / page.size[1])) > 0.5
 
 
-def test_there_is_a_place_for_every_kind_of_box():
+def test_every_kind_of_box_has_a_color():
     kinds = {box.kind for name in list_models() for box, _ in boxes(arranged(name))}
-    assert kinds <= set(picture.COLOURS)
+    assert kinds <= set(picture.COLORS)
     assert len(kinds) >= 7

@@ -1,4 +1,4 @@
-"""Summaries of networks that are more than a chain of layers."""
+"""Summaries of networks that are not a plain chain of layers."""
 
 from gluon_classics import utils
 from gluon_classics.inspection.summary import smallest_input
@@ -32,29 +32,29 @@ def rows(net, shape):
     return {row.path: row for row in utils.summarize(net, shape).rows}
 
 
-def test_a_network_with_several_outputs_is_counted():
+def test_all_outputs_of_a_network_are_counted():
     summary = utils.summarize(Branching(), (2, 5, 6))
     assert summary.macs == 4 * 9 * 3 * 4 + 60 * 5
     assert summary.params == (4 * 9 + 4) + (60 * 5 + 5) + (3 * 7 + 7) + 7
     assert smallest_input(Branching(), 2) == 3
 
 
-def test_a_block_that_is_never_called_has_no_shape_and_the_parameters_that_are_known():
+def test_a_block_that_is_never_called_has_no_shape_and_only_parameters_of_known_size():
     found = rows(Branching(), (2, 5, 6))
     assert [(found[path].output_shape, found[path].params) for path in ("left_out", "unknown")] == [((), 28), ((), 7)]
     assert found["left_out"].macs == 0
 
 
-def test_the_shape_of_several_outputs_is_the_first_ones():
+def test_the_shape_of_a_block_with_several_outputs_is_that_of_the_first():
     net = nn.HybridSequential()
     net.add(Halves())
     assert [row.output_shape for row in rows(net, (4, 5, 6)).values()] == [(2, 5, 6)]
 
 
-def test_groups_of_a_convolution_are_shown():
+def test_the_groups_of_a_convolution_are_shown():
     assert rows(Branching(), (2, 5, 6))["first"].layer == "Conv2D 4 @3x3 groups 2"
 
 
-def test_an_image_too_small_for_one_of_the_outputs_is_refused():
+def test_an_image_too_small_for_one_of_the_outputs_is_rejected():
     with pytest.raises(utils.ClassicsError, match="Branching cannot take 2x5 images: the smallest it takes is 3x3"):
         utils.summarize(Branching(), (2, 2, 5))

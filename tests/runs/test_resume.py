@@ -321,7 +321,7 @@ def test_a_disk_that_fills_up_ends_the_run_and_leaves_the_checkpoint_before(stop
 def test_two_processes_are_not_at_work_in_one_folder(stopped, finish):
     handle = os.open(stopped, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    assert_error(finish("resume", stopped), "another process is at work in")
+    assert_error(finish("resume", stopped), "another process is using")
     os.close(handle)
     assert finish("resume", stopped)[0] == 0
 
@@ -329,7 +329,7 @@ def test_two_processes_are_not_at_work_in_one_folder(stopped, finish):
 def test_a_running_training_holds_its_folder(start, finish, tmp_path):
     with start("train", "lenet", "--epochs", "1000", *OPTIONS, "--out", "run") as process:
         assert any(line.startswith("epoch 1/1000") for line in process.stderr)
-        assert_error(finish("resume", "run"), "another process is at work in")
+        assert_error(finish("resume", "run"), "another process is using")
         process.kill()
 
 

@@ -1,4 +1,4 @@
-"""The in-memory loader: the blog's batches, bit for bit where it promises that, prepared ahead in threads."""
+"""The data loader: batches bit-identical to the blog's, their order, and preparation in threads."""
 
 from collections import Counter
 import gc
@@ -23,7 +23,7 @@ SIZES = [None, 32, 96, 224]
 
 
 def numbered(count, side=2, channels=1):
-    """Images and labels that both tell their number, below 256."""
+    """Return images whose pixels, and labels that, are the index of the image, below 256."""
     numbers = np.arange(count, dtype=np.uint8)
     return Images(np.tile(numbers[:, None, None, None], (1, side, side, channels)), numbers)
 
@@ -34,29 +34,29 @@ def all_labels(loader):
 
 @pytest.fixture(scope="module")
 def real(sample):
-    """Real images, few: neither count is a multiple of the batch size."""
+    """Return a few real images. Neither number is a multiple of the batch size."""
     return DataSet("few", Images(*sample.train[:150]), Images(*sample.test[:70]), tuple("0123456789"), "")
 
 
 @pytest.fixture
 def root(tmp_path, real):
-    """A folder that holds these images as Fashion-MNIST."""
+    """Return a folder with these images in the files of Fashion-MNIST."""
     arrays = (real.train.images[..., 0], real.train.labels, real.test.images[..., 0], real.test.labels)
     for name, array in zip(IDX_FILES, arrays):
         write_idx(tmp_path / f"{name}.gz", array)
     return tmp_path
 
 
-# ---------------------------------------------------------------- the blog's loader, in plain words
+# ---------------------------------------------------------------- the blog's loader, written step by step
 
 
 def plain_batches(images, labels, shuffle, resize):
-    """The batches of the blog's loader, each step as plain as its source has it."""
+    """Yield the batches of the blog's loader, with the same steps as its source code."""
     x, y = nd.array(images, dtype="uint8"), nd.array(labels)
     if shuffle:
         order = np.arange(len(images))
         np.random.shuffle(order)
-        # nd.array of a NumPy array is float32 unless told otherwise: from here on training images are floats
+        # nd.array converts a NumPy array to float32 by default, so training images are float32 from here on
         x, y = nd.array(x.asnumpy()[order]), nd.array(y.asnumpy()[order])
     for start in range(0, len(images) // BATCH * BATCH, BATCH):
         data, label = x[start : start + BATCH], y[start : start + BATCH]
@@ -80,10 +80,10 @@ def assert_same_batches(ours, plain):
 
 @pytest.mark.parametrize("resize", SIZES)
 @pytest.mark.parametrize("seed", [0, 7])
-def test_the_published_batches_come_bit_for_bit(root, real, resize, seed):
+def test_batches_are_bit_identical_to_the_published_ones(root, real, resize, seed):
     train, test = load_data_fashion_mnist(BATCH, resize, root, resize_in="published", last_batch="discard")
     np.random.seed(seed)
-    ours = [*train, *train]  # the second pass goes on with the same generator
+    ours = [*train, *train]  # the second pass continues with the same generator
     np.random.seed(seed)
     plain = [batch for _ in range(2) for batch in plain_batches(*real.train[:], shuffle=True, resize=resize)]
     assert_same_batches(ours, plain)
@@ -101,7 +101,7 @@ def preprocessed(part, resize, resize_in):
 
 @pytest.mark.parametrize("resize_in", ["uint8", "float32"])
 @pytest.mark.parametrize("resize", [20, 32, 96, 224])
-def test_both_splits_are_resized_in_the_type_that_was_asked_for(real, resize_in, resize):
+def test_training_and_test_images_are_resized_in_the_given_type(real, resize_in, resize):
     train, test = make_loaders(real, BATCH, resize, resize_in=resize_in)
     train.shuffle = False
     for loader, part in ((train, real.train), (test, real.test)):
@@ -109,21 +109,21 @@ def test_both_splits_are_resized_in_the_type_that_was_asked_for(real, resize_in,
         np.testing.assert_array_equal(ours, resized_one_by_one(part.images, resize, resize_in))
 
 
-def test_uint8_is_the_default(root, real):
+def test_images_are_resized_in_uint8_by_default(root, real):
     _, test = load_data_fashion_mnist(BATCH, 32, root)
     ours = np.concatenate([x.asnumpy() for x, _ in test])
     np.testing.assert_array_equal(ours, resized_one_by_one(real.test.images, 32, "uint8"))
     levels = ours * 255
-    np.testing.assert_allclose(levels, levels.round(), atol=1e-4)  # rounded to whole levels
+    np.testing.assert_allclose(levels, levels.round(), atol=1e-4)  # all values are multiples of 1/255
 
 
 @pytest.mark.parametrize("resize", [20, 32, 96, 224])
-def test_the_two_ways_to_round_differ_and_by_no_more_than_one_level(real, resize):
+def test_resizing_in_uint8_and_float32_differs_by_at_most_one_pixel_value(real, resize):
     difference = np.abs(preprocessed(real.train, resize, "uint8") - preprocessed(real.train, resize, "float32"))
     assert 0 < difference.max() <= 1 / 255
 
 
-def test_without_a_type_images_are_resized_in_their_own(real):
+def test_without_resize_in_images_are_resized_in_their_own_type(real):
     for dtype in ("uint8", "float32"):
         images = nd.array(real.test.images, dtype=dtype)
         ours, _ = Preprocess(32)(images, nd.array(real.test.labels))
@@ -132,7 +132,7 @@ def test_without_a_type_images_are_resized_in_their_own(real):
 
 @pytest.mark.parametrize("resize_in", ["uint8", "float32"])
 @pytest.mark.parametrize("resize", [None, 12, 48])
-def test_colour_images_keep_their_channels_in_order(rng, resize_in, resize):
+def test_color_images_keep_the_order_of_their_channels(rng, resize_in, resize):
     part = Images(rng.randint(0, 256, (5, 32, 32, 3)).astype(np.uint8), np.arange(5))
     ours = preprocessed(part, resize, resize_in)
     assert ours.shape == (5, 3, resize or 32, resize or 32)
@@ -140,7 +140,7 @@ def test_colour_images_keep_their_channels_in_order(rng, resize_in, resize):
 
 
 @pytest.mark.parametrize("resize", SIZES)
-def test_batches_are_float_planes_between_nought_and_one(root, resize):
+def test_batches_are_float32_channels_between_0_and_1(root, resize):
     for loader in load_data_fashion_mnist(BATCH, resize, root):
         x, y = next(iter(loader))
         side = resize or 28
@@ -152,15 +152,15 @@ def test_batches_are_float_planes_between_nought_and_one(root, resize):
         assert set(y.asnumpy()) <= set(range(10))
 
 
-def test_images_that_are_not_resized_lose_nothing(real):
+def test_images_that_are_not_resized_keep_their_pixels(real):
     pixels = preprocessed(real.test, None, "uint8")
     np.testing.assert_array_equal((pixels * 255).round(), real.test.images.transpose(0, 3, 1, 2))
 
 
-# ---------------------------------------------------------------- which examples, in which order
+# ---------------------------------------------------------------- the examples and their order
 
 
-def test_the_training_images_are_shuffled_and_the_test_images_in_order(root, real):
+def test_training_images_are_shuffled_and_test_images_are_in_order(root, real):
     train, test = load_data_fashion_mnist(BATCH, None, root)
     assert all_labels(test) == real.test.labels.tolist()
     labels = all_labels(train)
@@ -180,26 +180,26 @@ def test_every_example_is_seen_exactly_once_in_a_pass(count, shuffle):
 
 
 @pytest.mark.parametrize(("count", "left"), [(31, 0), (32, 32), (33, 32), (100, 96)])
-def test_discard_drops_the_last_partial_batch_and_nothing_else(count, left):
+def test_discard_leaves_out_only_the_last_partial_batch(count, left):
     loader = DataLoader(numbered(count), BATCH, False, last_batch="discard")
     assert all_labels(loader) == list(range(left))
     assert (len(loader), loader.examples) == (left // BATCH, left)
 
 
 @pytest.mark.parametrize(("last_batch", "batches", "examples"), [("keep", 157, 10_000), ("discard", 156, 9_984)])
-def test_the_published_evaluation_leaves_out_sixteen_test_images_ours_none(
+def test_only_the_published_evaluation_leaves_out_sixteen_test_images(
     full_fashion_mnist, last_batch, batches, examples
 ):
     _, test = make_loaders(full_fashion_mnist, 64, 224, last_batch=last_batch)
     assert (len(test), test.examples) == (batches, examples)
 
 
-def test_images_and_labels_stay_together():
+def test_shuffling_keeps_images_and_labels_together():
     for x, y in DataLoader(numbered(100), BATCH, True):
         np.testing.assert_array_equal(x[:, 0, 0, 0].asnumpy(), y.asnumpy())
 
 
-def test_every_pass_has_another_order():
+def test_each_pass_has_a_different_order():
     loader = DataLoader(numbered(100), BATCH, True)
     assert all_labels(loader) != all_labels(loader)
 
@@ -213,7 +213,7 @@ def test_the_same_numpy_seed_gives_the_same_order():
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_a_generator_of_its_own_decides_the_order_and_leaves_numpys_alone():
+def test_a_given_generator_determines_the_order_and_numpys_is_unchanged():
     def order(seed):
         return all_labels(DataLoader(numbered(100), BATCH, True, rng=np.random.RandomState(seed)))
 
@@ -224,42 +224,42 @@ def test_a_generator_of_its_own_decides_the_order_and_leaves_numpys_alone():
     assert before[1] == after[1]
 
 
-def test_a_newer_numpy_generator_can_decide_the_order_too():
+def test_a_numpy_generator_of_the_new_kind_can_determine_the_order():
     orders = [all_labels(DataLoader(numbered(100), BATCH, True, rng=np.random.default_rng(3))) for _ in range(2)]
     assert orders[0] == orders[1] != list(range(100))
 
 
-def test_without_shuffling_numpys_generator_is_left_alone():
+def test_without_shuffling_numpys_generator_is_unchanged():
     before = np.random.get_state()[2]
     all_labels(DataLoader(numbered(100), BATCH, False))
     assert np.random.get_state()[2] == before
 
 
-def test_two_passes_at_once_do_not_disturb_each_other():
+def test_two_passes_at_the_same_time_are_independent():
     loader = DataLoader(numbered(100), BATCH, False)
     pairs = [(one.asnumpy().tolist(), two.asnumpy().tolist()) for (_, one), (_, two) in zip(loader, loader)]
     assert [label for one, _ in pairs for label in one] == list(range(100))
     assert all(one == two for one, two in pairs)
 
 
-# ---------------------------------------------------------------- what it takes
+# ---------------------------------------------------------------- data sets, transforms and arguments
 
 
-def test_without_a_transform_batches_have_the_images_own_layout_and_type():
+def test_without_a_transform_batches_keep_the_layout_and_type_of_the_images():
     x, y = next(iter(DataLoader(numbered(40, side=3, channels=2), BATCH, False)))
     assert x.shape == (BATCH, 3, 3, 2)
     assert x.dtype == np.uint8
     assert y.dtype == np.float32
 
 
-def test_a_transform_gets_whole_batches_of_ndarrays_and_its_result_is_the_batch():
+def test_a_transform_gets_batches_of_ndarrays_and_its_result_is_the_batch():
     seen = []
 
     def transform(images, labels):
         assert isinstance(images, nd.NDArray)
         assert isinstance(labels, nd.NDArray)
         seen.append(images.shape)
-        # as in the source: NDArray methods only
+        # like the source, use only methods of NDArray
         return nd.transpose(images.astype("float32"), (0, 3, 1, 2)) / 255, (labels * 2).astype("float32")
 
     batches = list(DataLoader(numbered(40), BATCH, False, transform))
@@ -280,7 +280,7 @@ DATASETS = {
 
 
 @pytest.mark.parametrize("make", DATASETS.values(), ids=DATASETS)
-def test_whatever_gives_images_and_labels_for_a_slice_is_a_data_set(make):
+def test_any_object_whose_slice_is_images_and_labels_is_a_data_set(make):
     loader = DataLoader(make(), 4, False)
     assert loader.examples == 10
     np.testing.assert_array_equal(np.concatenate([x.asnumpy() for x, _ in loader]), IMAGES)
@@ -288,39 +288,40 @@ def test_whatever_gives_images_and_labels_for_a_slice_is_a_data_set(make):
     assert next(iter(loader))[0].dtype == np.float32
 
 
-def test_images_and_labels_that_differ_in_number_are_refused():
+def test_different_numbers_of_images_and_labels_are_rejected():
     with pytest.raises(ValueError, match="10 images and 9 labels"):
         DataLoader((IMAGES, LABELS[:9]), 4, False)
 
 
 @pytest.mark.parametrize("last_batch", ["rollover", "", None, "Keep"])
-def test_an_unknown_last_batch_is_refused(last_batch):
+def test_an_unknown_last_batch_is_rejected(last_batch):
     with pytest.raises(ValueError, match="'keep' or 'discard'"):
         DataLoader(numbered(4), 2, False, last_batch=last_batch)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_size_below_one_is_refused(batch_size):
+def test_a_batch_size_below_one_is_rejected(batch_size):
     with pytest.raises(ValueError, match="use 1 or more"):
         DataLoader(numbered(4), batch_size, False)
 
 
 @pytest.mark.parametrize("resize_in", ["float16", "", None])
-def test_an_unknown_way_to_round_is_refused(root, resize_in):
+def test_an_unknown_type_for_resizing_is_rejected(root, resize_in):
     with pytest.raises(ValueError, match="uint8, float32, published"):
         load_data_fashion_mnist(BATCH, 32, root, resize_in=resize_in)
 
 
-def test_the_root_folder_may_be_a_string_and_comes_before_every_other_place(root, places):
+def test_the_root_folder_may_be_a_string_and_is_searched_first(root, small_home, monkeypatch):
+    monkeypatch.setenv("MXNET_HOME", str(small_home))
     train, test = load_data_fashion_mnist(BATCH, None, str(root))
     assert (train.examples, test.examples) == (150, 70)
 
 
-# ---------------------------------------------------------------- ahead, in threads
+# ---------------------------------------------------------------- preparation in threads
 
 
 class Counting:
-    """A transform that counts the batches begun, and may wait or fail."""
+    """A transform that counts the batches it was called for, and fails at the batch with label `fail_at`."""
 
     def __init__(self, fail_at=None):
         self.begun, self.fail_at, self._lock = 0, fail_at, threading.Lock()
@@ -334,7 +335,7 @@ class Counting:
 
 
 def eventually(condition, seconds=10):
-    """Whether `condition()` becomes true within so many seconds."""
+    """Return whether `condition()` becomes true within this number of seconds."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -352,15 +353,15 @@ def test_the_next_batches_are_prepared_while_the_current_one_is_used():
     batches.close()
 
 
-def test_no_more_than_the_current_batch_and_those_ahead_are_ever_prepared():
+def test_the_number_of_prepared_batches_is_limited():
     counting = Counting()
     for taken, _ in enumerate(DataLoader(numbered(200), 10, False, counting), 1):
-        time.sleep(0.01)  # time enough for the threads to run away
+        time.sleep(0.01)  # enough time for the threads to prepare more
         assert counting.begun <= taken + AHEAD
     assert counting.begun == 20
 
 
-def test_nothing_is_prepared_before_the_first_batch_is_asked_for():
+def test_no_batch_is_prepared_before_the_first_one_is_requested():
     counting = Counting()
     batches = iter(DataLoader(numbered(200), 10, True, counting))
     time.sleep(0.02)
@@ -368,7 +369,7 @@ def test_nothing_is_prepared_before_the_first_batch_is_asked_for():
     batches.close()
 
 
-def test_an_abandoned_pass_leaves_no_threads_and_prepares_no_more():
+def test_after_a_pass_is_abandoned_no_threads_are_left_and_no_batch_is_prepared():
     before = set(threading.enumerate())
     counting = Counting()
     for _ in DataLoader(numbered(200), 10, False, counting):
@@ -378,14 +379,14 @@ def test_an_abandoned_pass_leaves_no_threads_and_prepares_no_more():
     assert counting.begun <= 1 + AHEAD
 
 
-def test_a_whole_pass_leaves_no_threads():
+def test_after_a_complete_pass_no_threads_are_left():
     before = set(threading.enumerate())
     list(DataLoader(numbered(50), 10, False))
     assert set(threading.enumerate()) == before
 
 
 @pytest.mark.parametrize("fail_at", [0, 50, 90])
-def test_an_error_in_the_transform_reaches_the_loop_after_the_batches_before_it(fail_at):
+def test_an_error_in_the_transform_is_raised_after_the_earlier_batches(fail_at):
     before = set(threading.enumerate())
     seen = []
 
@@ -406,8 +407,8 @@ def test_a_loader_works_again_after_an_abandoned_pass():
     assert all_labels(loader) == list(range(100))
 
 
-def test_a_batch_keeps_its_values_while_later_ones_are_made(real):
-    # batches lie in NumPy's memory: none may be used twice or given back early
+def test_a_batch_keeps_its_values_while_later_ones_are_prepared(real):
+    # batches use memory of NumPy, which must not be reused or freed too early
     loader, _ = make_loaders(real, 10, 32)
     loader.shuffle = False
     kept = list(loader)
@@ -417,7 +418,7 @@ def test_a_batch_keeps_its_values_while_later_ones_are_made(real):
     np.testing.assert_array_equal(np.concatenate([x.asnumpy() for x, _ in kept]), expected)
 
 
-def test_a_batch_can_be_changed_by_who_gets_it(real):
+def test_a_batch_can_be_changed_in_place(real):
     _, test = make_loaders(real, BATCH, 32)
     x, _ = next(iter(test))
     expected = x.asnumpy() * 2
@@ -425,7 +426,7 @@ def test_a_batch_can_be_changed_by_who_gets_it(real):
     np.testing.assert_array_equal(x.asnumpy(), expected)
 
 
-def test_batches_are_freed_when_they_are_no_longer_used(real):
+def test_the_memory_of_used_batches_is_freed(real):
     loader, _ = make_loaders(real, 10, 224)
     tracemalloc.start()
     try:
@@ -435,12 +436,12 @@ def test_batches_are_freed_when_they_are_no_longer_used(real):
     finally:
         tracemalloc.stop()
     batch = 10 * 224 * 224 * 4
-    # the current one, the one before it, those ahead, and what is under way; all 15 would be twice as much
+    # the current batch, the one before it, those ahead, and those being prepared; all 15 would take twice as much
     assert 2 * batch < peak < (AHEAD + 5) * batch
 
 
-def test_a_script_may_end_in_the_middle_of_a_pass(root):
-    # Python 3.8 lets MXNet stop first and then waits for threads that wait for MXNet
+def test_a_script_can_exit_in_the_middle_of_a_pass(root):
+    # without the exit hook, Python 3.8 stops MXNet first and then waits for threads that wait for MXNet
     script = (
         "from gluon_classics import utils\n"
         f"train, _ = utils.load_data_fashion_mnist(10, 32, {str(root)!r})\n"
@@ -453,7 +454,7 @@ def test_a_script_may_end_in_the_middle_of_a_pass(root):
 
 
 @pytest.mark.parametrize("size", [28, 29, 32, 40])
-def test_padded_images_stand_in_the_middle_of_the_background(real, size):
+def test_padding_puts_images_in_the_middle_of_the_background(real, size):
     _, test = make_loaders(real, BATCH, size, fit="pad")
     ours = np.concatenate([x.asnumpy() for x, _ in test])
     before = (size - 28) // 2
@@ -466,7 +467,7 @@ def test_padded_images_stand_in_the_middle_of_the_background(real, size):
 
 @pytest.mark.parametrize("resize", [None, 20, 40])
 @pytest.mark.parametrize("fit", ["resize", "pad"])
-def test_pixels_of_0_and_255_become_what_was_asked_for(real, resize, fit):
+def test_pixel_values_0_and_255_become_the_given_network_inputs(real, resize, fit):
     if (fit, resize) == ("pad", 20):
         with pytest.raises(DataError, match=r"images of 28x28 cannot be padded to 20x20: resize them \(--fit resize\)"):
             make_loaders(real, BATCH, resize, fit=fit)
@@ -480,6 +481,6 @@ def test_pixels_of_0_and_255_become_what_was_asked_for(real, resize, fit):
     assert other.min() == pytest.approx(-0.1)
 
 
-def test_an_unknown_way_to_fit_is_refused(real):
-    with pytest.raises(ValueError, match="fit is 'crop': use one of resize, pad"):
+def test_an_unknown_fit_is_rejected(real):
+    with pytest.raises(ValueError, match="unknown fit 'crop': use one of resize, pad"):
         make_loaders(real, BATCH, 32, fit="crop")

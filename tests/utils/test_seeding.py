@@ -1,4 +1,4 @@
-"""One seed for three generators, and seeds that have nothing in common."""
+"""Seeding: one seed for three generators, and independent numbers for different seeds."""
 
 from dataclasses import replace
 import itertools
@@ -15,7 +15,7 @@ from mxnet import autograd, nd
 import numpy as np
 import pytest
 
-COUNT = 2**17  # enough to use all of the 1024 generators that MXNet has on the CPU
+COUNT = 2**17  # enough numbers to use all of MXNet's 1024 generators on the CPU
 
 
 def uniform():
@@ -23,23 +23,23 @@ def uniform():
 
 
 def dropout_mask():
-    """-1 where dropout drops, else 1."""
+    """Return -1 for dropped elements, else 1."""
     with autograd.train_mode():
         return nd.Dropout(nd.ones((COUNT,)), p=0.5).asnumpy() - 1
 
 
 def shared(first, second):
-    """Fraction of the first's numbers that occur in the second, wherever they stand."""
+    """Return the fraction of the numbers in `first` that also occur in `second`, at any place."""
     return len(np.intersect1d(first, second)) / len(first)
 
 
 def likeness(first, second):
-    """The largest correlation of two masks over all shifts of one against the other (1: one is the other, shifted)."""
+    """Return the largest correlation of two masks over all shifts (1: one mask is the other one, shifted)."""
     products = np.fft.irfft(np.fft.rfft(first) * np.conj(np.fft.rfft(second)), COUNT)
     return np.abs(products).max() / COUNT
 
 
-def test_the_same_seed_draws_the_same_everywhere():
+def test_the_same_seed_gives_the_same_numbers_weights_and_masks():
     def draws():
         utils.seed_everything(5)
         initial = LeNet()
@@ -53,7 +53,7 @@ def test_the_same_seed_draws_the_same_everywhere():
 
 @pytest.mark.parametrize("draw", [uniform, dropout_mask, lambda: np.random.rand(9), random.random])
 def test_every_generator_is_seeded(draw):
-    """Each on its own: after other draws, the seed leads back to the same numbers, and another seed does not."""
+    """After other draws, the same seed gives the same numbers again, and another seed does not."""
     utils.seed_everything(0)
     first = draw()
     draw()
@@ -63,8 +63,8 @@ def test_every_generator_is_seeded(draw):
     assert not np.array_equal(draw(), first)
 
 
-def test_mxnets_own_neighbouring_seeds_share_most_draws():
-    """Why seeds are spread; if this fails one day, spreading them is no longer needed."""
+def test_neighboring_seeds_of_mxnet_itself_share_most_numbers():
+    """This is why seeds are spread. If this test fails, spreading is no longer needed."""
     mx.random.seed(0)
     numbers, mask = uniform(), dropout_mask()
     mx.random.seed(1)
@@ -72,19 +72,19 @@ def test_mxnets_own_neighbouring_seeds_share_most_draws():
     assert likeness(mask, dropout_mask()) > 0.5
 
 
-def test_neighbouring_seeds_share_no_draws():
+def test_neighboring_seeds_share_no_numbers():
     drawn = []
     for seed in range(4):
         utils.seed_everything(seed)
         drawn.append((uniform(), dropout_mask()))
     for (numbers, mask), (other_numbers, other_mask) in itertools.combinations(drawn, 2):
-        # float32 has about 2^24 numbers in 0..1, so that draws of 2^17 meet by chance in 2^17 / 2^24 of cases
+        # there are about 2^24 float32 numbers in 0..1, so chance gives 2^17 / 2^24 = 0.008
         assert shared(numbers, other_numbers) < 0.02
-        assert likeness(mask, other_mask) < 0.03  # chance alone gives about .013
+        assert likeness(mask, other_mask) < 0.03  # chance gives about 0.013
 
 
 @pytest.mark.parametrize("seed", [0, 2**31 - 1, 2**31, 2**32 - 1, 2**40])
-def test_any_seed_from_0_on_will_do(seed):
+def test_every_seed_from_0_on_is_valid(seed):
     utils.seed_everything(seed)
     first = uniform()
     utils.seed_everything(seed)
@@ -95,12 +95,12 @@ def test_any_seed_from_0_on_will_do(seed):
 
 
 def after(seed, epoch, batches):
-    """Uniform numbers and a mask drawn at a fixed point."""
+    """Return uniform numbers and a mask, drawn at a fixed point."""
     RandomStreams(seed).enter(epoch, batches)
     return uniform(), dropout_mask()
 
 
-def test_no_two_places_of_a_run_or_of_its_neighbours_share_draws():
+def test_different_batches_epochs_and_seeds_share_no_numbers():
     places = [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (2, 0, 0)]
     utils.seed_everything(0)
     drawn = [(uniform(), dropout_mask()), *(after(*place) for place in places)]
@@ -109,13 +109,13 @@ def test_no_two_places_of_a_run_or_of_its_neighbours_share_draws():
         assert likeness(mask, other_mask) < 0.03
 
 
-def test_the_draws_of_two_contexts_have_nothing_in_common():
+def test_two_contexts_share_no_numbers():
     RandomStreams(0).enter(0, 0)
     first, second = (nd.random.uniform(shape=(COUNT,), ctx=mx.cpu(i)).asnumpy() for i in range(2))
     assert shared(first, second) < 0.02
 
 
-def test_mxnet_is_seeded_at_fixed_points_only():
+def test_mxnet_is_seeded_only_at_fixed_points():
     streams = RandomStreams(5, every=3)
     assert [streams.is_fixed_point(batches) for batches in range(7)] == [True, False, False, True, False, False, True]
     streams.enter(2, 3)
@@ -126,7 +126,7 @@ def test_mxnet_is_seeded_at_fixed_points_only():
     assert np.array_equal(uniform(), first)
 
 
-def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else():
+def test_the_order_of_examples_depends_only_on_seed_and_epoch():
     orders = {
         (seed, epoch): RandomStreams(seed).order(epoch).permutation(100) for seed in range(3) for epoch in range(3)
     }
@@ -141,11 +141,11 @@ def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else():
 
 
 @pytest.mark.parametrize(("macs", "every"), [(1, 256), (10**9, 10), (10**10, 1), (10**12, 1)])
-def test_the_more_work_a_batch_is_the_oftener_mxnet_is_seeded(macs, every):
+def test_batches_with_more_work_are_seeded_more_often(macs, every):
     assert RandomStreams.for_work(0, macs).every == every
 
 
-def test_neither_prefetching_nor_other_peoples_draws_change_a_training(fashion_mnist, monkeypatch):
+def test_prefetching_and_other_random_draws_do_not_change_a_training(fashion_mnist, monkeypatch):
     data = replace(fashion_mnist, train=fashion_mnist.train.subset(96), test=fashion_mnist.test.subset(32))
     settings = Settings("lenet", epochs=2, batch_size=16, momentum=0.9)
 

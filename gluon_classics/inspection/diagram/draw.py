@@ -1,4 +1,4 @@
-"""`gluon-classics draw`: from the name of an edition to a picture in a file."""
+"""`gluon-classics draw`: write a picture of a network's architecture."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ FORMATS = (".svg", ".png")
 
 
 def draw(name: str, path, input_shape: tuple[int, ...] | None = None) -> None:
-    """Draw the edition `name` for images of `input_shape`, (C, H, W), its own unless told, as an SVG or PNG file.
+    """Draw the architecture of a network. The same network always gives the same bytes.
 
-    The same network gives the same bytes. Raises ClassicsError for other endings of `path`, without matplotlib, for
-    images that are too small and where nothing can be written.
+    Args:
+        name: The name of the network.
+        path: The file to write; its suffix must be .svg or .png.
+        input_shape: The shape (C, H, W) of the images (default: the network's own).
+
+    Raises:
+        ClassicsError: The suffix is wrong, matplotlib is missing, the images are too small, or the file cannot be
+            written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise ClassicsError(f"cannot draw {path.name!r}: the name of a picture ends in {' or '.join(FORMATS)}")
+        raise ClassicsError(f"cannot draw {path.name!r}: use a name that ends in {' or '.join(FORMATS)}")
     try:
         from .layout import picture
     except ImportError as error:

@@ -1,7 +1,8 @@
-"""Where the parts of a network stand in its picture, and how they are painted. All lengths are in points.
+"""The layout of a network's picture. All lengths are in points.
 
-Every block is entered at the top and left at the bottom, on a vertical axis; it knows how far it reaches to the left
-and to the right of this axis, and how high it is. `pointed` says that the line that enters it ends in an arrow.
+Each block has a vertical axis. A line enters the block on its axis at the top and leaves it at the bottom. `left` and
+`right` are the widths of the block on both sides of the axis, and `height` is its height. `pointed` is whether the
+line that enters the block ends in an arrow.
 """
 
 from __future__ import annotations
@@ -9,39 +10,45 @@ from __future__ import annotations
 from .canvas import Canvas, text_width
 from .nesting import TIMES, Box, Branches, Repeat, Sequence, shape_text
 
-COLOURS = {  # within and at the border, by the kind of a box; in the order of the legend
+COLORS = {  # fill and border of each kind of box, in the order of the legend
     "input": ("#ffffff", "#666666"),
     "convolution": ("#d3e3f5", "#3b6ea8"),
     "pool": ("#d6ecd2", "#4b8b40"),
     "dense": ("#f8dcc6", "#bf6516"),
-    "normalisation": ("#fbf0c4", "#a88c1a"),
+    "normalization": ("#fbf0c4", "#a88c1a"),
     "gate": ("#e6dcf2", "#75529f"),
     "join": ("#e8e8e8", "#666666"),
     "other": ("#f5d5df", "#b0476b"),
 }
 INK, GREY, LINE = "#111111", "#555555", "#444444"
-TEXT, SMALL, TITLE = 8.0, 7.0, 12.0  # sizes of type
+TEXT, SMALL, TITLE = 8.0, 7.0, 12.0  # font sizes
 LINE_HEIGHT, WIDEST_LINE = 11.0, 130.0
 SMALLEST_BOX, PADDING = 64.0, 6.0
 FRAME_PADDING = 8.0
-GAP = 14.0  # between what stands one below the other
-SIDE = 12.0  # between branches
-BUS = 6.0  # from a box to where its line branches
+GAP = 14.0  # vertical, between blocks
+SIDE = 12.0  # horizontal, between branches
+BUS = 6.0  # from a box to the point where its line branches
 COLUMN_GAP = 36.0
 MARGIN, SWATCH = 12.0, 9.0
-PAGE = (504.0, 684.0)  # 7 x 9.5 inches, upright or turned
-REPEATED = f"{TIMES} n: n times in a row; differing sizes are listed in that order, or as the smallest to the largest"
+PAGE = (504.0, 684.0)  # 7 x 9.5 inches, portrait or landscape
+REPEATED = f"{TIMES} n: repeated n times; different sizes are listed in order, or as the smallest and the largest"
 
 
 def picture(title: str, subtitle: str, sequence: Sequence) -> Canvas:
-    """The sequence under its title and over a legend, in as many columns as let it be printed largest."""
+    """Draw a sequence with a title and a legend.
+
+    Args:
+        title: The title.
+        subtitle: One line below the title.
+        sequence: The parts to draw. They are split into the number of columns that can be printed largest.
+    """
     columns = _columns([_block(part) for part in sequence])
     kinds = set(_kinds(sequence))
-    legend = [kind for kind in COLOURS if kind in kinds and kind != "input"]
+    legend = [kind for kind in COLORS if kind in kinds and kind != "input"]
     notes = [REPEATED] if "repeat" in kinds else []
     widths = [text_width(title, TITLE, bold=True), text_width(_listed(legend), SMALL), _width(columns)]
     inner = max(*widths, *(text_width(line, SMALL) for line in [subtitle, *notes]))
-    top = MARGIN + 2 * GAP + BUS + (GAP if len(columns) > 1 else 0)  # above columns lines turn
+    top = MARGIN + 2 * GAP + BUS + (GAP if len(columns) > 1 else 0)  # lines between columns turn above them
     below = top + max(column.height for column in columns) + GAP + BUS
     canvas = Canvas(inner + 2 * MARGIN, below + (1 + len(notes)) * GAP + MARGIN)
     canvas.text(MARGIN, MARGIN + TITLE / 2, title, TITLE, INK, align="left", bold=True)
@@ -60,20 +67,20 @@ class _BoxBlock:
     pointed = True
 
     def __init__(self, box: Box):
-        self.colours = COLOURS[box.kind]
+        self.colors = COLORS[box.kind]
         self.lines = [*((line, TEXT, INK) for line in _wrapped(box.words)), (shape_text(box.shapes), SMALL, GREY)]
         widest = max(text_width(line, size) for line, size, _ in self.lines)
         self.left = self.right = max(widest + 2 * PADDING, SMALLEST_BOX) / 2
         self.height = LINE_HEIGHT * len(self.lines) + PADDING
 
     def paint(self, canvas, axis, top):
-        canvas.box(axis - self.left, top, self.left + self.right, self.height, *self.colours)
-        for number, (line, size, colour) in enumerate(self.lines):
-            canvas.text(axis, top + PADDING / 2 + LINE_HEIGHT * (number + 0.5), line, size, colour)
+        canvas.box(axis - self.left, top, self.left + self.right, self.height, *self.colors)
+        for number, (line, size, color) in enumerate(self.lines):
+            canvas.text(axis, top + PADDING / 2 + LINE_HEIGHT * (number + 0.5), line, size, color)
 
 
 def _wrapped(words):
-    """The words with commas between them, in lines that are not wider than `WIDEST_LINE` if they have several."""
+    """Return the words, separated by commas, in lines that are at most `WIDEST_LINE` wide if possible."""
     lines = [words[0]]
     for word in words[1:]:
         longer = f"{lines[-1]}, {word}"
@@ -86,7 +93,7 @@ def _wrapped(words):
 
 
 class _Stack:
-    """Blocks one below the other."""
+    """Blocks below each other."""
 
     def __init__(self, blocks):
         self.blocks = blocks
@@ -105,7 +112,7 @@ class _Stack:
 
 
 class _BranchesBlock:
-    """Stacks side by side: of two the first stands on the axis, more of them around it."""
+    """Stacks side by side. The first one of two is on the axis; three or more are centered on it."""
 
     pointed = False
 
@@ -139,7 +146,7 @@ class _BranchesBlock:
 
 
 class _RepeatBlock:
-    """A stack with its number beside it, and a frame around it unless it is a single box."""
+    """A stack with the number of repeats next to it, and with a frame if it has more than one block."""
 
     def __init__(self, repeat: Repeat):
         self.stack = _stack(repeat.sequence)
@@ -150,8 +157,8 @@ class _RepeatBlock:
         self.head = GAP if self.framed and self.stack.pointed else padding
         self.height = self.head + self.stack.height + padding
         self.left = self.stack.left + padding
-        self.beside = self.stack.right + padding + PADDING / 2
-        self.right = self.beside + text_width(self.words, TEXT, bold=True)
+        self.label = self.stack.right + padding + PADDING / 2
+        self.right = self.label + text_width(self.words, TEXT, bold=True)
 
     def paint(self, canvas, axis, top):
         start, bottom = top + self.head, top + self.height
@@ -161,7 +168,7 @@ class _RepeatBlock:
             canvas.line([(axis, top), (axis, start)], LINE, arrow=self.stack.pointed)
             canvas.line([(axis, start + self.stack.height), (axis, bottom)], LINE)
         self.stack.paint(canvas, axis, start)
-        canvas.text(axis + self.beside, (top + bottom) / 2, self.words, TEXT, INK, align="left", bold=True)
+        canvas.text(axis + self.label, (top + bottom) / 2, self.words, TEXT, INK, align="left", bold=True)
 
 
 def _block(part):
@@ -176,19 +183,19 @@ def _stack(sequence):
 
 
 def _columns(blocks):
-    """The blocks in the number of columns that can be printed largest on a page; the fewest, if several can."""
+    """Split the blocks into the number of columns that can be printed largest; the smallest number if several can."""
     possible = [_split(blocks, count) for count in range(1, len(blocks) + 1)]
     return max(possible, key=lambda columns: (_scale(columns), -len(columns)))
 
 
 def _scale(columns):
-    """By how much the columns have to shrink to fit on a page, at most 1."""
+    """Return the scale, at most 1, at which the columns fit on a page."""
     size = (_width(columns), max(column.height for column in columns))
     return max(min(1, *(room / length for room, length in zip(page, size))) for page in (PAGE, PAGE[::-1]))
 
 
 def _split(blocks, count):
-    """At most `count` stacks, the highest of which is as low as it can be."""
+    """Split the blocks into at most `count` stacks, so that the tallest stack is as short as possible."""
     low, high = max(block.height for block in blocks), _Stack(blocks).height
     columns = [_Stack(blocks)]
     while high - low > 1:
@@ -202,7 +209,7 @@ def _split(blocks, count):
 
 
 def _filled(blocks, limit):
-    """Stacks that are not higher than `limit`, except that branches and the box that joins them stay together."""
+    """Fill stacks up to the height `limit`. Branches and the box that joins them stay in one stack."""
     columns: list[list] = [[]]
     for block in blocks:
         joins = bool(columns[-1]) and isinstance(columns[-1][-1], _BranchesBlock)
@@ -217,7 +224,7 @@ def _width(columns):
 
 
 def _paint_columns(canvas, columns, left, top):
-    end = None  # where the line that leaves a column is
+    end = None  # the point where the line leaves the column before
     for column in columns:
         axis = left + column.left
         if end:
@@ -233,7 +240,7 @@ def _paint_columns(canvas, columns, left, top):
 
 
 def _kinds(sequence):
-    """The kinds of the boxes that occur, and "repeat"."""
+    """Yield the kinds of the boxes in the sequence, and "repeat" for repeats."""
     for part in sequence:
         if isinstance(part, Box):
             yield part.kind
@@ -246,13 +253,13 @@ def _kinds(sequence):
 
 
 def _listed(kinds):
-    """Words as wide as the legend."""
+    """Return a text that is as wide as the legend."""
     return "mmm".join(["", *kinds])
 
 
 def _paint_legend(canvas, kinds, middle):
     left = MARGIN
     for kind in kinds:
-        canvas.box(left, middle - SWATCH / 2, SWATCH, SWATCH, *COLOURS[kind])
+        canvas.box(left, middle - SWATCH / 2, SWATCH, SWATCH, *COLORS[kind])
         canvas.text(left + SWATCH + PADDING / 2, middle, kind, SMALL, GREY, align="left")
         left += text_width(_listed([kind]), SMALL)

@@ -1,4 +1,4 @@
-"""The layers of a network arranged for a picture: boxes one below the other, branches side by side, repeats once."""
+"""Arrange the layers of a network for a picture: boxes in sequences, branches side by side, repeats drawn once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ GLOBAL_POOLS = {"GlobalMaxPool2D": "global max pool", "GlobalAvgPool2D": "global
 NORMS = {"BatchNorm": "BN", "ScratchBatchNorm": "BN", "LocalResponseNorm": "LRN"}
 ACTIVATIONS = {"relu": "ReLU"}
 TIMES = "\N{MULTIPLICATION SIGN}"
-LISTED = 5  # a box that is repeated lists so many sizes; of more it says the smallest and the largest
+LISTED = 5  # a repeated box lists up to this many sizes, else only the smallest and the largest
 
 
 @dataclass(frozen=True)
 class Box:
-    """Layers that are drawn as one: `words` say what they do, `shapes` what comes out of each of the repeats.
+    """Layers that are drawn as one box.
 
-    `kind` is one of input, convolution, pool, dense, normalisation, gate, join and other.
+    Attributes:
+        kind: input, convolution, pool, dense, normalization, gate, join or other.
+        words: What the layers do, in order.
+        shapes: The output shape of each repeat of the box.
     """
 
     kind: str
@@ -33,14 +36,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Branches:
-    """Sequences side by side, fed by what stands above, feeding what stands below; an empty one is a plain line."""
+    """Sequences side by side, between the part above and the part below. An empty sequence is a plain line."""
 
     sequences: tuple[Sequence, ...]
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """A sequence that stands `times` times, one below the other."""
+    """A sequence that occurs `times` times in a row."""
 
     sequence: Sequence
     times: int
@@ -51,25 +54,31 @@ Sequence = Tuple[Part, ...]
 
 
 def arrange(layers: list[Layer], input_shape: tuple[int, ...]) -> Sequence:
-    """The layers as they are drawn, from the image to the logits.
+    """Arrange layers as they are drawn, from the image to the logits.
 
-    What is done to the output of a layer alone (normalisation, activation, dropout) shares its box, and so do the
-    layers of a gate, which work on 1x1 maps. Equal neighbours are drawn once; blocks with branches count as equal if
-    they differ in numbers of maps and dropout rates alone.
-    Raises ClassicsError if branches cross each other.
+    Normalization, activation and dropout share the box of the layer before them. The layers of a gate, which work on
+    1x1 feature maps, share one box. Equal neighbors are drawn once. Blocks with branches count as equal if they
+    differ only in numbers of channels and dropout rates.
+
+    Args:
+        layers: The layers, as from `layer_graph.layers`.
+        input_shape: The shape (C, H, W) of the image.
+
+    Raises:
+        ClassicsError: Branches cross each other.
     """
-    boxes, feeds = _boxes(layers, input_shape)
-    return _folded(_nested(list(boxes), feeds, boxes))
+    boxes, inputs = _boxes(layers, input_shape)
+    return _folded(_nested(list(boxes), inputs, boxes))
 
 
 # --- boxes
 
 
 def _boxes(layers, input_shape):
-    """Boxes by number, and the numbers of the boxes that feed each; the image has the number `IMAGE`."""
+    """Return the boxes by number, and for each box the numbers of the boxes above it. The image is number `IMAGE`."""
     boxes = {IMAGE: Box("input", ("input",), (tuple(input_shape),))}
-    feeds: dict[int, tuple[int, ...]] = {IMAGE: ()}
-    home = {IMAGE: IMAGE}  # number of the box that a layer is in
+    inputs: dict[int, tuple[int, ...]] = {IMAGE: ()}
+    home = {IMAGE: IMAGE}  # the number of the box that contains a layer
     consumers = [source for layer in layers for source in layer.inputs]
     for number, layer in enumerate(layers):
         source = layer.inputs[0]
@@ -81,19 +90,22 @@ def _boxes(layers, input_shape):
         else:
             home[number] = number
             boxes[number] = Box(_kind(layer), _words(layer), (layer.output_shape,))
-            feeds[number] = tuple(home[source] for source in layer.inputs)
-    return boxes, feeds
+            inputs[number] = tuple(home[source] for source in layer.inputs)
+    return boxes, inputs
 
 
 def _kind(layer):
-    for kind, members in (("join", JOINS), ("pool", {**POOLS, **GLOBAL_POOLS}), ("normalisation", NORMS)):
+    for kind, members in (("join", JOINS), ("pool", {**POOLS, **GLOBAL_POOLS}), ("normalization", NORMS)):
         if layer.kind in members:
             return kind
     return {"Conv2D": "convolution", "Dense": "dense"}.get(layer.kind, "other")
 
 
 def _shared_kind(box, layer):
-    """The kind of `box` with `layer`, which alone uses its output, as a part of it; None if they are drawn apart."""
+    """Return the kind of `box` with `layer` added, or None if they are drawn separately.
+
+    `layer` must be the only one that uses the output of `box`.
+    """
     kind, global_pool = _kind(layer), box.words[0] in GLOBAL_POOLS.values()
     if box.kind == "input":
         return None
@@ -101,7 +113,7 @@ def _shared_kind(box, layer):
         return kind if box.words == ("flatten",) else None
     if kind == "convolution":
         return "gate" if global_pool and layer.output_shape[1:] == (1, 1) else None
-    if kind == "normalisation":
+    if kind == "normalization":
         return box.kind if box.kind in ("convolution", "dense", "pool") else None
     elementwise = kind == "other" and not layer.params and (layer.output_shape,) == box.shapes
     return box.kind if elementwise or (layer.kind == "Flatten" and global_pool) else None
@@ -115,7 +127,7 @@ def _words(layer):
         words = [("depthwise " if groups == channels > 1 else "conv ") + _window(setting, "Convolution")]
         if 1 < groups < channels:
             words.append(f"{groups} groups")
-        if words[0] == f"conv 1{TIMES}1" and side == [1, 1]:  # in a gate the shape is the last one's
+        if words[0] == f"conv 1{TIMES}1" and side == [1, 1]:  # the box of a gate shows only the last shape
             words[0] += f" to {channels}"
     elif layer.kind in POOLS:
         words = [f"{POOLS[layer.kind]} {_window(setting, 'Pooling')}"]
@@ -134,20 +146,20 @@ def _window(setting, operator):
 
 
 def _spaced(name):
-    """ScaledTanh: scaled tanh."""
+    """Split a class name into words: "scaled tanh" from "ScaledTanh"."""
     return " ".join(word if word.isupper() else word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|.[^A-Z]*", name))
 
 
 # --- branches
 
 
-def _nested(numbers, feeds, boxes):
-    """The boxes of these numbers, which are in the order of the graph, as a sequence; other boxes stand above it.
+def _nested(numbers, inputs, boxes):
+    """Return the boxes with these numbers, given in the order of the graph, as a sequence.
 
-    A box that no line passes by stands in the sequence itself, all between two such boxes is in branches.
+    A box that no line passes by is a part of the sequence. The boxes between two such boxes become branches.
     """
     position = {number: place for place, number in enumerate(numbers)}
-    lines = [(position.get(source, -1), position[number]) for number in numbers for source in feeds[number]]
+    lines = [(position.get(source, -1), position[number]) for number in numbers for source in inputs[number]]
     used = {source for source, _ in lines}
     lines += [(place, len(numbers)) for place in range(len(numbers)) if place not in used]
     sequence: list[Part] = []
@@ -157,24 +169,24 @@ def _nested(numbers, feeds, boxes):
             continue
         between = numbers[start + 1 : place]
         if between:
-            below = feeds[numbers[place]] if place < len(numbers) else ()
-            sequence.append(_branches(between, below, (start, place) in lines, feeds, boxes))
+            below = inputs[numbers[place]] if place < len(numbers) else ()
+            sequence.append(_branches(between, below, (start, place) in lines, inputs, boxes))
         if place < len(numbers):
             sequence.append(boxes[numbers[place]])
         start = place
     return tuple(sequence)
 
 
-def _branches(numbers, below, bypassed, feeds, boxes):
-    """The boxes of these numbers in branches, in the order in which `below` names their ends."""
+def _branches(numbers, below, bypassed, inputs, boxes):
+    """Return the boxes with these numbers as branches, in the order of their ends in `below`."""
     groups: list[set[int]] = []
     for number in numbers:
-        touched = [group for group in groups if group & set(feeds[number])]
+        touched = [group for group in groups if group & set(inputs[number])]
         groups = [group for group in groups if group not in touched] + [{number}.union(*touched)]
     if len(groups) == 1 and not bypassed:
         raise ClassicsError("cannot draw this network: its branches cross")
     groups.sort(key=lambda group: min((below.index(end) for end in group if end in below), default=0))
-    sequences = [_nested(sorted(group), feeds, boxes) for group in groups]
+    sequences = [_nested(sorted(group), inputs, boxes) for group in groups]
     return Branches((*sequences, *([()] if bypassed else [])))
 
 
@@ -200,7 +212,7 @@ def _folded(sequence):
 
 
 def _repeats(parts, length):
-    """How many times the first `length` parts stand there, one time after another; what they join belongs to them."""
+    """Return how many times in a row the first `length` parts occur. A repeat never starts with a join."""
     if isinstance(parts[0], Box) and parts[0].kind == "join":
         return 1
     loose = any(isinstance(part, Branches) for part in parts[:length])
@@ -212,7 +224,7 @@ def _repeats(parts, length):
 
 
 def _signature(part, loose):
-    """What has to be equal in parts that are drawn once; `loose` leaves out numbers of maps and dropout rates."""
+    """Return what must be equal in parts that are drawn once. `loose` ignores numbers of channels and dropout rates."""
     if isinstance(part, Branches):
         return [[_signature(inner, loose) for inner in sequence] for sequence in part.sequences]
     if isinstance(part, Repeat):
@@ -227,7 +239,7 @@ def _without_rate(word):
 
 
 def _merged(repeats):
-    """One sequence for sequences of one signature."""
+    """Merge sequences with equal signatures into one sequence."""
     return tuple(map(_merged_part, zip(*repeats)))
 
 
@@ -242,7 +254,7 @@ def _merged_part(parts):
 
 
 def shape_text(shapes: tuple[tuple[int, ...], ...]) -> str:
-    """The shapes of the repeats of a box in one line, as in "64, 128 x 28 x 28"."""
+    """Return the shapes of the repeats of a box in one line, such as "64, 128 x 28 x 28"."""
     return f" {TIMES} ".join(map(_sizes, zip(*shapes)))
 
 
