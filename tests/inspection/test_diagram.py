@@ -2,6 +2,7 @@
 
 import functools
 
+from editions import EVERY_NETWORK
 from gluon_classics import get_model, list_models, model_info
 from gluon_classics.errors import ClassicsError
 from gluon_classics.inspection.diagram.nesting import Box, Branches, Repeat, arrange, shape_text
@@ -39,7 +40,7 @@ def repeats(sequence):
     return [part for part in sequence if isinstance(part, Repeat)]
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_every_convolution_dense_layer_and_pool_is_in_the_picture(name):
     sequence = arranged(name)
     kinds = [layer.kind for layer in layers(get_model(name), model_info(name).input_shape)]
@@ -50,7 +51,7 @@ def test_every_convolution_dense_layer_and_pool_is_in_the_picture(name):
     assert count(sequence, "BN") == sum(kind.endswith("BatchNorm") for kind in kinds)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_a_repeated_box_has_the_shape_of_each_repeat(name):
     assert all(len(box.shapes) == times for box, times in boxes(arranged(name)) if len(set(box.shapes)) > 1)
 
@@ -153,7 +154,7 @@ def crosses(line, box):
     )
 
 
-@pytest.fixture(scope="module", params=list_models())
+@pytest.fixture(scope="module", params=EVERY_NETWORK)
 def page(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(picture, "Canvas", Recorder)

@@ -1,6 +1,6 @@
 """Differences between two networks."""
 
-from gluon_classics import get_model, list_models
+from gluon_classics import get_model
 from gluon_classics.errors import InputSizeError
 from gluon_classics.inspection.diff import compare, described, differences
 from gluon_classics.inspection.layer_graph import layers
@@ -17,11 +17,6 @@ def chain(*blocks):
 
 def texts(changes):
     return [described(change) for change in changes]
-
-
-@pytest.mark.parametrize("name", list_models())
-def test_a_network_equals_itself(name):
-    assert compare(name, name).changes == []
 
 
 def test_the_blogs_googlenet_differs_from_the_tutorials_only_in_the_kernels_of_two_paths():

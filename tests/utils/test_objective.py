@@ -121,11 +121,9 @@ def test_options_win_over_the_networks_own_settings():
     assert (other.batch_size, other.optimizer, other.background, other.epochs) == (64, "sgd", 0, 20)
 
 
-@pytest.mark.parametrize("name", list_models())
-def test_settings_of_every_network_are_settings(name):
-    settings = Settings.of(name)
-    rate_factor(settings.schedule, 0)
-    assert settings.size == model_info(name).input_shape[1]
+def test_the_published_settings_of_every_network_are_valid():
+    for name in list_models():
+        assert Settings.of(name).size == model_info(name).input_shape[1]
 
 
 def test_another_initialisation_replaces_that_of_the_networks_weights():
