@@ -58,6 +58,17 @@ def test_batch_normalisation_by_hand_predicts_as_gluons(dimensions, rng):
     np.testing.assert_array_equal(ours.running_mean.data().asnumpy(), before)
 
 
+def test_batch_normalization_by_hand_adds_1e_5_to_the_variance():
+    """To a tenth of it, so that it counts: values .001 from their mean have the variance 1e-6."""
+    x = nd.array([[0.0], [0.002]])
+    block = ScratchBatchNorm(1, 2)
+    block.initialize()
+    with autograd.train_mode():
+        training = block(x).asnumpy().ravel()
+    expected = 0.001 / np.sqrt(1e-6 + 1e-5)
+    np.testing.assert_allclose(training, [-expected, expected], rtol=1e-5)
+
+
 def test_batch_normalization_by_hand_starts_as_gluons():
     """Scale 1 and shift 0, running mean 0 and variance 1."""
     block = ScratchBatchNorm(3, 2)
