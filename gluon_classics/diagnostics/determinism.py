@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 
+from gluon_classics import _runtime
 from gluon_classics.errors import ClassicsError
 import numpy as np
 
@@ -42,6 +43,7 @@ CASES = [AGAIN, RESUMED, *_WAYS[1:]]
 
 def certify(model: str, steps: int) -> list[dict]:
     """A row for each case, the reference first: how it was run, and what `compare` says. Raises ClassicsError."""
+    _runtime.require()
     with tempfile.TemporaryDirectory() as folder:
         reference = _run(REFERENCE, model, steps, folder)
         rows = [{**asdict(REFERENCE), **compare(reference, reference)}]
