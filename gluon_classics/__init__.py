@@ -47,4 +47,4 @@ _HOMES = {
     "list_models": ".models.registry",
     "model_info": ".models.registry",
 }
-__getattr__, __dir__, __all__ = public_names(__name__, _HOMES, without_mxnet=[".models.registry"])
+__getattr__, __dir__, __all__ = public_names(__name__, _HOMES)

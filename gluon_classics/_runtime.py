@@ -23,10 +23,14 @@ enough, and training uses less memory.
 
 Updates (MXNET_OPTIMIZER_AGGREGATION_SIZE): By default MXNet's SGD updates four parameters in one operator. This saves
 kernel launches on a GPU, but is slower on the CPU. CPU builds of MXNet update one parameter at a time.
+
+SciPy: If SciPy is installed, every `nd.array` uses `scipy.sparse.csr`, which is deprecated and which SciPy 2 removes.
+MXNet gets the class from `scipy.sparse` instead. SciPy itself is unchanged.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.abc
 import importlib.util
@@ -34,12 +38,11 @@ import math
 import os
 from pathlib import Path
 import sys
+from types import SimpleNamespace
 import warnings
 
-NO_MXNET = (
-    "MXNet is not installed. For the CPU: pip install 'gluon-classics[cpu]' "
-    "(from a checkout: pip install -e '.[cpu]'); for a GPU with CUDA 11.2: the extra cu112 instead of cpu."
-)
+NEWEST_PYTHON = (3, 13)  # of those that NumPy 1.26 runs on, the newest that MXNet runs on
+RUNTIME_MODULES = ("cv2", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
 
 
 def prepare():
@@ -68,9 +71,39 @@ class _MXNetFinder(importlib.abc.MetaPathFinder):
 
 
 def require():
-    """Raise a ModuleNotFoundError that says what to install if MXNet is not installed."""
-    if "mxnet" not in sys.modules and importlib.util.find_spec("mxnet") is None:
-        raise ModuleNotFoundError(NO_MXNET, name="mxnet")
+    """Raise ModuleNotFoundError, which says what to install, unless MXNet is installed."""
+    if importlib.util.find_spec("mxnet") is None:
+        raise ModuleNotFoundError(no_mxnet(), name="mxnet")
+
+
+@contextlib.contextmanager
+def missing_modules_explained():
+    """Within, a missing module that an extra brings raises a ModuleNotFoundError that says what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("mxnet", *RUNTIME_MODULES):
+            raise
+        require()
+        message = f"{error.name} is not installed. {_install('runtime')}."
+        raise ModuleNotFoundError(message, name=error.name) from error
+
+
+def no_mxnet() -> str:
+    """Return in one line that MXNet is not installed, and what to do."""
+    return f"MXNet is not installed. {how_to_get_mxnet()}"
+
+
+def how_to_get_mxnet() -> str:
+    """Return in one line what to install to get MXNet with what it needs."""
+    if sys.version_info[:2] > NEWEST_PYTHON:
+        newest = ".".join(map(str, NEWEST_PYTHON))
+        return f"MXNet 1.9.1 runs on Python 3.8 to {newest}: use one of these."
+    return f"{_install('cpu')}. For a GPU with CUDA 11.2, use the extra cu112 instead of cpu."
+
+
+def _install(extra):
+    return f"Install it with: pip install 'gluon-classics[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
 
 
 def _load(exec_module, module):
@@ -97,6 +130,10 @@ def _load(exec_module, module):
             if sys.version_info >= (3, 12):
                 import setuptools  # noqa: F401  provides distutils, which MXNet imports
             exec_module(module)
+        for part in (module.ndarray.utils, module.ndarray.sparse):
+            sparse = part.spsp  # scipy.sparse, or None; used are .csr.csr_matrix, .csr_matrix and .coo_matrix
+            if sparse is not None:
+                part.spsp = SimpleNamespace(csr=sparse, csr_matrix=sparse.csr_matrix, coo_matrix=sparse.coo_matrix)
         if not module.runtime.Features().is_enabled("CUDA"):
             os.environ.setdefault("MXNET_OPTIMIZER_AGGREGATION_SIZE", "1")
     except OSError as error:

@@ -304,7 +304,12 @@ def test_only_cpu_builds_change_the_number_of_parameters_per_update(cuda, size, 
     monkeypatch.setenv(variable, "")  # so that monkeypatch restores it after the test
     monkeypatch.delenv(variable)
     features = SimpleNamespace(is_enabled=lambda feature: {"CUDA": cuda}[feature])
-    _runtime._load(lambda module: None, SimpleNamespace(runtime=SimpleNamespace(Features=lambda: features)))
+    without_scipy = SimpleNamespace(spsp=None)
+    mxnet = SimpleNamespace(
+        runtime=SimpleNamespace(Features=lambda: features),
+        ndarray=SimpleNamespace(utils=without_scipy, sparse=without_scipy),
+    )
+    _runtime._load(lambda module: None, mxnet)
     assert os.environ.get(variable) == size
 
 
@@ -330,6 +335,47 @@ def test_updating_one_parameter_at_a_time_is_bit_identical(options, monkeypatch)
 
     for one, four in zip(updated("1"), updated("4")):
         np.testing.assert_array_equal(one, four)
+
+
+# --- SciPy
+
+
+def test_arrays_are_made_without_a_warning_where_scipy_is_installed():
+    """MXNet alone looks up the deprecated `scipy.sparse.csr` for each of them. SciPy itself is left as it was."""
+    run(
+        """
+        import gluon_classics
+        import mxnet as mx
+        import numpy as np
+        import scipy.sparse
+        mx.nd.array([1, 2])
+        matrix = scipy.sparse.csr_matrix(np.eye(3, dtype="float32"))
+        for array in (mx.nd.array(matrix), mx.nd.sparse.array(matrix), mx.nd.sparse.csr_matrix(matrix)):
+            assert array.stype == "csr"
+            assert (array.asscipy() != matrix).nnz == 0
+        assert mx.nd.sparse.csr_matrix(([1.0], ([0], [1])), shape=(2, 2)).asnumpy()[0, 1] == 1
+        assert mx.ndarray.sparse.spsp is not scipy.sparse
+        """,
+        "-W",
+        "error",
+    )
+
+
+def test_arrays_are_made_where_scipy_has_removed_its_old_names(tmp_path):
+    """As SciPy 2 will."""
+    (tmp_path / "scipy").mkdir()
+    (tmp_path / "scipy" / "__init__.py").write_text("")
+    (tmp_path / "scipy" / "sparse.py").write_text("class csr_matrix: pass\nclass coo_matrix: pass\n")
+    run(
+        """
+        import gluon_classics
+        import mxnet as mx
+        import scipy.sparse
+        assert not hasattr(scipy.sparse, "csr")
+        assert mx.nd.array([1, 2]).sum().asscalar() == 3
+        """,
+        PYTHONPATH=os.pathsep.join(map(str, (tmp_path, ROOT))),
+    )
 
 
 # --- imports that come too early
@@ -386,6 +432,28 @@ def test_without_mxnet_the_error_names_the_extra_to_install(wish):
         else:
             raise AssertionError("MXNet was found")
     """)
+
+
+@pytest.mark.parametrize("has_mxnet", [True, False])
+@pytest.mark.parametrize("module", ["cv2", "pooch", "requests", "setuptools"])
+def test_the_error_of_a_missing_module_names_the_extra_that_installs_it(module, has_mxnet, monkeypatch):
+    """Without MXNet, the extra that brings both is named."""
+    monkeypatch.setattr("importlib.util.find_spec", {"mxnet": has_mxnet or None}.get)
+    wanted = (
+        f"{module} is not installed. .*gluon-classics.runtime" if has_mxnet else r"MXNet is .*gluon-classics\[cpu\]"
+    )
+    with pytest.raises(ModuleNotFoundError, match=wanted), _runtime.missing_modules_explained():
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+
+def test_other_missing_modules_keep_their_message():
+    with pytest.raises(ModuleNotFoundError, match="No module named 'theirs'"), _runtime.missing_modules_explained():
+        import theirs  # noqa: F401
+
+
+def test_a_python_newer_than_mxnet_is_named_instead_of_an_extra(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
+    assert _runtime.no_mxnet() == "MXNet is not installed. MXNet 1.9.1 runs on Python 3.8 to 3.13: use one of these."
 
 
 def test_numpy_2_is_rejected_in_one_line():

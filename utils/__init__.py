@@ -47,7 +47,7 @@ _HOMES = {
     "try_all_gpus": ".context",
     "try_gpu": ".context",
 }
-__getattr__, __dir__, __all__ = public_names(__name__, _HOMES, without_mxnet=["gluon_classics.errors"])
+__getattr__, __dir__, __all__ = public_names(__name__, _HOMES)
 
 
 class _OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -21,10 +21,10 @@ class _Commands(click.Group):
 
     def invoke(self, ctx):
         try:
-            return super().invoke(ctx)
+            with _runtime.missing_modules_explained():
+                return super().invoke(ctx)
         except (ClassicsError, ImportError) as error:
-            no_mxnet = isinstance(error, ModuleNotFoundError) and error.name == "mxnet"
-            raise click.ClickException(_runtime.NO_MXNET if no_mxnet else str(error)) from error
+            raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             raise
         except KeyboardInterrupt:  # training handles it itself and does not get here

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 
+from gluon_classics import _runtime
 from gluon_classics.errors import ClassicsError
 import numpy as np
 
@@ -60,6 +61,7 @@ def certify(model: str, steps: int) -> list[dict]:
     Raises:
         ClassicsError: The network could not be trained.
     """
+    _runtime.require()
     with tempfile.TemporaryDirectory() as folder:
         reference = _run(REFERENCE, model, steps, folder)
         rows = [{**asdict(REFERENCE), **compare(reference, reference)}]

@@ -1,4 +1,7 @@
-"""`gluon-classics doctor`: find problems with this installation. Works if MXNet is missing or does not load."""
+"""`gluon-classics doctor`: find problems with this installation. Works if MXNet is missing or does not load.
+
+Without MXNet, versions of Python and NumPy that it does not support are not a problem: networks can still be listed.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ from gluon_classics import _runtime
 
 from .processes import child_environment
 
-PYTHONS = ((3, 8), (3, 13))  # the oldest and the newest version that are tested
+PYTHONS = ((3, 8), _runtime.NEWEST_PYTHON)  # the oldest and the newest version that MXNet runs on
 MXNET = "1.9.1"
+MXNET_PACKAGES = ("mxnet", "mxnet-cu112")
 DEBIAN_PACKAGES = {
     "libgomp": "libgomp1",
     "libquadmath": "libquadmath0",
@@ -62,9 +66,12 @@ def examine() -> list[Check]:
 
 def _python():
     found = platform.python_version()
-    ok = PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]
+    if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        return Check("Python", True, found)
     oldest, newest = (".".join(map(str, version)) for version in PYTHONS)
-    return Check("Python", ok, found, "" if ok else f"use Python {oldest} to {newest}")
+    return Check(
+        "Python", not _has_mxnet(), found, f"MXNet {MXNET} runs on Python {oldest} to {newest}: use one of these"
+    )
 
 
 def _system():
@@ -86,17 +93,19 @@ def _numpy():
     needed = ">=1.26,<2" if sys.version_info >= (3, 12) else ">=1.20,<1.24"
     if found is None:
         return Check("NumPy", False, "not installed", f"pip install 'numpy{needed}'")
-    ok = int(found.split(".")[0]) < 2
-    return Check("NumPy", ok, found, "" if ok else f"MXNet cannot run on NumPy 2: pip install 'numpy{needed}'")
+    if int(found.split(".")[0]) < 2:
+        return Check("NumPy", True, found)
+    fix = f"MXNet cannot run on NumPy 2: pip install 'numpy{needed}', in an environment where nothing needs NumPy 2"
+    return Check("NumPy", not _has_mxnet(), found, fix)
 
 
 def _mxnet_package():
-    installed = {name: _version(name) for name in ("mxnet", "mxnet-cu112")}
+    installed = {name: _version(name) for name in MXNET_PACKAGES}
     found = ", ".join(f"{name} {version}" for name, version in installed.items() if version) or "not installed"
     if all(installed.values()):
         fix = "the two packages overwrite each other: pip uninstall both, then install one extra, cpu or cu112"
     elif not any(installed.values()):
-        fix = "pip install 'gluon-classics[cpu]' (from a checkout: pip install -e '.[cpu]')"
+        fix = f"networks can be listed, but not run. {_runtime.how_to_get_mxnet()}"
     elif MXNET not in installed.values():
         fix = f"this version is not supported: pip install 'mxnet=={MXNET}'"
     else:
@@ -138,6 +147,9 @@ def _opencv():
     )
     if result.returncode == 0:
         return Check("OpenCV", True, result.stdout.strip())
+    if _missing("cv2"):
+        fix = "pip install 'gluon-classics[runtime]'" if _has_mxnet() else "see MXNet package"
+        return Check("OpenCV", False, "not installed", fix)
     message = (result.stderr.strip().splitlines() or ["does not load"])[-1]
     fix = _library_fix(message) if ".so" in message else "pip install --force-reinstall 'opencv-python-headless<4.12'"
     return Check("OpenCV", False, message, fix)
@@ -190,6 +202,10 @@ def _plots():
     words = ", ".join(f"{package} {version or 'not installed'}" for package, version in found.items())
     fix = "" if all(found.values()) else "for curves and reports: pip install 'gluon-classics[plot]'"
     return Check("Plots", True, words, fix)
+
+
+def _has_mxnet():
+    return any(_version(name) for name in MXNET_PACKAGES)
 
 
 def _missing(module):

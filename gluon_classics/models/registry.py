@@ -110,8 +110,8 @@ def get_model(name: str, classes: int | None = None, **kwargs) -> nn.Block:
     info = model_info(name)
     if classes is not None and (not isinstance(classes, Integral) or isinstance(classes, bool) or classes < 1):
         raise ValueError(f"classes must be a positive integer, not {classes!r}")
-    _runtime.require()
-    import_module(f".{info.family}", __package__)
+    with _runtime.missing_modules_explained():
+        import_module(f".{info.family}", __package__)
     return _builders[name](classes=info.classes if classes is None else classes, **kwargs)
 
 
@@ -163,9 +163,9 @@ def registered() -> list[ModelInfo]:
     Raises:
         ModuleNotFoundError: MXNet is not installed.
     """
-    _runtime.require()
-    for family in FAMILIES:
-        import_module(f".{family}", __package__)
+    with _runtime.missing_modules_explained():
+        for family in FAMILIES:
+            import_module(f".{family}", __package__)
     return sorted(_infos.values(), key=lambda info: FAMILIES.index(info.family))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -227,11 +228,23 @@ def test_doctor_names_the_extra_for_curves_and_reports(monkeypatch):
     assert "gluon-classics[plot]" in check.fix
 
 
-def test_doctor_rejects_numpy_2(monkeypatch):
-    monkeypatch.setattr(doctor, "_version", {"numpy": "2.1.0"}.get)
-    check = doctor._numpy()
-    assert not check.ok
-    assert "pip install 'numpy" in check.fix
+@pytest.mark.parametrize("mxnet", [{}, {"mxnet": "1.9.1"}, {"mxnet-cu112": "1.9.1"}], ids=str)
+def test_doctor_rejects_numpy_2_and_a_new_python_only_with_mxnet(monkeypatch, mxnet):
+    monkeypatch.setattr(doctor, "_version", {"numpy": "2.1.0", **mxnet}.get)
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
+    for check in (doctor._numpy(), doctor._python()):
+        assert check.ok == (not mxnet)
+        assert check.fix.startswith("MXNet ")
+
+
+@pytest.mark.parametrize(("mxnet", "fix"), [("1.9.1", "gluon-classics[runtime]"), (None, "see MXNet package")])
+def test_doctor_names_the_extra_that_installs_opencv(monkeypatch, mxnet, fix):
+    monkeypatch.setattr(doctor, "_version", {"mxnet": mxnet}.get)
+    monkeypatch.setattr(doctor, "_missing", {"cv2": True}.get)
+    monkeypatch.setattr("sys.executable", shutil.which("false"))
+    check = doctor._opencv()
+    assert (check.ok, check.found) == (False, "not installed")
+    assert fix in check.fix
 
 
 def test_doctor_rejects_a_thread_count_that_mxnet_cannot_read(monkeypatch):

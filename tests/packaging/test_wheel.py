@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,32 +10,6 @@ import zipfile
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "runs", "__pycache__")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """A copy of the checkout to build in, so that building leaves nothing behind."""
-    copy = tmp_path_factory.mktemp("source") / "checkout"
-    shutil.copytree(CHECKOUT, copy, symlinks=True, ignore=LEFT_OUT)
-    return copy
-
-
-@pytest.fixture(scope="module")
-def built(source, tmp_path_factory):
-    """The folder of the sdist built from the copy, and of the wheel built from that sdist."""
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(source)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheel(built):
-    return next(built.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
