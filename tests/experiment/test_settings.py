@@ -33,7 +33,7 @@ WRONG = [
     ("fit", "stretch", "use one of resize, pad"),
     ("resize_in", "float16", "use one of uint8, float32, published"),
     ("last_batch", "damp", "use one of keep, discard, scale"),
-    ("weights", "notebok", "use one of seeded, unseeded"),
+    ("weights", "seed", "use one of seeded, unseeded"),
     ("optimizer", "SGD", "use one of"),
     ("optimizer", "diagonallm", "works with lenet5 only"),
     ("init", "he", "use xavier"),
