@@ -56,10 +56,10 @@ def _settings(model, epochs):
 
 
 def _first(model, *builds, notes=()):
-    """`builds` are the figures after epoch 5, None for a build of another network."""
-    runs = tuple(PublishedRun(name, 5, *figures) for name, figures in zip(FIRST_BUILDS, builds) if figures)
+    """`builds` are the metrics after epoch 5, None for a build of another network."""
+    runs = tuple(PublishedRun(name, 5, *metrics) for name, metrics in zip(FIRST_BUILDS, builds) if metrics)
     widening = Widening(0.005, 0.01, "rounding, other versions and devices, as between official builds")
-    settings = replace(_settings(model, 5), last_batch="damp")
+    settings = replace(_settings(model, 5), last_batch="scale")
     return Recipe("d2l-first", FIRST, settings, runs, widening=widening, notes=notes)
 
 
@@ -67,10 +67,10 @@ def _up_to_17(model, builds, runs=(), widening=NOT_WIDENED, notes=()):
     return Recipe("d2l-0.17", UP_TO_17, _settings(model, 10), runs, builds, widening, notes)
 
 
-def _notebook(recipe):
+def _unseeded(recipe):
     """The recipe with the initial weights that all of its builds share."""
-    settings = replace(recipe.settings, weights="notebook")
-    return replace(recipe, variant=f"{recipe.variant}-notebook", settings=settings)
+    settings = replace(recipe.settings, weights="unseeded")
+    return replace(recipe, variant=f"{recipe.variant}-unseeded", settings=settings)
 
 
 def _keep(recipe):
@@ -104,8 +104,8 @@ BN_FIRST = _first("lenet_bn_first", (0.3071, 0.889, 0.881), (0.2984, 0.891, 0.89
 RECIPES = (
     LENET_FIRST,
     _keep(LENET_FIRST),
-    _notebook(LENET_FIRST),
-    _keep(_notebook(LENET_FIRST)),
+    _unseeded(LENET_FIRST),
+    _keep(_unseeded(LENET_FIRST)),
     _first("lenet_bn_scratch_first", (0.3051, 0.890, 0.870), (0.3043, 0.889, 0.867), (0.3011, 0.890, 0.863)),
     BN_FIRST,
     _keep(BN_FIRST),
@@ -116,7 +116,7 @@ RECIPES = (
     _first("resnet18_d2l", (0.1093, 0.961, 0.913), (0.1080, 0.962, 0.912), (0.1080, 0.962, 0.905)),
     _first("densenet_d2l", (0.2100, 0.923, 0.879), (0.2132, 0.923, 0.857), (0.2107, 0.923, 0.923)),
     LENET,
-    _notebook(LENET),
+    _unseeded(LENET),
     _up_to_17("lenet_bn_scratch_first", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
     _up_to_17("lenet_bn_scratch", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
     _up_to_17("lenet_bn_first", BN, notes=(TWO_POOLS, ABOUT_90)),
