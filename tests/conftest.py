@@ -3,6 +3,8 @@
 from dataclasses import replace
 import os
 import signal
+import subprocess
+import sys
 
 from gluon_classics import utils
 from gluon_classics.data import catalogue, datasets
@@ -70,6 +72,39 @@ def environment(small_home):
         "MXNET_GLUON_REPO": "http://127.0.0.1:9",
         "XDG_DATA_DIRS": "/x",
     }
+
+
+@pytest.fixture
+def command(environment, tmp_path):
+    """Run `gluon-classics` in an empty folder; returns the finished process."""
+
+    def run(*arguments, **options):
+        options = {"env": environment, "cwd": tmp_path, "timeout": 120, **options}
+        return subprocess.run(
+            [sys.executable, "-m", "gluon_classics", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained_run(small_home, tmp_path_factory):
+    """The folder of a finished run of LeNet."""
+    folder = tmp_path_factory.mktemp("runs") / "lenet"
+    options = ["--epochs", "2", "--lr", "0.05", "--batch-size", "32", "--out", str(folder)]
+    result = subprocess.run(
+        [sys.executable, "-m", "gluon_classics", "train", "lenet", *options],
+        env={**os.environ, "MXNET_HOME": str(small_home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    return folder
 
 
 @pytest.fixture
