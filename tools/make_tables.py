@@ -5,11 +5,19 @@ from pathlib import Path
 import statistics
 
 from gluon_classics.models.registry import FAMILIES
-from gluon_classics.reproduction import results
+from gluon_classics.reproduction import results, table
 import make_editions
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
+SHOWN_RESULTS = (  # recipes in the README: each kind of published value, and each verdict
+    "lenet-fashion-mnist-scratch",
+    "lenet_d2l-fashion-mnist-d2l-0.17",
+    "lenet_d2l-fashion-mnist-d2l-0.17-unseeded",
+    "lenet_bn-fashion-mnist-d2l-0.17",
+    "alexnet-fashion-mnist-blog",
+    "googlenet_d2l-fashion-mnist-d2l-first",
+)
 SPEED = ROOT / "benchmarks" / "speed.json"
 SPEED_COLUMNS = {  # titles, and the ratios of speed.json
     "training, to the blog's way": "train / blog",
@@ -41,12 +49,12 @@ def speed_table() -> str:
     measured = json.loads(SPEED.read_text(encoding="utf-8"))
     networks = measured["networks"]
     rows = ["| network | " + " | ".join(SPEED_COLUMNS) + " |", "|---|" + "--:|" * len(SPEED_COLUMNS)]
-    for name, figures in networks.items():
-        medians = [f"{figures['ratios'][ratio]['median']:.2f}" for ratio in SPEED_COLUMNS.values()]
-        label = f"`{name}`, {figures['size']}x{figures['size']}, batch {figures['batch_size']}"
+    for name, measures in networks.items():
+        medians = [f"{measures['ratios'][ratio]['median']:.2f}" for ratio in SPEED_COLUMNS.values()]
+        label = f"`{name}`, {measures['size']}x{measures['size']}, batch {measures['batch_size']}"
         rows.append(f"| {label} | {' | '.join(medians)} |")
     means = [
-        f"{statistics.geometric_mean(figures['ratios'][ratio]['median'] for figures in networks.values()):.2f}"
+        f"{statistics.geometric_mean(measures['ratios'][ratio]['median'] for measures in networks.values()):.2f}"
         for ratio in SPEED_COLUMNS.values()
     ]
     cores, processor = measured["threads"]["ours"], measured["machine"]["processor"]
@@ -61,8 +69,8 @@ def _measured(measured, where):
 
 
 def results_table() -> str:
-    """The records in results/ as a Markdown table."""
-    return results.markdown(results.read(ROOT / "results"))
+    """The results of a few recipes as a Markdown table; docs/results.md has all."""
+    return table.markdown(table.summary(results.read(ROOT / "results"), SHOWN_RESULTS))
 
 
 TABLES = {"networks": networks_table, "speed": speed_table, "results": results_table}
@@ -70,13 +78,13 @@ TABLES = {"networks": networks_table, "speed": speed_table, "results": results_t
 
 def with_tables(text: str) -> str:
     """`text` with the current tables between their markers."""
-    for name, table in TABLES.items():
+    for name, content in TABLES.items():
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, has_start, rest = text.partition(start)
         _, has_end, after = rest.partition(end)
         if not (has_start and has_end):
             raise ValueError(f"the markers {start.strip()} and {end} are missing")
-        text = f"{before}{start}{table()}\n{end}{after}"
+        text = f"{before}{start}{content()}\n{end}{after}"
     return text
 
 

@@ -24,7 +24,7 @@ DIGITS = {"train_loss": 4, "train_accuracy": 3, "test_accuracy": 3}  # decimals 
 
 def settings_words(settings: Settings, without: Collection[str] = ()) -> str:
     """Return what decides a run, in one line. `without` names fields to leave out."""
-    optimizer = "learning rate" if "optimizer" in without else settings.optimizer
+    optimizer = "lr" if "optimizer" in without else settings.optimizer
     schedule = f" ({settings.schedule})" if settings.schedule else ""
     weights = f" ({settings.weights} weights)" if settings.weights != WEIGHTS[0] else ""
     parts = {

@@ -20,11 +20,12 @@ EMPTY = "No runs yet."
 def table(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
     """Return a row per verdict: texts by the title of their column. Networks are in the order of `list_models`.
 
-    Settings and devices that are the same in all rows are left out; `constants` tells them.
+    Settings and devices that are the same in all rows are left out, as is how images are resized if that follows from
+    the last batch. `constants` returns the optimizer and the device.
     """
     models = gluon_classics.list_models()
     ordered = sorted(verdicts, key=lambda verdict: models.index(verdict.recipe.settings.model))
-    without = _constant_settings(ordered)
+    without = _implied_settings([asdict(verdict.recipe.settings) for verdict in ordered])
     devices = {_device(record) for verdict in ordered for record in _runs(verdict)}
     return [_row(verdict, without, len(devices) > 1) for verdict in ordered]
 
@@ -89,10 +90,14 @@ def _number(verdict):
     return f"{verdict.n}" + (f" ({len(verdict.stuck)} more stayed at chance)" if verdict.stuck else "")
 
 
-def _constant_settings(verdicts):
-    """Names of the settings that are the same in all recipes."""
-    settings = [asdict(verdict.recipe.settings) for verdict in verdicts]
-    return {name for name in settings[0] if len({each[name] for each in settings}) == 1} if len(settings) > 1 else ()
+def _implied_settings(settings):
+    """Names of the settings that are the same in all recipes, or follow from another one."""
+    if len(settings) < 2:
+        return ()
+    constant = {name for name in settings[0] if len({each[name] for each in settings}) == 1}
+    pairs = {(each["last_batch"], each["resize_in"]) for each in settings}
+    follows = len(pairs) == len({last_batch for last_batch, _ in pairs})
+    return constant | {"resize_in"} if follows else constant
 
 
 def _device(record):
