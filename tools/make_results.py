@@ -22,8 +22,8 @@ HEAD = """# Results
 ![Published and own results](results.svg)
 
 Each row is one recipe. The band is what is accepted: the published mean with its margin, or the range of the published
-runs, widened. All rows are scaled to it. The deciding metric is the train loss if it is published, otherwise the test
-accuracy. `gluon-classics recipes` lists the settings, and the [findings](findings.md) explain results that differ.
+runs, widened. All rows are scaled to it. An arrow is a run outside the picture. The deciding metric is the train loss
+if it is published, otherwise the test accuracy. The [findings](findings.md) explain results that differ.
 
 A ± is a standard deviation; n is the number of our runs. Square brackets are the lowest and highest published values.
 With the last batch discarded, images are resized as published: training images in float32, test images in uint8. The

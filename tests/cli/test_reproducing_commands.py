@@ -149,7 +149,7 @@ def test_published_and_own_values_of_earlier_epochs_are_side_by_side(command, fi
     assert re.search(r"1 +train loss +2.302478 +0.4500", shown)
     assert re.search(r"5 +train loss +0.463232, 0.520524, 0.461873 +0.4032 to 0.5792 +0.4500 +reproduced", shown)
     assert "published by: the authors, d2l-zh 32cc8b39; chrisluu, c0a66f2e; huijintian" in shown
-    assert "by a minimum: less than the runs themselves span" in shown
+    assert "by a minimum: less than the losses of the three runs span" in shown
 
 
 def test_runs_enter_a_folder_of_results_and_make_its_table(command, finished, tmp_path):
