@@ -36,7 +36,7 @@ def fix_shapes(net: gluon.nn.Block, contexts, input_shape) -> None:
 
 
 def load_parameters(net: gluon.nn.Block, path, contexts, input_shape) -> None:
-    """Initialise `net` with a parameter file, for images of `input_shape`, (C, H, W).
+    """Initialize `net` with a parameter file, for images of `input_shape`, (C, H, W).
 
     What a file holds for training alone, as GoogLeNet's auxiliary classifiers, is left out of a network without them.
     Raises RunError if the file is missing, damaged, or holds another network's parameters.

@@ -16,7 +16,7 @@ import pytest
 
 
 def weights(rule, name="lenet_d2l", shape=(1, 1, 28, 28)):
-    """The network's parameters after initialisation by the rule, by their place in the network."""
+    """The network's parameters after initialization by the rule, by their place in the network."""
     net = get_model(name)
     net.initialize(initializer(rule))
     net(mx.nd.zeros(shape))

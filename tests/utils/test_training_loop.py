@@ -48,7 +48,7 @@ def examples(rng):
     return rng.randn(11, 1, 12, 12).astype(np.float32), rng.randint(0, 3, 11).astype(np.float32)
 
 
-# --- memorising
+# --- memorizing
 
 
 FAMILIES = {
