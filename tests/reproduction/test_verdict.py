@@ -110,6 +110,13 @@ def test_runs_at_chance_are_set_aside_where_published_ones_stayed_there_too(verd
     assert verdict.values("train_loss") == [0.41, 0.40]
 
 
+def test_a_run_that_has_just_left_chance_is_compared(verdict_on):
+    """At ln 10 = 2.303 a network has learned nothing."""
+    verdict = verdict_on(NIN, 0.41, 2.25)
+    assert verdict.values("train_loss") == [0.41, 2.25]
+    assert not verdict.stuck
+
+
 def test_runs_at_chance_count_where_no_published_one_stayed_there(verdict_on):
     verdict = verdict_on(SCRATCH, 0.46, 2.303)
     assert verdict.verdict == NOT_REPRODUCED
