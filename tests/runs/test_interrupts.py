@@ -110,7 +110,7 @@ def test_ctrl_c_during_a_batch_is_obeyed_at_the_next_fixed_point(folder):
     object.__setattr__(made, "streams", training.RandomStreams(0, every=2))
     data, given = made.train_data, []
 
-    class Interrupted:
+    class InterruptingData:
         examples = data.examples
 
         def batches(self, *arguments):
@@ -120,7 +120,7 @@ def test_ctrl_c_during_a_batch_is_obeyed_at_the_next_fixed_point(folder):
                     interrupt()
                 yield batch
 
-    object.__setattr__(made, "train_data", Interrupted())
+    object.__setattr__(made, "train_data", InterruptingData())
     with pytest.raises(Interrupted):
         run_training(made, run, 10)
     assert len(given) == 2
