@@ -55,9 +55,11 @@ def recipes(as_json):
 @checkpoint_option
 @json_option
 def reproduce(recipe, publish, as_json, **options):
-    """Run RECIPE, print published and own results side by side, and give a verdict.
+    """Run a recipe and compare the results with the published ones.
 
-    Finished runs are not repeated, interrupted ones are resumed.
+    Print the published and the measured values of RECIPE side by side, and whether the result is reproduced.
+
+    If you run the command again, finished runs are kept and an interrupted run is resumed.
     """
     from gluon_classics.reproduction import results
     from gluon_classics.reproduction.reproduce import reproduce as run_recipe
