@@ -102,7 +102,7 @@ def test_a_copy_of_the_published_data_in_another_folder_is_comparable(make_recor
     assert judge(get_recipe(SCRATCH), [elsewhere]).verdict == REPRODUCED
 
 
-def test_runs_at_chance_are_set_aside_where_published_ones_stayed_there_too(verdict_on):
+def test_runs_at_chance_are_not_compared_if_published_ones_stayed_there_too(verdict_on):
     verdict = verdict_on(NIN, 0.41, 2.303, 0.40)
     assert verdict.verdict == REPRODUCED
     assert (verdict.n, len(verdict.stuck)) == (2, 1)
@@ -110,7 +110,7 @@ def test_runs_at_chance_are_set_aside_where_published_ones_stayed_there_too(verd
     assert verdict.values("train_loss") == [0.41, 0.40]
 
 
-def test_runs_at_chance_count_where_no_published_one_stayed_there(verdict_on):
+def test_runs_at_chance_are_compared_if_no_published_one_stayed_there(verdict_on):
     verdict = verdict_on(SCRATCH, 0.46, 2.303)
     assert verdict.verdict == NOT_REPRODUCED
     assert not verdict.stuck
