@@ -70,11 +70,11 @@ def _row(verdict, without, with_device):
 def _short_row(verdict):
     recipe, metric = verdict.recipe, verdict.recipe.deciding or "train_loss"
     published = published_words(recipe, metric, recipe.settings.epochs, DIGITS[metric])
+    ours = mean_words(verdict.values(metric), DIGITS[metric])
     return {
         "recipe": recipe.name,
-        "metric": name_of(metric),
-        "published": published or "none",
-        "ours": mean_words(verdict.values(metric), DIGITS[metric]),
+        "published": f"{name_of(metric)} {published}" if published else "none",
+        "ours": ours if published else f"{name_of(metric)} {ours}",
         "n": _number(verdict),
         "verdict": verdict.verdict,
     }
