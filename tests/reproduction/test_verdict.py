@@ -1,7 +1,9 @@
 """Each kind of verdict, from the records of runs."""
 
 from dataclasses import replace
+import sys
 
+from gluon_classics.errors import ClassicsError
 from gluon_classics.reproduction.equivalence import (
     NO_PUBLISHED_VALUE,
     NOT_COMPARABLE,
@@ -10,7 +12,7 @@ from gluon_classics.reproduction.equivalence import (
     UNDECIDED,
 )
 from gluon_classics.reproduction.recipes import get_recipe
-from gluon_classics.reproduction.verdict import judge
+from gluon_classics.reproduction.verdict import judge, require_statistics
 import pytest
 
 LENET = "lenet_d2l-fashion-mnist-d2l-0.17"  # train loss .472 +- .002 over 87 builds
@@ -142,3 +144,12 @@ def test_values_are_those_after_the_given_epoch(make_record):
     assert verdict.values("train_loss", 1) == [2.3]
     assert verdict.values("train_loss", 5) == verdict.values("train_loss") == [0.5]
     assert verdict.values("train_loss", 6) == []
+
+
+@pytest.mark.parametrize("name", [LENET, NIN])
+def test_a_recipe_that_needs_scipy_is_refused_without_it(monkeypatch, name):
+    """Of NIN only the share of runs at chance needs it."""
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    require_statistics(get_recipe(SCRATCH))
+    with pytest.raises(ClassicsError, match=r"pip install 'gluon-classics\[reproduce\]'"):
+        require_statistics(get_recipe(name))
