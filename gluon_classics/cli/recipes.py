@@ -84,7 +84,7 @@ def reproduce(recipe, publish, as_json, **options):
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown, as in docs/results.md.")
 @json_option
 def show_results(added, folder, markdown, as_json):
-    """Show the recorded results of all recipes."""
+    """Show published and recorded results: of each recipe the deciding metric, with --markdown the whole table."""
     from gluon_classics.reproduction import results, table
 
     if added:
@@ -95,10 +95,10 @@ def show_results(added, folder, markdown, as_json):
     if as_json:
         click.echo(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
         return
-    rows = table.table(verdicts)
-    if markdown or not rows:
-        click.echo(table.markdown(rows))
+    if markdown or not verdicts:
+        click.echo(table.markdown(table.table(verdicts)))
         return
+    rows = table.summary(verdicts)
     titles = [f"{title}:" if title in table.NUMBERS else title for title in rows[0]]
     _console.table(titles, [tuple(row.values()) for row in rows])
 
