@@ -48,9 +48,9 @@ def recipes(as_json):
 )
 @click.option("--subset", type=click.IntRange(1), help="Number of training images; the result is not comparable.")
 @click.option("--epochs", type=click.IntRange(1), help="Number of epochs; the result is not comparable.")
-@click.option("--data", type=click.Path(), help="Folder of the recipe's data set (default: found by name).")
+@click.option("--data", type=click.Path(), help="Folder of the recipe's data set  [default: found by name]")
 @ctx_option
-@click.option("--out", type=click.Path(), help="Folder for the run folders seed-N (default: runs/RECIPE).")
+@click.option("--out", type=click.Path(), help="Folder for the run folders seed-N  [default: runs/RECIPE]")
 @click.option("--publish", is_flag=True, help="Add the runs to results/ if they are comparable.")
 @checkpoint_option
 @json_option
@@ -80,7 +80,7 @@ def reproduce(recipe, publish, as_json, **options):
 
 @click.command("results")
 @click.option("--add", "added", multiple=True, metavar="RUN", help="Run folder to add first; may be repeated.")
-@click.option("--results", "folder", type=click.Path(), help="Folder of results (default: the checkout's).")
+@click.option("--results", "folder", type=click.Path(), help="Folder of results  [default: results/ of the checkout]")
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown, as in docs/results.md.")
 @json_option
 def show_results(added, folder, markdown, as_json):

@@ -455,5 +455,5 @@ def test_a_step_is_the_gradient_by_the_curvature_plus_mu():
 
 
 def test_step_sizes_are_for_lenet5_only():
-    with pytest.raises(ClassicsError, match="diagonallm is for lenet5"):
+    with pytest.raises(ClassicsError, match="can be estimated for lenet5 only"):
         diagonal_lm.curvatures(get_model("lenet5_full"), MAPLoss(), nd.zeros((1, 1, 32, 32)))
