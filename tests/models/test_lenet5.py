@@ -235,7 +235,7 @@ def test_the_map_loss_is_the_papers(j, compiled, rng):
     loss = MAPLoss(j)
     if compiled:
         loss.hybridize()
-    actual = loss(nd.array(distances), nd.array(labels))
+    actual = loss(nd.array(distances, dtype="float64"), nd.array(labels))  # oneDNN's float32 logarithm is coarse near 1
     assert actual.shape == (6,)
     assert_close(actual.asnumpy(), numpy_map_loss(distances, labels, j), terms=10 + 2)
 
@@ -303,7 +303,9 @@ def test_weights_start_within_2_4_by_the_inputs_of_their_unit(name):
 def test_rows_may_have_their_own_number_of_inputs():
     array = nd.zeros((2, 1000))
     FanInUniform([4, 400])._init_weight("weight", array)
-    assert np.abs(array.asnumpy()).max(axis=1) == pytest.approx([0.6, 0.006], rel=15 / 1000)  # misses by chance once in e^15 times
+    assert np.abs(array.asnumpy()).max(axis=1) == pytest.approx(
+        [0.6, 0.006], rel=15 / 1000
+    )  # misses by chance once in e^15 times
 
 
 # --- what the network says of itself
@@ -426,7 +428,7 @@ def test_a_step_is_the_gradient_by_the_curvature_plus_mu():
         else:
             gradient = parameter.grad().asnumpy().astype(np.float64) / 4
             expected = before[name] - 0.3 * gradient / (levenberg.MU + h[name])
-            assert_close(parameter.data().asnumpy(), expected, terms=4)
+            assert_close(parameter.data().asnumpy(), expected, terms=8)  # four operations, four constants
 
 
 def test_step_sizes_are_for_lenet5_only():
