@@ -49,6 +49,7 @@ WEIGHTS = {1: (3, 11), 2: (96, 5), 3: (256, 3), 4: (384, 3), 5: (384, 3)}  # inp
 def drawn(layer, inputs, kernel=None):
     """Weight and bias that a layer starts from; for dense layers so few inputs that they are drawn at once."""
     layer(nd.zeros((1, inputs) if kernel is None else (1, inputs, kernel, kernel)))
+    nd.waitall()  # a convolution reorders its weights in the background: MXNet fails where they are read meanwhile
     return layer.weight.data().asnumpy(), layer.bias.data().asnumpy()
 
 
