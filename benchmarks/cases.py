@@ -1,4 +1,4 @@
-"""What `speed.py` measures: the six networks at the sizes that two processor cores can train."""
+"""The cases of `speed.py`: six networks, at sizes that two processor cores can train."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Case:
-    """`size` is the side of the images in pixels; an epoch has `epoch_batches` batches, to end within seconds.
+    """One network to measure.
 
-    At `learning_rate` three updates change the loss by so much that a wrong one shows, and not by so much that rounding
-    does: at .01 it moves ResNet's loss by percents.
+    Args:
+        network: Name of the network.
+        size: Side of the images in pixels.
+        batch_size: Images in a training step.
+        epoch_batches: Batches in an epoch, few enough to end within seconds.
+        learning_rate: Large enough that a wrong update shows in the loss after three updates, and small enough that
+            rounding does not. At .01, rounding changes ResNet's loss by some percent.
+        images_file: NumPy file with real images and labels, for epochs.
     """
 
     network: str
@@ -27,15 +33,15 @@ class Case:
         return None if self.size == 28 else self.size
 
     def data(self):
-        """Real images (N, 28, 28, 1) uint8 of an epoch, and labels (N,)."""
+        """Return the real images of an epoch, (N, 28, 28, 1) uint8, and their labels, (N,)."""
         with np.load(self.images_file) as arrays:
             count = self.batch_size * self.epoch_batches
             return arrays["images"][:count], arrays["labels"][:count]
 
     def batch(self):
-        """Images (batch_size, 1, size, size) float32 in 0..1, and labels: the same bytes for all frameworks.
+        """Return images, (batch_size, 1, size, size) float32 in 0..1, and labels, the same for all frameworks.
 
-        Noise: in the flat regions of real images pools have ties, which rounding decides.
+        The images are noise. In flat regions of real images max pools have ties, which rounding decides.
         """
         random = np.random.RandomState(1)
         shape = (self.batch_size, 1, self.size, self.size)

@@ -1,11 +1,10 @@
-"""Has something become slower? Compares two files that `speed.py --json` wrote.
+"""Compare two files from `speed.py --json` and flag what has become slower.
 
     python benchmarks/compare.py OLD.json NEW.json
 
-A ratio is flagged when its new median is below the old one by more than the spread: when it is less than every turn of
-the old run gave, and the old median more than every turn of the new one. A ratio of fewer than three turns has no
-spread to speak of: it is flagged when it fell by more than a twentieth. Exit status 1 if one is flagged, 2 if the files
-cannot be compared. Options or machines that differ are told.
+A ratio is flagged if its new median is below all turns of the old run and its old median is above all turns of the new
+run. A ratio with fewer than three turns is flagged if it fell by more than 5 %. The exit status is 1 if a ratio is
+flagged, and 2 if the files cannot be compared. Different options or machines give a warning.
 """
 
 import argparse
@@ -14,16 +13,19 @@ import math
 from pathlib import Path
 import sys
 
-from gluon_classics.utils import console
+from gluon_classics import _console
 
 FIGURES = ("median", "low", "high", "turns")
 FEW = 3  # turns
-SINGLE = 0.95  # of the old ratio, below which one of few turns is flagged
+FEW_TURNS_LIMIT = 0.95  # of the old ratio: with few turns, a lower ratio is flagged
 
 
 def read(path):
-    """The ratios of a file, by network and name, and how they were measured. Ends with one line and status 2 if it has
-    none."""
+    """Return the ratios of a file by (network, name), and how they were measured.
+
+    Raises:
+        SystemExit: With status 2, after a message, if the file has no valid ratios.
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         ratios = {
@@ -32,7 +34,7 @@ def read(path):
             for name, ratio in figures["ratios"].items()
         }
         if not all(math.isfinite(ratio[figure]) for ratio in ratios.values() for figure in FIGURES):
-            raise ValueError("a ratio is no number")
+            raise ValueError("a ratio is not finite")
         machine = {name: value for name, value in content.get("machine", {}).items() if name != "load"}
         return ratios, {"machine": machine, **{name: content.get(name) for name in ("options", "cores", "threads")}}
     except OSError as error:
@@ -44,9 +46,9 @@ def read(path):
 
 
 def fell(old, new):
-    """Whether the ratio fell by more than the spread of either run explains."""
+    """Return whether the ratio fell by more than the spread of the turns explains."""
     if min(old["turns"], new["turns"]) < FEW:
-        return new["median"] < SINGLE * old["median"]
+        return new["median"] < FEW_TURNS_LIMIT * old["median"]
     return new["median"] < old["low"] and old["median"] > new["high"]
 
 
@@ -65,12 +67,12 @@ def main():
         (*key, f"{old[key]['median']:.2f}", f"{new[key]['median']:.2f}", "fell" if key in flagged else "")
         for key in common
     ]
-    console.table(["network", "ratio", "old:", "new:", ""], rows)
+    _console.table(["network", "ratio", "old:", "new:", ""], rows)
     for name in before:
         if before[name] != now[name]:
-            console.warn(f"measured with another {name}: {before[name]} -> {now[name]}")
+            _console.warn(f"the files differ in {name}: {before[name]} -> {now[name]}")
     for key in sorted(set(old) ^ set(new)):
-        console.say(f"only in one of the files: {key[0]}, {key[1]}")
+        _console.say(f"only in one of the files: {key[0]}, {key[1]}")
     sys.exit(1 if flagged else 0)
 
 

@@ -1,10 +1,10 @@
-"""How time and memory grow with the batch, the resolution, the number of images and the number of threads.
+"""Measure how time and memory grow with batch size, resolution, number of images and number of threads.
 
     pip install -e '.[cpu,plot]'
     python benchmarks/growth.py [--of batch resolution images threads] [--seconds N] [--publish]
 
-Trains on real images, each point in a process of its own. Prints a table; --publish writes benchmarks/growth.json
-and a picture of each, docs/growth-*.svg. Where the curves bend, and why, stands in NOTES.md.
+Trains on real images, each point in a new process. Prints a table. --publish writes benchmarks/growth.json and the
+plots docs/growth-*.svg. NOTES.md explains the curves.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from pathlib import Path
 import tempfile
 
 from cases import Case
-from gluon_classics import _runtime
-from gluon_classics.utils import console, files
-from gluon_classics.utils.datasets import load_dataset
+from gluon_classics import _console, _files, _runtime
+from gluon_classics.data.datasets import load_dataset
 import numpy as np
 import turns
 
@@ -30,20 +29,27 @@ POWERS = tuple(2**n for n in range(10))
 
 @dataclass(frozen=True)
 class Growth:
-    """A quantity that is varied: for each network the case of a value, and what is measured."""
+    """A quantity to vary.
+
+    Args:
+        title: Label of the axis.
+        values: The values to measure.
+        cases: For each network, a function from a value to the case to measure.
+        measured: "steps" or "epoch".
+    """
 
     title: str
     values: tuple[int, ...]
     cases: dict
-    measured: str  # "steps" or "epoch"
+    measured: str
 
     def time(self, rate, images):
-        """What is drawn: milliseconds an image, or the seconds of an epoch."""
+        """Return milliseconds per image, or seconds per epoch if epochs are measured."""
         return images / rate if self.measured == "epoch" else 1000 / rate
 
     @property
     def time_title(self):
-        return "seconds an epoch" if self.measured == "epoch" else "milliseconds an image"
+        return "seconds per epoch" if self.measured == "epoch" else "milliseconds per image"
 
 
 def case(network, size, batch_size, epoch_batches=1):
@@ -52,7 +58,7 @@ def case(network, size, batch_size, epoch_batches=1):
 
 GROWTHS = {
     "batch": Growth(
-        "images a batch",
+        "images per batch",
         POWERS,
         {"lenet": lambda n: case("lenet", 28, n), "resnet": lambda n: case("resnet", 96, n)},
         "steps",
@@ -64,7 +70,7 @@ GROWTHS = {
         "steps",
     ),
     "images": Growth(
-        "images an epoch",
+        "images per epoch",
         (1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 59_904),
         {"lenet": lambda n: case("lenet", 28, 256, n // 256)},
         "epoch",
@@ -83,14 +89,14 @@ GROWTHS = {
 
 
 def make(case):
-    """In a process of its own."""
+    """Return our contestant. Runs in a new process."""
     import mxnet_contestants
 
     return mxnet_contestants.Ours(case)
 
 
 def point(growth, case, threads, seconds):
-    """Time and megabytes of one case."""
+    """Return the time and the peak memory in megabytes of one case."""
     environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
     with turns.Worker(make, (case,), environment) as worker:
         worker.ask(growth.measured, seconds)
@@ -99,11 +105,11 @@ def point(growth, case, threads, seconds):
 
 
 def measure(name, seconds, file):
-    """(value, time, megabytes) of each value, by network."""
+    """Return a list of (value, time, megabytes) for each network."""
     growth = GROWTHS[name]
     curves = {}
     for network, case_of in growth.cases.items():
-        console.say(f"{name}: {network}")
+        _console.say(f"{name}: {network}")
         curves[network] = []
         for value in growth.values:
             threads = value if name == "threads" else CORES
@@ -119,11 +125,11 @@ def show(result):
         for network, points in curves.items()
         for value, time, memory in points
     ]
-    console.table(["of", "network", "value:", "time (ms an image; s an epoch):", "peak memory, MB:"], rows)
+    _console.table(["of", "network", "value:", "time (ms per image or s per epoch):", "peak memory, MB:"], rows)
 
 
 def draw(name, curves):
-    """The picture of one growth: time and memory, side by side."""
+    """Draw time and memory of one quantity, side by side."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -150,7 +156,7 @@ def draw(name, curves):
     time.yaxis.set_minor_formatter(ticker.NullFormatter())
     memory.set_ylim(bottom=0, top=1.1 * memory.dataLim.ymax)
     memory.yaxis.set_major_formatter("{x:,g}")
-    with files.atomic_path(ROOT / "docs" / f"growth-{name}.svg") as path:
+    with _files.atomic_path(ROOT / "docs" / f"growth-{name}.svg") as path:
         figure.savefig(path, format="svg", metadata={"Date": None})
     pyplot.close(figure)
 
@@ -158,11 +164,11 @@ def draw(name, curves):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--of", nargs="+", choices=GROWTHS, default=list(GROWTHS), metavar="QUANTITY")
-    parser.add_argument("--seconds", type=float, default=2, help="of each point (default: %(default)s)")
-    parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name} and the pictures")
+    parser.add_argument("--seconds", type=float, default=2, help="seconds of each point (default: %(default)s)")
+    parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name} and the plots")
     options = parser.parse_args()
     if options.publish and set(options.of) != set(GROWTHS):
-        parser.error("only all curves together are published: leave --of out")
+        parser.error("--publish needs all curves together: leave out --of")
     result = {
         "machine": turns.machine(),
         "commit": turns.commit(),
@@ -176,7 +182,7 @@ def main():
         result["curves"] = {name: measure(name, options.seconds, file) for name in options.of}
     show(result)
     if options.publish:
-        files.write_text(PUBLISHED, json.dumps(result, indent=1) + "\n")
+        _files.write_text(PUBLISHED, json.dumps(result, indent=1) + "\n")
         for name, curves in result["curves"].items():
             draw(name, curves)
 

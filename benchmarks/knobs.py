@@ -1,9 +1,9 @@
-"""What the settings behind the speed are worth: each one changed alone, beside the package as it is.
+"""Measure what each setting behind the speed gains: change one at a time and compare with the package as it is.
 
     python benchmarks/knobs.py [--networks NAME ...] [--knobs NAME ...] [--rounds N] [--seconds N]
 
-Prints, for training steps, prediction in batches and prediction of single images, the speed with the knob turned as a
-ratio to the package as it is, within a turn: below 1 the knob is right where it stands.
+Prints the speed with the changed setting relative to the package as it is, for training steps, prediction in batches
+and prediction of single images. Ratios are taken within a turn. A ratio below 1 means that the package is faster.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import functools
 import importlib
 
 from cases import CASES
-from gluon_classics.utils import console
+from gluon_classics import _console
 import speed
 import turns
 
 AS_IT_IS = "as it is"
-AT_ONCE = 8  # knobs: their processes hold up to a gigabyte each
+AT_ONCE = 8  # knobs measured together: each has a process that holds up to a gigabyte
 ENVIRONMENT = {
     "updates 4 at once": {"MXNET_OPTIMIZER_AGGREGATION_SIZE": "4"},
     "updates 45 at once": {"MXNET_OPTIMIZER_AGGREGATION_SIZE": "45"},
@@ -37,48 +37,42 @@ ENVIRONMENT = {
     "half of the threads": {"OMP_NUM_THREADS": str(max(1, speed.CORES // 2))},
 }
 
-
-# a name in a module of `gluon_classics.utils`, and what takes its place
+# a module of `gluon_classics.utils`, a name in it, and the value that replaces it
 REPLACED = {
-    "graph not rewritten": ("hybrid", "rewritten", lambda graph, shapes, widen, sink: graph),
-    "relu not sunk": ("graph", "_sunk", lambda nodes, heads: set()),
-    "never widened": ("hybrid", "WIDEN_FROM", float("inf")),
-    "always widened": ("hybrid", "WIDEN_FROM", 1),
-    "predictions by prediction's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: False),
-    "predictions by training's kernels": ("hybrid", "mostly_narrow", lambda graph, shape, data: True),
-    "large stages whole": ("hybrid", "in_parts", lambda graph, shapes, data: graph),
-    "batch normalisation not folded": ("hybrid", "folded", lambda graph, arrays: (graph, {})),
+    "graph not rewritten": ("compiled", "rewritten", lambda graph, arrays, for_inference: (graph, {})),
+    "relu not deferred": ("rewrite", "_deferred", lambda nodes, heads: set()),
+    "channels not padded": ("rewrite", "_convolutions_before_a_pool", lambda nodes: set()),
 }
 
 
 def replace(name):
-    """Turn one of these knobs. Raises AttributeError if there is nothing of that name to replace."""
+    """Apply one of the replacements. Raises AttributeError if the module has no such name."""
     module, attribute, value = REPLACED[name]
-    module = importlib.import_module(f"gluon_classics.utils.{module}")
+    module = importlib.import_module(f"gluon_classics.compiler.{module}")
     getattr(module, attribute)
     setattr(module, attribute, value)
 
 
 def compiled_with(*flags):
-    """What is compiled from now on has these of MXNet's flags alone."""
-    from gluon_classics.utils import hybrid
+    """Compile with only these flags of MXNet from now on."""
+    from gluon_classics.compiler import compiled
 
-    class Compiled(hybrid._Compiled):
+    class Compiled(compiled._Compiled):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
             self._flags = [(flag, True) for flag in flags]
 
-    hybrid._Compiled = Compiled
+    compiled._Compiled = Compiled
 
 
 def without_fusion():
     import mxnet_contestants
 
-    mxnet_contestants.frozen = mxnet_contestants.utils.hybridized
+    mxnet_contestants.for_inference = mxnet_contestants.utils.hybridized
 
 
 def keeping_memory():
-    """glibc's allocator gives nothing back to the system: M_MMAP_MAX 0, M_TRIM_THRESHOLD at its largest."""
+    """Make glibc's allocator return no memory to the system: M_MMAP_MAX 0, M_TRIM_THRESHOLD at its maximum."""
     libc = ctypes.CDLL(None)
     if not (libc.mallopt(-4, 0) and libc.mallopt(-1, 2**31 - 1)):
         raise OSError("mallopt failed")
@@ -94,7 +88,7 @@ CODE = {
 
 
 def make(case, name):
-    """In a process of its own: our contestant with the knob turned."""
+    """Return our contestant with the knob turned. Runs in a new process."""
     import mxnet_contestants
 
     CODE.get(name, lambda: None)()
@@ -102,7 +96,7 @@ def make(case, name):
 
 
 def measure(case, names, options):
-    """Images/s of each kind and knob, turn by turn."""
+    """Return the images/s of each kind and knob, one value per turn."""
     ours = speed.environment_of("ours", None)
     workers = {name: turns.Worker(make, (case, name), {**ours, **ENVIRONMENT.get(name, {})}) for name in names}
     kinds = [kind for kind in speed.KINDS if kind != "epoch"]
@@ -123,12 +117,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", choices=CASES, default=["lenet", "resnet", "alexnet"], metavar="NAME")
     parser.add_argument("--knobs", nargs="+", choices=knobs, default=knobs, metavar="NAME", help="; ".join(knobs))
-    parser.add_argument("--rounds", type=turns.at_least(1), default=5, help="turns (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of a turn (default: %(default)s)")
+    parser.add_argument("--rounds", type=turns.at_least(1), default=5, help="number of turns (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="seconds of each measurement (default: %(default)s)")
     options = parser.parse_args()
     rows = []
     for network in options.networks:
-        console.say(network)
+        _console.say(network)
         for first in range(0, len(options.knobs), AT_ONCE):
             names = options.knobs[first : first + AT_ONCE]
             rates = measure(CASES[network], [AS_IT_IS, *names], options)
@@ -136,7 +130,7 @@ def main():
                 ratios = [turns.ratio(of_kind[name], of_kind[AS_IT_IS]) for of_kind in rates.values()]
                 told = [f"{r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f})" for r in ratios]
                 rows.append((network, name, *told))
-    console.table(["network", "knob", "step:", "predict:", "predict 1:"], rows)
+    _console.table(["network", "knob", "step:", "predict:", "predict 1:"], rows)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""Images a second of the blog's loader and of ours.
+"""Measure the images per second of the blog's loader and of ours.
 
     python benchmarks/loader.py [--seconds N] [--rounds N] [--json FILE]
 
-Both deliver batches of the Fashion-MNIST that is found here, resized 28 to 224 as the blog does, and each batch is
-waited for: first of the training images, shuffled, which the blog resizes in float32, then of the test images, which it
-resizes in uint8; ours resizes both in uint8. Each runs in a process of its own, the blog's with the threads that MXNet
-takes when it is left alone. The two take turns, so that what else the machine does meets both; the ratio is taken
-within a turn. The clock runs for `--seconds` after the first delivered batch of a pass, or to the pass's end: what a
-pass costs once (the blog's loader shuffles all images before the first batch) stands in a column of its own.
+Both loaders deliver batches of the local Fashion-MNIST, resized from 28 to 224 pixels as in the blog. Each batch is
+waited for. The blog's loader resizes the shuffled training images in float32 and the test images in uint8; ours resizes
+both in uint8. Each loader runs in its own process, the blog's with MXNet's default number of threads. The two take
+turns, so that other load on the machine affects both, and ratios are within a turn.
+
+The rate is measured for `--seconds` after the first batch, or until the end of the pass. A separate column shows the
+time to the first batch: the blog's loader shuffles all images before it.
 """
 
 import argparse
@@ -19,8 +20,7 @@ import time
 
 import cv2
 import gluon_classics  # before MXNet, whose number of threads it sets
-from gluon_classics import _runtime, utils
-from gluon_classics.utils import console, files
+from gluon_classics import _console, _files, _runtime, utils
 import mxnet as mx
 from mxnet import nd
 import numpy as np
@@ -28,14 +28,14 @@ import turns
 
 SPLITS = ("train", "test")
 CORES = os.cpu_count() or 1
-THREADS = {  # left alone, MXNet takes half of the processors, and OpenMP's threads spin for a while when they wait
+THREADS = {  # by default MXNet uses half of the processors, and OpenMP's waiting threads spin for a while
     "blog": {"OMP_NUM_THREADS": str(max(1, CORES // 2)), "OMP_WAIT_POLICY": ""},
     "ours": {"OMP_NUM_THREADS": str(_runtime.usable_cores()), "OMP_WAIT_POLICY": "passive"},
 }
 
 
 class BlogLoader:
-    """What the blog's loader does, rewritten: images resized one by one, shuffled ones in float32."""
+    """The blog's loader, rewritten: it resizes images one by one, and shuffled images in float32."""
 
     def __init__(self, images, labels, batch_size, resize, shuffle):
         self.images, self.labels = nd.array(images, dtype="uint8"), nd.array(labels)
@@ -47,7 +47,7 @@ class BlogLoader:
         if self.shuffle:
             order = np.arange(count)
             np.random.shuffle(order)
-            # nd.array makes float32 of a NumPy array
+            # nd.array converts NumPy arrays to float32
             images, labels = nd.array(images.asnumpy()[order]), nd.array(labels.asnumpy()[order])
         for start in range(0, count // self.batch_size * self.batch_size, self.batch_size):
             part = slice(start, start + self.batch_size)
@@ -64,7 +64,7 @@ class BlogLoader:
 
 
 def measure(loader, seconds):
-    """Seconds to the first batch of a pass, and images/s over the `seconds` after it (fewer where the pass ends)."""
+    """Return the seconds to the first batch of a pass, and images/s over the following `seconds` or the rest of it."""
     start = time.perf_counter()
     iterator = iter(loader)
     images, labels = next(iterator)
@@ -79,12 +79,12 @@ def measure(loader, seconds):
         if time.perf_counter() - first > seconds:
             break
     passed = time.perf_counter() - first
-    iterator.close()  # ends the threads that prepare batches ahead, outside of the clock
+    iterator.close()  # stops the threads that prepare further batches; not timed
     return first - start, seen / passed
 
 
 class Loaders:
-    """In a process of its own: the loader `name` on both splits."""
+    """The loader `name` on both splits. Runs in its own process."""
 
     def __init__(self, name, seconds, batch_size, resize):
         self.seconds = seconds
@@ -102,7 +102,7 @@ class Loaders:
 
 
 def run(options):
-    """Measurements of both loaders, taking turns, by split and loader."""
+    """Return the measurements of each split and loader, one per turn."""
     workers = {
         name: turns.Worker(Loaders, (name, options.seconds, options.batch_size, options.resize), threads)
         for name, threads in THREADS.items()
@@ -118,7 +118,7 @@ def run(options):
 
 
 def report(measured, options):
-    """The measurements and what is needed to judge them, as JSON can hold them."""
+    """Return the measurements and their conditions in a form for JSON."""
     return {
         "options": {name: value for name, value in vars(options).items() if name != "json"},
         "machine": platform.platform(),
@@ -152,7 +152,7 @@ def show(result):
         for split, figures in result["splits"].items()
         for name, rates in figures["images_per_second"].items()
     ]
-    console.table(["split", "loader", "s to first batch:", "images/s:", "of rounds:"], rows)
+    _console.table(["split", "loader", "s to first batch:", "images/s:", "of rounds:"], rows)
     for split, figures in result["splits"].items():
         ratios = figures["ratios"]
         spread = f"{min(ratios):.1f} to {max(ratios):.1f} in {len(ratios)} rounds"
@@ -161,20 +161,22 @@ def show(result):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=1, help="of each turn, at most (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1, help="maximum seconds of each turn (default: %(default)s)")
     parser.add_argument(
-        "--rounds", type=turns.at_least(5), default=7, help="turns of each, 5 or more (default: %(default)s)"
+        "--rounds", type=turns.at_least(5), default=7, help="number of turns, 5 or more (default: %(default)s)"
     )
     parser.add_argument(
-        "--batch-size", type=turns.at_least(1), default=64, help="images a batch (default: %(default)s)"
+        "--batch-size", type=turns.at_least(1), default=64, help="images per batch (default: %(default)s)"
     )
-    parser.add_argument("--resize", type=turns.at_least(1), default=224, help="side in pixels (default: %(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="write all measurements to FILE too")
+    parser.add_argument(
+        "--resize", type=turns.at_least(1), default=224, help="image side in pixels (default: %(default)s)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write all measurements to FILE")
     options = parser.parse_args()
     result = report(run(options), options)
     show(result)
     if options.json:
-        files.write_text(options.json, json.dumps(result, indent=2) + "\n")
+        _files.write_text(options.json, json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""This package, and the blog's way of 2018, as contestants of `speed.py`. Each runs in a process of its own."""
+"""The contestants of `speed.py` that use MXNet: this package, and the blog's way of 2018."""
 
 import time
 
-import gluon_classics  # before MXNet, whose number of threads it sets
+import gluon_classics  # before MXNet: it sets the number of threads
 from gluon_classics import utils
-from gluon_classics.utils.hybrid import frozen
+from gluon_classics.compiler.compiled import for_inference
 from gluon_classics.utils.loader import DataLoader, Preprocess
-from gluon_classics.utils.training import train_epochs
+from gluon_classics.utils.training import TrainingLoop
 from loader import BlogLoader
 import mxnet as mx
 from mxnet import autograd, gluon, nd
@@ -35,25 +35,26 @@ class Ours:
         return utils.hybridized(self.net)
 
     def predictor(self):
-        return frozen(self.net)
+        return for_inference(self.net)
 
     def facts(self):
-        """Multiply-accumulates of one image, and the versions that take part."""
+        """Return the multiply-accumulates of one image, and the versions of the libraries."""
         macs = utils.summarize(self.net, self.images.shape[1:]).macs
         return {"macs": macs, "versions": {m.__name__: m.__version__ for m in (gluon_classics, mx, np)}}
 
     def memory(self):
-        """Megabytes held at most so far."""
+        """Return the peak memory in megabytes."""
         return turns.peak_memory()
 
     def weights(self):
-        """All parameters in the order of definition."""
+        """Return all parameters in the order of definition."""
         return [parameter.data().asnumpy() for parameter in self.net.collect_params().values()]
 
     def check(self, weights):
-        """From these weights: predictions, of the batch and of its first image alone, and losses.
+        """Return predictions and losses that start from these weights.
 
-        The losses are those of four updates without dropout, each before it.
+        The predictions are of the batch and of its first image alone. The losses are of four steps without dropout,
+        each before its update.
         """
         for parameter, array in zip(self.net.collect_params().values(), weights):
             parameter.set_data(nd.array(array))
@@ -72,7 +73,7 @@ class Ours:
         return outputs, losses
 
     def step(self):
-        """One update; (N,) its losses before it."""
+        """Make one update and return the losses before it, (N,)."""
         with autograd.record():
             losses = LOSS(self.forward(self.images), self.labels)
         losses.backward()
@@ -81,22 +82,22 @@ class Ours:
         return losses
 
     def steps(self, seconds):
-        """Images/s of training steps, each waited for,"""
+        """Return the images/s of training steps, each waited for."""
         self.step()
         return turns.rate(self.step, len(self.images), seconds)
 
     def epoch(self, _seconds):
-        """Images/s of the training part of an epoch, with the loader and the metrics."""
+        """Return the images/s of the training part of an epoch, with the loader and the metrics."""
         images, labels = self.case.data()
         preprocess = Preprocess(self.case.resize)
         train = DataLoader((images, labels), self.case.batch_size, True, preprocess)
         test = DataLoader((images[:1], labels[:1]), 1, False, preprocess)
         # an epoch here is short: compiling, once in a training, would be too large a part of it
-        result = next(train_epochs(train, test, self.forward, LOSS, self.trainer, CTX, 1))
-        return result.images_per_second
+        (record,) = TrainingLoop(self.forward, LOSS, self.trainer, CTX).run(train, test, 1)
+        return record.images_per_second
 
     def predict(self, batch_size, seconds):
-        """Images/s of predictions in batches of this size, each waited for."""
+        """Return the images/s of predictions in batches of this size, each waited for."""
         images = self.images[:batch_size]
         forward = self.predictor()
 
@@ -107,7 +108,7 @@ class Ours:
         return turns.rate(predict, batch_size, seconds)
 
     def convolution_peak(self, seconds):
-        """GFLOP/s of a dense convolution: 3x3, 128 maps to 128 of 28x28, 64 images."""
+        """Return the GFLOP/s of a 3x3 convolution with 128 input and output channels, on 64 images of 28x28."""
         maps, weight = nd.random.uniform(shape=(64, 128, 28, 28)), nd.random.uniform(shape=(128, 128, 3, 3))
         options = {"kernel": (3, 3), "pad": (1, 1), "num_filter": 128, "no_bias": True}
 
@@ -119,8 +120,10 @@ class Ours:
 
 
 class Blog(Ours):
-    """What the blog's code does, rewritten: eager, images resized one by one, every batch waited for and its
-    metrics read. Its test accuracy has no part in the clock."""
+    """The blog's code, rewritten: eager, images resized one by one, metrics read after every batch.
+
+    The test accuracy is not part of the measured time.
+    """
 
     def compiled(self):
         return self.net

@@ -1,29 +1,28 @@
-"""Speed beside the blog's way and beside PyTorch, network by network.
+"""Compare the speed of each network with the blog's way and with PyTorch.
 
     pip install -e '.[cpu,bench]'
     python benchmarks/speed.py [--networks NAME ...] [--rounds N] [--seconds N] [--json FILE] [--publish]
 
-Contestants, with the same layers, float32 and the same number of threads, each in a process of its own, a new one in
-each turn, since speed differs from process to process:
+The contestants have the same layers, use float32 and, except for the blog's way, the same number of threads. Each
+runs in its own process, and every turn starts new processes because speed differs between processes:
 
-ours     the network compiled, the package's loader and loop
-blog     the blog's loop, rewritten: eager, images resized one by one, every batch waited for, MXNet's own settings
-torch    PyTorch in both memory formats, each eager and through torch.compile, which makes the weights constants for
-         predictions, as ours does; the fastest one counts. Modes that are clearly behind in the first round of a
-         measurement are not measured again. Its threads wait for each other spinning or asleep, as is faster: both are
-         tried before.
+ours     the compiled network with the package's loader and training loop
+blog     the blog's loop, rewritten: eager, images resized one by one, every batch waited for, MXNet's default settings
+torch    PyTorch in both memory formats, each eager and with torch.compile; the fastest mode counts. For predictions,
+         torch.compile treats the weights as constants, as our package does. Modes that are clearly slower in the first
+         turn are not measured again. Its threads spin or sleep while they wait: a first test chooses the faster way.
 
-Before the clock starts each contestant has to compute the same function: from the same weights the same outputs, and
-the same loss after three updates; a mode of PyTorch that does not is left out. Then they take turns:
+First each contestant must compute the same function: the same outputs from the same weights, and the same loss after
+three updates. A mode of PyTorch that does not is left out. Then they take turns:
 
 step     training steps on one batch, each waited for      epoch   an epoch with loader and metrics, compiled before
 predict  batches of the training's size, 64 at most, and single images
 
-and in each turn the peak of a dense convolution is measured, of which the training takes a share: three times the
-forward pass's operations in the time of a step (of which the first convolution's gradient by the images is never
-computed: 7 % of LeNet's, 1 % of AlexNet's). Ratios are taken within a turn; their median and range are reported.
-Memory is that of training steps in two further processes each, for PyTorch in the leaner memory format without
-torch.compile. --publish writes benchmarks/speed.json and the README's table.
+Each turn also measures the peak of a dense convolution, to express training speed as a share of it. A step counts as
+three times the operations of the forward pass. This includes the gradient of the images, which is never computed: 7 %
+of the operations of LeNet, 1 % of those of AlexNet. Ratios are within a turn, and their median and range are reported.
+Memory is measured in two further processes of training steps, for PyTorch without torch.compile and in the memory
+format that needs less. --publish writes benchmarks/speed.json and the README's table.
 """
 
 from __future__ import annotations
@@ -40,9 +39,8 @@ import sys
 import tempfile
 
 from cases import CASES
-from gluon_classics import _runtime
-from gluon_classics.utils import console, files
-from gluon_classics.utils.datasets import load_dataset
+from gluon_classics import _console, _files, _runtime
+from gluon_classics.data.datasets import load_dataset
 import numpy as np
 import turns
 
@@ -50,18 +48,18 @@ ROOT = Path(__file__).parents[1]
 PUBLISHED = Path(__file__).with_name("speed.json")
 MODES = ("eager", "channels_last", "compile", "channels_last compile")
 KINDS = ("step", "epoch", "predict", "predict 1")
-BESIDE_EPOCH = "step beside epoch"  # our steps once more: those of "step" are minutes away, too far for a few percent
+BESIDE_EPOCH = "step beside epoch"  # our steps again, right after the epoch: in minutes, speed drifts by some percent
 CLEARLY_BEHIND = 0.85  # of the fastest mode's speed
-QUIET = 0.5  # load average for each core, above which nothing is published
-# how far apart outputs may be, as a part of the largest, and losses, as a part of the way they went
+QUIET = 0.5  # load average per core; above it, nothing is published
+# maximum difference: of outputs, relative to the largest output; of losses, relative to the change of the loss
 SAME = {"outputs": 1e-4, "loss": 1e-2}
 CORES = _runtime.usable_cores()
 THREADS = {"OMP_NUM_THREADS": str(CORES)}
 WAITING = {"asleep": {"OMP_WAIT_POLICY": "passive"}, "spinning": {"OMP_WAIT_POLICY": None}}
 ENVIRONMENTS = {
     "ours": {**THREADS, **WAITING["asleep"]},
-    # left alone, MXNet takes half of the processors, OpenMP spins (for which our package, that the process also loads,
-    # needs an empty policy), four operators have scratch memory each, and four parameters are updated together
+    # MXNet's defaults: half of the processors, OpenMP's threads spin, four scratch areas, four parameters updated
+    # together. The process also loads our package, which sets a waiting policy unless it finds one, even an empty one.
     "blog": {
         "OMP_NUM_THREADS": str(max(1, CORES // 2)),
         "OMP_WAIT_POLICY": "",
@@ -72,7 +70,7 @@ ENVIRONMENTS = {
 
 
 def make(case, name):
-    """In its own process: the contestant `name`."""
+    """Return the contestant `name`. Runs in its own process."""
     if name in ENVIRONMENTS:
         import mxnet_contestants
 
@@ -83,7 +81,7 @@ def make(case, name):
 
 
 def contestants():
-    """Names of the contestants that can take part here, and a line for each reason why some cannot."""
+    """Return the names of the available contestants, and a message for each reason why others are missing."""
     if importlib.util.find_spec("torch") is None:
         return ["ours", "blog"], ["PyTorch is not installed: pip install -e '.[cpu,bench]'"]
     if shutil.which("c++") is None and shutil.which("g++") is None:
@@ -92,13 +90,13 @@ def contestants():
 
 
 def environment_of(name, waiting):
-    """The variables of a contestant's process, where PyTorch's threads wait in this way."""
+    """Return the environment variables of a contestant; `waiting` applies to PyTorch."""
     return ENVIRONMENTS.get(name, {**THREADS, **WAITING[waiting or "asleep"]})
 
 
 @contextlib.contextmanager
 def processes(case, names, waiting):
-    """A new process for each contestant."""
+    """Start a process for each contestant, and end them afterwards."""
     workers = {name: turns.Worker(make, (case, name), environment_of(name, waiting)) for name in names}
     try:
         yield workers
@@ -108,7 +106,7 @@ def processes(case, names, waiting):
 
 
 def faster_waiting(case, names, seconds):
-    """The way of waiting in which PyTorch trains faster, by three turns; None without PyTorch."""
+    """Return the way of waiting with which PyTorch trains faster in three turns; None without PyTorch."""
     if MODES[1] not in names:
         return None
     rates = {way: [] for way in WAITING}
@@ -120,7 +118,7 @@ def faster_waiting(case, names, seconds):
 
 
 def measure(case, names, options):
-    """All measurements of one network."""
+    """Return all measurements of one network."""
     waiting = faster_waiting(case, names, options.seconds)
     with processes(case, names, waiting) as workers:
         weights = workers["ours"].ask("weights")
@@ -141,7 +139,7 @@ def measure(case, names, options):
                     rates[kind][name].append(ask(workers[name], kind, case, options.seconds))
                     if (kind, name) == ("epoch", "ours"):
                         rates[BESIDE_EPOCH][name].append(ask(workers[name], "step", case, options.seconds))
-                for name in names:  # a turn in which a mode did not take part
+                for name in names:  # None for a turn without this mode
                     rates[kind][name] += [None] * (number + 1 - len(rates[kind][name]))
             peaks.append(workers["ours"].ask("convolution_peak", options.seconds / 2))
     memory = {
@@ -166,7 +164,7 @@ def measure(case, names, options):
 
 
 def memory_of(case, name, waiting):
-    """Megabytes that training steps take at most, in a process that has done nothing else."""
+    """Return the peak memory of training steps in a new process, in megabytes."""
     with processes(case, [name], waiting) as workers:
         workers[name].ask("steps", 1)
         return workers[name].ask("memory")
@@ -179,7 +177,7 @@ def ask(worker, kind, case, seconds):
 
 
 def difference(ours, theirs):
-    """How far apart outputs are, relative to our largest, and losses after three updates, relative to our way."""
+    """Return the difference of outputs and of losses after three updates, relative as in `SAME`."""
     (outputs, losses), (their_outputs, their_losses) = ours, theirs
     return {
         "outputs": float(np.abs(outputs - their_outputs).max() / np.abs(outputs).max()),
@@ -188,39 +186,44 @@ def difference(ours, theirs):
 
 
 def is_same(name, apart):
-    """Whether a contestant so far apart from ours computes the same function; of PyTorch's modes another one may.
+    """Return whether a contestant computes the same function as ours.
 
-    Raises SystemExit if another contestant does not.
+    Args:
+        name: Name of the contestant.
+        apart: Its difference to ours; None for our own.
+
+    Raises:
+        SystemExit: If the function differs and the contestant is not a compiled mode of PyTorch.
     """
     if apart is None or all(apart[figure] < limit for figure, limit in SAME.items()):
         return True
     if name not in MODES[2:]:
-        sys.exit(f"{name} computes another function than ours, so nothing was measured: {apart}")
-    console.warn(f"{name} is left out, as it computes another function than ours: {apart}")
+        sys.exit(f"{name} does not compute the same function as ours, so nothing was measured: {apart}")
+    _console.warn(f"{name} is left out because it does not compute the same function as ours: {apart}")
     return False
 
 
 def still_in(names, rates, number):
-    """The contestants of this turn: all in the first, later no mode of PyTorch that was clearly behind."""
+    """Return the contestants of a turn. After the first one, clearly slower modes of PyTorch are left out."""
     best = rates[fastest(rates)][0] if number and fastest(rates) else 0
     return [name for name in names if name not in MODES or not number or rates[name][0] >= CLEARLY_BEHIND * best]
 
 
 def fastest(rates):
-    """The mode of PyTorch with the highest median, of those that took part in all turns; None without any."""
+    """Return the mode of PyTorch with the highest median among those in all turns; None if there is none."""
     medians = {name: statistics.median(rates[name]) for name in MODES if rates.get(name) and None not in rates[name]}
     return max(medians, key=medians.get) if medians else None
 
 
 def leanest(memory):
-    """The mode of PyTorch that took least memory; None if it does not take part."""
+    """Return the mode of PyTorch that used the least memory; None without PyTorch."""
     return min(
         (name for name in MODES if name in memory), key=lambda name: statistics.median(memory[name]), default=None
     )
 
 
 def ratios(rates, memory, peaks, macs):
-    """Every ratio of ours, with its median and range over the turns."""
+    """Return all ratios, each with its median and range over the turns."""
     step = rates["step"]["ours"]
     found = {
         "train / blog": turns.ratio(step, rates["step"]["blog"]),
@@ -237,41 +240,41 @@ def ratios(rates, memory, peaks, macs):
 
 
 def write(path, result):
-    files.write_text(path, json.dumps(result, indent=1) + "\n")
+    _files.write_text(path, json.dumps(result, indent=1) + "\n")
 
 
 def show(result):
-    """One row for each ratio and network."""
+    """Print one row for each ratio and network."""
     rows = [
         (network, name, f"{r['median']:.2f}", f"{r['low']:.2f} to {r['high']:.2f}")
         for network, figures in result["networks"].items()
         for name, r in figures["ratios"].items()
     ]
-    console.table(["network", "ratio", "median:", "of turns:"], rows)
+    _console.table(["network", "ratio", "median:", "of turns:"], rows)
 
 
 def refuse_half_a_table(parser, options, lacking):
-    """End now if what will be measured is not the README's table, or something else is at work."""
+    """Exit with an error if the README's table would be incomplete, or if the machine is busy."""
     if lacking or set(options.networks) != set(CASES):
-        parser.error("--publish takes all contestants and all networks: its table would lack some")
+        parser.error("--publish needs all networks, PyTorch and a C++ compiler")
     load = turns.machine()["load"]
     if load > QUIET * CORES:
-        parser.error(f"--publish takes a quiet machine; its load is {load:.1f} now: wait, or write --json")
+        parser.error(f"--publish needs an idle machine, but its load is {load:.1f}: wait, or use --json instead")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", choices=CASES, default=list(CASES), metavar="NAME")
-    parser.add_argument("--rounds", type=turns.at_least(1), default=5, help="turns (default: %(default)s)")
+    parser.add_argument("--rounds", type=turns.at_least(1), default=5, help="number of turns (default: %(default)s)")
     parser.add_argument(
-        "--seconds", type=turns.at_least(0.1, float), default=1.5, help="of a turn (default: %(default)s)"
+        "--seconds", type=turns.at_least(0.1, float), default=1.5, help="of each measurement (default: %(default)s)"
     )
     parser.add_argument("--json", metavar="FILE", help="write all measurements to FILE")
     parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name} and the README's table")
     options = parser.parse_args()
     names, lacking = contestants()
     for line in lacking:
-        console.warn(line)
+        _console.warn(line)
     if options.publish:
         refuse_half_a_table(parser, options, lacking)
     data = load_dataset("fashion-mnist")
@@ -289,9 +292,9 @@ def main():
         file = str(Path(folder, "images.npz"))
         np.savez(file, images=data.train.images[:], labels=data.train.labels[:])
         for network in options.networks:
-            console.say(f"{network}: measuring {', '.join(names)}")
+            _console.say(f"{network}: measuring {', '.join(names)}")
             result["networks"][network] = measure(replace(CASES[network], images_file=file), names, options)
-            if options.json:  # after each network: the next ones take many minutes
+            if options.json:  # after each network, because the others take many minutes
                 write(options.json, result)
     show(result)
     if options.publish:

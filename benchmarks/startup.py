@@ -1,10 +1,10 @@
-"""Seconds from the shell to the end of the commands that only look.
+"""Measure how long the commands that only display something take.
 
     python benchmarks/startup.py [--runs N]
 
-Runs the installed `gluon-classics`, each time in a process of its own. The commands take turns, so that what else the
-machine does meets all of them; one turn before the clock starts reads their files from disk. `limit` is what the
-median must stay under.
+Runs the installed `gluon-classics`, each time in a new process. The commands take turns, so that other load on the
+machine affects all of them. The first turn is not counted: it reads the files from disk. The median must stay below
+`limit`.
 """
 
 import argparse
@@ -14,21 +14,22 @@ import subprocess
 import sys
 import time
 
-from gluon_classics.utils import console
+from gluon_classics import _console
+from turns import at_least
 
 LIMITS = {"--help": 0.5, "list": 0.5, "summary vgg": 2}  # seconds
 COMMAND = Path(sys.executable).with_name("gluon-classics")
 
 
 def measure(arguments):
-    """Seconds that `gluon-classics` takes with the arguments."""
+    """Return the seconds that `gluon-classics` takes with the arguments."""
     start = time.perf_counter()
     subprocess.run([str(COMMAND), *arguments.split()], stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - start
 
 
 def run(runs):
-    """Seconds of each command, taking turns."""
+    """Return the seconds of each command in each turn."""
     turns = [{arguments: measure(arguments) for arguments in LIMITS} for _ in range(1 + runs)]
     return {arguments: [turn[arguments] for turn in turns[1:]] for arguments in LIMITS}
 
@@ -43,19 +44,12 @@ def show(measured):
         )
         for arguments, seconds in measured.items()
     ]
-    console.table(["command", "s, median:", "of runs:", "limit:"], rows)
-
-
-def positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is less than 1")
-    return value
+    _console.table(["command", "s, median:", "of runs:", "limit:"], rows)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=positive, default=7, help="of each command (default: %(default)s)")
+    parser.add_argument("--runs", type=at_least(1), default=7, help="runs of each command (default: %(default)s)")
     show(run(parser.parse_args().runs))
 
 

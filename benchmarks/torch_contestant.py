@@ -1,4 +1,4 @@
-"""PyTorch as a contestant of `speed.py`, in a process without MXNet."""
+"""The contestant of `speed.py` that uses PyTorch, in a process without MXNet."""
 
 import contextlib
 import os
@@ -15,13 +15,18 @@ LOSS = torch.nn.CrossEntropyLoss(reduction="none")
 
 @contextlib.contextmanager
 def _compiled_for_prediction():
-    """What is compiled within takes the weights as constants. In training this would only slow PyTorch down."""
+    """Compile with the weights as constants, for predictions. In training this would only make PyTorch slower."""
     with torch.no_grad(), torch._inductor.config.patch(freezing=True):
         yield
 
 
 class Torch:
-    """The same layers; `mode` joins the words channels_last and compile, or is eager."""
+    """The same layers in PyTorch.
+
+    Args:
+        case: The case to measure.
+        mode: "eager", or one or both of the words "channels_last" and "compile".
+    """
 
     def __init__(self, case, mode):
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -32,14 +37,14 @@ class Torch:
         self.images = torch.from_numpy(images).contiguous(memory_format=self.format)
         self.labels = torch.from_numpy(labels).long()
         self.net = getattr(torch_networks, case.network)()
-        self.net(self.images[:1].repeat(2, 1, 1, 1))  # the lazy layers' widths
+        self.net(self.images[:1].repeat(2, 1, 1, 1))  # sets the widths of the lazy layers
         self.net = self.net.to(memory_format=self.format)
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=case.learning_rate)
         self.forward, self.losses_of = self.net, self._losses
-        # the modes that PyTorch documents for each: its compiler does not take inference tensors
+        # as PyTorch documents it: the compiler does not accept inference tensors
         self.without_gradients = torch.inference_mode
         if "compile" in mode:
-            # a graph for each batch size: with sizes left open, graphs with constant weights failed in PyTorch 2.13
+            # one graph per batch size: in PyTorch 2.13, dynamic sizes failed with constant weights
             self.forward, self.losses_of = (torch.compile(f, dynamic=False) for f in (self.net, self._losses))
             self.without_gradients = _compiled_for_prediction
 
@@ -51,13 +56,14 @@ class Torch:
         return {"versions": {"torch": torch.__version__}}
 
     def memory(self):
-        """Megabytes held at most so far."""
+        """Return the peak memory in megabytes."""
         return turns.peak_memory()
 
     def check(self, weights):
-        """From these weights: predictions, of the batch and of its first image alone, and losses.
+        """Return predictions and losses that start from these weights.
 
-        The losses are those of four updates without dropout, each before it.
+        The predictions are of the batch and of its first image alone. The losses are of four steps without dropout,
+        each before its update.
         """
         names = [name for name in self.net.state_dict() if not name.endswith("num_batches_tracked")]
         state = {name: torch.from_numpy(array) for name, array in zip(names, weights)}
@@ -90,7 +96,7 @@ class Torch:
         return turns.rate(self.step, len(self.images), seconds)
 
     def epoch(self, _seconds):
-        """As ours: images resized batch by batch, metrics summed up without waiting for them."""
+        """Like ours: images are resized batch by batch, and metrics are summed without waiting."""
         images, labels = self.case.data()
         images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
         dataset = torch.utils.data.TensorDataset(images, torch.from_numpy(labels).long())
@@ -113,6 +119,6 @@ class Torch:
         self.net.eval()
         images = self.images[:batch_size].contiguous(memory_format=self.format)
         with self.without_gradients():
-            for _ in range(2):  # compiling for a new batch size takes a call or two
+            for _ in range(2):  # compilation for a new batch size takes up to two calls
                 self.forward(images)
             return turns.rate(lambda: self.forward(images), batch_size, seconds)

@@ -1,7 +1,7 @@
-"""The six networks in PyTorch, layer by layer as `gluon_classics` has them, for the comparison of speed.
+"""The six networks in PyTorch, with the same layers as in `gluon_classics`, to compare the speed.
 
-Written with PyTorch's lazy layers, which take their input's width from the first batch; layers are defined in the
-order of ours, so that parameters correspond by position. Nothing of `gluon_classics` is imported: it would load MXNet.
+PyTorch's lazy layers take the width of their input from the first batch. Layers are defined in the same order as ours,
+so parameters correspond by position. This module does not import `gluon_classics`, which would load MXNet.
 """
 
 import torch

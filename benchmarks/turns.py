@@ -1,6 +1,6 @@
-"""Measuring side by side: each contestant in a process of its own, taking turns, ratios taken within a turn.
+"""Compare the speed of contestants: each runs in its own process, they take turns, and ratios are within a turn.
 
-What else the machine does meets all contestants of a turn; the spread over turns says how much it matters.
+Other load on the machine then affects all contestants of a turn. The spread over the turns shows how much it matters.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ import traceback
 
 
 class Worker:
-    """A process that holds `make(*arguments)` and calls its methods when asked.
+    """A process that creates an object and calls its methods on request.
 
-    `environment` holds variables of its own; None takes one away.
+    Args:
+        make: Function that creates the object in the new process.
+        arguments: Arguments of `make`.
+        environment: Environment variables for the process. None removes a variable.
     """
 
     def __init__(self, make, arguments=(), environment=None):
@@ -40,18 +43,22 @@ class Worker:
         self.close()
 
     def ask(self, method, *arguments):
-        """What the method returns. Raises RuntimeError if it fails."""
+        """Call a method in the process and return its result.
+
+        Raises:
+            RuntimeError: If the method fails or the process ends.
+        """
         self.pipe.send((method, arguments))
         try:
             failed, answer = self.pipe.recv()
         except EOFError:
-            raise RuntimeError(f"a process ended in {method}, maybe for lack of memory") from None
+            raise RuntimeError(f"a process ended in {method}, possibly out of memory") from None
         if failed:
             raise RuntimeError(answer)
         return answer
 
     def close(self):
-        self.pipe.close()  # the end of the pipe is the end of the process
+        self.pipe.close()  # the process ends when the pipe closes
         self.process.join()
 
 
@@ -84,9 +91,9 @@ def _environment(changes):
 
 
 def peak_memory():
-    """Megabytes of main memory that this process has held at most.
+    """Return the peak memory of this process in megabytes.
 
-    On Linux not from getrusage, where a new process begins with what its parent held.
+    On Linux it does not come from getrusage, where a new process starts with its parent's value.
     """
     try:
         with open("/proc/self/status") as lines:
@@ -96,7 +103,7 @@ def peak_memory():
 
 
 def machine():
-    """What a measurement depends on."""
+    """Return the properties of the machine that measurements depend on."""
     return {
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
@@ -106,7 +113,7 @@ def machine():
 
 
 def commit():
-    """The commit of the checkout, with "+" where files of the package or the benchmarks differ from it."""
+    """Return the commit of the checkout, followed by "+" if tracked code has uncommitted changes."""
     root = Path(__file__).parents[1]
 
     def git(*arguments):
@@ -128,7 +135,7 @@ def _processor():
 
 
 def ratio(ours, theirs):
-    """Median and range of ours / theirs over the turns in which both were measured."""
+    """Return median and range of ours / theirs, over the turns in which both were measured."""
     ratios = [a / b for a, b in zip(ours, theirs) if a and b]
     return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "turns": len(ratios)}
 
@@ -139,7 +146,7 @@ def geometric_mean(values):
 
 
 def at_least(least, kind=int):
-    """A type for argparse: a number that is not below `least`."""
+    """Return a type for argparse that accepts numbers from `least` upwards."""
 
     def number(text):
         value = kind(text)
@@ -151,7 +158,7 @@ def at_least(least, kind=int):
 
 
 def rate(work, amount, seconds):
-    """Amount a second of work that is repeated for so many seconds, at least once."""
+    """Repeat `work` for `seconds`, at least once, and return the amount per second."""
     start = time.perf_counter()
     count = 0
     while count == 0 or time.perf_counter() - start < seconds:

@@ -1,10 +1,10 @@
-"""Training speed by how OpenMP's threads wait, on a quiet machine and on a shared one.
+"""Measure training speed with OMP_WAIT_POLICY unset and passive, on an idle and on a busy machine.
 
     python benchmarks/waiting.py [--seconds N] [--rounds N]
 
-Trains LeNet (28x28, batch 64) on the embedded sample for some seconds in a process of its own, in turns with
-OMP_WAIT_POLICY unset (OpenMP's default) and passive (what this package sets); first alone, then beside as
-many busy processes as there are cores. Prints images/s and the ratio to the default within each turn.
+Trains LeNet (28x28, batch 64) on the embedded sample, each time in a new process, alternating between OMP_WAIT_POLICY
+unset (OpenMP's default) and passive (set by this package). First it runs alone, then alongside one busy process per
+core. Prints images/s and the ratio to the default within each turn.
 """
 
 import argparse
@@ -13,36 +13,38 @@ import statistics
 import subprocess
 import sys
 
+from gluon_classics import _console
 from gluon_classics._runtime import usable_cores
-from gluon_classics.utils import console
 
-POLICIES = ("", "passive")  # OpenMP takes an empty one for none
+POLICIES = ("", "passive")  # OpenMP treats an empty value like none
 BUSY = "while True: pass"
 TRAIN = """
 import os, sys, time
-from gluon_classics.utils.datasets import SAMPLE_FOLDER
-from gluon_classics.utils.experiment import prepare
-from gluon_classics.utils.settings import Settings
+from gluon_classics.data.datasets import SAMPLE_FOLDER
+from gluon_classics.experiment.build import prepare
+from gluon_classics.experiment.settings import Settings
+from gluon_classics.utils.training import Callback
 import mxnet as mx
 
 e = prepare(Settings("lenet", data=str(SAMPLE_FOLDER), epochs=10_000), [mx.cpu()])
 seconds, images, start = float(sys.argv[1]), 0, None
 
-def count(number, tally):
-    global start, images
-    images += e.settings.batch_size
-    if start is None and number == 5:  # compiled and warm
-        start, images = time.perf_counter(), 0
-    elif start is not None and time.perf_counter() - start > seconds:
-        print(images / (time.perf_counter() - start), flush=True)
-        os._exit(0)
+class Count(Callback):
+    def after_batch(self, loop):
+        global start, images
+        images += e.settings.batch_size
+        if start is None and loop.batches == 5:  # compiled and warm
+            start, images = time.perf_counter(), 0
+        elif start is not None and time.perf_counter() - start > seconds:
+            print(images / (time.perf_counter() - start), flush=True)
+            os._exit(0)
 
-list(e.epochs(count))
+e.train([Count()])
 """
 
 
 def speed(policy, seconds):
-    """Images/s of a training process with this policy."""
+    """Return the images/s of a training process with this policy."""
     environment = {**os.environ, "OMP_WAIT_POLICY": policy}
     command = [sys.executable, "-c", TRAIN, str(seconds)]
     return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
@@ -50,8 +52,8 @@ def speed(policy, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=5, help="of training, each time (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=5, help="seconds of each training (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of turns (default: %(default)s)")
     options = parser.parse_args()
     rows = []
     for place in ("alone", "shared"):
@@ -67,7 +69,7 @@ def main():
             ratios = [turn[number] / turn[0] for turn in turns]
             median, spread = f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"
             rows.append((place, policy or "default", f"{statistics.median(rates):,.0f}", median, spread))
-    console.table(["machine", "waiting", "images/s:", "to default:", "of rounds:"], rows)
+    _console.table(["machine", "waiting", "images/s:", "to default:", "of rounds:"], rows)
 
 
 if __name__ == "__main__":

@@ -3,60 +3,48 @@
     from gluon_classics import ResNet, get_model, list_models, model_info
     from gluon_classics import utils
 
-MXNet loads with the first network, so that importing this package and asking what it holds stay cheap.
+MXNet loads with the first network. Listing networks and reading their facts do not need it.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from . import _runtime
+from ._lazy import public_names
 
 if TYPE_CHECKING:
-    from ._registry import ModelInfo, get_model, list_models, model_info
-    from .alexnet import AlexNet
-    from .googlenet import GoogLeNet
-    from .lenet import LeNet
-    from .nin import NiNNet
-    from .resnet import ResNet
-    from .vgg import VGGNet
+    from .models.alexnet import AlexNet as AlexNet
+    from .models.googlenet import GoogLeNet as GoogLeNet
+    from .models.lenet import LeNet as LeNet
+    from .models.nin import NiNNet as NiNNet
+    from .models.registry import (
+        ModelInfo as ModelInfo,
+    )
+    from .models.registry import (
+        get_model as get_model,
+    )
+    from .models.registry import (
+        list_models as list_models,
+    )
+    from .models.registry import (
+        model_info as model_info,
+    )
+    from .models.resnet import ResNet as ResNet
+    from .models.vgg import VGGNet as VGGNet
 
 __version__ = "0.1.0"
-__all__ = [
-    "AlexNet",
-    "GoogLeNet",
-    "LeNet",
-    "ModelInfo",
-    "NiNNet",
-    "ResNet",
-    "VGGNet",
-    "get_model",
-    "list_models",
-    "model_info",
-]
-
-_HOMES = {
-    "AlexNet": "alexnet",
-    "GoogLeNet": "googlenet",
-    "LeNet": "lenet",
-    "NiNNet": "nin",
-    "ResNet": "resnet",
-    "VGGNet": "vgg",
-    "ModelInfo": "_registry",
-    "get_model": "_registry",
-    "list_models": "_registry",
-    "model_info": "_registry",
-}
 
 _runtime.prepare()
 
-
-def __getattr__(name):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _HOMES[name] != "_registry":
-        _runtime.require()
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+_HOMES = {
+    "AlexNet": ".models.alexnet",
+    "GoogLeNet": ".models.googlenet",
+    "LeNet": ".models.lenet",
+    "ModelInfo": ".models.registry",
+    "NiNNet": ".models.nin",
+    "ResNet": ".models.resnet",
+    "VGGNet": ".models.vgg",
+    "get_model": ".models.registry",
+    "list_models": ".models.registry",
+    "model_info": ".models.registry",
+}
+__getattr__, __dir__, __all__ = public_names(__name__, _HOMES)

@@ -1,23 +1,30 @@
-"""What all tests share: seeds, and where the full Fashion-MNIST is."""
+"""Fixtures of all tests: seeds, data sets, records of runs, and the command line."""
 
+import contextlib
 from dataclasses import asdict, replace
 import os
 import signal
+import subprocess
+import sys
+from types import SimpleNamespace
 
 from gluon_classics import utils
-from gluon_classics.utils import datasets
-from gluon_classics.utils.idx import write_idx
-from gluon_classics.utils.recipes import get_recipe
+from gluon_classics.data import catalogue, datasets
+from gluon_classics.data.idx import read_idx, write_idx
+from gluon_classics.data.images import Images
+from gluon_classics.errors import DataError
+from gluon_classics.reproduction.recipes import get_recipe
 import numpy as np
 import pytest
 
 SEED = 20180306
 SMALL_TRAIN, SMALL_TEST = 320, 100
+INSTALL = "apt-get install dataset-fashion-mnist"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_reaches_commands():
-    """The background jobs of a shell ignore SIGINT, and so would the commands that tests start there."""
+    """Make SIGINT work in commands that tests start: background jobs of a shell ignore it, and so do their children."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -25,14 +32,14 @@ def ctrl_c_reaches_commands():
 
 @pytest.fixture(autouse=True)
 def seeded(request):
-    """Every test starts from the same seed; what a failing one prints says how to replay it."""
+    """Start each test from the same seed. A failing test prints the command that replays it."""
     print(f"seed {SEED}; replay: pytest {request.node.nodeid!r}")
     utils.seed_everything(SEED)
 
 
 @pytest.fixture(scope="session")
 def fashion_mnist():
-    """The full Fashion-MNIST where it is installed, else the embedded sample."""
+    """Return the full Fashion-MNIST if it is installed, else the embedded sample."""
     if datasets.installed_folder("fashion-mnist"):
         return datasets.load_dataset("fashion-mnist")
     return datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
@@ -40,27 +47,27 @@ def fashion_mnist():
 
 @pytest.fixture
 def rng():
-    """A NumPy generator of its own for data that a test makes up."""
+    """Return a NumPy generator for the random data of a test."""
     return np.random.RandomState(SEED)
 
 
 @pytest.fixture(scope="session")
 def small_home(tmp_path_factory):
-    """A folder for MXNET_HOME in which Fashion-MNIST is there and small: 320 + 100 images."""
+    """Return a folder for MXNET_HOME whose Fashion-MNIST has only 320 training and 100 test images."""
     home = tmp_path_factory.mktemp("home")
     folder = home / "datasets" / "fashion-mnist"
     folder.mkdir(parents=True)
     sample = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
     train, test = sample.train.subset(SMALL_TRAIN), sample.test.subset(SMALL_TEST)
     arrays = (train.images[..., 0], train.labels, test.images[..., 0], test.labels)
-    for name, array in zip(datasets.IDX_FILES, arrays):
+    for name, array in zip(catalogue.IDX_FILES, arrays):
         write_idx(folder / f"{name}.gz", array)
     return home
 
 
 @pytest.fixture(scope="session")
 def environment(small_home):
-    """Environment variables for a child process that shall see the small Fashion-MNIST only."""
+    """Return environment variables for a child process that must find only the small Fashion-MNIST."""
     return {
         **os.environ,
         "MXNET_HOME": str(small_home),
@@ -71,7 +78,7 @@ def environment(small_home):
 
 @pytest.fixture
 def make_record():
-    """A function that makes the record of a finished, comparable run; its last epoch has the given figures."""
+    """Return a function that makes the record of a finished, comparable run with the given metrics."""
 
     def make(name, seed=0, loss=0.5, train=0.8, test=0.8):
         recipe = get_recipe(name)
@@ -111,3 +118,73 @@ def make_record():
         }
 
     return make
+
+
+@pytest.fixture
+def command(environment, tmp_path):
+    """Return a function that runs `gluon-classics` in an empty folder and returns the finished process."""
+
+    def run(*arguments, **options):
+        options = {"env": environment, "cwd": tmp_path, "timeout": 120, **options}
+        return subprocess.run(
+            [sys.executable, "-m", "gluon_classics", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained_run(small_home, tmp_path_factory):
+    """Return the folder of a finished run of LeNet."""
+    folder = tmp_path_factory.mktemp("runs") / "lenet"
+    options = ["--epochs", "2", "--lr", "0.05", "--batch-size", "32", "--out", str(folder)]
+    result = subprocess.run(
+        [sys.executable, "-m", "gluon_classics", "train", "lenet", *options],
+        env={**os.environ, "MXNET_HOME": str(small_home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def data_error():
+    """Return a context manager whose body must raise a one-line DataError that contains all of the given texts."""
+
+    @contextlib.contextmanager
+    def check(*texts):
+        with pytest.raises(DataError) as caught:
+            yield caught
+        message = str(caught.value)
+        assert message.strip(), "the error has no message"
+        assert "\n" not in message
+        for text in texts:
+            assert str(text) in message
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def full_fashion_mnist(fashion_mnist):
+    """Return the full Fashion-MNIST, or skip the test if only the sample is available."""
+    if len(fashion_mnist.train) < 60_000:
+        pytest.skip(f"needs the full Fashion-MNIST: {INSTALL}")
+    return fashion_mnist
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """Return the training and test images of the embedded sample, read directly from its files."""
+    train_images, train_labels, test_images, test_labels = (
+        read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz", dimensions)
+        for name, dimensions in zip(catalogue.IDX_FILES, (3, 1, 3, 1))
+    )
+    return SimpleNamespace(
+        train=Images(train_images[..., None], train_labels), test=Images(test_images[..., None], test_labels)
+    )

@@ -7,9 +7,9 @@ import re
 import textwrap
 
 import gluon_classics
-from gluon_classics._registry import FAMILIES
-from gluon_classics.utils import files
-from gluon_classics.utils.structure import IMAGE, layers
+from gluon_classics import _files
+from gluon_classics.inspection.layer_graph import IMAGE, layers
+from gluon_classics.models.registry import FAMILIES
 
 PAGE = Path(__file__).parents[1] / "docs" / "editions.md"
 HEAD = """# Editions
@@ -94,13 +94,13 @@ def anchor(family: str) -> str:
 
 def docstring(family: str) -> dict:
     """The parts of a family's docstring: "paper", its first sentence, then "Source", "Departs" and, maybe, "Open"."""
-    paper, _, rest = import_module(f"gluon_classics.{family}").__doc__.partition("\n\n")
+    paper, _, rest = import_module(f"gluon_classics.models.{family}").__doc__.partition("\n\n")
     found = re.findall(r"^(\w+) +(.*(?:\n .*)*)", rest, re.MULTILINE)
     return {"paper": paper, **{heading: textwrap.dedent(" " * 10 + body) for heading, body in found}}
 
 
 def main():
-    files.write_text(PAGE, page())
+    _files.write_text(PAGE, page())
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from dataclasses import asdict
 import json
 
-from gluon_classics._registry import FACTS, registered
-from gluon_classics.utils import files
+from gluon_classics import _files
+from gluon_classics.models.registry import FACTS, registered
 
 
 def main():
     facts = [asdict(info) for info in registered()]
-    files.write_text(FACTS, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    _files.write_text(FACTS, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

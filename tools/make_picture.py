@@ -24,7 +24,7 @@ def main():
         Path(folder, "examples").symlink_to(ROOT / "examples")
         for arguments in COMMANDS:
             console.print(Text("$ gluon-classics " + " ".join(arguments), style="bold"))
-            command = [sys.executable, "-m", "gluon_classics.utils", *arguments]
+            command = [sys.executable, "-m", "gluon_classics", *arguments]
             result = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if result.returncode:
                 sys.exit(result.stdout)

@@ -5,9 +5,9 @@ The first 600 training and the first 100 test images of each class, in their pub
 
 import sys
 
-from gluon_classics.utils.datasets import IDX_FILES, SAMPLE_FOLDER, load_dataset
-from gluon_classics.utils.idx import write_idx
-from gluon_classics.utils.images import Images
+from gluon_classics.data.datasets import IDX_FILES, SAMPLE_FOLDER, load_dataset
+from gluon_classics.data.idx import write_idx
+from gluon_classics.data.images import Images
 import numpy as np
 
 PER_CLASS = {"train": 600, "test": 100}

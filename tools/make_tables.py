@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 import statistics
 
-from gluon_classics._registry import FAMILIES
-from gluon_classics.utils import results
+from gluon_classics.models.registry import FAMILIES
+from gluon_classics.reproduction import results
 import make_editions
 
 ROOT = Path(__file__).parents[1]

@@ -1,9 +1,9 @@
-"""The blog's `utils`, and what stands around it: data, training, runs and the command line.
+"""The blog's `utils`: contexts, data loaders, training, evaluation and seeds.
 
 In the repository, and in the blog's script:  import utils
 Installed:                                     from gluon_classics import utils
 
-Both names are one module object. What a name needs (MXNet above all) loads when the name is first used.
+Both names are the same module object. MXNet loads when a name is first used.
 """
 
 from importlib import import_module
@@ -12,71 +12,49 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
-from gluon_classics import _runtime
+from gluon_classics._lazy import public_names
 
 if TYPE_CHECKING:
-    from .context import try_all_gpus, try_gpu
-    from .errors import ClassicsError
-    from .evaluation import accuracy, evaluate_accuracy
-    from .experiment import do_exp
-    from .hybrid import frozen, hybridized
-    from .images import show_images
-    from .loader import DataLoader, load_data_fashion_mnist
-    from .seeding import seed_everything
-    from .summary import summarize
-    from .training import train
+    from gluon_classics.compiler.compiled import for_inference as for_inference
+    from gluon_classics.compiler.compiled import hybridized as hybridized
+    from gluon_classics.errors import ClassicsError as ClassicsError
+    from gluon_classics.inspection.summary import summarize as summarize
 
-__all__ = [
-    "ClassicsError",
-    "DataLoader",
-    "accuracy",
-    "do_exp",
-    "evaluate_accuracy",
-    "frozen",
-    "hybridized",
-    "load_data_fashion_mnist",
-    "seed_everything",
-    "show_images",
-    "summarize",
-    "train",
-    "try_all_gpus",
-    "try_gpu",
-]
+    from .context import try_all_gpus as try_all_gpus
+    from .context import try_gpu as try_gpu
+    from .evaluation import accuracy as accuracy
+    from .evaluation import evaluate_accuracy as evaluate_accuracy
+    from .experiment import do_exp as do_exp
+    from .images import show_images as show_images
+    from .loader import DataLoader as DataLoader
+    from .loader import load_data_fashion_mnist as load_data_fashion_mnist
+    from .seeding import seed_everything as seed_everything
+    from .training import train as train
 
 _HOMES = {
-    "ClassicsError": "errors",
-    "DataLoader": "loader",
-    "accuracy": "evaluation",
-    "do_exp": "experiment",
-    "evaluate_accuracy": "evaluation",
-    "frozen": "hybrid",
-    "hybridized": "hybrid",
-    "load_data_fashion_mnist": "loader",
-    "seed_everything": "seeding",
-    "show_images": "images",
-    "summarize": "summary",
-    "train": "training",
-    "try_all_gpus": "context",
-    "try_gpu": "context",
+    "ClassicsError": "gluon_classics.errors",
+    "DataLoader": ".loader",
+    "accuracy": ".evaluation",
+    "do_exp": ".experiment",
+    "evaluate_accuracy": ".evaluation",
+    "for_inference": "gluon_classics.compiler.compiled",
+    "hybridized": "gluon_classics.compiler.compiled",
+    "load_data_fashion_mnist": ".loader",
+    "seed_everything": ".seeding",
+    "show_images": ".images",
+    "summarize": "gluon_classics.inspection.summary",
+    "train": ".training",
+    "try_all_gpus": ".context",
+    "try_gpu": ".context",
 }
-
-
-def __getattr__(name):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    _runtime.require()
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = public_names(__name__, _HOMES)
 
 
 class _OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Answers `import utils.training` with the module `gluon_classics.utils.training`, not with a second copy."""
+    """Load `utils.training` as `gluon_classics.utils.training`, so that there is no second copy."""
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname.startswith("utils.") and fullname != "utils.__main__":
+        if fullname.startswith("utils."):
             return importlib.util.spec_from_loader(fullname, self)
         return None
 

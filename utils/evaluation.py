@@ -1,57 +1,80 @@
-"""Accuracy."""
+"""Accuracy and predictions of a network."""
 
 from __future__ import annotations
 
 from typing import Iterable
 
-from gluon_classics._objective import first_output, objective_of
+from gluon_classics.compiler.compiled import compiled, for_inference
+from gluon_classics.errors import DataError
+from gluon_classics.models.objective import first_output, objective_of
 import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon.utils import split_and_load
+import numpy as np
 
 from .context import as_contexts
-from .errors import DataError
-from .hybrid import compiled, frozen
-from .metrics import Tally, batch_sums, right_answers
+from .metrics import RunningMetrics, batch_sums, correct_predictions
 
 
 def accuracy(output: mx.nd.NDArray, label: mx.nd.NDArray) -> float:
-    """Fraction 0..1 of rows of `output`, (N, classes), whose largest entry is at `label`, (N,).
+    """Return the fraction 0..1 of rows of `output`, (N, classes), whose largest entry is at `label`, (N,).
 
-    Of several outputs the first counts. Outputs that are read otherwise, as LeNet-5's distances, must be scores first.
+    If there are several outputs, the first counts. Convert outputs that are not scores first, such as LeNet-5's
+    distances.
     """
-    return float(right_answers(first_output(output), label).mean().asscalar())
+    return float(correct_predictions(first_output(output), label).mean().asscalar())
 
 
 def evaluate_accuracy(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx=None) -> float:
-    """Fraction 0..1 of the examples of `data_iterator` that `net` classifies correctly, in prediction mode.
+    """Return the fraction 0..1 of examples that `net` classifies correctly, in prediction mode.
 
-    Every batch is split over the contexts in `ctx` (default: the CPU). Batches follow each other without waiting;
-    only the end waits. The network is compiled anew in every call, if it can be.
-    Raises DataError if there are no examples.
+    Args:
+        data_iterator: Batches of images and labels, as NDArrays.
+        net: Network, initialized on `ctx`. It is compiled in each call, if it can be.
+        ctx: One context or several, over which each batch is split (default: the CPU).
+
+    Raises:
+        DataError: There are no examples.
     """
     return evaluate(data_iterator, compiled(net), ctx or [mx.cpu()]).accuracy
 
 
-def evaluate(data_iterator, net, ctx) -> Tally:
-    """The tally of correct predictions over all examples of `data_iterator`, in prediction mode.
+def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: bool = False) -> RunningMetrics:
+    """Return the metrics of all examples, without their loss, in prediction mode.
 
-    `ctx` is one context or several. Raises DataError if there are no examples.
+    `eager` runs the network as it is instead of compiling it. Raises DataError if there are no examples.
     """
-    tally = Tally()
+    metrics = RunningMetrics()
     contexts = as_contexts(ctx)
-    forward, scores = frozen(net), objective_of(net).scores
+    forward, scores = net if eager else for_inference(net), objective_of(net).scores
     with autograd.predict_mode():
         for images, labels in data_iterator:
             parts = split_batch(images, labels, contexts)
-            tally.add(len(images), [batch_sums(scores(forward(x)), y) for x, y in parts])
-    tally.finish()
-    if not tally.examples:
+            metrics.add(len(images), [batch_sums(scores(forward(x)), y) for x, y in parts])
+    metrics.finish()
+    if not metrics.examples:
         raise DataError("there are no examples to evaluate on: use a smaller batch, or keep the last one")
-    return tally
+    return metrics
 
 
-def split_batch(images, labels, contexts):
-    """Pairs of images and labels, one for each context; fewer if there are fewer examples than contexts."""
+def predict_probabilities(batches: Iterable, net: mx.gluon.nn.Block, ctx) -> np.ndarray:
+    """Return (N, classes): the softmax of the network's scores for all images of `batches`."""
+    contexts = as_contexts(ctx)
+    forward, scores = for_inference(net), objective_of(net).scores
+    rows = []
+    with autograd.predict_mode():
+        for images, labels in batches:
+            rows += [scores(forward(x)).softmax().asnumpy() for x, _ in split_batch(images, labels, contexts)]
+    return np.concatenate(rows)
+
+
+def accuracy_by_class(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> list[tuple[int, int]]:
+    """Return for each class the number of its images that were classified correctly, and the number of its images."""
+    correct = probabilities.argmax(axis=1) == labels
+    return [(int(correct[labels == c].sum()), int((labels == c).sum())) for c in range(classes)]
+
+
+def split_batch(images, labels, contexts) -> list[tuple]:
+    """Return a pair of images and labels for each context; fewer if there are fewer examples than contexts."""
     used = contexts[: len(images)]
     return list(zip(*(split_and_load(array, used, even_split=False) for array in (images, labels))))

@@ -1,4 +1,4 @@
-"""The blog's in-memory data loader: batches prepared ahead, images resized on the way."""
+"""The blog's data loader: the data set is in memory, and threads prepare the next batches."""
 
 from __future__ import annotations
 
@@ -8,34 +8,43 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 import weakref
 
+from gluon_classics.data import FIT, RESIZE_IN
+from gluon_classics.data.datasets import DataSet, load_dataset
+from gluon_classics.data.images import resize_image
+from gluon_classics.errors import DataError
 import mxnet as mx
 import numpy as np
 
-from .datasets import DataSet, load_dataset
-from .errors import DataError
-from .images import resize_image
-from .settings import FIT, RESIZE_IN
-
-WORKERS = 2  # each prepares one batch; preparing is a small part of training, so more would only hold memory
-AHEAD = 3  # batches prepared or under way while the current one trains
+WORKERS = 2  # threads, each with one batch; preparing is a small part of training, so more would only use memory
+AHEAD = 3  # batches that are prepared, or being prepared, while the current one trains
 
 _pools: weakref.WeakSet = weakref.WeakSet()
 
 
 @atexit.register
 def _finish_pools():
-    """Registered after MXNet's own hook, so it runs before: Python 3.8 joins workers that wait for a stopped MXNet."""
+    """Stop the workers before MXNet stops: Python 3.8 joins them at exit, when they would wait for MXNet forever.
+
+    This function is registered after MXNet's own exit hook, so it runs before it.
+    """
     for pool in list(_pools):
         pool.shutdown()
 
 
 class Preprocess:
-    """A batch transform: images (N, H, W, C), uint8 or float32 in 0..255, and labels (N,), both NDArrays,
-    to float32 images (N, C, resize, resize) and float32 labels. `pixels` is what 0 and 255 become.
+    """A transform of batches from pixels to network inputs.
 
-    With fit="pad" images keep their size and get rows and columns of 0 around them, else they are resized: bilinear,
-    in `resize_in` (None: in the type the images have). In uint8 each pixel is rounded to 1/255 after resizing, in
-    float32 it is not. Bit for bit what `mxnet.image.imresize` gives image by image.
+    It takes images (N, H, W, C), uint8 or float32 in 0..255, and labels (N,), both as NDArrays. It returns float32
+    images (N, C, resize, resize) and float32 labels (N,).
+
+    Resizing is bilinear and bit-identical to `mxnet.image.imresize` of each image. With uint8, each pixel is rounded to
+    a multiple of 1/255 after resizing. With float32 it is not.
+
+    Args:
+        resize: The height and width of the output in pixels (default: those of the images).
+        resize_in: The type in which images are resized, "uint8" or "float32" (default: the type of the images).
+        fit: "resize", or "pad" to keep the size of the images and add rows and columns of pixels 0 around them.
+        pixels: The network inputs for the pixel values 0 and 255.
     """
 
     def __init__(
@@ -54,7 +63,7 @@ class Preprocess:
         return self.from_numpy(images.asnumpy(), labels.asnumpy())
 
     def from_numpy(self, pixels: np.ndarray, labels: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
-        """The same for NumPy arrays, which the loader has, without the detour through NDArrays."""
+        """Transform NumPy arrays, without a copy to NDArrays first."""
         if self.resize and self.fit == "pad":
             pixels = _padded(pixels, self.resize)
         if self.resize and self.fit == "resize":
@@ -66,23 +75,30 @@ class Preprocess:
         if self.pixels != (0.0, 1.0):
             batch *= foreground - background
             batch += background
-        # the memory is ours alone, so that MXNet can use it in place
+        # nothing else uses this memory, so MXNet can use it without a copy
         return mx.nd.from_numpy(batch), mx.nd.from_numpy(labels.astype(np.float32))
 
 
 class DataLoader:
-    """Batches of a data set that is held in memory, prepared in threads while the current batch trains.
+    """Batches of a data set in memory, prepared in threads while the current batch trains.
 
-    `dataset[:]` is the pair of images (N, H, W, C) and labels (N,), as NDArrays or NumPy arrays. With `shuffle`
-    every pass has a new order, drawn from NumPy's global generator or from `rng`. `transform` takes and returns
-    a whole batch as a pair of NDArrays. Iterating yields these pairs.
+    Iterating yields pairs of images and labels as NDArrays.
 
-    last_batch="keep" (default) sees every example in each pass; "discard" drops a last partial batch, as the
-    source does for training and test data alike: at batch 64 it evaluates on 9,984 of 10,000 test images.
-    Raises ValueError for other words, a batch size below 1, and images and labels of different number.
+    Args:
+        dataset: `dataset[:]` must be a pair of images (N, H, W, C) and labels (N,), as NDArrays or NumPy arrays.
+        batch_size: The number of images per batch, 1 or more.
+        shuffle: Whether each pass has a new random order.
+        transform: A function that takes and returns a batch as a pair of NDArrays.
+        last_batch: "keep" uses every example in each pass. "discard" leaves out a last partial batch, as the source
+            does for training and test data. With 64 images per batch the source thus evaluates on 9,984 of the 10,000
+            test images.
+        rng: The generator of the random order (default: NumPy's global generator).
 
-    Source: the blog's `utils.DataLoader`. Departs: it shuffles before it transforms as the source does, but
-    keeps the images' own type, where the source turns shuffled images into float32 (see `Preprocess`).
+    Raises:
+        ValueError: `last_batch` is unknown, `batch_size` is below 1, or the numbers of images and labels differ.
+
+    Source: the blog's `utils.DataLoader`. Departs: like the source, this class shuffles before it transforms. The
+    source converts shuffled images to float32, but this class keeps their type (see `Preprocess`).
     """
 
     def __init__(
@@ -96,7 +112,7 @@ class DataLoader:
         rng: np.random.RandomState | None = None,
     ) -> None:
         if last_batch not in ("keep", "discard"):
-            raise ValueError(f"last_batch is {last_batch!r}: use 'keep' or 'discard'")
+            raise ValueError(f"unknown last_batch {last_batch!r}: use 'keep' or 'discard'")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}: use 1 or more")
         self.dataset = dataset
@@ -111,20 +127,20 @@ class DataLoader:
             raise ValueError(f"the data set has {len(self._images)} images and {len(self._labels)} labels")
 
     def __len__(self):
-        """Number of batches in a pass."""
+        """Return the number of batches in a pass."""
         whole, rest = divmod(len(self._images), self.batch_size)
         return whole + (rest > 0 and self.last_batch == "keep")
 
     @property
     def examples(self) -> int:
-        """Number of examples in a pass."""
+        """The number of examples in a pass."""
         return min(len(self) * self.batch_size, len(self._images))
 
     def __iter__(self):
         return self.batches(self._rng or np.random)
 
     def batches(self, rng, skip: int = 0):
-        """A pass whose order is drawn from `rng`, without its first `skip` batches."""
+        """Yield the batches of a pass in an order drawn from `rng`, without the first `skip` batches."""
         order = np.arange(len(self._images))
         if self.shuffle:
             rng.shuffle(order)
@@ -140,7 +156,7 @@ class DataLoader:
                 yield batches.popleft().result()
 
     def batch(self, part: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
-        """The examples with these numbers, as iterating gives them."""
+        """Return the examples with these indices (M,) as a transformed batch."""
         pixels, numbers = self._images[part], self._labels[part]
         if isinstance(self.transform, Preprocess):
             return self.transform.from_numpy(pixels, numbers)
@@ -152,15 +168,25 @@ class DataLoader:
 def load_data_fashion_mnist(
     batch_size: int, resize: int | None = None, root=None, *, resize_in: str = "uint8", last_batch: str = "keep"
 ) -> tuple[DataLoader, DataLoader]:
-    """Loaders of Fashion-MNIST's training images (shuffled) and test images (in order).
+    """Return loaders of Fashion-MNIST's training images (shuffled) and test images (in order).
 
-    Batches are (N, 1, 28, 28) float32 in 0..1, or (N, 1, resize, resize), and float32 labels. `root` is the folder
-    that holds the files or shall hold them after a download (default: see `datasets`).
+    Batches are float32 images (N, 1, 28, 28) or (N, 1, resize, resize), in 0..1, and float32 labels (N,).
 
-    `resize_in` says where pixels are rounded: "uint8" (default) and "float32" treat both splits alike; "published"
-    is what the source's code does, though it does not say so: training images, which its shuffling turned into
-    float32, are resized in float32, test images in uint8. The two differ by at most 1/255 a pixel.
-    `last_batch` is explained at `DataLoader`. Raises DataError.
+    Args:
+        batch_size: The number of images per batch, 1 or more.
+        resize: The height and width of the images in pixels (default: 28).
+        root: The folder with the files, to which missing files are downloaded (default: see `data.datasets`).
+        resize_in: The type in which images are resized: "uint8", "float32", or "published". The code of the source
+            implicitly resizes training images in float32, because its shuffling converts them, and test images in
+            uint8: "published" does the same. The two types differ by at most 1/255 per pixel.
+        last_batch: See `DataLoader`.
+
+    Returns:
+        The loaders of the training and the test images.
+
+    Raises:
+        DataError: The data set cannot be found, read or downloaded.
+        ValueError: An argument is out of range or unknown.
     """
     return make_loaders(load_dataset(cache=root), batch_size, resize, resize_in=resize_in, last_batch=last_batch)
 
@@ -175,16 +201,29 @@ def make_loaders(
     fit: str = "resize",
     pixels: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[DataLoader, DataLoader]:
-    """Loaders of the training and the test images of any data set, as `load_data_fashion_mnist` makes them.
+    """Return loaders of the training images (shuffled) and test images (in order) of any data set.
 
-    `fit` and `pixels` are explained at `Preprocess`. Raises ValueError for an unknown `resize_in`, `last_batch` or
-    `fit`, and for images that are too large to be padded.
+    Args:
+        data: The data set.
+        batch_size: The number of images per batch, 1 or more.
+        resize: The height and width of the images in pixels (default: their own).
+        resize_in: See `load_data_fashion_mnist`.
+        last_batch: See `DataLoader`.
+        fit: See `Preprocess`.
+        pixels: See `Preprocess`.
+
+    Returns:
+        The loaders of the training and the test images.
+
+    Raises:
+        DataError: The images are too large to be padded to `resize`.
+        ValueError: An argument is out of range or unknown.
     """
     if resize_in not in RESIZE_IN:
-        raise ValueError(f"resize_in is {resize_in!r}: use one of {', '.join(RESIZE_IN)}")
+        raise ValueError(f"unknown resize_in {resize_in!r}: use one of {', '.join(RESIZE_IN)}")
     train_in, test_in = ("float32", "uint8") if resize_in == "published" else (resize_in, resize_in)
     if fit not in FIT:
-        raise ValueError(f"fit is {fit!r}: use one of {', '.join(FIT)}")
+        raise ValueError(f"unknown fit {fit!r}: use one of {', '.join(FIT)}")
     height, width = data.train.images.shape[1:3]
     if fit == "pad" and resize and max(height, width) > resize:
         raise DataError(f"images of {height}x{width} cannot be padded to {resize}x{resize}: resize them (--fit resize)")
@@ -194,7 +233,7 @@ def make_loaders(
 
 
 def _resized(images, size):
-    """(N, H, W, C) in 0..255 to (N, C, size, size) float32 in 0..1."""
+    """Resize (N, H, W, C) in 0..255 to (N, C, size, size) float32 in 0..1."""
     count, _, _, channels = images.shape
     resized = np.empty((count, size, size, channels), images.dtype)
     for image, target in zip(images, resized):
@@ -203,7 +242,7 @@ def _resized(images, size):
 
 
 def _padded(images, size):
-    """(N, H, W, C) to (N, size, size, C), the images in the middle."""
+    """Pad (N, H, W, C) to (N, size, size, C), with the images in the middle."""
     missing = [size - side for side in images.shape[1:3]]
     return np.pad(images, [(0, 0), *((each // 2, each - each // 2) for each in missing), (0, 0)])
 

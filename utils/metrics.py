@@ -1,4 +1,4 @@
-"""Sums over batches that do not hold up the batches."""
+"""Metrics that are summed up while batches are trained, without waiting for them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections import deque
 from mxnet import nd
 import numpy as np
 
-LATE = 2  # batches: reading a sum this late finds it computed, and bounds how much work and memory is queued
-
-
+LATE = 2  # batches: a sum that is read this late is computed already, and no more work and memory is queued
 CURVE_POINTS = 50
 
 
-class Tally:
-    """Loss and correct predictions, summed over examples.
+class RunningMetrics:
+    """Mean loss and accuracy over the examples so far.
 
-    MXNet runs behind Python. Batch sums are read `LATE` batches after they were queued: MXNet always has work
-    left while Python waits, and yet no more than `LATE` batches are in memory. `finish` reads the rest.
+    MXNet computes asynchronously. The sums of a batch are read `LATE` batches after they were queued, so that MXNet
+    always has work while Python waits, and at most `LATE` batches are in memory. `finish` reads the rest.
     """
 
     def __init__(self) -> None:
@@ -28,27 +26,27 @@ class Tally:
         self._queued: deque[tuple[int, list[nd.NDArray]]] = deque()
 
     def state(self) -> dict:
-        """All that was added, for JSON; waits for what is queued."""
+        """Return all that was added, for JSON. Waits for queued batches."""
         self.finish()
         return {"loss": self._loss, "correct": self._correct, "batches": self._batches}
 
     @classmethod
-    def of_state(cls, state: dict) -> Tally:
-        """The tally that had this `state`, to add more."""
-        tally = cls()
-        tally._loss, tally._correct = state["loss"], state["correct"]
-        tally._batches = [tuple(batch) for batch in state["batches"]]
-        tally.examples = sum(examples for examples, *_ in tally._batches)
-        return tally
+    def of_state(cls, state: dict) -> RunningMetrics:
+        """Return metrics with this `state`, to add more to."""
+        metrics = cls()
+        metrics._loss, metrics._correct = state["loss"], state["correct"]
+        metrics._batches = [tuple(batch) for batch in state["batches"]]
+        metrics.examples = sum(examples for examples, *_ in metrics._batches)
+        return metrics
 
     def add(self, examples: int, sums: list[nd.NDArray]) -> None:
-        """Queue a batch of so many examples, `sums` being `batch_sums` on each of its contexts."""
+        """Queue a batch of `examples` examples with its `batch_sums` on each context."""
         self._queued.append((examples, sums))
         while len(self._queued) > LATE:
             self._read()
 
     def finish(self) -> None:
-        """Wait for what is queued."""
+        """Wait for the queued batches and add them."""
         while self._queued:
             self._read()
 
@@ -63,7 +61,7 @@ class Tally:
         return self._correct / self.examples if self.examples else np.nan
 
     def curve(self) -> tuple[tuple[int, float, float], ...]:
-        """The way so far in at most 50 points: examples seen, and the mean loss and accuracy since the last point."""
+        """Return at most 50 points: the number of examples, and mean loss and accuracy since the previous point."""
         length = max(1, -(-len(self._batches) // CURVE_POINTS))
         points = []
         seen = 0
@@ -83,12 +81,12 @@ class Tally:
 
 
 def batch_sums(scores: nd.NDArray, labels: nd.NDArray, losses: nd.NDArray | None = None) -> nd.NDArray:
-    """(2,): the sum of `losses`, shape (N,), and the number of rows of `scores`, (N, classes), right by argmax."""
-    correct = right_answers(scores, labels).sum()
+    """Return (2,): the sum of `losses`, (N,), and the number of rows of `scores`, (N, classes), that are correct."""
+    correct = correct_predictions(scores, labels).sum()
     loss = nd.zeros_like(correct) if losses is None else losses.sum()
     return nd.concat(loss, correct, dim=0)
 
 
-def right_answers(scores: nd.NDArray, labels: nd.NDArray) -> nd.NDArray:
-    """(N,): 1 for each row of `scores`, (N, classes), whose largest entry is at its label, else 0."""
+def correct_predictions(scores: nd.NDArray, labels: nd.NDArray) -> nd.NDArray:
+    """Return (N,): 1 for each row of `scores`, (N, classes), whose largest entry is at its label, else 0."""
     return scores.argmax(axis=1) == labels.astype(scores.dtype)

@@ -1,7 +1,11 @@
-"""Random numbers: every one is a function of a run's seed and of the place where it is drawn.
+"""Seed the random number generators.
 
-On the CPU MXNet seeds 1024 generators with 127 * s + i, so that seeds closer than 8 share most of their draws. NumPy's
-SeedSequence spreads each seed first, which makes seeds 0, 1, 2 independent replicates.
+In a training run, each random number depends only on the seed and on where it is drawn: in the initial weights, or in
+a certain epoch and batch.
+
+On the CPU, MXNet has 1024 generators and seeds generator i with 127 * seed + i. Seeds that differ by less than 8
+therefore give mostly the same numbers. Here, NumPy's SeedSequence spreads each seed first, so that runs with the seeds
+0, 1 and 2 are independent.
 """
 
 from __future__ import annotations
@@ -12,18 +16,21 @@ import random
 import mxnet as mx
 import numpy as np
 
-# What keeps a run's streams apart: the first number of their keys.
-_ORDER, _MXNET, _SOME = range(3)
+_ORDER, _MXNET, _SOME = range(3)  # the first number of each stream's key, which makes the streams independent
 
-# Seeding MXNet takes about 2 ms. So much forward work, in multiply-accumulates, keeps two cores busy for some tenths of
-# a second: between seedings there is as much, but no more batches than that, so that the cost stays around 1 % and a
-# fixed point is never far.
+# Seeding MXNet takes about 2 ms. Between two seedings there is this much forward work, in multiply-accumulates, which
+# takes a few tenths of a second on two cores. The cost of seeding is then about 1%. The number of batches is limited
+# too, so that a run can be resumed close to where it stopped.
 WORK_BETWEEN_SEEDS = 10e9
 BATCHES_BETWEEN_SEEDS = 256
 
 
 def seed_everything(seed: int) -> None:
-    """Seed MXNet (weights, dropout), NumPy (shuffling) and Python from one number, 0 or more."""
+    """Seed the generators of MXNet (weights, dropout), NumPy (shuffling) and Python.
+
+    Args:
+        seed: An integer, 0 or more.
+    """
     for_mxnet, for_numpy, for_python = np.random.SeedSequence(seed).generate_state(3)
     _seed_mxnet(for_mxnet)
     np.random.seed(int(for_numpy))
@@ -31,36 +38,49 @@ def seed_everything(seed: int) -> None:
 
 
 @dataclass(frozen=True)
-class Streams:
-    """The random numbers of a training, made anew from its seed at fixed points.
+class RandomStreams:
+    """The random numbers of a training run.
 
-    MXNet's generators cannot be read back. They are seeded before every `every`-th batch of an epoch, from the epoch
-    and the batch, so that a run resumed there draws what an uninterrupted one draws.
+    The state of MXNet's generators cannot be saved. They are therefore seeded again before every `every`-th batch of an
+    epoch, from the seed, the epoch and the batch. A run that is resumed at such a fixed point draws the same numbers as
+    an uninterrupted run.
+
+    Attributes:
+        seed: The seed of the run, 0 or more.
+        every: The number of batches between two fixed points, 1 or more.
     """
 
     seed: int
     every: int = 1
 
     @classmethod
-    def for_work(cls, seed: int, macs: int) -> Streams:
-        """Streams seeded as often as costs little, where a batch takes `macs` forward multiply-accumulates."""
+    def for_work(cls, seed: int, macs: int) -> RandomStreams:
+        """Return streams with as many fixed points as possible at a small cost.
+
+        Args:
+            seed: The seed of the run.
+            macs: The forward multiply-accumulates of a batch.
+        """
         return cls(seed, max(1, min(BATCHES_BETWEEN_SEEDS, round(WORK_BETWEEN_SEEDS / macs))))
 
     def order(self, epoch: int) -> np.random.RandomState:
-        """The generator of an epoch's order of examples, a new one in each call."""
+        """Return a new generator for the order of the examples in an epoch."""
         return np.random.RandomState(np.random.MT19937(self._sequence(_ORDER, epoch)))
 
     def some(self, epoch: int, batches: int, examples: int, count: int) -> np.ndarray:
-        """(count,): numbers of different examples of so many, another choice at each place; all if there are fewer."""
+        """Draw `count` different numbers below `examples`, or all of them if there are fewer.
+
+        The choice depends on the seed, the epoch and the number of batches that are done in it.
+        """
         rng = np.random.RandomState(np.random.MT19937(self._sequence(_SOME, epoch, batches)))
         return rng.permutation(examples)[:count]
 
     def is_fixed_point(self, batches: int) -> bool:
-        """Whether a run can be resumed exactly after so many batches of an epoch."""
+        """Return whether a run can be resumed exactly after this number of batches of an epoch."""
         return batches % self.every == 0
 
     def enter(self, epoch: int, batches: int) -> None:
-        """Seed MXNet's generators if this, after so many batches of the epoch, is a fixed point."""
+        """Seed MXNet's generators if there is a fixed point after this number of batches of the epoch."""
         if self.is_fixed_point(batches):
             _seed_mxnet(self._sequence(_MXNET, epoch, batches).generate_state(1)[0])
 

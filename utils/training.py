@@ -5,45 +5,227 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 import math
 import time
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable, Sequence
 
-from gluon_classics._objective import objective_of
+from gluon_classics.compiler.compiled import compiled
+from gluon_classics.errors import DataError, TrainingDiverged
+from gluon_classics.models.objective import objective_of
 from mxnet import autograd, gluon, nd
 
 from .context import as_contexts
-from .errors import DataError, TrainingDiverged
 from .evaluation import evaluate, split_batch
-from .hybrid import compiled
-from .metrics import Tally, batch_sums
-from .seeding import Streams
+from .history import EpochRecord
+from .metrics import RunningMetrics, batch_sums
+from .seeding import RandomStreams
 
 
 @dataclass(frozen=True)
-class EpochResult:
-    """One pass over the training data, `epoch` counted from 0.
+class TrainingPosition:
+    """How far a training is.
 
-    `train_loss` (mean per example) and `train_accuracy` are running figures, each batch measured before its
-    update; accuracies are fractions 0..1. `seconds` is the whole epoch with its evaluation, `images_per_second`
-    the speed of the training part. `curve` is the way there: images seen, loss and accuracy since the last point.
+    Attributes:
+        epoch: Number of the current epoch, counted from 0.
+        batches: Number of batches of this epoch that were trained.
+        metrics: Their metrics.
+        seconds: Time that this epoch has taken.
     """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    test_accuracy: float
-    seconds: float
-    images_per_second: float
-    curve: tuple[tuple[int, float, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a training stands: so many batches of `epoch`, counted from 0, are trained; their tally and seconds."""
 
     epoch: int = 0
     batches: int = 0
-    tally: Tally = field(default_factory=Tally)
+    metrics: RunningMetrics = field(default_factory=RunningMetrics)
     seconds: float = 0.0
+
+
+class Callback:
+    """Code that a `TrainingLoop` calls on the way. Override the methods that you need; by default they do nothing."""
+
+    def before_epoch(self, loop: TrainingLoop) -> None:
+        """Run before an epoch, or before the rest of one that is resumed."""
+
+    def before_batch(self, loop: TrainingLoop) -> None:
+        """Run before a batch is trained; `loop.batches` does not count it."""
+
+    def after_batch(self, loop: TrainingLoop) -> None:
+        """Run after a batch was queued; `loop.batches` counts it, `loop.metrics` are a few batches late."""
+
+    def after_epoch(self, loop: TrainingLoop, record: EpochRecord) -> None:
+        """Run after an epoch and its evaluation; `loop.epoch` is the next one."""
+
+
+class TrainingLoop:
+    """Trains a network, one update a batch, and evaluates it after each epoch.
+
+    Args:
+        net: Network, initialized on the contexts.
+        loss: Loss of the outputs and labels, (N,), as an array (N,).
+        trainer: Updates the parameters after each batch.
+        ctx: One context or several, over which each batch is split.
+        callbacks: Called in this order.
+        eager: Run the network as it is instead of its compiled twin.
+        streams: Source of all random numbers. With it a training can start in the middle of an epoch, and
+            `train_data` must be a `DataLoader`.
+        step_size: Divisor of the summed gradients; by default the number of examples in the batch.
+    """
+
+    def __init__(
+        self,
+        net: gluon.nn.Block,
+        loss: Callable,
+        trainer: gluon.Trainer,
+        ctx,
+        callbacks: Sequence[Callback] = (),
+        *,
+        eager: bool = False,
+        streams: RandomStreams | None = None,
+        step_size: int | None = None,
+    ) -> None:
+        self.net = net
+        self.loss = loss
+        self.trainer = trainer
+        self.contexts = as_contexts(ctx)
+        self.callbacks = list(callbacks)
+        self.eager = eager
+        self.streams = streams
+        self.step_size = step_size
+        self._forward = net if eager else compiled(net)
+        self._scores = objective_of(net).scores
+        self._move_to(TrainingPosition())
+
+    @property
+    def position(self) -> TrainingPosition:
+        """How far the training is."""
+        return TrainingPosition(self.epoch, self.batches, self.metrics, self.seconds)
+
+    @property
+    def seconds(self) -> float:
+        """Time that the current epoch has taken."""
+        return time.perf_counter() - self._epoch_start
+
+    def run(
+        self, train_data: Iterable, test_data: Iterable, num_epochs: int, start: TrainingPosition | None = None
+    ) -> list[EpochRecord]:
+        """Train until `num_epochs` epochs are done and return the records of those that ended here.
+
+        Args:
+            train_data: Batches of images and labels, as NDArrays.
+            test_data: Batches to evaluate on.
+            num_epochs: Number of epochs in all.
+            start: Position to start from, a fixed point of the streams. With the parameters and the trainer of that
+                moment the result is bit-identical to an uninterrupted training.
+
+        Raises:
+            DataError: There are no examples.
+            TrainingDiverged: The loss, or a parameter at the end of an epoch, is infinite or not a number.
+        """
+        history = []
+        position = start or TrainingPosition()
+        while position.epoch < num_epochs:
+            self._move_to(position)
+            for callback in self.callbacks:
+                callback.before_epoch(self)
+            self._train_epoch(train_data)
+            trained = self.seconds
+            test_accuracy = evaluate(test_data, self.net, self.contexts, eager=self.eager).accuracy
+            record = EpochRecord(
+                epoch=self.epoch,
+                train_loss=self.metrics.loss,
+                train_accuracy=self.metrics.accuracy,
+                test_accuracy=test_accuracy,
+                seconds=self.seconds,
+                images_per_second=self.metrics.examples / trained,
+                curve=self.metrics.curve(),
+            )
+            history.append(record)
+            position = TrainingPosition(self.epoch + 1)
+            self._move_to(position)
+            for callback in self.callbacks:
+                callback.after_epoch(self, record)
+        return history
+
+    def _move_to(self, position):
+        self.epoch, self.batches, self.metrics = position.epoch, position.batches, position.metrics
+        self._epoch_start = time.perf_counter() - position.seconds
+
+    def _train_epoch(self, train_data):
+        for images, labels in self._batches(train_data):
+            for callback in self.callbacks:
+                callback.before_batch(self)
+            self.metrics.add(len(images), self._train_batch(images, labels))
+            self.batches += 1
+            self._check_loss()
+            for callback in self.callbacks:
+                callback.after_batch(self)
+        self.metrics.finish()
+        if not self.metrics.examples:
+            raise DataError("there are no examples to train on: use a smaller batch, or keep the last one")
+        self._check_loss()
+        self._check_parameters()
+
+    def _batches(self, train_data):
+        """The rest of the epoch's batches; with streams MXNet's generators are seeded on the way."""
+        if self.streams is None:
+            yield from train_data
+            return
+        for batch in train_data.batches(self.streams.order(self.epoch), self.batches):
+            self.streams.enter(self.epoch, self.batches)
+            yield batch
+
+    def _train_batch(self, images, labels):
+        sums, heads = [], []
+        parts = split_batch(images, labels, self.contexts)
+        with autograd.record():
+            for x, y in parts:
+                output = self._forward(x)
+                heads.append(self.loss(output, y))
+                with autograd.pause():
+                    sums.append(batch_sums(self._scores(output), y, heads[-1]))
+            heads += [_zero_loss(self.trainer, idle) for idle in self.contexts[len(parts) :]]
+        autograd.backward(heads)
+        if self.trainer._params_to_init:
+            # the first step copies all parameters from the first context to the others, with the running statistics,
+            # which the backward pass writes without MXNet's engine knowing
+            nd.waitall()
+        self.trainer.step(self.step_size or len(images))
+        return sums
+
+    def _check_loss(self):
+        if self.metrics.examples and not math.isfinite(self.metrics.loss):
+            raise self._diverged(f"the training loss became {self.metrics.loss}")
+
+    def _check_parameters(self):
+        """Check the parameters too: on the CPU MXNet's ReLU turns NaN into 0, which hides it from the loss."""
+        for parameter in self.trainer._params:
+            if not all(nd.all_finite(array).asscalar() for array in parameter.list_data()):
+                raise self._diverged("parameters became infinite or not a number")
+
+    def _diverged(self, what):
+        place = f"in epoch {self.epoch}, after {self.metrics.examples:,} images"
+        return TrainingDiverged(f"{what} {place}: try a learning rate below {self.trainer.learning_rate:g}")
+
+
+def _zero_loss(trainer, ctx):
+    """0, computed from all parameters on a context that got no example, so that its gradients are zero, not stale."""
+    parameters = [parameter for parameter in trainer._params if parameter.grad_req != "null"]
+    return sum((parameter.data(ctx) * 0).sum() for parameter in parameters)
+
+
+class _BlogLines(Callback):
+    """Prints the lines of the blog's `train`."""
+
+    def __init__(self, print_batches):
+        self._print_batches = print_batches
+
+    def after_batch(self, loop):
+        if self._print_batches and loop.batches % self._print_batches == 0:
+            metrics = loop.metrics
+            metrics.finish()
+            print(f"Batch {metrics.examples}. Loss: {metrics.loss:f}, Train acc {metrics.accuracy:f}")
+
+    def after_epoch(self, loop, record):
+        print(
+            f"Epoch {record.epoch}. Loss: {record.train_loss:.3f}, Train acc {record.train_accuracy:.2f}, "
+            f"Test acc {record.test_accuracy:.2f}, Time {record.seconds:.1f} sec"
+        )
 
 
 def train(
@@ -55,149 +237,32 @@ def train(
     ctx,
     num_epochs: int,
     print_batches: int | None = None,
-) -> list[EpochResult]:
-    """Train `net` and print a line an epoch; with `print_batches` also a line every so many batches.
+) -> list[EpochRecord]:
+    """Train `net` and print a line after each epoch, and one after every `print_batches` batches.
 
-    `train_data` and `test_data` yield batches of images and labels, as NDArrays; each batch is split over `ctx`,
-    one context or several, on which `net` must have been initialised. `trainer` updates once a batch, with the
-    gradient averaged over the batch's examples. `net` is trained through its compiled twin (`hybridized`).
+    The network is trained through its compiled twin; see `hybridized`.
 
-    Returns the results of the epochs. Raises TrainingDiverged when the loss, or a parameter at the end of an epoch,
-    is infinite or not a number, and DataError if there are no examples.
+    Args:
+        train_data: Batches of images and labels, as NDArrays.
+        test_data: Batches to evaluate on after each epoch.
+        net: Network, initialized on `ctx`.
+        loss: Loss of the outputs and labels, (N,), as an array (N,).
+        trainer: Updates the parameters once a batch, with the gradient averaged over the batch's examples.
+        ctx: One context or several, over which each batch is split.
+        num_epochs: Passes over the training data.
+        print_batches: Number of batches between two lines; None prints none.
 
-    Source: the blog's `utils.train`, whose lines it prints. Departs: test accuracy is over all test examples
-    that `test_data` gives, a last partial batch is trained on, and the results are returned.
+    Returns:
+        The metrics of the epochs.
+
+    Raises:
+        DataError: There are no examples.
+        TrainingDiverged: The loss, or a parameter at the end of an epoch, is infinite or not a number.
+
+    Source: the blog's `utils.train`. Departs: test accuracy is over all test examples that `test_data` gives, a last
+    partial batch is trained on, and the metrics are returned.
     """
-
-    def print_batch(number, tally):
-        if number % print_batches == 0:
-            tally.finish()
-            print(f"Batch {tally.examples}. Loss: {tally.loss:f}, Train acc {tally.accuracy:f}")
-
     contexts = as_contexts(ctx)
     print("Start training on ", contexts)
-    history = []
-    on_batch = print_batch if print_batches else None
-    for result in train_epochs(train_data, test_data, net, loss, trainer, contexts, num_epochs, on_batch):
-        print(
-            f"Epoch {result.epoch}. Loss: {result.train_loss:.3f}, Train acc {result.train_accuracy:.2f}, "
-            f"Test acc {result.test_accuracy:.2f}, Time {result.seconds:.1f} sec"
-        )
-        history.append(result)
-    return history
-
-
-def train_epochs(
-    train_data: Iterable,
-    test_data: Iterable,
-    net: gluon.nn.Block,
-    loss: Callable,
-    trainer: gluon.Trainer,
-    ctx,
-    num_epochs: int,
-    on_batch: Callable[[int, Tally], None] | None = None,
-    streams: Streams | None = None,
-    start: Position | None = None,
-    before_batch: Callable[[int, int], None] | None = None,
-    step_size: int | None = None,
-) -> Iterator[EpochResult]:
-    """Train as `train` does, in silence: yields each epoch's result as soon as it is there.
-
-    `on_batch(number, tally)` is called after each batch was queued, `number` counting from 1 in each epoch; the
-    tally is a few batches late. `before_batch(epoch, number)` is called before each batch is trained, `number`
-    counting from 0. Each batch's gradients are summed up and divided by `step_size`, without one by its examples.
-
-    With `streams` all random numbers are theirs, and `train_data` must be a `DataLoader`. Training may then begin at
-    `start`, a fixed point of the streams: with the parameters and the trainer of that moment it goes on to the bits of
-    an uninterrupted one.
-    """
-    contexts = as_contexts(ctx)
-    forward = compiled(net)
-    scores = objective_of(net).scores
-    position = start or Position()
-
-    def train_batch(images, labels):
-        return _train_batch(images, labels, forward, scores, loss, trainer, contexts, step_size or len(images))
-
-    for epoch in range(position.epoch, num_epochs):
-        start_time = time.perf_counter() - position.seconds
-        batches = train_data if streams is None else _batches(train_data, streams, epoch, position.batches)
-        tally = _train_epoch(batches, train_batch, trainer, epoch, on_batch, position, before_batch)
-        trained = time.perf_counter()
-        test_accuracy = evaluate(test_data, net, contexts).accuracy
-        yield EpochResult(
-            epoch=epoch,
-            train_loss=tally.loss,
-            train_accuracy=tally.accuracy,
-            test_accuracy=test_accuracy,
-            seconds=time.perf_counter() - start_time,
-            images_per_second=tally.examples / (trained - start_time),
-            curve=tally.curve(),
-        )
-        position = Position(epoch + 1)
-
-
-def _batches(train_data, streams, epoch, skipped):
-    """The rest of an epoch's batches, with MXNet's generators seeded on the way."""
-    for number, batch in enumerate(train_data.batches(streams.order(epoch), skipped), start=skipped):
-        streams.enter(epoch, number)
-        yield batch
-
-
-def _train_epoch(train_data, train_batch, trainer, epoch, on_batch, position, before_batch):
-    tally = position.tally
-    for number, (images, labels) in enumerate(train_data, start=position.batches + 1):
-        if before_batch:
-            before_batch(epoch, number - 1)
-        tally.add(len(images), train_batch(images, labels))
-        if on_batch:
-            on_batch(number, tally)
-        _stop_if_diverged(tally, epoch, trainer)
-    tally.finish()
-    if not tally.examples:
-        raise DataError("there are no examples to train on: use a smaller batch, or keep the last one")
-    _stop_if_diverged(tally, epoch, trainer)
-    _stop_if_parameters_diverged(tally, epoch, trainer)
-    return tally
-
-
-def _train_batch(images, labels, net, scores, loss, trainer, contexts, step_size):
-    sums, heads = [], []
-    parts = split_batch(images, labels, contexts)
-    with autograd.record():
-        for x, y in parts:
-            output = net(x)
-            heads.append(loss(output, y))
-            with autograd.pause():
-                sums.append(batch_sums(scores(output), y, heads[-1]))
-        heads += [_zero_loss(trainer, idle) for idle in contexts[len(parts) :]]
-    autograd.backward(heads)
-    if trainer._params_to_init:
-        # the first step copies all parameters from the first context to the others, running statistics too, which the
-        # backward pass writes without MXNet's engine knowing
-        nd.waitall()
-    trainer.step(step_size)
-    return sums
-
-
-def _zero_loss(trainer, ctx):
-    """0, computed from all parameters on a context that got no example, so that its gradients are zero, not stale."""
-    parameters = [parameter for parameter in trainer._params if parameter.grad_req != "null"]
-    return sum((parameter.data(ctx) * 0).sum() for parameter in parameters)
-
-
-def _stop_if_diverged(tally, epoch, trainer):
-    if tally.examples and not math.isfinite(tally.loss):
-        raise _diverged(f"the training loss became {tally.loss}", tally, epoch, trainer)
-
-
-def _stop_if_parameters_diverged(tally, epoch, trainer):
-    """On the CPU MXNet's ReLU turns a nan into 0, so that the loss of a ruined network may look well."""
-    for parameter in trainer._params:
-        if not all(nd.all_finite(array).asscalar() for array in parameter.list_data()):
-            raise _diverged("parameters became infinite or not a number", tally, epoch, trainer)
-
-
-def _diverged(what, tally, epoch, trainer):
-    rate = f"try a learning rate below {trainer.learning_rate:g}"
-    return TrainingDiverged(f"{what} in epoch {epoch}, after {tally.examples:,} images: {rate}")
+    loop = TrainingLoop(net, loss, trainer, contexts, [_BlogLines(print_batches)])
+    return loop.run(train_data, test_data, num_epochs)

@@ -100,4 +100,4 @@ def test_half_of_the_curves_are_not_published(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["growth.py", "--of", "batch", "--publish"])
     with pytest.raises(SystemExit):
         growth.main()
-    assert "leave --of out" in capsys.readouterr().err
+    assert "leave out --of" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The knobs of `benchmarks/knobs.py` turn something that is there. What they are worth is not a test."""
+"""The knobs of `benchmarks/knobs.py` change something and keep the function. What they gain is not tested."""
 
 import importlib
 import json
@@ -7,28 +7,28 @@ from pathlib import Path
 
 from cases import CASES
 from gluon_classics import utils
-from gluon_classics.utils import hybrid, parts
+from gluon_classics.compiler.compiled import for_inference
 import knobs
 import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 import pytest
 
-# knobs that change what is compiled; those without a place in REPLACED are in `hybrid`
+# knobs that change what is compiled: the module and the name to restore after a test
 OF_COMPILING = {
     **{name: knobs.REPLACED[name][:2] for name in knobs.REPLACED},
-    "memory not static": ("hybrid", "_Compiled"),
-    "shapes not static": ("hybrid", "_Compiled"),
+    "memory not static": ("compiled", "_Compiled"),
+    "shapes not static": ("compiled", "_Compiled"),
 }
 
 
 @pytest.fixture
 def knob(monkeypatch):
-    """Turns a knob, which is turned back after the test."""
+    """Turn a knob until the end of the test."""
 
     def turn(name):
         module, attribute = OF_COMPILING[name]
-        module = importlib.import_module(f"gluon_classics.utils.{module}")
+        module = importlib.import_module(f"gluon_classics.compiler.{module}")
         monkeypatch.setattr(module, attribute, getattr(module, attribute))
         knobs.CODE[name]()
 
@@ -37,7 +37,7 @@ def knob(monkeypatch):
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """What MXNet is given to compile: of each graph the operators with their attributes, and the flags."""
+    """Record what MXNet compiles: for each graph, the operators with their attributes, and the flags."""
     given = []
     cached_op = mx.nd.CachedOp
 
@@ -52,7 +52,7 @@ def compiled(monkeypatch):
 
 @pytest.fixture
 def net():
-    """All that is done to graphs is done to this one."""
+    """Return a network to which every step of the rewriting applies."""
     net = nn.Sequential()
     net.add(nn.Conv2D(20, 3, activation="relu"), nn.MaxPool2D())
     net.add(nn.Conv2D(4, 2), nn.BatchNorm(), nn.GlobalAvgPool2D(), nn.Dense(3))
@@ -62,7 +62,7 @@ def net():
 
 
 def used(net, compiled):
-    """Outputs of training and predicting, for many and few images, wide and narrow ones; and what was compiled."""
+    """Return the outputs of training and predicting, for several batch and image sizes, and what was compiled."""
     compiled.clear()
     outputs = []
     mx.random.seed(1)
@@ -71,15 +71,14 @@ def used(net, compiled):
         for images in (x, x[:4]):
             net[3].running_mean.set_data(nd.zeros(4))
             net[3].running_var.set_data(nd.ones(4))
-            outputs.append(hybrid.frozen(net)(images).asnumpy())
+            outputs.append(for_inference(net)(images).asnumpy())
             with autograd.train_mode():
                 outputs.append(utils.hybridized(net)(images).asnumpy())
     return outputs, list(compiled)
 
 
 @pytest.mark.parametrize("name", OF_COMPILING)
-def test_a_knob_changes_what_is_compiled_and_not_what_it_computes(name, knob, net, compiled, monkeypatch):
-    monkeypatch.setattr(parts, "WORTHWHILE", 1)
+def test_a_knob_changes_what_is_compiled_and_not_what_it_computes(name, knob, net, compiled):
     expected, before = used(net, compiled)
     assert used(net, compiled)[1] == before
     knob(name)
@@ -90,28 +89,28 @@ def test_a_knob_changes_what_is_compiled_and_not_what_it_computes(name, knob, ne
         assert abs(one - other).max() < 4 * 2**-24 * terms**0.5 * abs(other).max()
 
 
-def test_memory_and_shapes_are_static_where_no_knob_says_otherwise(net, compiled):
+def test_memory_and_shapes_are_static_without_a_knob(net, compiled):
     _, given = used(net, compiled)
     assert given
     assert all(flags == [("static_alloc", True), ("static_shape", True)] for _, flags in given)
 
 
-def test_a_knob_that_nothing_answers_to_is_an_error(monkeypatch):
-    monkeypatch.setitem(knobs.REPLACED, "gone", ("hybrid", "gone", None))
+def test_a_knob_for_a_missing_name_is_an_error(monkeypatch):
+    monkeypatch.setitem(knobs.REPLACED, "gone", ("compiled", "gone", None))
     with pytest.raises(AttributeError, match="gone"):
         knobs.replace("gone")
 
 
-def test_predictions_that_are_not_fused_are_those_of_training(monkeypatch):
+def test_without_fusion_predictions_use_the_twin_for_training(monkeypatch):
     import mxnet_contestants
 
-    monkeypatch.setattr(mxnet_contestants, "frozen", mxnet_contestants.frozen)
+    monkeypatch.setattr(mxnet_contestants, "for_inference", mxnet_contestants.for_inference)
     assert mxnet_contestants.Ours(CASES["lenet"]).predictor().fused
     knobs.CODE["predictions not fused"]()
     assert not mxnet_contestants.Ours(CASES["lenet"]).predictor().fused
 
 
-def test_more_knobs_than_fit_at_once_are_all_measured(monkeypatch, capsys):
+def test_all_knobs_are_measured_in_groups(monkeypatch, capsys):
     groups = []
 
     def measured(case, names, options):
@@ -126,8 +125,8 @@ def test_more_knobs_than_fit_at_once_are_all_measured(monkeypatch, capsys):
     assert capsys.readouterr().out.count("0.50 (0.50 to 0.50)") == len([*knobs.ENVIRONMENT, *knobs.CODE])
 
 
-def test_mxnets_variables_are_ones_that_it_reads():
-    """By their names in its library and in its optimizers."""
+def test_mxnet_reads_the_environment_variables():
+    """Their names occur in its library or in its optimizers."""
     names = {name for variables in knobs.ENVIRONMENT.values() for name in variables if name.startswith("MXNET_")}
     assert "MXNET_CPU_TEMP_COPY" in names
     optimizers = Path(mx.optimizer.optimizer.__file__).read_bytes()

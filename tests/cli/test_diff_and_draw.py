@@ -1,4 +1,4 @@
-"""diff and draw."""
+"""The commands diff and draw."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def words(svg):
-    """The words in a picture, which matplotlib leaves as comments beside the outlines of their letters."""
+    """Return the words in a picture: matplotlib writes them as comments next to the outlines of the letters."""
     return re.findall(r"<!-- (.*?) -->", svg)
 
 
@@ -21,9 +21,9 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_diff_shows_the_kernels_that_the_blog_misprints_and_no_other_layer(command):
+def test_diff_shows_only_the_kernels_that_are_misprinted_in_the_blog(command):
     shown = command("diff", "googlenet", "googlenet_tutorial").stdout
-    rows = [line.split() for line in shown.splitlines() if re.match(r" +\d\.", line)]
+    rows = [line.split() for line in shown.splitlines() if re.match(r" +b\d\.", line)]
     assert len(rows) == 18
     assert {row[0].split(".")[-1] for row in rows} == {"p2_conv_3", "p3_conv_5"}
     assert "Conv2D 128 @1x1 relu   Conv2D 128 @3x3 pad 1 relu   128x27x27" in shown
@@ -33,21 +33,21 @@ def test_diff_shows_the_kernels_that_the_blog_misprints_and_no_other_layer(comma
     assert "no ReLU after the two convolutions" not in shown
 
 
-def test_diff_says_that_networks_are_equal(command):
-    assert command("diff", "vgg", "vgg").stdout == "vgg and vgg are equal, at 1x224x224 input\n"
+def test_diff_reports_equal_networks(command):
+    assert command("diff", "vgg", "vgg").stdout == "vgg and vgg are equal at 1x224x224 input\n"
     shown = command("diff", "resnet", "resnet18_tutorial").stdout
-    assert "resnet and resnet18_tutorial are equal in every layer, at 1x224x224 input\n" in shown
+    assert "resnet and resnet18_tutorial are equal in every layer at 1x224x224 input\n" in shown
     assert "1x96x96" in shown
 
 
-def test_diff_folds_blocks_that_one_network_has_alone(command):
+def test_diff_shows_repeated_blocks_of_one_network_in_one_row(command):
     shown = command("diff", "densenet169", "densenet201").stdout
     assert "16 times: " in shown
-    assert "133 equal layers of other sizes" in shown
+    assert "133 equal layers of different sizes" in shown
     assert "3,755,520" in shown
 
 
-def test_diff_as_json_holds_every_setting(command):
+def test_diff_json_contains_the_settings_of_each_layer(command):
     found = json.loads(command("diff", "resnet18_d2l", "resnet18_v1", "--input", "3x64x64", "--json").stdout)
     assert found["input_shape"] == [3, 64, 64]
     assert [network["name"] for network in found["networks"]] == ["resnet18_d2l", "resnet18_v1"]
@@ -68,14 +68,14 @@ def test_diff_as_json_holds_every_setting(command):
         (["diff", "vgg"], 2, "Missing argument"),
         (["diff", "lenet", "alexnet", "--input", "1x28x28"], 1, "the smallest it takes is 67x67"),
         (["draw", "lenet"], 2, "Missing option '-o'"),
-        (["draw", "lenet", "-o", "lenet.pdf"], 1, "'lenet.pdf': the name of a picture ends in .svg or .png"),
+        (["draw", "lenet", "-o", "lenet.pdf"], 1, "cannot draw 'lenet.pdf': use a name that ends in .svg or .png"),
         (["draw", "lenet", "-o", "lenet"], 1, "ends in .svg or .png"),
         (["draw", "lenet", "-o", "nowhere/lenet.svg"], 1, "cannot write nowhere/lenet.svg: No such file or directory"),
         (["draw", "alexnet", "-o", "a.svg", "--input", "1x28x28"], 1, "the smallest it takes is 67x67"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_is_said_in_one_line_and_leaves_nothing(command, tmp_path, arguments, status, message):
+def test_an_error_is_one_line_and_no_file_is_written(command, tmp_path, arguments, status, message):
     result = command(*arguments)
     assert result.returncode == status
     assert message in result.stderr.splitlines()[-1]
@@ -84,7 +84,7 @@ def test_what_cannot_be_done_is_said_in_one_line_and_leaves_nothing(command, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_in_the_place_of_a_folder_is_refused_and_leaves_nothing(command, tmp_path):
+def test_draw_does_not_replace_a_folder_and_leaves_no_temporary_file(command, tmp_path):
     (tmp_path / "lenet.svg").mkdir()
     result = command("draw", "lenet", "-o", "lenet.svg")
     assert result.returncode == 1
@@ -92,7 +92,7 @@ def test_a_picture_in_the_place_of_a_folder_is_refused_and_leaves_nothing(comman
     assert [path.name for path in tmp_path.iterdir()] == ["lenet.svg"]
 
 
-def test_without_matplotlib_draw_names_the_extra(command, environment, tmp_path):
+def test_without_matplotlib_draw_names_the_extra_to_install(command, environment, tmp_path):
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "matplotlib.py").write_text("raise ImportError('no matplotlib here')\n")
     result = command("draw", "lenet", "-o", "a.svg", env={**environment, "PYTHONPATH": str(tmp_path / "lib")})
@@ -103,7 +103,7 @@ def test_without_matplotlib_draw_names_the_extra(command, environment, tmp_path)
     assert not (tmp_path / "a.svg").exists()
 
 
-def test_draw_writes_a_picture_of_every_layer_with_its_shape(command, tmp_path):
+def test_draw_shows_layers_with_their_output_shapes(command, tmp_path):
     pytest.importorskip("matplotlib", reason="pip install 'gluon-classics[plot]'")
     assert command("draw", "lenet", "-o", "lenet.svg", "--input", "1x32x32").returncode == 0
     svg = (tmp_path / "lenet.svg").read_text()
@@ -117,7 +117,7 @@ def test_draw_writes_a_picture_of_every_layer_with_its_shape(command, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["svg", "png", "PNG"])
-def test_the_same_network_gives_the_same_bytes(command, tmp_path, ending):
+def test_drawing_twice_gives_identical_files(command, tmp_path, ending):
     pytest.importorskip("matplotlib", reason="pip install 'gluon-classics[plot]'")
     for name in ("one", "two"):
         assert command("draw", "resnet", "-o", f"{name}.{ending}").returncode == 0
@@ -125,7 +125,7 @@ def test_the_same_network_gives_the_same_bytes(command, tmp_path, ending):
     assert digest(one) == digest(two)
 
 
-def test_a_png_can_be_printed_at_200_dots_an_inch(command, tmp_path):
+def test_a_png_has_200_dots_per_inch(command, tmp_path):
     pytest.importorskip("matplotlib", reason="pip install 'gluon-classics[plot]'")
     command("draw", "lenet", "-o", "lenet.png")
     command("draw", "lenet", "-o", "lenet.svg")
@@ -135,7 +135,7 @@ def test_a_png_can_be_printed_at_200_dots_an_inch(command, tmp_path):
     assert [width, height] == [pytest.approx(length / 72 * 200, abs=1) for length in points]
 
 
-def test_the_picture_in_the_documentation_is_current(command, tmp_path):
+def test_the_picture_in_the_documentation_is_up_to_date(command, tmp_path):
     pytest.importorskip("matplotlib", reason="pip install 'gluon-classics[plot]'")
     command("draw", "googlenet_v1", "-o", "googlenet_v1.svg")
     kept = (CHECKOUT / "docs" / "googlenet_v1.svg").read_text()

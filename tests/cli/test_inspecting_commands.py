@@ -1,18 +1,20 @@
-"""list, summary, doctor, and what all commands share."""
+"""The commands list, summary and doctor, and what all commands have in common."""
 
 import json
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
 from click.testing import CliRunner
 import gluon_classics
-from gluon_classics.utils import cli, doctor
+from gluon_classics.cli import command
+from gluon_classics.diagnostics import doctor
 import pytest
 
 
 def lacking(module, environment, folder):
-    """`environment` for a child process in which `module` is not installed; writes to `folder`."""
+    """Return `environment` for a child process in which `module` is not installed. Write a helper to `folder`."""
     (folder / "sitecustomize.py").write_text(
         "from importlib.machinery import PathFinder\n"
         "found = PathFinder.find_spec\n"
@@ -32,7 +34,7 @@ def test_list_shows_every_network_of_the_registry(command):
         assert info.source in line
 
 
-def test_list_as_json_holds_the_facts_of_the_registry(command):
+def test_list_json_contains_the_facts_of_the_registry(command):
     facts = {fact["name"]: fact for fact in json.loads(command("list", "--json").stdout)}
     assert list(facts) == gluon_classics.list_models()
     assert facts["vgg"]["params"] == 128_990_666
@@ -40,9 +42,9 @@ def test_list_as_json_holds_the_facts_of_the_registry(command):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "--json"]], ids=" ".join)
-def test_listing_loads_neither_mxnet_nor_numpy(arguments):
+def test_help_and_list_load_neither_mxnet_nor_numpy(arguments):
     script = (
-        "import sys; from gluon_classics.utils.cli import main\n"
+        "import sys; from gluon_classics.cli import main\n"
         f"try: main({arguments})\n"
         "except SystemExit as end: print(end.code, 'mxnet' in sys.modules, 'numpy' in sys.modules)"
     )
@@ -51,7 +53,7 @@ def test_listing_loads_neither_mxnet_nor_numpy(arguments):
     assert result.stdout.splitlines()[-1] == "0 False False"
 
 
-def test_listing_needs_no_mxnet(command, environment, tmp_path):
+def test_list_works_without_mxnet(command, environment, tmp_path):
     without_mxnet = lacking("mxnet", environment, tmp_path)
     assert command("list", env=without_mxnet).stdout == command("list").stdout != ""
 
@@ -61,7 +63,7 @@ def test_listing_needs_no_mxnet(command, environment, tmp_path):
     [["summary", "vgg"], ["train", "vgg"], ["evaluate", "run"], ["predict", "run", "image.png"]],
     ids=lambda arguments: arguments[0],
 )
-def test_a_command_that_needs_mxnet_names_the_extra_that_brings_it(command, environment, tmp_path, arguments):
+def test_without_mxnet_the_error_names_the_extra_to_install(command, environment, tmp_path, arguments):
     result = command(*arguments, env=lacking("mxnet", environment, tmp_path))
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
@@ -76,27 +78,27 @@ def test_summary_shows_layers_and_totals(command):
 
 
 @pytest.mark.parametrize(("size", "params"), [("1x28x28", 170_988), ("1x224x224", 18_673_388)])
-def test_summary_counts_for_the_input_that_is_asked_for(command, size, params):
+def test_summary_counts_for_the_given_input_size(command, size, params):
     assert json.loads(command("summary", "lenet", "--input", size, "--json").stdout)["params"] == params
 
 
-def test_summary_counts_running_statistics_apart(command):
+def test_summary_counts_running_statistics_separately(command):
     shown = command("summary", "resnet").stdout
     assert "11,193,610" in shown
     assert "7,680 running statistics" in shown
 
 
 @pytest.mark.parametrize("size", ["28", "1x28", "0x28x28", "1xAx28"])
-def test_summary_refuses_a_size_it_cannot_read(command, size):
+def test_summary_rejects_a_malformed_input_size(command, size):
     result = command("summary", "lenet", "--input", size)
     assert result.returncode == 2
     assert "channels x height x width" in result.stderr
 
 
 @pytest.mark.parametrize("subcommand", ["list", "summary", "train", "evaluate", "predict", "report", "doctor"])
-def test_help_comes_without_loading_mxnet(subcommand):
+def test_help_does_not_load_mxnet(subcommand):
     script = (
-        "import sys; from gluon_classics.utils.cli import main\n"
+        "import sys; from gluon_classics.cli import main\n"
         f"try: main(['{subcommand}', '--help'])\n"
         "except SystemExit: print('mxnet' in sys.modules, 'cv2' in sys.modules)"
     )
@@ -105,14 +107,21 @@ def test_help_comes_without_loading_mxnet(subcommand):
     assert result.stdout.splitlines()[-1] == "False False"
 
 
+def test_no_description_of_a_command_is_cut_at_80_columns():
+    result = CliRunner().invoke(command.main, ["--help"], terminal_width=80)
+    descriptions = result.output.partition("Commands:\n")[2].splitlines()
+    assert len(descriptions) == len(command.main.commands)
+    assert all(description.endswith(".") and not description.endswith("...") for description in descriptions)
+
+
 def test_the_command_is_installed_under_its_name():
     script = Path(sys.executable).with_name("gluon-classics")
     result = subprocess.run([str(script), "--version"], capture_output=True, text=True, check=True)
     assert result.stdout == f"gluon-classics, version {gluon_classics.__version__}\n"
 
 
-def test_a_closed_pipe_ends_the_command_quietly(environment):
-    listing = f"{sys.executable} -m gluon_classics.utils summary googlenet | true"
+def test_a_closed_pipe_ends_the_command_without_a_traceback(environment):
+    listing = f"{sys.executable} -m gluon_classics summary googlenet | true"
     result = subprocess.run(["bash", "-c", listing], env=environment, capture_output=True, text=True, check=False)
     assert "Traceback" not in result.stderr
 
@@ -122,18 +131,18 @@ def test_ctrl_c_ends_any_command_in_one_line(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(gluon_classics, "list_models", interrupted)
-    result = CliRunner().invoke(cli.main, ["list"])
+    result = CliRunner().invoke(command.main, ["list"])
     assert (result.exit_code, result.output) == (130, "\nInterrupted.\n")
 
 
-def test_doctor_finds_this_installation_in_order(command):
+def test_doctor_finds_no_problem_in_this_installation(command):
     result = command("doctor")
     assert result.returncode == 0, result.stdout
     assert "WRONG" not in result.stdout
-    assert "MXNet loads: and computes" in result.stdout
+    assert "MXNet loads: yes, and computes" in result.stdout
 
 
-def test_doctor_names_a_fault_on_one_line_and_fails(command, environment, tmp_path):
+def test_doctor_reports_a_problem_on_one_line_and_exits_with_an_error(command, environment, tmp_path):
     broken = tmp_path / "mxnet"
     broken.mkdir()
     message = "libquadmath.so.0: cannot open shared object file: No such file or directory"
@@ -150,7 +159,7 @@ def test_doctor_names_a_fault_on_one_line_and_fails(command, environment, tmp_pa
     ("hidden", "names"),
     [("mxnet", ["MXNet loads"]), ("cv2", ["OpenCV", "Fashion-MNIST"])],
 )
-def test_doctor_gives_all_its_lines_where_a_module_is_missing(command, environment, tmp_path, hidden, names):
+def test_doctor_runs_all_checks_if_a_module_is_missing(command, environment, tmp_path, hidden, names):
     result = command("doctor", "--json", env=lacking(hidden, environment, tmp_path))
     assert result.returncode == 1
     checks = json.loads(result.stdout)
@@ -162,7 +171,7 @@ def test_doctor_gives_all_its_lines_where_a_module_is_missing(command, environme
     ("message", "fix"),
     [
         ("ImportError: MXNet 1.9.1 cannot run on NumPy 2.1.0: pip install 'numpy<2'", "see NumPy"),
-        ("ImportError: OMP_NUM_THREADS=4,2: MXNet takes one number", "see Threads"),
+        ("ImportError: OMP_NUM_THREADS=4,2 is not a number that MXNet can read", "see Threads"),
         ("OSError: libmxnet.so: file too short", "--force-reinstall"),
         ("ImportError: libgomp.so.1: cannot open shared object file", "apt-get install libgomp1"),
         ("OSError: libcudnn.so.8: cannot open shared object file", "cuDNN 8"),
@@ -172,7 +181,7 @@ def test_doctor_gives_all_its_lines_where_a_module_is_missing(command, environme
         ("Segmentation fault", "--force-reinstall"),
     ],
 )
-def test_doctor_knows_what_brings_a_missing_library(message, fix):
+def test_doctor_names_the_package_of_a_missing_library(message, fix):
     assert fix in doctor._library_fix(message)
 
 
@@ -187,7 +196,7 @@ def test_doctor_knows_what_brings_a_missing_library(message, fix):
         ("Linux", "riscv64", False),
     ],
 )
-def test_doctor_knows_the_systems_that_have_mxnet(monkeypatch, system, machine, ok):
+def test_doctor_accepts_only_systems_that_mxnet_supports(monkeypatch, system, machine, ok):
     monkeypatch.setattr("platform.system", lambda: system)
     monkeypatch.setattr("platform.machine", lambda: machine)
     check = doctor._system()
@@ -205,33 +214,45 @@ def test_doctor_knows_the_systems_that_have_mxnet(monkeypatch, system, machine, 
         ({"mxnet": "1.6.0"}, False, "mxnet==1.9.1"),
     ],
 )
-def test_doctor_knows_which_mxnet_packages_may_stand_together(monkeypatch, versions, ok, fix):
+def test_doctor_accepts_exactly_one_mxnet_package_of_the_tested_version(monkeypatch, versions, ok, fix):
     monkeypatch.setattr(doctor, "_version", versions.get)
     check = doctor._mxnet_package()
     assert check.ok == ok
     assert fix in check.fix
 
 
-def test_doctor_knows_what_plots_and_reports_lack(monkeypatch):
+def test_doctor_names_the_extra_for_curves_and_reports(monkeypatch):
     monkeypatch.setattr(doctor, "_version", {"matplotlib": "3.9"}.get)
     check = doctor._plots()
     assert (check.ok, check.found) == (True, "matplotlib 3.9, jinja2 not installed")
-    assert "extra plot" in check.fix
+    assert "gluon-classics[plot]" in check.fix
 
 
-def test_doctor_refuses_numpy_2(monkeypatch):
-    monkeypatch.setattr(doctor, "_version", {"numpy": "2.1.0"}.get)
-    check = doctor._numpy()
-    assert not check.ok
-    assert "pip install 'numpy" in check.fix
+@pytest.mark.parametrize("mxnet", [{}, {"mxnet": "1.9.1"}, {"mxnet-cu112": "1.9.1"}], ids=str)
+def test_doctor_rejects_numpy_2_and_a_new_python_only_with_mxnet(monkeypatch, mxnet):
+    monkeypatch.setattr(doctor, "_version", {"numpy": "2.1.0", **mxnet}.get)
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
+    for check in (doctor._numpy(), doctor._python()):
+        assert check.ok == (not mxnet)
+        assert check.fix.startswith("MXNet ")
 
 
-def test_doctor_refuses_a_thread_count_that_mxnet_cannot_read(monkeypatch):
+@pytest.mark.parametrize(("mxnet", "fix"), [("1.9.1", "gluon-classics[runtime]"), (None, "see MXNet package")])
+def test_doctor_names_the_extra_that_installs_opencv(monkeypatch, mxnet, fix):
+    monkeypatch.setattr(doctor, "_version", {"mxnet": mxnet}.get)
+    monkeypatch.setattr(doctor, "_missing", {"cv2": True}.get)
+    monkeypatch.setattr("sys.executable", shutil.which("false"))
+    check = doctor._opencv()
+    assert (check.ok, check.found) == (False, "not installed")
+    assert fix in check.fix
+
+
+def test_doctor_rejects_a_thread_count_that_mxnet_cannot_read(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
     assert not doctor._threads().ok
 
 
-def test_doctor_says_where_data_cannot_be_kept(monkeypatch, tmp_path):
+def test_doctor_reports_a_data_folder_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MXNET_HOME", str(tmp_path / "file"))
     monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))

@@ -1,4 +1,4 @@
-"""recipes, reproduce and results, as a user runs them; the data is a small piece of Fashion-MNIST."""
+"""The commands recipes, reproduce and results, on a few images of Fashion-MNIST."""
 
 from dataclasses import asdict
 import json
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-from gluon_classics.utils.recipes import get_recipe, list_recipes
+from gluon_classics.reproduction.recipes import get_recipe, list_recipes
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ SCRATCH = "lenet-fashion-mnist-scratch"
 
 @pytest.fixture
 def finished(make_record, tmp_path):
-    """A function that writes the folders of finished, comparable runs of a recipe with these train losses."""
+    """Return a function that writes the folders of finished, comparable runs of a recipe with these train losses."""
 
     def write(name, *losses):
         for seed, loss in enumerate(losses):
@@ -39,11 +39,11 @@ def test_recipes_are_listed_with_settings_targets_and_sources(command):
 
 
 def test_recipes_are_listed_as_json(command):
-    said = {recipe["name"]: recipe for recipe in json.loads(command("recipes", "--json").stdout)}
-    assert list(said) == [recipe.name for recipe in list_recipes()]
-    assert said[SCRATCH]["runs"][1]["source"] == "the authors, d2l-zh 32cc8b39"
-    assert said[SCRATCH]["targets"]["train_loss"]["kind"] == "range"
-    assert said["resnet-fashion-mnist-blog"]["deciding"] is None
+    output = {recipe["name"]: recipe for recipe in json.loads(command("recipes", "--json").stdout)}
+    assert list(output) == [recipe.name for recipe in list_recipes()]
+    assert output[SCRATCH]["runs"][1]["source"] == "the authors, d2l-zh 32cc8b39"
+    assert output[SCRATCH]["targets"]["train_loss"]["kind"] == "range"
+    assert output["resnet-fashion-mnist-blog"]["deciding"] is None
 
 
 def test_a_shortened_recipe_runs_and_is_not_comparable(command, tmp_path):
@@ -66,13 +66,13 @@ def test_a_shortened_recipe_runs_and_is_not_comparable(command, tmp_path):
 def test_other_images_than_the_published_ones_are_not_comparable(command):
     result = command("reproduce", RECIPE, "--json")
     assert result.returncode == 0, result.stderr
-    said = json.loads(result.stdout)
-    assert (said["verdict"], said["statement"]) == ("not comparable", "the data is not the published fashion-mnist")
-    assert (said["n"], said["seeds"]) == (1, [0])
-    assert len(said["figures"]["train_loss"]["values"]) == 1
+    output = json.loads(result.stdout)
+    assert (output["verdict"], output["statement"]) == ("not comparable", "the data is not the published fashion-mnist")
+    assert (output["n"], output["seeds"]) == (1, [0])
+    assert len(output["figures"]["train_loss"]["values"]) == 1
 
 
-def test_more_runs_are_added_to_those_already_done(command, tmp_path):
+def test_finished_runs_are_kept_when_more_runs_are_requested(command, tmp_path):
     short = ["reproduce", RECIPE, "--epochs", "1", "--out", "here", "--seed", "5"]
     assert command(*short).returncode == 0
     before = (tmp_path / "here" / "seed-5" / "run.json").read_bytes()
@@ -84,19 +84,19 @@ def test_more_runs_are_added_to_those_already_done(command, tmp_path):
     assert "ours, n = 2" in again.stdout
 
 
-def test_an_interrupted_run_is_resumed_to_the_bits_of_an_uninterrupted_one(command, environment, tmp_path):
+def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(command, environment, tmp_path):
     arguments = ["reproduce", RECIPE, "--epochs", "40", "--out", "here"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "gluon_classics.utils", *arguments],
+        [sys.executable, "-m", "gluon_classics", *arguments],
         env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert any(line.startswith("epoch 3/40") for line in process.stderr)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=60)
     assert process.returncode == 130
     resume = f"gluon-classics resume {tmp_path / 'here' / 'seed-0'}"
     also = "(or 'reproduce' as before, which also compares the results)"
-    assert said.splitlines()[-1] == f"Interrupted. To go on: {resume} {also}"
+    assert output.splitlines()[-1] == f"Interrupted. To go on: {resume} {also}"
     assert json.loads((tmp_path / "here" / "seed-0" / "run.json").read_text())["status"] == "interrupted"
     assert command(*arguments).returncode == 0
     assert command(*arguments[:-1], "there").returncode == 0
@@ -126,16 +126,16 @@ def test_each_kind_of_verdict_is_printed_with_its_reason(command, finished, name
     assert f"Verdict: {verdict}" in result.stdout
 
 
-def test_one_run_is_told_what_the_recorded_ones_say(command, finished):
-    said = command("reproduce", RECIPE, "--out", finished(RECIPE, 0.5)).stdout
-    assert "Verdict: not reproduced" in said
-    assert "The 5 recorded runs together: not reproduced ('gluon-classics results')" in said
+def test_the_verdict_of_the_recorded_runs_is_printed_if_there_are_more(command, finished):
+    output = command("reproduce", RECIPE, "--out", finished(RECIPE, 0.5)).stdout
+    assert "Verdict: not reproduced" in output
+    assert "Verdict of the 5 recorded runs: not reproduced (see 'gluon-classics results')" in output
     assert (
         "recorded runs" not in command("reproduce", RECIPE, "--runs", "5", "--out", finished(RECIPE, *[0.5] * 5)).stdout
     )
 
 
-def test_published_and_own_values_of_earlier_epochs_stand_side_by_side(command, finished):
+def test_published_and_measured_values_of_earlier_epochs_are_in_one_row(command, finished):
     shown = command("reproduce", SCRATCH, "--out", finished(SCRATCH, 0.45)).stdout
     assert re.search(r"1 +train loss +2.302478 +0.4500", shown)
     assert re.search(r"5 +train loss +0.463232, 0.520524, 0.461873 +0.4032 to 0.5792 +0.4500 +reproduced", shown)
@@ -143,7 +143,7 @@ def test_published_and_own_values_of_earlier_epochs_stand_side_by_side(command, 
     assert "less than the runs themselves span" in shown
 
 
-def test_runs_enter_a_folder_of_results_and_make_its_table(command, finished, tmp_path):
+def test_added_runs_are_in_the_table_of_results(command, finished, tmp_path):
     folder = finished(RECIPE, 0.471, 0.472, 0.473, 0.4735)
     (tmp_path / "table").mkdir()
     added = [word for seed in range(4) for word in ("--add", f"{folder}/seed-{seed}")]
@@ -153,12 +153,12 @@ def test_runs_enter_a_folder_of_results_and_make_its_table(command, finished, tm
         f"seed-{seed}.json" for seed in range(4)
     ]
     assert command("results", "--results", "table", "--markdown").stdout.startswith("| recipe | edition | ")
-    said = json.loads(command("results", "--results", "table", "--json").stdout)
-    assert [(row["recipe"], row["n"], row["verdict"]) for row in said] == [(RECIPE, 4, "reproduced")]
-    assert said[0]["figures"]["train_loss"]["mean"] == pytest.approx(0.472375)
+    output = json.loads(command("results", "--results", "table", "--json").stdout)
+    assert [(row["recipe"], row["n"], row["verdict"]) for row in output] == [(RECIPE, 4, "reproduced")]
+    assert output[0]["figures"]["train_loss"]["mean"] == pytest.approx(0.472375)
 
 
-def test_no_short_run_enters_the_results(command, tmp_path):
+def test_a_short_run_cannot_be_added_to_the_results(command, tmp_path):
     assert command("reproduce", RECIPE, "--epochs", "1", "--out", "here").returncode == 0
     (tmp_path / "table").mkdir()
     result = command("results", "--add", "here/seed-0", "--results", "table")
@@ -167,7 +167,7 @@ def test_no_short_run_enters_the_results(command, tmp_path):
     assert not list((tmp_path / "table").iterdir())
 
 
-def test_nothing_that_is_short_or_of_unknown_code_is_published(command):
+def test_a_short_run_or_a_run_of_unknown_code_is_not_published(command):
     result = command("reproduce", RECIPE, "--epochs", "1", "--publish")
     assert result.returncode == 1
     assert "cannot be published" in result.stderr.strip().splitlines()[-1]

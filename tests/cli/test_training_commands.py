@@ -1,4 +1,4 @@
-"""train, evaluate and predict, errors included."""
+"""The commands train, evaluate and predict, and their errors."""
 
 import json
 import os
@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 QUICK = ["--epochs", "1", "--batch-size", "64"]
 
 
-def test_a_run_folder_holds_parameters_record_checkpoint_and_curves(trained_run):
+def test_a_run_folder_contains_parameters_record_checkpoint_and_curves(trained_run):
     assert sorted(path.name for path in trained_run.iterdir()) == [
         "checkpoint-00002-00000000.ckpt",
         "curves.png",
@@ -36,7 +36,7 @@ def test_a_run_folder_holds_parameters_record_checkpoint_and_curves(trained_run)
     assert (trained_run / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_training_shows_epochs_and_none_of_mxnets_own_messages(command):
+def test_training_prints_epochs_and_no_messages_of_mxnet(command):
     result = command("train", "lenet", *QUICK)
     assert result.returncode == 0
     assert re.search(r"epoch 1/1: loss [\d.]+, train accuracy [\d.]+, test accuracy [\d.]+, .* images/s", result.stderr)
@@ -58,9 +58,9 @@ def test_the_same_seed_gives_the_same_parameters(command, tmp_path):
     assert a != c
 
 
-def test_on_a_terminal_there_is_a_bar_with_speed_and_remaining_time(environment, tmp_path):
+def test_a_terminal_shows_a_progress_bar_with_speed_and_remaining_time(environment, tmp_path):
     ours, theirs = pty.openpty()
-    arguments = [sys.executable, "-m", "gluon_classics.utils", "train", "lenet", "--epochs", "3", "--batch-size", "4"]
+    arguments = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--epochs", "3", "--batch-size", "4"]
     environment = {**environment, "TERM": "xterm", "COLUMNS": "160"}
     with subprocess.Popen(arguments, env=environment, cwd=tmp_path, stderr=theirs, stdout=theirs) as process:
         os.close(theirs)
@@ -77,7 +77,7 @@ def test_on_a_terminal_there_is_a_bar_with_speed_and_remaining_time(environment,
     assert re.search(r"[\d,]+ images/s, \d+ s left, loss [\d.]+", text)
 
 
-def test_without_matplotlib_only_the_picture_is_missing(command, environment, tmp_path):
+def test_without_matplotlib_training_finishes_without_a_picture(command, environment, tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ImportError('no matplotlib here')\n")
     result = command("train", "lenet", *QUICK, "--out", "run", env={**environment, "PYTHONPATH": str(tmp_path)})
     assert result.returncode == 0
@@ -89,14 +89,14 @@ def test_without_matplotlib_only_the_picture_is_missing(command, environment, tm
 @pytest.mark.parametrize(
     ("learning_rate", "what"), [("1e10", "the training loss became"), ("1e30", "parameters became infinite")]
 )
-def test_a_training_that_diverges_ends_with_one_line(command, tmp_path, learning_rate, what):
+def test_diverging_training_ends_with_a_one_line_error(command, tmp_path, learning_rate, what):
     result = command("train", "lenet", "--lr", learning_rate, "--out", "run")
     assert_one_line_error(result, what, f"below {float(learning_rate):g}")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "diverged"
 
 
-def test_a_full_disk_ends_training_with_one_line_and_nothing_half_written(command, tmp_path):
-    limit = 100_000  # bytes a file; LeNet's parameters take 684,000
+def test_a_full_disk_ends_training_with_a_one_line_error_and_no_partial_file(command, tmp_path):
+    limit = 100_000  # bytes per file; LeNet's parameters take 684,000
     result = command(
         "train", "lenet", *QUICK, "--out", "run",
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
@@ -106,7 +106,7 @@ def test_a_full_disk_ends_training_with_one_line_and_nothing_half_written(comman
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
 
 
-def test_evaluate_gives_the_accuracy_that_training_gave(command, trained_run):
+def test_evaluate_gives_the_test_accuracy_of_the_last_epoch(command, trained_run):
     result = json.loads(command("evaluate", trained_run, "--json").stdout)
     record = json.loads((trained_run / "run.json").read_text())
     assert result["images"] == 100
@@ -114,19 +114,19 @@ def test_evaluate_gives_the_accuracy_that_training_gave(command, trained_run):
     assert sum(row["images"] for row in result["classes"]) == 100
 
 
-def test_evaluate_takes_a_parameter_file_and_its_network(command, trained_run):
+def test_evaluate_gives_the_same_accuracy_from_a_parameter_file(command, trained_run):
     of_file = command("evaluate", trained_run / "net.params", "--model", "lenet", "--json", "--batch-size", "7")
     of_run = command("evaluate", trained_run, "--json")
     assert json.loads(of_file.stdout)["accuracy"] == json.loads(of_run.stdout)["accuracy"]
 
 
-def test_evaluate_shows_a_table_by_class(command, trained_run):
+def test_evaluate_shows_the_accuracy_of_each_class(command, trained_run):
     shown = command("evaluate", trained_run).stdout
     assert "Ankle boot" in shown
     assert re.search(r"all\s+0\.\d{4}\s+100", shown)
 
 
-def test_predict_names_the_most_probable_classes(command, trained_run):
+def test_predict_lists_classes_from_the_most_probable_one_down(command, trained_run):
     result = command("predict", trained_run, EXAMPLES / "trouser.png", EXAMPLES / "ankle-boot.png", "--json")
     trouser, boot = json.loads(result.stdout)
     assert trouser["top"][0]["class"] == "Trouser"
@@ -136,18 +136,18 @@ def test_predict_names_the_most_probable_classes(command, trained_run):
     assert 0 < sum(probabilities) <= 1
 
 
-def test_predict_shows_a_table_of_as_many_classes_as_asked_for(command, trained_run):
+def test_predict_shows_the_requested_number_of_classes(command, trained_run):
     shown = command("predict", trained_run, EXAMPLES / "trouser.png", "--top", "2").stdout
     assert shown.count("0.") == 2
 
 
-def test_training_on_several_devices_gives_a_run(command, tmp_path):
+def test_training_works_on_several_devices(command, tmp_path):
     result = command("train", "lenet", *QUICK, "--ctx", "cpu:0,cpu:1", "--out", "run")
     assert result.returncode == 0, result.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["environment"]["devices"] == ["cpu(0)", "cpu(1)"]
 
 
-def test_the_sample_is_announced_recorded_and_trained_ten_times_as_long(command, environment, tmp_path):
+def test_training_on_the_embedded_sample_warns_and_takes_10_epochs(command, environment, tmp_path):
     environment = {**environment, "MXNET_HOME": str(tmp_path / "empty")}
     result = command("train", "lenet", "--batch-size", "200", "--out", "run", env=environment)
     assert result.returncode == 0, result.stderr
@@ -167,8 +167,8 @@ def test_the_sample_is_announced_recorded_and_trained_ten_times_as_long(command,
         (["train", "lenet", "--optimizer", "adam", "--momentum", "0.9"], 1, ["adam takes no momentum"]),
         (["train", "lenet", "--batch-size", "0"], 2, ["--batch-size"]),
         (["train", "lenet", "--lr", "0"], 2, ["--lr"]),
-        (["train", "lenet", "--lr", "nan"], 2, ["nan is no finite number"]),
-        (["train", "lenet", "--checkpoint-minutes", "inf"], 2, ["inf is no finite number"]),
+        (["train", "lenet", "--lr", "nan"], 2, ["nan is not a finite number"]),
+        (["train", "lenet", "--checkpoint-minutes", "inf"], 2, ["inf is not a finite number"]),
         (["train", "lenet", "--ctx", "tpu"], 1, ["unknown device 'tpu'"]),
         (["train", "lenet", "--ctx", "gpu:7"], 1, ["gpu(7) cannot be used"]),
         (["train", "alexnet", "--resize", "40"], 1, ["AlexNet cannot take 40x40", "67x67"]),
@@ -187,7 +187,7 @@ def test_an_error_is_one_line_that_says_what_to_do(command, arguments, status, w
     assert_one_line_error(result, *words)
 
 
-def test_a_run_folder_is_never_written_over(command, trained_run):
+def test_a_run_folder_is_never_overwritten(command, trained_run):
     before = (trained_run / "net.params").read_bytes()
     assert_one_line_error(command("train", "lenet", "--out", trained_run), "is not empty", "--out")
     assert (trained_run / "net.params").read_bytes() == before
@@ -204,7 +204,7 @@ def test_a_run_folder_is_never_written_over(command, trained_run):
         ("net.params", "", ["net.params is no parameter file"]),
     ],
 )
-def test_a_damaged_run_folder_is_named(command, trained_run, tmp_path, name, content, words):
+def test_the_error_names_the_damaged_file_of_a_run_folder(command, trained_run, tmp_path, name, content, words):
     folder = tmp_path / "damaged"
     folder.mkdir()
     for path in trained_run.iterdir():
@@ -213,21 +213,21 @@ def test_a_damaged_run_folder_is_named(command, trained_run, tmp_path, name, con
     assert_one_line_error(command("predict", folder, EXAMPLES / "trouser.png"), *words)
 
 
-def test_a_truncated_parameter_file_is_named(command, trained_run, tmp_path):
+def test_the_error_names_a_truncated_parameter_file(command, trained_run, tmp_path):
     content = (trained_run / "net.params").read_bytes()
     (tmp_path / "cut.params").write_bytes(content[: len(content) // 2])
     result = command("evaluate", "cut.params", "--model", "lenet")
     assert_one_line_error(result, "cut.params is no parameter file, or a damaged one")
 
 
-def test_parameters_of_another_network_or_size_are_refused(command, trained_run):
+def test_parameters_of_another_network_or_input_size_are_rejected(command, trained_run):
     other = command("evaluate", trained_run / "net.params", "--model", "nin")
     assert_one_line_error(other, "does not hold the parameters of NiNNet")
     larger = command("evaluate", trained_run / "net.params", "--model", "lenet", "--resize", "32")
     assert_one_line_error(larger, "does not hold the parameters of LeNet")
 
 
-def test_a_file_of_arrays_without_names_is_no_parameter_file(command, tmp_path):
+def test_a_file_of_unnamed_arrays_is_not_a_parameter_file(command, tmp_path):
     mx.nd.save(str(tmp_path / "list.params"), [mx.nd.ones(2)])
     assert_one_line_error(
         command("evaluate", "list.params", "--model", "lenet"), "does not hold the parameters of LeNet"
@@ -241,14 +241,14 @@ def test_a_run_can_be_evaluated_from_any_folder(command, small_home, tmp_path):
     assert json.loads(elsewhere.stdout)["images"] == 100
 
 
-def test_an_image_that_cannot_be_read_is_named(command, trained_run, tmp_path):
+def test_the_error_names_an_image_that_cannot_be_read(command, trained_run, tmp_path):
     (tmp_path / "text.png").write_text("not an image")
     assert_one_line_error(command("predict", trained_run, "text.png"), "text.png is not an image")
     assert_one_line_error(command("predict", trained_run, "missing.png"), "cannot read missing.png")
 
 
 def assert_one_line_error(result, *words):
-    """The process failed; its last line is the error, no line of a traceback stands above it."""
+    """Check that the process failed, and that its last line is its only error, without a traceback."""
     assert result.returncode not in (0, None)
     assert "Traceback" not in result.stderr
     lines = result.stderr.strip().splitlines()

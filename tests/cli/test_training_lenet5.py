@@ -1,11 +1,11 @@
-"""LeNet-5 from the command line, on digits drawn from its own codes: trained as published, evaluated, predicting."""
+"""LeNet-5 on the command line: training as published, evaluation and prediction, on digits drawn from its codes."""
 
 import json
 
 import cv2
-from gluon_classics.lenet5 import codes
-from gluon_classics.utils import datasets
-from gluon_classics.utils.idx import write_idx
+from gluon_classics.data import catalogue
+from gluon_classics.data.idx import write_idx
+from gluon_classics.models.lenet5 import codes
 import numpy as np
 import pytest
 
@@ -13,7 +13,7 @@ TRAIN, TEST = 600, 60
 
 
 def drawn(labels, rng):
-    """(N, 28, 28) uint8: the codes' 7x12 pixels twice as large, at random places, with some noise."""
+    """Return (N, 28, 28) uint8 images: the 7x12 codes at twice their size, at random positions, with noise."""
     digits = (np.array(codes()).reshape(10, 12, 7) + 1) / 2
     images = rng.uniform(0, 40, (len(labels), 28, 28))
     for image, label in zip(images, labels):
@@ -24,7 +24,7 @@ def drawn(labels, rng):
 
 @pytest.fixture(scope="module")
 def mnist(tmp_path_factory):
-    """A folder for MXNET_HOME with a MNIST of 600 + 60 drawn digits."""
+    """Return a folder for MXNET_HOME whose MNIST has 600 training and 60 test digits, drawn from the codes."""
     home, rng = tmp_path_factory.mktemp("home"), np.random.RandomState(5)
     folder = home / "datasets" / "mnist"
     folder.mkdir(parents=True)
@@ -32,18 +32,18 @@ def mnist(tmp_path_factory):
     for number in (TRAIN, TEST):
         labels = (np.arange(number) % 10).astype(np.uint8)
         arrays += [drawn(labels, rng), labels]
-    for name, array in zip(datasets.IDX_FILES, arrays):
+    for name, array in zip(catalogue.IDX_FILES, arrays):
         write_idx(folder / name, array)
     return home
 
 
 @pytest.fixture
 def at_home(command, environment, mnist):
-    """The command where MNIST is the drawn one."""
+    """Return the command, with the drawn digits as MNIST."""
     return lambda *arguments: command(*arguments, env={**environment, "MXNET_HOME": str(mnist)})
 
 
-def test_lenet5_is_trained_as_published_and_answers_with_the_smallest_distance(at_home, tmp_path):
+def test_lenet5_trains_with_its_published_settings_and_recognizes_digits(at_home, tmp_path):
     result = at_home("train", "lenet5", "--data", "mnist", "--epochs", "2", "--out", "run")
     assert result.returncode == 0, result.stderr
     run = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -69,7 +69,7 @@ def test_lenet5_is_trained_as_published_and_answers_with_the_smallest_distance(a
         assert sum(entry["probability"] for entry in answer["top"]) == pytest.approx(1, abs=1e-4)
 
 
-def test_options_win_over_what_was_published(at_home, tmp_path):
+def test_options_override_the_published_settings(at_home, tmp_path):
     options = ["--batch-size", "50", "--optimizer", "adam", "--lr", "0.001", "--epochs", "1", "--fit", "resize"]
     result = at_home("train", "lenet5", "--data", "mnist", *options, "--init", "xavier", "--out", "run")
     assert result.returncode == 0, result.stderr
@@ -87,7 +87,7 @@ def test_options_win_over_what_was_published(at_home, tmp_path):
         (["lenet", "--fit", "pad", "--resize", "20"], "images of 28x28 cannot be padded to 20x20"),
     ],
 )
-def test_what_cannot_be_is_one_line(at_home, tmp_path, arguments, words):
+def test_an_invalid_combination_is_a_one_line_error(at_home, tmp_path, arguments, words):
     result = at_home("train", *arguments, "--data", "mnist", "--out", "run")
     assert result.returncode == 1
     assert words in result.stderr

@@ -1,4 +1,4 @@
-"""What the data tests share: small data sets on disk, places to look in, and web servers on this machine."""
+"""Fixtures of the data tests: small data sets on disk, folders to search, and local web servers."""
 
 import contextlib
 import http.server
@@ -8,10 +8,8 @@ import socketserver
 import threading
 from types import SimpleNamespace
 
-from gluon_classics.utils import datasets
-from gluon_classics.utils.errors import DataError
-from gluon_classics.utils.idx import read_idx, write_idx
-from gluon_classics.utils.images import Images
+from gluon_classics.data import catalogue
+from gluon_classics.data.idx import write_idx
 import numpy as np
 import pytest
 
@@ -20,57 +18,20 @@ INSTALL = "apt-get install dataset-fashion-mnist"
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
-    """A proxy of this machine's user would answer for the servers and the dead ports of these tests."""
+    """Bypass a proxy, which would answer instead of the local servers and closed ports of these tests."""
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1")
 
 
 @pytest.fixture
-def data_error():
-    """A context manager: its body must raise a DataError of one line that holds all of the given texts."""
-
-    @contextlib.contextmanager
-    def check(*texts):
-        with pytest.raises(DataError) as caught:
-            yield caught
-        message = str(caught.value)
-        assert message.strip(), "the error says nothing"
-        assert "\n" not in message
-        for text in texts:
-            assert str(text) in message
-
-    return check
-
-
-@pytest.fixture(scope="session")
-def full_fashion_mnist(fashion_mnist):
-    """The full Fashion-MNIST; the sample would pass for it in no test that asks for this."""
-    if len(fashion_mnist.train) < 60_000:
-        pytest.skip(f"needs the full Fashion-MNIST: {INSTALL}")
-    return fashion_mnist
-
-
-@pytest.fixture(scope="session")
-def sample():
-    """Training and test images of the embedded sample, read without the code that chooses a data set."""
-    train_images, train_labels, test_images, test_labels = (
-        read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz", dimensions)
-        for name, dimensions in zip(datasets.IDX_FILES, (3, 1, 3, 1))
-    )
-    return SimpleNamespace(
-        train=Images(train_images[..., None], train_labels), test=Images(test_images[..., None], test_labels)
-    )
-
-
-@pytest.fixture
 def write_set():
-    """A function that writes the four IDX files of a small data set; every pixel is `pixel`."""
+    """Return a function that writes the four IDX files of a small data set. Every pixel has the value `pixel`."""
 
     def write(folder, pixel=0, train=20, test=10, side=4, label=None):
         folder.mkdir(parents=True, exist_ok=True)
         for images_file, labels_file, count in (
-            (datasets.TRAIN_IMAGES, datasets.TRAIN_LABELS, train),
-            (datasets.TEST_IMAGES, datasets.TEST_LABELS, test),
+            (catalogue.TRAIN_IMAGES, catalogue.TRAIN_LABELS, train),
+            (catalogue.TEST_IMAGES, catalogue.TEST_LABELS, test),
         ):
             labels = np.arange(count) % 10 if label is None else np.full(count, label)
             write_idx(folder / f"{images_file}.gz", np.full((count, side, side), pixel))
@@ -82,7 +43,7 @@ def write_set():
 
 @pytest.fixture
 def places(tmp_path, monkeypatch):
-    """The places of a data set known by name, all empty: MXNET_HOME, two XDG_DATA_DIRS, and a dead mirror."""
+    """Return empty places of data sets: MXNET_HOME and two folders of XDG_DATA_DIRS. The mirror is unreachable."""
     found = SimpleNamespace(home=tmp_path / "home", first=tmp_path / "first", second=tmp_path / "second")
     monkeypatch.setenv("MXNET_HOME", str(found.home))
     monkeypatch.setenv("XDG_DATA_DIRS", f"{found.first}{os.pathsep}{found.second}")
@@ -93,21 +54,21 @@ def places(tmp_path, monkeypatch):
 
 @pytest.fixture
 def dead_mirror():
-    """The base address of a port on which nothing listens."""
+    """Return the URL of a port on which nothing listens."""
     with _dead_address() as address:
         yield address
 
 
 @contextlib.contextmanager
 def _dead_address():
-    # bound but not listening: refuses every connection, and nobody else can open the port meanwhile
+    # a socket that is bound but does not listen refuses connections, and no other process can take its port
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{closed.getsockname()[1]}/"
 
 
 class Mirror(socketserver.ThreadingTCPServer):
-    """A web server on this machine. `respond(handler)` answers a GET; `asked` lists the paths asked for."""
+    """A local web server. `respond(handler)` answers a GET request; `asked` lists the requested paths."""
 
     daemon_threads = True
     block_on_close = False
@@ -116,13 +77,13 @@ class Mirror(socketserver.ThreadingTCPServer):
     def __init__(self, respond):
         self.respond = respond
         self.asked = []
-        self.closing = threading.Event()  # what a stalling answer waits on, so that no test waits for it
+        self.closing = threading.Event()  # ends answers that stall, so that no test waits for them
         super().__init__(("127.0.0.1", 0), _Handler)
         self.host = f"127.0.0.1:{self.server_address[1]}"
         self.url = f"http://{self.host}/"
 
     def handle_error(self, request, client_address):
-        """Clients hang up on servers that misbehave; that is no news."""
+        """Ignore clients that close the connection: some answers here make them do so."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -134,7 +95,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def send(self, body, length=None, status=200):
-        """A whole answer; `length` is the size it announces, False for none."""
+        """Send an answer. `length` is its Content-Length (default: the true one); False leaves the header out."""
         self.send_response(status)
         if length is not False:
             self.send_header("Content-Length", str(len(body) if length is None else length))
@@ -144,7 +105,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def mirror():
-    """A function that starts a `Mirror` with the given way to answer; all are stopped after the test."""
+    """Return a function that starts a `Mirror` with the given `respond`. All mirrors are stopped after the test."""
     started = []
 
     def start(respond):

@@ -1,11 +1,11 @@
-"""CIFAR-10's binary files, made here record by record as their authors describe them."""
+"""Reading CIFAR-10's binary files. The tests make such files from the description of the authors."""
 
 import io
 import tarfile
 
-from gluon_classics.utils.cifar import ARCHIVE, holds_cifar10, read_cifar10
-from gluon_classics.utils.datasets import KNOWN, load_dataset
-from gluon_classics.utils.errors import DataError
+from gluon_classics.data.cifar import ARCHIVE, holds_cifar10, read_cifar10
+from gluon_classics.data.datasets import KNOWN, load_dataset
+from gluon_classics.errors import DataError
 import numpy as np
 import pytest
 
@@ -19,12 +19,12 @@ def label_of(number):
 
 
 def pixel(number, channel, row, column):
-    """Different for each image, channel, row and column, so that nothing can be exchanged unseen."""
+    """Return a pixel value that depends on image, channel, row and column, so that the tests detect any mix-up."""
     return (number * 31 + channel * 101 + row * 7 + column) % 256
 
 
 def record(number):
-    """One label byte, then 1,024 red, 1,024 green and 1,024 blue ones, each plane row by row."""
+    """Return one label byte, then 1,024 red, 1,024 green and 1,024 blue bytes, each plane row by row."""
     planes = [pixel(number, channel, row, column) for channel in range(3) for row in range(32) for column in range(32)]
     return bytes([label_of(number), *planes])
 
@@ -41,7 +41,7 @@ def write_files(folder, contents):
 
 
 def write_archive(folder, contents, extra=()):
-    """The archive as published: the files in a folder of their own; `extra` holds further members and contents."""
+    """Write the archive as published, with the files in a folder. `extra` has more members and their contents."""
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(str(folder / ARCHIVE), "w:gz") as archive:
         members = [(tarfile.TarInfo(f"{BATCHES}/{name}"), content) for name, content in contents.items()]
@@ -60,7 +60,7 @@ any_layout = pytest.mark.parametrize("write", LAYOUTS.values(), ids=LAYOUTS)
 
 
 @any_layout
-def test_every_pixel_and_label_comes_back_in_its_place(tmp_path, write):
+def test_every_pixel_and_label_is_read_into_its_place(tmp_path, write):
     train, test = read_cifar10(write(tmp_path, CONTENTS))
     for part, numbers in ((train, range(3, 18)), (test, range(40, 44))):
         image, row, column, channel = np.indices((len(numbers), 32, 32, 3))
@@ -70,13 +70,13 @@ def test_every_pixel_and_label_comes_back_in_its_place(tmp_path, write):
 
 
 @any_layout
-def test_a_folder_that_holds_cifar10_is_known_for_it(tmp_path, write):
+def test_a_folder_with_cifar10_is_recognized(tmp_path, write):
     assert not holds_cifar10(tmp_path)
     assert holds_cifar10(write(tmp_path, CONTENTS))
 
 
 @any_layout
-def test_a_folder_of_cifar10_gets_its_classes_whatever_its_name(tmp_path, write):
+def test_the_classes_of_cifar10_do_not_depend_on_the_name_of_the_folder(tmp_path, write):
     data = load_dataset(str(write(tmp_path / "pictures", CONTENTS)))
     assert (data.name, data.classes) == ("cifar10", KNOWN["cifar10"].classes)
     assert data.record()["image_shape"] == [32, 32, 3]
@@ -89,7 +89,7 @@ def test_cifar10_is_found_by_name_in_the_cache(places):
     assert len(data.train) == 15
 
 
-def test_files_that_lie_unpacked_are_preferred_to_the_archive(tmp_path):
+def test_extracted_files_are_preferred_to_the_archive(tmp_path):
     write_archive(tmp_path, CONTENTS)
     write_files(tmp_path / BATCHES, {**CONTENTS, "test_batch.bin": record(99)})
     _, test = read_cifar10(tmp_path)
@@ -99,7 +99,7 @@ def test_files_that_lie_unpacked_are_preferred_to_the_archive(tmp_path):
 @any_layout
 @pytest.mark.parametrize("change", [-1, 1], ids=["one byte less", "one byte more"])
 @pytest.mark.parametrize("name", ["data_batch_3.bin", "test_batch.bin"])
-def test_a_file_that_ends_within_a_record_is_refused(tmp_path, data_error, write, name, change):
+def test_a_file_that_ends_within_a_record_is_rejected(tmp_path, data_error, write, name, change):
     broken = CONTENTS[name][:-1] if change < 0 else CONTENTS[name] + b"\0"
     write(tmp_path, {**CONTENTS, name: broken})
     with data_error(name, "3,073"):
@@ -108,13 +108,13 @@ def test_a_file_that_ends_within_a_record_is_refused(tmp_path, data_error, write
 
 @any_layout
 @pytest.mark.parametrize("name", ["data_batch_1.bin", "test_batch.bin"])
-def test_an_empty_file_is_refused(tmp_path, data_error, write, name):
+def test_an_empty_file_is_rejected(tmp_path, data_error, write, name):
     write(tmp_path, {**CONTENTS, name: b""})
     with data_error(name, "0 bytes"):
         read_cifar10(tmp_path)
 
 
-def test_an_archive_cut_short_is_refused_wherever_the_cut_is(tmp_path, data_error):
+def test_a_truncated_archive_is_rejected(tmp_path, data_error):
     whole = (write_archive(tmp_path, CONTENTS) / ARCHIVE).read_bytes()
     for length in [*range(0, len(whole), len(whole) // 20), len(whole) - 9, len(whole) - 1]:
         (tmp_path / ARCHIVE).write_bytes(whole[:length])
@@ -122,8 +122,8 @@ def test_an_archive_cut_short_is_refused_wherever_the_cut_is(tmp_path, data_erro
             read_cifar10(tmp_path)
 
 
-def test_no_flipped_byte_of_an_archive_changes_what_is_read(tmp_path):
-    # gzip's checksum stands at the end of the file, behind all that tar reads
+def test_a_flipped_byte_of_an_archive_never_changes_the_images(tmp_path):
+    # gzip's checksum is at the end of the file, after everything that tar reads
     whole = (write_archive(tmp_path, CONTENTS) / ARCHIVE).read_bytes()
     expected = [(part.images, part.labels) for part in read_cifar10(tmp_path)]
     noticed = 0
@@ -142,14 +142,14 @@ def test_no_flipped_byte_of_an_archive_changes_what_is_read(tmp_path):
     assert noticed > len(whole) // 12
 
 
-def test_an_uncompressed_archive_cut_short_is_refused_wherever_the_cut_is(tmp_path, data_error):
+def test_a_truncated_uncompressed_archive_is_rejected(tmp_path, data_error):
     with tarfile.open(str(tmp_path / "whole"), "w") as archive:
         for name, content in CONTENTS.items():
             member = tarfile.TarInfo(f"{BATCHES}/{name}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     whole = (tmp_path / "whole").read_bytes()
-    end = 6 * 512 + 5 * 9_728 + 12_800  # headers and contents padded to blocks; then come zeros
+    end = 6 * 512 + 5 * 9_728 + 12_800  # headers and contents, padded to blocks; only zeros follow
     for length in [*range(0, end - 600, 3_001), end - 600]:
         (tmp_path / ARCHIVE).write_bytes(whole[:length])
         with data_error(tmp_path):
@@ -157,49 +157,47 @@ def test_an_uncompressed_archive_cut_short_is_refused_wherever_the_cut_is(tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"<html>not found</html>", b"\x1f\x8b" + b"garbage" * 99], ids=["html", "gzip"])
-def test_what_is_no_archive_is_refused(tmp_path, data_error, content):
+def test_a_file_that_is_not_an_archive_is_rejected(tmp_path, data_error, content):
     (tmp_path / ARCHIVE).write_bytes(content)
     with data_error(tmp_path / ARCHIVE):
         read_cifar10(tmp_path)
 
 
 @any_layout
-def test_training_batches_without_test_batch_are_refused_and_the_error_says_what_is_missing(
-    tmp_path, data_error, write
-):
+def test_the_error_names_a_missing_test_batch(tmp_path, data_error, write):
     write(tmp_path, TRAIN_CONTENTS)
     with data_error(tmp_path, "test_batch.bin"):
         load_dataset(str(tmp_path))
 
 
-def test_a_test_batch_alone_is_refused(tmp_path, data_error):
+def test_a_test_batch_without_training_batches_is_rejected(tmp_path, data_error):
     write_files(tmp_path, {"test_batch.bin": CONTENTS["test_batch.bin"]})
     with data_error(tmp_path, "data_batch_1.bin"):
         read_cifar10(tmp_path)
 
 
 @any_layout
-def test_a_set_that_lacks_one_of_the_five_training_batches_is_refused(tmp_path, data_error, write):
-    # 40,000 images would train without a word, and no result would be comparable
+def test_a_set_with_only_four_of_the_five_training_batches_is_rejected(tmp_path, data_error, write):
+    # else a training on 40,000 images would give no warning, and its results would not be comparable
     write(tmp_path, {name: content for name, content in CONTENTS.items() if name != "data_batch_3.bin"})
     with data_error(tmp_path, "data_batch_3.bin"):
         read_cifar10(tmp_path)
 
 
-def test_files_beside_the_batches_are_not_read(tmp_path):
+def test_other_files_in_the_folder_are_not_read(tmp_path):
     (write_files(tmp_path, CONTENTS) / "weights.bin").write_bytes(b"something else")
     train, test = read_cifar10(tmp_path)
     assert (len(train), len(test)) == (15, 4)
 
 
 @pytest.mark.parametrize(("name", "part"), [("data_batch_2.bin", "training"), ("test_batch.bin", "test")])
-def test_a_label_beyond_the_ten_classes_is_refused(tmp_path, data_error, name, part):
+def test_a_label_outside_of_the_ten_classes_is_rejected(tmp_path, data_error, name, part):
     write_files(tmp_path, {**CONTENTS, name: bytes([10]) + CONTENTS[name][1:]})
     with data_error(tmp_path, f"{part} label 10", "10 classes"):
         load_dataset(str(tmp_path))
 
 
-# ---------------------------------------------------------------- archives that mean harm
+# ---------------------------------------------------------------- malicious archives
 
 
 def link(name, target, kind=tarfile.SYMTYPE):
@@ -208,7 +206,7 @@ def link(name, target, kind=tarfile.SYMTYPE):
     return member
 
 
-def test_nothing_of_an_archive_is_written_to_the_disk(tmp_path, monkeypatch):
+def test_no_file_of_an_archive_is_written_to_the_disk(tmp_path, monkeypatch):
     folder = tmp_path / "a" / "b" / "set"
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -235,14 +233,14 @@ def everything(folder):
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE], ids=["symbolic", "hard"])
 def test_a_link_in_an_archive_is_not_followed(tmp_path, data_error, kind):
-    # a link named as the test batch must not bring another file's bytes in
+    # a link with the name of the test batch must not replace it by the content of another file
     target = f"{BATCHES}/data_batch_1.bin" if kind == tarfile.LNKTYPE else "data_batch_1.bin"
     write_archive(tmp_path, TRAIN_CONTENTS, [(link(f"{BATCHES}/test_batch.bin", target, kind), b"")])
     with data_error("lacks", "test_batch.bin"):
         read_cifar10(tmp_path)
 
 
-def test_a_folder_in_an_archive_named_as_a_batch_is_not_taken_for_it(tmp_path, data_error):
+def test_a_folder_in_an_archive_with_the_name_of_a_batch_is_not_read(tmp_path, data_error):
     folder = tarfile.TarInfo(f"{BATCHES}/test_batch.bin")
     folder.type = tarfile.DIRTYPE
     write_archive(tmp_path, TRAIN_CONTENTS, [(folder, b"")])

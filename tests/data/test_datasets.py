@@ -1,4 +1,4 @@
-"""Which data set is found where, and what is refused."""
+"""Where data sets are found, and which ones are rejected."""
 
 import dataclasses
 import gzip
@@ -6,15 +6,18 @@ import hashlib
 import json
 import shutil
 
-from gluon_classics.utils import datasets
-from gluon_classics.utils.datasets import IDX_FILES, KNOWN, SAMPLE_FOLDER, load_dataset
-from gluon_classics.utils.idx import read_idx, write_idx
-from gluon_classics.utils.images import Images
+from gluon_classics import _console
+from gluon_classics.data import catalogue, datasets
+from gluon_classics.data.catalogue import IDX_FILES, KNOWN
+from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
+from gluon_classics.data.download import RemoteFile
+from gluon_classics.data.idx import read_idx, write_idx
+from gluon_classics.data.images import Images
 import numpy as np
 import pytest
 
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-# of the decompressed files: Debian packs the same bytes with another gzip
+# checksums of the decompressed files, because Debian compresses the same bytes with another gzip
 FULL_SET = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -27,7 +30,7 @@ def in_place(root):
     return root / "datasets" / "fashion-mnist"
 
 
-# ---------------------------------------------------------------- the order of places
+# ---------------------------------------------------------------- the search order
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,7 @@ def in_place(root):
         (("second",), "second"),
     ],
 )
-def test_the_cache_comes_before_the_systems_folders_in_their_order(places, write_set, capsys, filled, chosen):
+def test_the_cache_is_searched_before_the_system_folders(places, write_set, capsys, filled, chosen):
     for pixel, place in enumerate(("home", "first", "second")):
         if place in filled:
             write_set(in_place(getattr(places, place)), pixel)
@@ -49,7 +52,7 @@ def test_the_cache_comes_before_the_systems_folders_in_their_order(places, write
     assert capsys.readouterr().err == ""
 
 
-def test_a_system_folder_comes_before_a_download(places, write_set, mirror, monkeypatch):
+def test_a_system_folder_is_used_before_a_download(places, write_set, mirror, monkeypatch):
     server = mirror(lambda handler: handler.send(b"", status=404))
     monkeypatch.setenv("MXNET_GLUON_REPO", server.url)
     write_set(in_place(places.second))
@@ -57,27 +60,27 @@ def test_a_system_folder_comes_before_a_download(places, write_set, mirror, monk
     assert server.asked == []
 
 
-def test_a_download_comes_before_the_sample(places, write_set, mirror, monkeypatch, tmp_path):
+def test_a_download_is_used_before_the_sample(places, write_set, mirror, monkeypatch, tmp_path):
     source = write_set(tmp_path / "source", pixel=3)
     files = tuple(
-        datasets.RemoteFile(path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        RemoteFile(path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in source.iterdir()
     )
     server = mirror(lambda handler: handler.send((source / handler.path.split("/")[-1]).read_bytes()))
     monkeypatch.setenv("MXNET_GLUON_REPO", server.url)
-    monkeypatch.setitem(KNOWN, "fashion-mnist", datasets.Known(CLOTHES, files, ()))
+    monkeypatch.setitem(KNOWN, "fashion-mnist", catalogue.Known(CLOTHES, files, ()))
     data = load_dataset()
     assert not data.is_sample
     assert (data.train.images == 3).all()
 
 
-def test_a_place_that_lacks_a_file_is_passed_over(places, write_set):
+def test_a_folder_that_lacks_a_file_is_skipped(places, write_set):
     (write_set(in_place(places.home), 1) / f"{IDX_FILES[3]}.gz").unlink()
     write_set(in_place(places.first), 2)
     assert (load_dataset().train.images == 2).all()
 
 
-def test_a_broken_file_in_the_cache_is_an_error_and_not_passed_over_in_silence(places, write_set, data_error):
+def test_a_damaged_file_in_the_cache_is_an_error_and_not_skipped(places, write_set, data_error):
     broken = write_set(in_place(places.home)) / f"{IDX_FILES[0]}.gz"
     broken.write_bytes(b"")
     write_set(in_place(places.first))
@@ -85,7 +88,7 @@ def test_a_broken_file_in_the_cache_is_an_error_and_not_passed_over_in_silence(p
         load_dataset()
 
 
-def test_the_cache_can_be_named_in_the_call(places, write_set, tmp_path):
+def test_the_cache_can_be_given_as_an_argument(places, write_set, tmp_path):
     write_set(in_place(places.home), 1)
     mine = write_set(tmp_path / "mine", 2)
     data = load_dataset(cache=mine)
@@ -93,7 +96,7 @@ def test_the_cache_can_be_named_in_the_call(places, write_set, tmp_path):
     assert data.origin == str(mine)
 
 
-def test_the_default_cache_is_dot_mxnet_in_the_users_home(places, write_set, monkeypatch, tmp_path):
+def test_the_default_cache_is_dot_mxnet_in_the_home_folder(places, write_set, monkeypatch, tmp_path):
     monkeypatch.delenv("MXNET_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     folder = write_set(in_place(tmp_path / "user" / ".mxnet"), 5)
@@ -109,10 +112,8 @@ def test_an_empty_variable_counts_as_unset(places, write_set, monkeypatch, tmp_p
     assert (load_dataset().train.images == 5).all()
 
 
-def test_an_empty_entry_of_the_systems_folders_does_not_mean_the_current_folder(
-    places, write_set, monkeypatch, tmp_path
-):
-    # the XDG specification: relative paths in these variables are invalid and to be ignored
+def test_an_empty_entry_of_xdg_data_dirs_is_not_the_current_folder(places, write_set, monkeypatch, tmp_path):
+    # the XDG specification says that relative paths in these variables must be ignored
     monkeypatch.setenv("XDG_DATA_DIRS", f":{places.first}:")
     monkeypatch.chdir(tmp_path)
     write_set(in_place(tmp_path), 1)
@@ -125,7 +126,7 @@ def test_an_empty_entry_of_the_systems_folders_does_not_mean_the_current_folder(
     reason="needs Debian's files in /usr/share: apt-get install dataset-fashion-mnist",
 )
 @pytest.mark.parametrize("value", [None, ""], ids=["unset", "empty"])
-def test_what_debian_installs_is_found_without_any_variable(places, monkeypatch, value):
+def test_debians_data_set_is_found_without_any_variable(places, monkeypatch, value):
     if value is None:
         monkeypatch.delenv("XDG_DATA_DIRS")
     else:
@@ -133,17 +134,17 @@ def test_what_debian_installs_is_found_without_any_variable(places, monkeypatch,
     assert str(datasets.installed_folder("fashion-mnist")).startswith("/usr/")
 
 
-# ---------------------------------------------------------------- nothing within reach
+# ---------------------------------------------------------------- the embedded sample
 
 
 @pytest.fixture
 def lone_sample(places, capsys):
-    """What is loaded where there is no Fashion-MNIST and no network, and what was said meanwhile."""
+    """Return the data set that is loaded without Fashion-MNIST and without a network, and the printed messages."""
     data = load_dataset()
     return data, capsys.readouterr().err
 
 
-def test_with_nothing_in_reach_the_embedded_sample_is_used(lone_sample, sample):
+def test_without_data_and_network_the_embedded_sample_is_used(lone_sample, sample):
     data, _ = lone_sample
     assert data.is_sample
     assert data.name == "fashion-mnist"
@@ -154,32 +155,33 @@ def test_with_nothing_in_reach_the_embedded_sample_is_used(lone_sample, sample):
     np.testing.assert_array_equal(data.test.labels, sample.test.labels)
 
 
-def test_the_embedded_sample_is_announced_in_exactly_one_line_that_says_what_to_do(lone_sample, places):
-    _, said = lone_sample
-    lines = [line for line in said.splitlines() if "EMBEDDED SAMPLE" in line]
+def test_the_embedded_sample_gives_one_warning_that_says_what_to_do(lone_sample, places):
+    _, printed = lone_sample
+    lines = [line for line in printed.splitlines() if "EMBEDDED SAMPLE" in line]
     assert len(lines) == 1
-    for text in ("6,000 + 1,000", "no result is comparable", "--data", str(in_place(places.home)), "not reachable"):
+    counts = "6,000 training and 1,000 test images"
+    for text in (counts, "not comparable", "--data", str(in_place(places.home)), "not reachable"):
         assert text in lines[0]
 
 
-def test_the_embedded_sample_is_announced_even_when_quiet(places, capsys, monkeypatch):
-    monkeypatch.setattr(datasets.console.err, "quiet", True)
+def test_the_warning_about_the_embedded_sample_is_printed_even_when_quiet(places, capsys, monkeypatch):
+    monkeypatch.setattr(_console.err, "quiet", True)
     load_dataset()
     assert capsys.readouterr().err.count("EMBEDDED SAMPLE") == 1
 
 
-def test_a_machine_without_network_keeps_an_empty_cache(lone_sample, places):
+def test_a_failed_download_leaves_the_cache_empty(lone_sample, places):
     assert [path for path in places.home.rglob("*") if path.is_file()] == []
 
 
-def test_a_cache_that_cannot_be_written_does_not_hide_the_sample(places, capsys):
+def test_the_sample_is_used_if_the_cache_cannot_be_written(places, capsys):
     places.home.write_text("a file where the folder should be")
     assert load_dataset().is_sample
     assert capsys.readouterr().err.count("EMBEDDED SAMPLE") == 1
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_what_has_no_sample_is_an_error_that_says_what_to_do(places, data_error, name):
+def test_a_data_set_without_a_sample_is_an_error_that_says_what_to_do(places, data_error, name):
     with data_error("not reachable", "--data", places.home / "datasets" / name):
         load_dataset(name)
 
@@ -190,36 +192,36 @@ def test_what_has_no_sample_is_an_error_that_says_what_to_do(places, data_error,
 @pytest.mark.parametrize(
     ("name", "classes"), [("fashion-mnist", CLOTHES), ("mnist", tuple("0123456789"))], ids=["fashion-mnist", "mnist"]
 )
-def test_a_folder_with_the_name_of_a_known_set_gets_its_classes(tmp_path, write_set, name, classes):
+def test_a_folder_with_the_name_of_a_known_data_set_gets_its_classes(tmp_path, write_set, name, classes):
     data = load_dataset(str(write_set(tmp_path / name)))
     assert (data.name, data.classes) == (name, classes)
     assert not data.is_sample
 
 
 @pytest.mark.parametrize("name", ["kuzushiji", "cifar10"])
-def test_idx_files_in_a_folder_of_another_name_get_numbers_for_classes(tmp_path, write_set, name):
+def test_the_classes_of_idx_files_in_any_other_folder_are_numbers(tmp_path, write_set, name):
     data = load_dataset(str(write_set(tmp_path / name)))
     assert (data.name, data.classes) == (name, tuple("0123456789"))
 
 
-def test_the_name_of_the_current_folder_counts_too(tmp_path, write_set, monkeypatch):
+def test_the_current_folder_is_recognized_by_its_name(tmp_path, write_set, monkeypatch):
     monkeypatch.chdir(write_set(tmp_path / "fashion-mnist"))
     assert load_dataset(".").classes == CLOTHES
 
 
-def test_a_folder_is_found_under_the_users_home(tmp_path, write_set, monkeypatch):
+def test_a_tilde_means_the_home_folder(tmp_path, write_set, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write_set(tmp_path / "mine", pixel=4)
     assert (load_dataset("~/mine").test.images == 4).all()
 
 
-def test_there_are_as_many_numbered_classes_as_the_largest_label_asks_for(tmp_path, write_set):
+def test_the_largest_label_of_both_sets_gives_the_number_of_classes(tmp_path, write_set):
     folder = write_set(tmp_path / "letters", label=3)
-    write_idx(folder / f"{datasets.TEST_LABELS}.gz", np.full(10, 25))
+    write_idx(folder / f"{catalogue.TEST_LABELS}.gz", np.full(10, 25))
     assert load_dataset(str(folder)).classes == tuple(str(number) for number in range(26))
 
 
-def test_plain_files_are_as_good_as_gzipped_ones(tmp_path, write_set):
+def test_plain_files_give_the_same_images_as_gzipped_files(tmp_path, write_set):
     packed = load_dataset(str(write_set(tmp_path / "packed", pixel=9)))
     for path in write_set(tmp_path / "plain", pixel=9).iterdir():
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
@@ -229,28 +231,26 @@ def test_plain_files_are_as_good_as_gzipped_ones(tmp_path, write_set):
     assert len(plain.train) == 20
 
 
-def test_images_come_with_one_channel_and_their_labels(tmp_path, write_set):
+def test_images_of_idx_files_have_one_channel_and_keep_their_labels(tmp_path, write_set):
     folder = write_set(tmp_path / "set")
     images = np.arange(20 * 16, dtype=np.uint8).reshape(20, 4, 4)
-    write_idx(folder / f"{datasets.TRAIN_IMAGES}.gz", images)
+    write_idx(folder / f"{catalogue.TRAIN_IMAGES}.gz", images)
     data = load_dataset(str(folder))
     np.testing.assert_array_equal(data.train.images, images[..., None])
     np.testing.assert_array_equal(data.train.labels, np.arange(20) % 10)
 
 
 @pytest.mark.parametrize("missing", IDX_FILES)
-def test_a_folder_that_lacks_one_of_the_four_files_is_refused(tmp_path, write_set, data_error, missing):
+def test_a_folder_that_lacks_one_of_the_four_files_is_rejected(tmp_path, write_set, data_error, missing):
     folder = write_set(tmp_path / "set")
     (folder / f"{missing}.gz").unlink()
     with data_error(folder, f"lacks {missing}"):
         load_dataset(str(folder))
 
 
-@pytest.mark.parametrize("labels_file", [datasets.TRAIN_LABELS, datasets.TEST_LABELS])
+@pytest.mark.parametrize("labels_file", [catalogue.TRAIN_LABELS, catalogue.TEST_LABELS])
 @pytest.mark.parametrize("count", [9, 21])
-def test_images_without_labels_and_labels_without_images_are_refused(
-    tmp_path, write_set, data_error, labels_file, count
-):
+def test_different_numbers_of_images_and_labels_are_rejected(tmp_path, write_set, data_error, labels_file, count):
     folder = write_set(tmp_path / "set")
     write_idx(folder / f"{labels_file}.gz", np.zeros(count))
     with data_error(folder, labels_file, f"{count} labels"):
@@ -258,21 +258,23 @@ def test_images_without_labels_and_labels_without_images_are_refused(
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_a_set_without_images_is_refused(tmp_path, write_set, data_error, part):
+def test_a_data_set_without_images_is_rejected(tmp_path, write_set, data_error, part):
     folder = write_set(tmp_path / "set", **{part: 0})
     with data_error(folder, "0 images"):
         load_dataset(str(folder))
 
 
-def test_training_and_test_images_of_differing_sizes_are_refused(tmp_path, write_set, data_error):
+def test_training_and_test_images_of_different_sizes_are_rejected(tmp_path, write_set, data_error):
     folder = write_set(tmp_path / "set", side=4)
-    write_idx(folder / f"{datasets.TEST_IMAGES}.gz", np.zeros((10, 5, 4)))
+    write_idx(folder / f"{catalogue.TEST_IMAGES}.gz", np.zeros((10, 5, 4)))
     with data_error(folder, "size"):
         load_dataset(str(folder))
 
 
-@pytest.mark.parametrize(("labels_file", "part"), [(datasets.TRAIN_LABELS, "training"), (datasets.TEST_LABELS, "test")])
-def test_a_label_beyond_the_known_classes_is_refused(tmp_path, write_set, data_error, labels_file, part):
+@pytest.mark.parametrize(
+    ("labels_file", "part"), [(catalogue.TRAIN_LABELS, "training"), (catalogue.TEST_LABELS, "test")]
+)
+def test_a_label_outside_of_the_known_classes_is_rejected(tmp_path, write_set, data_error, labels_file, part):
     folder = write_set(tmp_path / "fashion-mnist")
     labels = np.zeros(20 if part == "training" else 10)
     labels[-1] = 10
@@ -281,10 +283,10 @@ def test_a_label_beyond_the_known_classes_is_refused(tmp_path, write_set, data_e
         load_dataset(str(folder))
 
 
-def test_images_in_place_of_labels_are_refused(tmp_path, write_set, data_error):
+def test_images_instead_of_labels_are_rejected(tmp_path, write_set, data_error):
     folder = write_set(tmp_path / "set")
-    shutil.copy(str(folder / f"{datasets.TRAIN_IMAGES}.gz"), str(folder / f"{datasets.TRAIN_LABELS}.gz"))
-    with data_error(datasets.TRAIN_LABELS, "1 dimensions"):
+    shutil.copy(str(folder / f"{catalogue.TRAIN_IMAGES}.gz"), str(folder / f"{catalogue.TRAIN_LABELS}.gz"))
+    with data_error(catalogue.TRAIN_LABELS, "1 dimensions"):
         load_dataset(str(folder))
 
 
@@ -294,22 +296,22 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones(tmp_path, monkeyp
         load_dataset("fashion-minst")
 
 
-def test_a_file_in_place_of_a_folder_is_refused(tmp_path, data_error):
+def test_a_file_instead_of_a_folder_is_rejected(tmp_path, data_error):
     file = tmp_path / "images.zip"
     file.write_bytes(b"PK")
     with data_error(file):
         load_dataset(str(file))
 
 
-def test_an_empty_folder_is_refused(tmp_path, data_error):
+def test_an_empty_folder_is_rejected(tmp_path, data_error):
     with data_error(tmp_path, "subfolders of images"):
         load_dataset(str(tmp_path))
 
 
-# ---------------------------------------------------------------- what a run notes
+# ---------------------------------------------------------------- the record of the data
 
 
-def test_the_record_tells_what_was_loaded_and_fits_into_json(tmp_path, write_set):
+def test_the_record_describes_the_data_and_can_be_written_as_json(tmp_path, write_set):
     folder = write_set(tmp_path / "mnist", side=6)
     record = load_dataset(str(folder)).record()
     assert len(record.pop("sha256")) == 64
@@ -325,12 +327,12 @@ def test_the_record_tells_what_was_loaded_and_fits_into_json(tmp_path, write_set
     }
 
 
-def test_the_record_of_the_sample_says_that_it_is_one(lone_sample):
+def test_the_record_marks_the_embedded_sample(lone_sample):
     assert lone_sample[0].record()["is_sample"] is True
 
 
 @pytest.mark.parametrize("file", IDX_FILES)
-def test_a_single_pixel_or_label_changes_the_sum_in_the_record(tmp_path, write_set, file):
+def test_changing_a_pixel_or_label_changes_the_checksum(tmp_path, write_set, file):
     folder = write_set(tmp_path / "mnist")
     before = load_dataset(str(folder)).record()["sha256"]
     content = np.array(read_idx(folder / f"{file}.gz", 3 if "images" in file else 1))
@@ -339,7 +341,7 @@ def test_a_single_pixel_or_label_changes_the_sum_in_the_record(tmp_path, write_s
     assert load_dataset(str(folder)).record()["sha256"] != before
 
 
-def test_the_sum_in_the_record_is_the_same_wherever_the_files_are_and_however_labels_are_held(tmp_path, write_set):
+def test_the_checksum_does_not_depend_on_the_folder_or_the_type_of_the_labels(tmp_path, write_set):
     one, two = (load_dataset(str(write_set(tmp_path / place / "mnist"))) for place in "ab")
     train, test = (Images(part.images, part.labels.astype("int64")) for part in (two.train, two.test))
     wide = datasets.DataSet("mnist", train, test, two.classes, "")
@@ -363,18 +365,18 @@ def test_the_sample_is_in_the_published_format(name):
     assert len(content) == len(header) + size
 
 
-def test_the_sample_holds_as_many_images_of_each_class(sample):
+def test_the_sample_has_equally_many_images_of_each_class(sample):
     np.testing.assert_array_equal(np.bincount(sample.train.labels), [600] * 10)
     np.testing.assert_array_equal(np.bincount(sample.test.labels), [100] * 10)
 
 
-def test_no_image_stands_twice_in_the_sample(sample):
+def test_the_sample_contains_no_image_twice(sample):
     everything = np.concatenate([sample.train.images, sample.test.images]).reshape(7_000, -1)
     assert len({image.tobytes() for image in everything}) == 7_000
 
 
 def test_the_first_labels_of_the_sample_are_the_published_ones(sample):
-    # the well-known first images: an ankle boot, two T-shirts, a dress; and of the test set an ankle boot, a pullover
+    # the first training images show an ankle boot, two T-shirts and a dress; the test images, a boot and a pullover
     assert [CLOTHES[label] for label in sample.train.labels[:4]] == [
         "Ankle boot",
         "T-shirt/top",
@@ -413,7 +415,7 @@ def test_the_full_set_is_read_with_exactly_the_published_bytes(full_fashion_mnis
     assert hashlib.sha256(header + array.tobytes()).hexdigest() == FULL_SET[name]
 
 
-def test_the_full_set_is_recognised_by_its_content(full_fashion_mnist, tmp_path):
+def test_the_full_set_is_recognized_by_its_content(full_fashion_mnist, tmp_path):
     folder = tmp_path / "images"
     folder.symlink_to(datasets.installed_folder("fashion-mnist"))
     (tmp_path / "copy").mkdir()
@@ -425,6 +427,6 @@ def test_the_full_set_is_recognised_by_its_content(full_fashion_mnist, tmp_path)
     assert data.record()["is_published"] is True
 
 
-def test_a_part_of_a_set_is_not_the_published_one(full_fashion_mnist):
+def test_a_part_of_a_data_set_does_not_count_as_published(full_fashion_mnist):
     part = dataclasses.replace(full_fashion_mnist, train=full_fashion_mnist.train.subset(100))
     assert part.record()["is_published"] is False

@@ -1,13 +1,14 @@
-"""Downloads from servers on this machine that do what servers do: serve, refuse, lie, stall and hang up."""
+"""Downloads from local servers that work, fail, send wrong data, stall or close the connection."""
 
 import errno
 import hashlib
 import os
 import re
 
-from gluon_classics.utils import datasets
-from gluon_classics.utils.datasets import KNOWN, Known, load_dataset
-from gluon_classics.utils.download import RemoteFile, download
+from gluon_classics.data import catalogue
+from gluon_classics.data.catalogue import KNOWN, Known
+from gluon_classics.data.datasets import load_dataset
+from gluon_classics.data.download import RemoteFile, download
 import numpy as np
 import pytest
 
@@ -51,13 +52,13 @@ def announces_less(handler):
     handler.send(CONTENT, length=30_000)
 
 
-def sends_more_than_announced_in_the_table(handler):
+def sends_more_than_the_known_size(handler):
     handler.send(CONTENT + bytes(10_000))
 
 
 def never_ends(handler):
     handler.send(CONTENT, length=False)
-    # bounded, in case the client never hangs up: 64 MB
+    # at most 64 MB, in case the client never closes the connection
     for _ in range(1000):
         handler.wfile.write(bytes(64_000))
 
@@ -76,40 +77,40 @@ def hangs_up(handler):
     handler.close_connection = True
 
 
-def talks_gibberish(handler):
+def does_not_answer_in_http(handler):
     handler.wfile.write(b"220 this is a mail server\r\n")
 
 
-def redirects_for_ever(handler):
+def redirects_endlessly(handler):
     handler.send_response(302)
     handler.send_header("Location", handler.path)
     handler.send_header("Content-Length", "0")
     handler.end_headers()
 
 
-# how a mirror fails, and what the error must say about it
+# how a mirror fails, and the reason that the error must give
 FAILURES = {
     is_missing: "status 404",
     is_broken: "status 500",
     sends_other_bytes: "wrong checksum",
     sends_a_page_instead: "wrong checksum",
     sends_nothing: "wrong checksum",
-    breaks_off: "",  # "the connection broke", or with urllib3 before 2 "wrong checksum"
+    breaks_off: "",  # "connection lost", or with urllib3 before version 2 "wrong checksum"
     announces_less: "wrong checksum",
-    sends_more_than_announced_in_the_table: "sends more than the 50,000 bytes",
-    never_ends: "sends more than the 50,000 bytes",
-    stalls_before_it_answers: "no answer in time",
-    stalls_in_the_middle: "no answer in time",
+    sends_more_than_the_known_size: "sent more than the file's 50,000 bytes",
+    never_ends: "sent more than the file's 50,000 bytes",
+    stalls_before_it_answers: "timeout",
+    stalls_in_the_middle: "timeout",
     hangs_up: "not reachable",
-    talks_gibberish: "",
-    redirects_for_ever: "redirects",
+    does_not_answer_in_http: "",
+    redirects_endlessly: "redirects",
 }
 any_failure = pytest.mark.parametrize("fails", FAILURES, ids=lambda behaviour: behaviour.__name__)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where downloads go; it does not exist yet."""
+    """Return the folder for downloads, which does not exist yet."""
     return tmp_path / "cache" / "a-set"
 
 
@@ -117,7 +118,7 @@ def held(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_arrives_with_its_bytes_and_nothing_beside_it(mirror, folder):
+def test_only_the_downloaded_file_is_in_the_folder(mirror, folder):
     server = mirror(serves)
     download([remote()], [server.url], folder, TIMEOUT)
     assert (folder / "a.bin").read_bytes() == CONTENT
@@ -126,7 +127,7 @@ def test_a_file_arrives_with_its_bytes_and_nothing_beside_it(mirror, folder):
 
 
 @any_failure
-def test_after_a_mirror_that_fails_the_next_is_tried(mirror, folder, fails):
+def test_if_a_mirror_fails_the_next_one_is_tried(mirror, folder, fails):
     bad, good = mirror(fails), mirror(serves)
     download([remote()], [bad.url, good.url], folder, TIMEOUT)
     assert (folder / "a.bin").read_bytes() == CONTENT
@@ -136,32 +137,34 @@ def test_after_a_mirror_that_fails_the_next_is_tried(mirror, folder, fails):
 
 
 @any_failure
-def test_a_failed_download_leaves_nothing_and_says_which_mirror_failed_and_why(mirror, folder, data_error, fails):
+def test_a_failed_download_leaves_no_file_and_its_error_names_the_mirror_and_the_reason(
+    mirror, folder, data_error, fails
+):
     server = mirror(fails)
     with data_error("a.bin", server.host, FAILURES[fails]):
         download([remote()], [server.url], folder, TIMEOUT)
     assert held(folder) == []
 
 
-def test_a_mirror_that_nobody_answers_for_is_passed_over(mirror, folder, dead_mirror):
+def test_an_unreachable_mirror_is_skipped(mirror, folder, dead_mirror):
     download([remote()], [dead_mirror, mirror(serves).url], folder, TIMEOUT)
     assert held(folder) == ["a.bin"]
 
 
 @pytest.mark.parametrize("address", ["no-address/", "gopher://127.0.0.1/", "http://[1:2/", ""])
-def test_an_address_that_is_none_is_passed_over(mirror, folder, address):
+def test_an_invalid_url_is_skipped(mirror, folder, address):
     download([remote()], [address, mirror(serves).url], folder, TIMEOUT)
     assert held(folder) == ["a.bin"]
 
 
-def test_when_all_mirrors_fail_one_line_names_each_and_its_reason(mirror, folder, data_error, dead_mirror):
+def test_if_all_mirrors_fail_the_error_names_each_one_and_its_reason(mirror, folder, data_error, dead_mirror):
     missing, broken, dead = mirror(is_missing), mirror(is_broken), dead_mirror.split("/")[2]
     with data_error(f"{missing.host}: status 404", f"{broken.host}: status 500", f"{dead}: not reachable"):
         download([remote()], [missing.url, dead_mirror, broken.url], folder, TIMEOUT)
     assert held(folder) == []
 
 
-def test_a_password_in_an_address_is_shown_to_nobody(mirror, folder, data_error, capsys):
+def test_a_password_in_a_url_is_never_printed(mirror, folder, data_error, capsys):
     server = mirror(is_missing)
     with data_error(server.host) as caught:
         download([remote()], [f"http://user:secret@{server.host}/"], folder, TIMEOUT)
@@ -169,14 +172,14 @@ def test_a_password_in_an_address_is_shown_to_nobody(mirror, folder, data_error,
     assert "secret" not in capsys.readouterr().err
 
 
-def test_a_mirror_that_failed_is_not_asked_first_for_the_next_file(mirror, folder):
+def test_a_mirror_that_failed_is_tried_last_for_the_next_file(mirror, folder):
     bad, good = mirror(is_missing), mirror(serves)
     download([remote("a.bin"), remote("b.bin"), remote("c.bin")], [bad.url, good.url], folder, TIMEOUT)
     assert bad.asked == ["/a.bin"]
     assert good.asked == ["/a.bin", "/b.bin", "/c.bin"]
 
 
-def test_a_mirror_that_failed_for_one_file_is_still_asked_when_the_others_fail(mirror, folder):
+def test_a_mirror_that_failed_for_one_file_is_tried_again_if_the_others_fail(mirror, folder):
     def only(name):
         return lambda handler: serves(handler) if handler.path == name else is_missing(handler)
 
@@ -185,7 +188,7 @@ def test_a_mirror_that_failed_for_one_file_is_still_asked_when_the_others_fail(m
     assert held(folder) == ["a.bin", "b.bin"]
 
 
-def test_a_file_that_is_there_is_left_alone_and_not_asked_for(mirror, folder):
+def test_an_existing_file_is_kept_and_not_requested(mirror, folder):
     server = mirror(serves)
     folder.mkdir(parents=True)
     (folder / "a.bin").write_bytes(b"the user's own")
@@ -194,7 +197,7 @@ def test_a_file_that_is_there_is_left_alone_and_not_asked_for(mirror, folder):
     assert server.asked == ["/b.bin"]
 
 
-def test_what_arrived_before_a_failure_stays_and_is_not_asked_for_again(mirror, folder, data_error):
+def test_files_downloaded_before_a_failure_are_kept_and_not_requested_again(mirror, folder, data_error):
     broken = mirror(lambda handler: serves(handler) if handler.path == "/a.bin" else is_broken(handler))
     files = [remote("a.bin"), remote("b.bin")]
     with data_error("b.bin"):
@@ -207,8 +210,8 @@ def test_what_arrived_before_a_failure_stays_and_is_not_asked_for_again(mirror, 
 
 
 @pytest.mark.parametrize("piece", [100, 1500, 8000])
-def test_a_mirror_that_sends_in_chunks_of_any_size_is_good(mirror, folder, piece):
-    # proxies re-chunk; what counts is the number of bytes, not of chunks
+def test_chunks_of_any_size_are_accepted(mirror, folder, piece):
+    # proxies change the sizes of chunks
     def chunked(handler):
         handler.protocol_version = "HTTP/1.1"
         handler.send_response(200)
@@ -224,13 +227,13 @@ def test_a_mirror_that_sends_in_chunks_of_any_size_is_good(mirror, folder, piece
     assert (folder / "a.bin").read_bytes() == CONTENT
 
 
-def test_a_mirror_that_announces_no_length_is_good(mirror, folder):
+def test_an_answer_without_content_length_is_accepted(mirror, folder):
     server = mirror(lambda handler: handler.send(CONTENT, length=False))
     download([remote()], [server.url], folder, TIMEOUT)
     assert (folder / "a.bin").read_bytes() == CONTENT
 
 
-def test_a_redirected_file_arrives(mirror, folder):
+def test_a_redirect_is_followed(mirror, folder):
     target = mirror(serves)
 
     def moved(handler):
@@ -244,8 +247,8 @@ def test_a_redirected_file_arrives(mirror, folder):
     assert target.asked == ["/elsewhere"]
 
 
-def test_a_downloaded_file_can_be_read_by_whom_the_umask_lets(mirror, folder):
-    # a cache may be shared: MXNET_HOME=/srv/mxnet
+def test_a_downloaded_file_has_the_permissions_of_the_umask(mirror, folder):
+    # several users may share a cache, such as MXNET_HOME=/srv/mxnet
     before = os.umask(0o022)
     try:
         download([remote()], [mirror(serves).url], folder, TIMEOUT)
@@ -256,7 +259,7 @@ def test_a_downloaded_file_can_be_read_by_whom_the_umask_lets(mirror, folder):
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """Files can be opened for writing, but nothing fits into them any more."""
+    """Simulate a full disk: files can be opened for writing, but every write fails."""
     real_open = open
 
     def full(*args):
@@ -282,13 +285,13 @@ def full_disk(monkeypatch):
     monkeypatch.setattr("builtins.open", open_on_full_disk)
 
 
-def test_a_full_disk_is_told_as_such_and_leaves_nothing(mirror, folder, full_disk):
+def test_the_error_of_a_full_disk_says_so_and_no_file_is_left(mirror, folder, full_disk):
     with pytest.raises(OSError, match="No space left"):
         download([remote()], [mirror(serves).url], folder, TIMEOUT)
     assert held(folder) == []
 
 
-def test_a_full_disk_is_no_reason_to_download_from_every_mirror(mirror, folder, full_disk):
+def test_a_full_disk_does_not_cause_downloads_from_other_mirrors(mirror, folder, full_disk):
     first, second = mirror(serves), mirror(serves)
     with pytest.raises(OSError, match="No space left"):
         download([remote()], [first.url, second.url], folder, TIMEOUT)
@@ -300,7 +303,7 @@ def test_a_full_disk_is_no_reason_to_download_from_every_mirror(mirror, folder, 
 
 @pytest.fixture
 def small_mnist(monkeypatch, write_set, tmp_path, mirror, places):
-    """A mirror, named in MXNET_GLUON_REPO, of a small MNIST in MXNet's layout, and `KNOWN` with its sums."""
+    """Return a mirror of a small MNIST, set in MXNET_GLUON_REPO, whose checksums are in `KNOWN`."""
     source = write_set(tmp_path / "source", pixel=7)
     files = tuple(
         RemoteFile(path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
@@ -313,17 +316,17 @@ def small_mnist(monkeypatch, write_set, tmp_path, mirror, places):
     return server
 
 
-def test_a_data_set_that_is_nowhere_is_downloaded_into_the_cache(small_mnist, places):
+def test_a_data_set_that_is_not_found_is_downloaded_to_the_cache(small_mnist, places):
     data = load_dataset("mnist")
-    assert set(small_mnist.asked) == {f"/gluon/dataset/mnist/{name}.gz" for name in datasets.IDX_FILES}
+    assert set(small_mnist.asked) == {f"/gluon/dataset/mnist/{name}.gz" for name in catalogue.IDX_FILES}
     assert (data.train.images == 7).all()
     assert (len(data.train), len(data.test)) == (20, 10)
     folder = places.home / "datasets" / "mnist"
     assert data.origin == str(folder)
-    assert held(folder) == sorted(f"{name}.gz" for name in datasets.IDX_FILES)
+    assert held(folder) == sorted(f"{name}.gz" for name in catalogue.IDX_FILES)
 
 
-def test_the_second_load_asks_no_server(small_mnist):
+def test_loading_again_does_not_download_again(small_mnist):
     first = load_dataset("mnist")
     assert len(small_mnist.asked) == 4
     small_mnist.asked.clear()
@@ -332,23 +335,23 @@ def test_the_second_load_asks_no_server(small_mnist):
 
 
 @pytest.mark.parametrize("end", ["", "/"])
-def test_a_repository_is_used_with_or_without_its_last_slash(small_mnist, monkeypatch, end):
+def test_the_repository_url_may_end_with_or_without_a_slash(small_mnist, monkeypatch, end):
     monkeypatch.setenv("MXNET_GLUON_REPO", f"{small_mnist.url}some/place{end}")
     assert len(load_dataset("mnist").train) == 20
     assert {path.rsplit("/", 1)[0] for path in small_mnist.asked} == {"/some/place/gluon/dataset/mnist"}
 
 
-def test_a_download_that_broke_off_is_taken_up_where_it_stood(small_mnist, places):
+def test_only_missing_files_are_downloaded(small_mnist, places):
     load_dataset("mnist")
     folder = places.home / "datasets" / "mnist"
-    (folder / f"{datasets.TEST_IMAGES}.gz").unlink()
+    (folder / f"{catalogue.TEST_IMAGES}.gz").unlink()
     small_mnist.asked.clear()
     load_dataset("mnist")
-    assert small_mnist.asked == [f"/gluon/dataset/mnist/{datasets.TEST_IMAGES}.gz"]
+    assert small_mnist.asked == [f"/gluon/dataset/mnist/{catalogue.TEST_IMAGES}.gz"]
 
 
-def test_a_cache_that_cannot_be_written_serves_this_run_and_says_so_in_one_line(small_mnist, places, capsys):
-    # a regular file where the folder should be refuses everybody, root too
+def test_if_the_cache_cannot_be_written_the_data_is_loaded_with_one_warning(small_mnist, places, capsys):
+    # a regular file instead of the folder is an error for every user, root included
     places.home.write_text("in the way")
     data = load_dataset("mnist")
     assert (data.train.images == 7).all()
@@ -359,7 +362,7 @@ def test_a_cache_that_cannot_be_written_serves_this_run_and_says_so_in_one_line(
     assert places.home.read_text() == "in the way"
 
 
-def test_a_run_with_an_unwritable_cache_leaves_no_temporary_files(small_mnist, places, tmp_path, monkeypatch):
+def test_if_the_cache_cannot_be_written_no_temporary_files_are_left(small_mnist, places, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
@@ -368,12 +371,12 @@ def test_a_run_with_an_unwritable_cache_leaves_no_temporary_files(small_mnist, p
     assert held(scratch) == []
 
 
-def test_a_full_disk_is_a_data_error_that_names_the_cache(small_mnist, places, full_disk, data_error):
+def test_the_data_error_of_a_full_disk_names_the_cache(small_mnist, places, full_disk, data_error):
     with data_error(places.home, "no space left"):
         load_dataset("mnist")
 
 
-def test_without_a_repository_in_the_environment_the_known_mirrors_are_asked(small_mnist, monkeypatch):
+def test_without_mxnet_gluon_repo_the_known_mirrors_are_used(small_mnist, monkeypatch):
     monkeypatch.delenv("MXNET_GLUON_REPO")
     known = KNOWN["mnist"]
     mirrors = (f"{small_mnist.url}gluon/dataset/mnist/",)
@@ -397,15 +400,15 @@ def test_every_default_mirror_is_https_and_ends_in_a_slash(name):
 @pytest.mark.parametrize(("name", "file"), FILES, ids=lambda value: getattr(value, "name", value))
 def test_every_known_file_has_a_size_and_a_sha256(name, file):
     assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
-    # the labels of MNIST's test set, the smallest of all, take 4,542 bytes
+    # the smallest file, with the labels of MNIST's test set, has 4,542 bytes
     assert 4_000 < file.size < 200_000_000
 
 
-def test_no_two_known_files_share_a_sum():
+def test_no_two_known_files_have_the_same_checksum():
     sums = [file.sha256 for _, file in FILES]
     assert len(set(sums)) == len(sums)
 
 
 @pytest.mark.parametrize("name", ["fashion-mnist", "mnist"])
-def test_the_files_to_download_are_those_that_are_read(name):
-    assert {file.name for file in KNOWN[name].files} == {f"{file}.gz" for file in datasets.IDX_FILES}
+def test_the_downloaded_files_are_the_files_that_are_read(name):
+    assert {file.name for file in KNOWN[name].files} == {f"{file}.gz" for file in catalogue.IDX_FILES}

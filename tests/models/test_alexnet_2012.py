@@ -2,7 +2,7 @@
 
 from arrays import assert_close, numbers
 from gluon_classics import get_model
-from gluon_classics._blocks import LocalResponseNorm
+from gluon_classics.models._blocks import LocalResponseNorm
 import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
@@ -31,7 +31,7 @@ def test_local_response_normalisation_is_the_papers(mode, rng):
 def test_the_two_towers_see_their_own_half_until_they_meet():
     """Behind convolution 2 the first tower knows nothing of the second one's maps of convolution 1."""
     net = get_model("alexnet_2012", classes=10)
-    second, third = [layer for layer in net if isinstance(layer, nn.Conv2D)][1:3]
+    second, third = net.conv2, net.conv3
     for layer, channels in ((second, 256), (third, 384)):
         layer.initialize(mx.init.Uniform(), force_reinit=True)
         inputs = 96 if layer is second else 256
@@ -74,7 +74,7 @@ def test_the_papers_initial_weights_can_be_taken_away():
     net = get_model("alexnet_2012")
     net.collect_params(".*weight").setattr("init", None)
     net.initialize(mx.init.Xavier())
-    weight, bias = drawn(net[3], *WEIGHTS[2])
+    weight, bias = drawn(net.conv2, *WEIGHTS[2])
     bound = np.sqrt(3 / ((48 * 25 + 256 * 25) / 2))
     assert bound * 0.99 < np.abs(weight).max() <= bound
     assert set(bias) == {1}

@@ -2,10 +2,10 @@
 
 from arrays import assert_close, numbers, terms_of
 from gluon_classics import utils
-from gluon_classics._objective import objective_of
-from gluon_classics.googlenet import AuxiliaryLoss, Inception, googlenet_v1
-from gluon_classics.utils import parameters
-from gluon_classics.utils import summary as counting
+from gluon_classics.experiment import parameter_files
+from gluon_classics.inspection import summary as counting
+from gluon_classics.models.googlenet import AuxiliaryLoss, googlenet_v1
+from gluon_classics.models.objective import objective_of
 import mxnet as mx
 from mxnet import autograd, nd
 import numpy as np
@@ -28,7 +28,7 @@ def test_auxiliary_classifiers_bring_the_published_number_of_parameters():
     summary = utils.summarize(googlenet_v1(auxiliary=True), (3, 224, 224))
     assert (summary.params, summary.running) == (13_378_280, 0)
     assert [(row.path, row.output_shape) for row in summary.rows if row.depth == 0][-3:] == [
-        *(("21", (1000,)), ("auxiliary_4a", (1000,)), ("auxiliary_4d", (1000,))),
+        *(("linear", (1000,)), ("auxiliary_4a", (1000,)), ("auxiliary_4d", (1000,))),
     ]
 
 
@@ -43,9 +43,8 @@ def test_images_too_small_for_the_auxiliary_classifiers_are_refused():
 def test_auxiliary_classifiers_stand_behind_4a_and_4d():
     """Their input has the 512 and 528 channels of these blocks, at 14x14."""
     net = googlenet_v1(auxiliary=True)
-    blocks = [layer for layer in net._children.values() if isinstance(layer, Inception)]
     seen = []
-    for block in (blocks[2], blocks[5]):
+    for block in (net.training.inception_4a, net.training.inception_4d):
         block.register_forward_hook(lambda _block, _inputs, output: seen.append(output.name))
     heads = [net.auxiliary_4a, net.auxiliary_4d]
     fed = []
@@ -74,7 +73,9 @@ def test_the_compiled_network_with_auxiliary_classifiers_computes_the_same(with_
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["training first", "prediction first"])
-@pytest.mark.parametrize("way", [lambda net: net, utils.hybridized, utils.frozen], ids=["eager", "compiled", "frozen"])
+@pytest.mark.parametrize(
+    "way", [lambda net: net, utils.hybridized, utils.for_inference], ids=["eager", "compiled", "inference"]
+)
 def test_auxiliary_classifiers_vanish_in_prediction(with_auxiliary, way, first):
     """Whichever mode a graph was compiled in first."""
     net, x, _ = with_auxiliary
@@ -102,7 +103,7 @@ def test_the_network_with_auxiliary_classifiers_is_trained_on_their_losses_and_j
     with_auxiliary,
 ):
     net, x, labels = with_auxiliary
-    for network in (net, utils.hybridized(net), utils.frozen(net)):
+    for network in (net, utils.hybridized(net), utils.for_inference(net)):
         assert isinstance(objective_of(network).loss(), AuxiliaryLoss)
     right = float((net(x).argmax(axis=1) == labels).mean().asscalar())
     assert utils.evaluate_accuracy([(x, labels)], net) == right
@@ -120,12 +121,12 @@ def test_a_file_with_auxiliary_classifiers_serves_the_network_that_predicts(with
     net, x, _ = with_auxiliary
     net.save_parameters(str(tmp_path / "with"))
     plain = googlenet_v1(classes=10)
-    parameters.load_parameters(plain, tmp_path / "with", [mx.cpu()], x.shape[1:])
+    parameter_files.load_parameters(plain, tmp_path / "with", [mx.cpu()], x.shape[1:])
     np.testing.assert_array_equal(plain(x).asnumpy(), net(x).asnumpy())
     plain.save_parameters(str(tmp_path / "without"))
     back = googlenet_v1(classes=10, auxiliary=True)
-    with pytest.raises(utils.ClassicsError, match=r"Auxiliary .*; it lacks auxiliary_4a\.1\.bias and 11 more"):
-        parameters.load_parameters(back, tmp_path / "without", [mx.cpu()], x.shape[1:])
+    with pytest.raises(utils.ClassicsError, match=r"Auxiliary .*; it lacks auxiliary_4a\.conv\.bias and 11 more"):
+        parameter_files.load_parameters(back, tmp_path / "without", [mx.cpu()], x.shape[1:])
 
 
 def test_the_network_predicts_alike_with_and_without_auxiliary_classifiers(with_auxiliary, tmp_path):

@@ -1,9 +1,11 @@
 """LeNet-5 of 1998: the paper's arithmetic, layers and losses against plain NumPy, initial weights and step sizes."""
 
 from arrays import assert_close, terms_of
-from gluon_classics import _registry, get_model, utils
-from gluon_classics._objective import objective_of
-from gluon_classics.lenet5 import (
+from gluon_classics import get_model, utils
+from gluon_classics.errors import ClassicsError
+from gluon_classics.experiment import diagonal_lm
+from gluon_classics.models import registry
+from gluon_classics.models.lenet5 import (
     C3,
     FULL,
     PAPER,
@@ -17,8 +19,7 @@ from gluon_classics.lenet5 import (
     codes,
     count,
 )
-from gluon_classics.utils import levenberg
-from gluon_classics.utils.errors import ClassicsError
+from gluon_classics.models.objective import objective_of
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 import numpy as np
@@ -83,7 +84,7 @@ def test_the_layers_are_those_that_are_counted(name, table):
 
 @pytest.mark.parametrize("name", EDITIONS)
 def test_the_registry_states_the_facts_of_the_network(name):
-    info, summary = _registry._infos[name], utils.summarize(get_model(name), (1, 32, 32))
+    info, summary = registry._infos[name], utils.summarize(get_model(name), (1, 32, 32))
     assert (summary.params, summary.running) == FACTS[name]
     assert (info.params, info.macs, info.input_shape) == (summary.params, summary.macs, (1, 32, 32))
 
@@ -115,8 +116,8 @@ def test_digits_have_codes_of_7_by_12_pixels_that_differ():
 def test_fewer_classes_have_the_first_codes_and_more_are_refused():
     net, x, _ = ready(classes=4)
     assert net(x).shape == (2, 4)
-    np.testing.assert_array_equal(net[-1].codes.data().asnumpy(), codes()[:4])
-    with pytest.raises(ValueError, match="codes for 10 classes, not for 11: lenet5_full"):
+    np.testing.assert_array_equal(net.output.codes.data().asnumpy(), codes()[:4])
+    with pytest.raises(ValueError, match=r"codes for 10 classes, not for 11\. Use lenet5_full"):
         get_model("lenet5", 11)
     assert ready("lenet5_full", classes=11)[0](x).shape == (2, 11)
 
@@ -153,13 +154,13 @@ def subsample(x, coefficient, bias):
 
 def numpy_lenet5(x, p):
     """`p` has the parameters by the names of the network's parameter file."""
-    x = squash(convolve(x, [{0: kernel[0]} for kernel in p["0.weight"]], p["0.bias"]))
-    x = squash(subsample(x, p["2.coefficient"], p["2.bias"]))
-    by_map = iter(p["4.weight"])
-    x = squash(convolve(x, [{source: next(by_map) for source in seen} for seen in C3], p["4.bias"]))
-    x = squash(subsample(x, p["6.coefficient"], p["6.bias"]))
-    x = squash(convolve(x, [dict(enumerate(kernels)) for kernels in p["8.weight"]], p["8.bias"]))
-    x = squash(x.reshape(len(x), 120) @ p["10.weight"].T + p["10.bias"])
+    x = squash(convolve(x, [{0: kernel[0]} for kernel in p["C1.weight"]], p["C1.bias"]))
+    x = squash(subsample(x, p["S2.coefficient"], p["S2.bias"]))
+    by_map = iter(p["C3.weight"])
+    x = squash(convolve(x, [{source: next(by_map) for source in seen} for seen in C3], p["C3.bias"]))
+    x = squash(subsample(x, p["S4.coefficient"], p["S4.bias"]))
+    x = squash(convolve(x, [dict(enumerate(kernels)) for kernels in p["C5.weight"]], p["C5.bias"]))
+    x = squash(x.reshape(len(x), 120) @ p["F6.weight"].T + p["F6.bias"])
     return ((x[:, None] - np.array(codes())) ** 2).sum(axis=2)
 
 
@@ -168,7 +169,9 @@ def numbers_of(net):
 
 
 @pytest.mark.parametrize("batch", [1, 9])
-@pytest.mark.parametrize("way", [lambda net: net, utils.hybridized, utils.frozen], ids=["eager", "compiled", "frozen"])
+@pytest.mark.parametrize(
+    "way", [lambda net: net, utils.hybridized, utils.for_inference], ids=["eager", "compiled", "inference"]
+)
 def test_the_network_computes_what_the_paper_says(way, batch, rng):
     net, x, _ = ready(batch=batch)
     for parameter in net.collect_params().values():  # larger weights, so that all units matter
@@ -287,17 +290,27 @@ def test_weights_start_within_2_4_by_the_inputs_of_their_unit(name):
     net, _, _ = ready(name)
     by_kernel = [25 * len(seen) for seen in C3 for _ in seen]
     c3 = {"weight": by_kernel, "bias": [25 * len(seen) for seen in C3]} if name == "lenet5" else 150
-    inputs = {0: 25, 2: 4, 4: c3, 6: 4, 8: 400, 10: 120, **({12: 84} if name == "lenet5_full" else {})}
-    for number, fan_in in inputs.items():
-        for kind, parameter in net[number]._reg_params.items():
+    inputs = {"C1": 25, "S2": 4, "C3": c3, "S4": 4, "C5": 400, "F6": 120}
+    if name == "lenet5_full":
+        inputs["output"] = 84
+    for label, fan_in in inputs.items():
+        for kind, parameter in getattr(net, label)._reg_params.items():
             of_rows = np.array(fan_in[kind] if isinstance(fan_in, dict) else fan_in)
             array = parameter.data().asnumpy()
             share = np.abs(array) * of_rows.reshape(-1, *[1] * (array.ndim - 1)) / 2.4
-            assert 0.3 < share.max() <= 1 + 1e-6, (number, kind)
+            assert 0.3 < share.max() <= 1 + 1e-6, (label, kind)
             if array.size > 1000:
                 # five standard deviations of means of uniform numbers from 0 to 1 and from -1 to 1
                 assert share.mean() == pytest.approx(0.5, abs=5 / np.sqrt(12 * array.size))
                 assert abs(array.mean()) < 5 / np.sqrt(3 * array.size) * np.abs(array).max()
+
+
+def test_the_four_inputs_of_a_subsampling_unit_bound_its_coefficient_and_bias():
+    """Of many maps: the few of S2 and S4 do not reach the bound."""
+    layer = Subsampling(2000)
+    layer.initialize()
+    for parameter in (layer.coefficient, layer.bias):
+        assert np.abs(parameter.data().asnumpy()).max() == pytest.approx(2.4 / 4, rel=0.01)
 
 
 def test_rows_may_have_their_own_number_of_inputs():
@@ -309,6 +322,19 @@ def test_rows_may_have_their_own_number_of_inputs():
 
 
 # --- what the network says of itself
+
+
+def test_the_published_training_is_that_of_section_iii():
+    """20 passes over the images one by one; the global rates by pass; the background and foreground of the pixels."""
+    training = registry._infos["lenet5"].training
+    assert (training["epochs"], training["batch_size"], training["optimizer"]) == (20, 1, "diagonallm")
+    assert (training["background"], training["foreground"]) == (-0.1, 1.175)
+    factors = dict(part.split(":") for part in training["schedule"].split())
+    rates, factor = [], 1.0
+    for epoch in range(20):
+        factor = float(factors.get(str(epoch), factor))
+        rates.append(training["learning_rate"] * factor)
+    assert rates == pytest.approx([5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8)
 
 
 def test_the_smallest_distance_has_the_best_score():
@@ -339,30 +365,30 @@ def test_training_memorises_a_batch_and_counts_the_smallest_distance():
 
 def numpy_curvatures(x, p, at_output):
     """Appendix C by hand, for the last two layers: squared weights, inputs and slopes, added up over connections."""
-    a = squash(convolve(x, [{0: kernel[0]} for kernel in p["0.weight"]], p["0.bias"]))
-    a = squash(subsample(a, p["2.coefficient"], p["2.bias"]))
-    by_map = iter(p["4.weight"])
-    a = squash(convolve(a, [{source: next(by_map) for source in seen} for seen in C3], p["4.bias"]))
-    s4 = squash(subsample(a, p["6.coefficient"], p["6.bias"]))
-    sums_c5 = convolve(s4, [dict(enumerate(kernels)) for kernels in p["8.weight"]], p["8.bias"]).reshape(len(x), 120)
-    sums_f6 = squash(sums_c5) @ p["10.weight"].T + p["10.bias"]
+    a = squash(convolve(x, [{0: kernel[0]} for kernel in p["C1.weight"]], p["C1.bias"]))
+    a = squash(subsample(a, p["S2.coefficient"], p["S2.bias"]))
+    by_map = iter(p["C3.weight"])
+    a = squash(convolve(a, [{source: next(by_map) for source in seen} for seen in C3], p["C3.bias"]))
+    s4 = squash(subsample(a, p["S4.coefficient"], p["S4.bias"]))
+    sums_c5 = convolve(s4, [dict(enumerate(kernels)) for kernels in p["C5.weight"]], p["C5.bias"]).reshape(len(x), 120)
+    sums_f6 = squash(sums_c5) @ p["F6.weight"].T + p["F6.bias"]
 
     def slope(sums):
         return 1.7159 * 2 / 3 * (1 - np.tanh(2 * sums / 3) ** 2)
 
     f6 = slope(sums_f6) ** 2 * at_output(squash(sums_f6))
-    c5 = slope(sums_c5) ** 2 * (f6 @ p["10.weight"] ** 2)
+    c5 = slope(sums_c5) ** 2 * (f6 @ p["F6.weight"] ** 2)
     return {
-        "10.weight": (f6.T @ squash(sums_c5) ** 2) / len(x),
-        "10.bias": f6.mean(axis=0),
-        "8.weight": (c5.T @ s4.reshape(len(x), 400) ** 2).reshape(120, 16, 5, 5) / len(x),
-        "8.bias": c5.mean(axis=0),
+        "F6.weight": (f6.T @ squash(sums_c5) ** 2) / len(x),
+        "F6.bias": f6.mean(axis=0),
+        "C5.weight": (c5.T @ s4.reshape(len(x), 400) ** 2).reshape(120, 16, 5, 5) / len(x),
+        "C5.bias": c5.mean(axis=0),
     }
 
 
 def curvatures(net, loss, x):
     names = {parameter.name: name for name, parameter in net._collect_params_with_prefix().items()}
-    return {names[name]: value.asnumpy() for name, value in levenberg.curvatures(net, loss, x).items()}
+    return {names[name]: value.asnumpy() for name, value in diagonal_lm.curvatures(net, loss, x).items()}
 
 
 def test_curvatures_are_propagated_as_in_appendix_c(rng):
@@ -381,17 +407,17 @@ def test_curvatures_of_shared_weights_add_up_over_their_connections(rng):
     net, x, _ = ready(batch=1)
     p, images = numbers_of(net), x.asnumpy().astype(np.float64)
     actual = curvatures(net, TargetDistanceLoss(), x)
-    a = squash(convolve(images, [{0: kernel[0]} for kernel in p["0.weight"]], p["0.bias"]))
-    a = squash(subsample(a, p["2.coefficient"], p["2.bias"]))
-    by_map = iter(p["4.weight"])
-    c3 = squash(convolve(a, [{source: next(by_map) for source in seen} for seen in C3], p["4.bias"]))
-    sums = subsample(c3, p["6.coefficient"], p["6.bias"])
+    a = squash(convolve(images, [{0: kernel[0]} for kernel in p["C1.weight"]], p["C1.bias"]))
+    a = squash(subsample(a, p["S2.coefficient"], p["S2.bias"]))
+    by_map = iter(p["C3.weight"])
+    c3 = squash(convolve(a, [{source: next(by_map) for source in seen} for seen in C3], p["C3.bias"]))
+    sums = subsample(c3, p["S4.coefficient"], p["S4.bias"])
     # C5's own bias has the signal that arrives at its units
-    at_s4 = np.einsum("m,mcij->cij", actual["8.bias"], p["8.weight"] ** 2)
+    at_s4 = np.einsum("m,mcij->cij", actual["C5.bias"], p["C5.weight"] ** 2)
     signal = (1.7159 * 2 / 3 * (1 - np.tanh(2 * sums[0] / 3) ** 2)) ** 2 * at_s4
     squares = subsample(c3**2, np.ones(16), np.zeros(16))[0]
-    assert_close(actual["6.bias"], signal.sum(axis=(1, 2)), terms_of(net))
-    assert_close(actual["6.coefficient"], (signal * squares).sum(axis=(1, 2)), terms_of(net))
+    assert_close(actual["S4.bias"], signal.sum(axis=(1, 2)), terms_of(net))
+    assert_close(actual["S4.coefficient"], (signal * squares).sum(axis=(1, 2)), terms_of(net))
 
 
 @pytest.mark.parametrize("j", [0.5, 84, 90])
@@ -399,7 +425,7 @@ def test_the_curvature_of_the_map_loss_at_its_input_is_exact(j, rng):
     """Against differences of the loss, computed in float64."""
     table = np.array(codes(), dtype=np.float64)
     states = rng.uniform(-0.2, 0.2, (2, 84))
-    actual = levenberg._output_curvature(MAPLoss(j), nd.array(states), nd.array(table)).asnumpy()
+    actual = diagonal_lm._output_curvature(MAPLoss(j), nd.array(states), nd.array(table)).asnumpy()
 
     def loss(x):
         return numpy_map_loss(((x[:, None] - table) ** 2).sum(axis=2), np.array([3, 7]), j)
@@ -427,10 +453,10 @@ def test_a_step_is_the_gradient_by_the_curvature_plus_mu():
             np.testing.assert_array_equal(after[name], before[name])
         else:
             gradient = parameter.grad().asnumpy().astype(np.float64) / 4
-            expected = before[name] - 0.3 * gradient / (levenberg.MU + h[name])
+            expected = before[name] - 0.3 * gradient / (diagonal_lm.MU + h[name])
             assert_close(parameter.data().asnumpy(), expected, terms=8)  # four operations, four constants
 
 
 def test_step_sizes_are_for_lenet5_only():
     with pytest.raises(ClassicsError, match="diagonallm is for lenet5"):
-        levenberg.curvatures(get_model("lenet5_full"), MAPLoss(), nd.zeros((1, 1, 32, 32)))
+        diagonal_lm.curvatures(get_model("lenet5_full"), MAPLoss(), nd.zeros((1, 1, 32, 32)))

@@ -2,10 +2,11 @@
 
 from arrays import assert_all_close, assert_close, assert_gradients_close, terms_of, terms_of_gradients
 from gluon_classics import get_model, utils
-from gluon_classics.googlenet import Inception
-from gluon_classics.nin import mlpconv
-from gluon_classics.resnet import Residual
-from gluon_classics.utils import datasets, experiment, images
+from gluon_classics.data import datasets, images
+from gluon_classics.experiment import build
+from gluon_classics.models.googlenet import Inception
+from gluon_classics.models.nin import mlpconv
+from gluon_classics.models.resnet import Residual
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
@@ -355,8 +356,8 @@ def test_experiments_start_from_xaviers_weights(name, rng):
     side = SMALLEST[name]
     few = images.Images(rng.randint(0, 256, (10, side, side, 1)).astype(np.uint8), np.arange(10))
     data = datasets.DataSet("random", few, few, tuple("0123456789"), "this test")
-    settings = experiment.Settings(name, resize=side)
-    net = experiment.prepare(settings, [mx.cpu()], data).net
+    settings = build.Settings(name, resize=side)
+    net = build.prepare(settings, [mx.cpu()], data).net
     net(nd.zeros((1, 1, side, side)))
     for parameter in trained_parameters(net):
         values = parameter.data().asnumpy()

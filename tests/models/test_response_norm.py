@@ -2,7 +2,7 @@
 
 from arrays import assert_gradients_close
 from gluon_classics import utils
-from gluon_classics._blocks import LocalResponseNorm
+from gluon_classics.models._blocks import LocalResponseNorm
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 import numpy as np

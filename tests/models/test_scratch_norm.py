@@ -3,7 +3,7 @@
 from arrays import assert_close, numbers, terms_of
 from chains import ready
 from gluon_classics import get_model, utils
-from gluon_classics._scratch_norm import ScratchBatchNorm
+from gluon_classics.models._batch_norm import ScratchBatchNorm
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
@@ -57,6 +57,25 @@ def test_batch_normalisation_by_hand_predicts_as_gluons(dimensions, rng):
     with autograd.record(train_mode=False):
         assert_close(ours(x).asnumpy(), gluons(x).asnumpy(), terms_of(ours))
     np.testing.assert_array_equal(ours.running_mean.data().asnumpy(), before)
+
+
+def test_batch_normalization_by_hand_adds_1e_5_to_the_variance():
+    """Values .001 from their mean have the variance 1e-6, a tenth of what is added; ten float32 roundings at most."""
+    x = nd.array([[0.0], [0.002]])
+    block = ScratchBatchNorm(1, 2)
+    block.initialize()
+    with autograd.train_mode():
+        training = block(x).asnumpy().ravel()
+    expected = 0.001 / np.sqrt(1e-6 + 1e-5)
+    np.testing.assert_allclose(training, [-expected, expected], rtol=1e-5)
+
+
+def test_batch_normalization_by_hand_starts_as_gluons():
+    """Scale 1 and shift 0, running mean 0 and variance 1."""
+    block = ScratchBatchNorm(3, 2)
+    block.initialize(mx.init.Xavier())
+    names = ("gamma", "beta", "running_mean", "running_var")
+    assert [set(getattr(block, name).data().asnumpy()) for name in names] == [{1}, {0}, {0}, {1}]
 
 
 def test_batch_normalisation_by_hand_moves_its_statistics_in_the_forward_pass():

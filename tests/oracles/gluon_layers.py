@@ -2,7 +2,7 @@
 
 import math
 
-from gluon_classics._blocks import LocalResponseNorm
+from gluon_classics.models._blocks import LocalResponseNorm
 from layer_lists import STATISTICS, Layer, of_kind
 from layer_values import fitted
 import mxnet as mx

@@ -5,7 +5,7 @@ import re
 import sys
 
 import gluon_classics
-from gluon_classics._registry import FAMILIES
+from gluon_classics.models.registry import FAMILIES
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,32 +10,6 @@ import zipfile
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "runs", "__pycache__")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """A copy of the checkout to build in, so that building leaves nothing behind."""
-    copy = tmp_path_factory.mktemp("source") / "checkout"
-    shutil.copytree(CHECKOUT, copy, symlinks=True, ignore=LEFT_OUT)
-    return copy
-
-
-@pytest.fixture(scope="module")
-def built(source, tmp_path_factory):
-    """The folder of the sdist built from the copy, and of the wheel built from that sdist."""
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(source)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheel(built):
-    return next(built.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +26,19 @@ def test_the_wheels_only_top_level_is_gluon_classics(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"gluon_classics"}
 
 
-def test_the_wheel_holds_utils_the_sample_and_the_facts_as_real_files(wheel):
+def test_the_wheel_holds_every_file_of_the_package_as_a_real_file(wheel):
     with zipfile.ZipFile(wheel) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
-    for path in (CHECKOUT / "utils").glob("*.py"):
-        assert sizes[f"gluon_classics/utils/{path.name}"] == path.stat().st_size
-    for path in (CHECKOUT / "utils" / "sample").iterdir():
-        assert sizes[f"gluon_classics/utils/sample/{path.name}"] == path.stat().st_size
-    assert sizes["gluon_classics/facts.json"] == (CHECKOUT / "gluon_classics" / "facts.json").stat().st_size
-    assert "gluon_classics/py.typed" in sizes
+    package = CHECKOUT / "gluon_classics"
+    files = [path for path in [*package.rglob("*"), *package.glob("utils/*")] if path.is_file()]
+    wanted = {str(path.relative_to(CHECKOUT)): path.stat().st_size for path in files if path.suffix != ".pyc"}
+    assert {name: size for name, size in sizes.items() if name.startswith("gluon_classics/")} == wanted
 
 
 def test_the_wheel_declares_the_command(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
-        assert "gluon-classics = gluon_classics.utils.cli:main" in archive.read(name).decode()
+        assert "gluon-classics = gluon_classics.cli:main" in archive.read(name).decode()
 
 
 def test_the_sdist_holds_utils_and_the_licence(built):
@@ -125,21 +96,21 @@ def test_both_spellings_of_utils_are_one_module_in_the_checkout(tmp_path):
 
 def test_modules_of_utils_are_one_under_both_spellings():
     code = (
-        "import utils.files; from utils.loader import DataLoader; import gluon_classics.utils.loader as loader\n"
-        "import gluon_classics.utils.files as files; import utils\n"
-        "print(utils.files is files, DataLoader is loader.DataLoader, files.__spec__.name)"
+        "import utils.metrics; from utils.loader import DataLoader; import gluon_classics.utils.loader as loader\n"
+        "import gluon_classics.utils.metrics as metrics; import utils\n"
+        "print(utils.metrics is metrics, DataLoader is loader.DataLoader, metrics.__spec__.name)"
     )
-    assert python(code, CHECKOUT) == "True True gluon_classics.utils.files"
+    assert python(code, CHECKOUT) == "True True gluon_classics.utils.metrics"
 
 
 def test_the_installed_command_runs_away_from_the_checkout(site, tmp_path):
-    code = "from gluon_classics.utils.cli import main; main(['summary', 'vgg'])"
+    code = "from gluon_classics.cli import main; main(['summary', 'vgg'])"
     assert "128,990,666" in python(code, tmp_path, site)
 
 
 def test_the_installed_package_brings_its_sample(site, tmp_path):
     code = (
-        "from gluon_classics.utils.datasets import SAMPLE_FOLDER, load_dataset\n"
+        "from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset\n"
         "print(len(load_dataset(str(SAMPLE_FOLDER)).train), SAMPLE_FOLDER)"
     )
     count, place = python(code, tmp_path, site).split()

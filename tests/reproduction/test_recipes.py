@@ -3,10 +3,10 @@
 from dataclasses import FrozenInstanceError
 import json
 
-from gluon_classics.utils.comparison import Range, Spread
-from gluon_classics.utils.errors import ClassicsError
-from gluon_classics.utils.recipe_words import as_dict
-from gluon_classics.utils.recipes import FIGURES, get_recipe, list_recipes
+from gluon_classics.errors import ClassicsError
+from gluon_classics.reproduction.equivalence import Range, Spread
+from gluon_classics.reproduction.formatting import as_dict
+from gluon_classics.reproduction.recipes import FIGURES, get_recipe, list_recipes
 import pytest
 
 RECIPES = {recipe.name: recipe for recipe in list_recipes()}

@@ -8,11 +8,11 @@ import statistics
 import sys
 
 import gluon_classics
-from gluon_classics.utils import results
-from gluon_classics.utils.errors import RunError
-from gluon_classics.utils.recipes import get_recipe
-from gluon_classics.utils.runs import read_run
-from gluon_classics.utils.verdict import incomparable
+from gluon_classics.errors import RunError
+from gluon_classics.reproduction import results
+from gluon_classics.reproduction.recipes import get_recipe
+from gluon_classics.reproduction.verdict import incomparable
+from gluon_classics.runs.record import read_run
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]

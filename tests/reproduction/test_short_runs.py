@@ -4,7 +4,7 @@ from dataclasses import replace
 import math
 
 from gluon_classics import list_models, model_info
-from gluon_classics.utils.recipes import get_recipe, list_recipes
+from gluon_classics.reproduction.recipes import get_recipe, list_recipes
 import pytest
 from short_runs import short_run
 

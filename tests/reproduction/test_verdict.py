@@ -1,14 +1,14 @@
 """Each kind of verdict, from the records of runs."""
 
-from gluon_classics.utils.comparison import (
+from gluon_classics.reproduction.equivalence import (
     NO_PUBLISHED_VALUE,
     NOT_COMPARABLE,
     NOT_REPRODUCED,
     REPRODUCED,
     UNDECIDED,
 )
-from gluon_classics.utils.recipes import get_recipe
-from gluon_classics.utils.verdict import judge
+from gluon_classics.reproduction.recipes import get_recipe
+from gluon_classics.reproduction.verdict import judge
 import pytest
 
 LENET = "lenet_d2l-fashion-mnist-d2l-0.17"  # train loss .472 +- .002 over 87 builds

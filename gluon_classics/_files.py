@@ -1,0 +1,90 @@
+"""Atomic writing of files, and locks on folders."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from pathlib import Path
+import tempfile
+
+from .errors import RunError
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Yield a temporary path next to `path`, which replaces `path` when the `with` block ends without an error.
+
+    Readers see the old content or the new content, never a part. The content is on disk before the file is renamed.
+    After an error, `path` is unchanged and the temporary file is removed. The temporary path has the suffix of `path`.
+    If `path` is a symbolic link, its target is replaced.
+
+    Raises:
+        OSError: Writing failed, or `path` is a device or a pipe, which cannot be replaced.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    try:
+        os.close(handle)
+        yield temporary
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, default_mode())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def remove_leftovers(folder, names) -> None:
+    """Remove temporary files that `atomic_path` left behind because its process was killed.
+
+    Args:
+        folder: The folder to clean.
+        names: The names of the files that were being written; wildcards are allowed.
+    """
+    for name in map(Path, names):
+        for path in Path(folder).glob(f".{name.stem}-????????{name.suffix}"):
+            path.unlink()
+
+
+def write_text(path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
+
+
+def default_mode() -> int:
+    """Return the permissions of a new file under the user's umask; temporary files have fewer."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Lock `folder` against other processes that use this function.
+
+    The operating system releases the lock when the process ends, even if it crashes. On a file system without locks,
+    the folder is not locked.
+
+    Raises:
+        RunError: Another process holds the lock, or there is no such folder.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise RunError(f"{folder} is not a run folder ({error.strerror})") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EWOULDBLOCK:
+                raise RunError(f"another process is using {folder}: wait until it ends, or stop it") from error
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,88 @@
+"""Arguments and options that more than one subcommand uses."""
+
+from __future__ import annotations
+
+import math
+
+import click
+import gluon_classics
+from gluon_classics.errors import ClassicsError
+from gluon_classics.experiment.settings import Settings
+
+
+def known_model(_ctx, _param, name):
+    if name is None:
+        return None
+    try:
+        return gluon_classics.model_info(name).name
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def known_recipe(_ctx, _param, name):
+    from gluon_classics.reproduction.recipes import get_recipe
+
+    try:
+        return get_recipe(name)
+    except ClassicsError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def image_shape(_ctx, _param, text):
+    if text is None:
+        return None
+    sizes = text.lower().split("x")
+    if len(sizes) != 3 or not all(size.isdecimal() and int(size) for size in sizes):
+        raise click.BadParameter(f"{text!r} is not channels x height x width: write it as in 1x224x224")
+    return tuple(map(int, sizes))
+
+
+ctx_option = click.option(
+    "--ctx", default="auto", show_default=True, help="Device: auto, cpu, gpu, gpu:1, or a list such as gpu:0,gpu:1."
+)
+DATA_HELP = (
+    "Data set: fashion-mnist, mnist, cifar10, or a folder with IDX files, CIFAR-10 binary files, "
+    "or one subfolder of images per class."
+)
+
+
+class _Finite(click.ParamType):
+    """A number type that rejects nan and infinity: click's ranges accept them."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+class Finite(_Finite, click.types.FloatParamType):
+    """A finite number."""
+
+
+class FiniteRange(_Finite, click.FloatRange):
+    """A finite number in a range."""
+
+
+checkpoint_option = click.option(
+    "--checkpoint-minutes",
+    type=FiniteRange(0),
+    default=10,
+    show_default=True,
+    help="Minutes between checkpoints. Each epoch also ends with a checkpoint.",
+)
+quiet_option = click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def shape_option(default="the network's own"):
+    """Return the option --input, with the words of its help for the default."""
+    words = f"Input size as channels x height x width, such as 1x224x224.  [default: {default}]"
+    return click.option("--input", "input_shape", callback=image_shape, help=words)
+
+
+def setting(field, *flags, help="", shown=None, **options):
+    """Return an option for a field of `Settings`. If it is not given, it is None, and the network's default is used."""
+    default = getattr(Settings, field) if shown is None else shown
+    flags = flags or ("--" + field.replace("_", "-"),)
+    return click.option(*flags, field, help=f"{help}  [default: {default}]", **options)

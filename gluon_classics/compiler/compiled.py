@@ -1,0 +1,178 @@
+"""Compile a plain `nn.Sequential` as one graph."""
+
+from __future__ import annotations
+
+from typing import Callable
+import warnings
+
+from gluon_classics.models._blocks import ByMode
+from gluon_classics.models.objective import objective_of
+import mxnet as mx
+from mxnet import autograd, gluon
+from mxnet.gluon import nn
+from mxnet.gluon.block import _regroup
+from mxnet.gluon.parameter import DeferredInitializationError
+import numpy as np
+
+from .rewrite import rewritten
+
+
+def hybridized(net: nn.Block) -> nn.HybridSequential:
+    """Return a compiled twin of `net` that shares every parameter with it.
+
+    The twin runs as one static graph, and `net` itself stays eager. `nn.Sequential.hybridize` does neither: it changes
+    `net` and compiles its children one by one. The outputs are equal, and parameter files are interchangeable. Forward
+    hooks of `net`, and of the chains in it, are not called.
+
+    On the CPU the graph is rewritten to use faster operators (see `rewrite`). Some sums are then taken in a different
+    order, so outputs can differ from the eager ones by rounding. `export` writes the graph as `net` defines it.
+
+    Args:
+        net: A `HybridBlock`, or a `nn.Sequential` of such blocks, nested to any depth.
+
+    Returns:
+        The twin, for training and prediction.
+
+    Raises:
+        TypeError: If a block in `net` is neither a `HybridBlock` nor a `nn.Sequential` with the inherited `forward`.
+            Only the block itself knows what it computes.
+    """
+    return _twin(net, fused=False)
+
+
+def compiled(net: nn.Block) -> nn.Block:
+    """Return `net` in compiled form if possible.
+
+    Args:
+        net: The network.
+
+    Returns:
+        `net` itself if it is hybridized already, otherwise its twin from `hybridized`. If `net` cannot be compiled,
+        `net` itself, with a `RuntimeWarning`.
+    """
+    if getattr(net, "_active", False):
+        return net
+    try:
+        return hybridized(net)
+    except TypeError as error:
+        warnings.warn(f"running eagerly: {error}", RuntimeWarning, stacklevel=2)
+        return net
+
+
+def for_inference(net: nn.Block) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
+    """Return `net` compiled for predictions with its current parameters.
+
+    On the CPU neighbouring layers are fused into one operator, which keeps a copy of its weights. Call this function
+    again after the parameters have changed.
+
+    Args:
+        net: The network.
+
+    Returns:
+        A function from images to outputs. It is `net` itself if `net` cannot be compiled (see `hybridized`).
+    """
+    try:
+        return _twin(net, fused=True)
+    except TypeError:
+        return net
+
+
+class _Compiled(nn.HybridSequential):
+    """A chain that compiles its graph with faster operators.
+
+    With `fused` set, predictions may use copies of the parameters, so the parameters must not change. MXNet compiles
+    the graph itself, without our rewriting, on GPUs, for types other than float32, for several inputs, in NumPy mode
+    and with operator hooks.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.fused = False
+        self._graphs: dict[tuple, _CompiledGraph] = {}
+        # Not through hybridize(): it would also compile the layers, which belong to another network as well.
+        self._active = True
+        self._flags = [("static_alloc", True), ("static_shape", True)]
+
+    def _clear_cached_op(self):
+        super()._clear_cached_op()
+        self._graphs = {}
+
+    def _call_cached_op(self, x, *args):
+        if args or type(x) is not mx.nd.NDArray or x.dtype != np.float32 or x.context.device_type != "cpu":
+            return super()._call_cached_op(x, *args)
+        if self._callback:
+            return super()._call_cached_op(x)
+        fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
+        key = (x.context, fused)
+        if key not in self._graphs:
+            self._graphs[key] = self._compile(x, fused)
+        return _regroup(self._graphs[key](x), self._out_format)
+
+    def _compile(self, x, fused):
+        (data,), graph = self._get_graph(x)
+        parameters = self.collect_params()
+        used = [parameters[name] for name in graph.list_inputs() if name != data.name]
+        try:
+            for parameter in used:
+                parameter.data()
+        except DeferredInitializationError:
+            self._deferred_infer_shape(x)
+            for parameter in used:
+                parameter._finish_deferred_init()
+        self._cached_op_args = [(False, parameter) for parameter in used]  # `export` reads them from here
+        arrays = {parameter.name: parameter.data() for parameter in used if np.dtype(parameter.dtype) == np.float32}
+        graph, constants = rewritten(graph, arrays, for_inference=fused)
+        if fused:
+            graph = graph.optimize_for("MKLDNN")
+        return _CompiledGraph(graph, data.name, {**parameters, **constants}, self._flags)
+
+
+class _CompiledGraph:
+    """A compiled graph with its parameters, each a `Parameter` or a constant array."""
+
+    def __init__(self, graph, data, parameters, flags):
+        names = graph.list_inputs()
+        self.position = names.index(data)
+        self.parameters = [parameters[name] for name in names if name != data]
+        others = [number for number in range(len(names)) if number != self.position]
+        self.run = mx.nd.CachedOp(graph, [("data_indices", [self.position]), ("param_indices", others), *flags])
+
+    def __call__(self, x):
+        arrays = [p.data() if isinstance(p, gluon.Parameter) else p for p in self.parameters]
+        outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
+        return outputs if isinstance(outputs, list) else [outputs]
+
+
+def _twin(net, fused):
+    if isinstance(net, ByMode):
+        twins = _twin(net.training, fused), _twin(net.prediction, fused)
+        twin = ByMode(*twins, net._children, prefix=net.prefix, params=net.params)
+        twin._active = True  # `compiled` checks this
+    else:
+        twin = _chain_twin(net, fused)
+    twin.objective = objective_of(net)
+    return twin
+
+
+def _chain_twin(net, fused):
+    chained = _copied_chain(net)
+    twin = _Compiled(prefix=net.prefix, params=net.params)
+    twin.fused = fused
+    for name, child in ({"0": net} if chained is net else chained._children).items():
+        twin.register_child(child, name)
+    return twin
+
+
+def _copied_chain(block):
+    own_forward = type(block).forward
+    if own_forward in (nn.HybridBlock.forward, gluon.SymbolBlock.forward):
+        return block
+    if not isinstance(block, nn.Sequential) or own_forward is not nn.Sequential.forward:
+        raise TypeError(
+            f"{type(block).__name__} cannot be compiled: make it a HybridBlock, or a nn.Sequential that does not "
+            "override forward()"
+        )
+    twin = nn.HybridSequential(prefix=block.prefix, params=block.params)
+    for name, child in block._children.items():  # the same names, so that parameter files are interchangeable
+        twin.register_child(_copied_chain(child), name)
+    return twin

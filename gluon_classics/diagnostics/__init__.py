@@ -1,0 +1,1 @@
+"""Checks of the installation (doctor) and of bit-identical training (certify)."""

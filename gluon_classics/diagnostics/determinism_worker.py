@@ -1,0 +1,94 @@
+"""One process of `certify`: train a network for some steps on random images and write the outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+from pathlib import Path
+import sys
+
+from gluon_classics import model_info
+from gluon_classics.compiler.compiled import for_inference
+from gluon_classics.data.datasets import DataSet
+from gluon_classics.data.images import Images
+from gluon_classics.experiment.build import Experiment, prepare
+from gluon_classics.experiment.settings import Settings
+from gluon_classics.runs.checkpoint import read_checkpoint, write_checkpoint
+from gluon_classics.runs.state import capture, restore
+from gluon_classics.utils.evaluation import split_batch
+from gluon_classics.utils.seeding import RandomStreams
+from gluon_classics.utils.training import Callback
+import mxnet as mx
+from mxnet import autograd, nd
+import numpy as np
+
+from .determinism import FIRST_PART, REST
+
+BATCH = 8
+CHECKPOINT, OUTCOME = "half.ckpt", "outcome.npz"
+
+
+class _HalfDone(Exception):
+    pass
+
+
+class _StopHalfWay(Callback):
+    """Write a checkpoint after half of the steps and stop the training."""
+
+    def __init__(self, experiment, steps, path):
+        self._experiment = experiment
+        self._half = steps // 2
+        self._path = path
+
+    def after_batch(self, loop):
+        if loop.batches == self._half:
+            write_checkpoint(self._path, *capture(self._experiment, loop.position, []))
+            raise _HalfDone
+
+
+def main(wanted: dict) -> None:
+    """Run the case that `certify` describes and write the checkpoint or the outcome to its folder."""
+    experiment = _experiment(wanted["model"], wanted["steps"], wanted["devices"])
+    eager, folder = not wanted["compiled"], Path(wanted["folder"])
+    start, callbacks = None, []
+    if wanted["part"] == FIRST_PART:
+        callbacks = [_StopHalfWay(experiment, wanted["steps"], folder / CHECKPOINT)]
+    if wanted["part"] == REST:
+        start, _ = restore(experiment, *read_checkpoint(folder / CHECKPOINT))
+    try:
+        (record,) = experiment.train(callbacks, start, eager=eager)
+    except _HalfDone:
+        return
+    np.savez(folder / OUTCOME, **_outcome(experiment, record, eager))
+
+
+def _experiment(model, steps, devices):
+    settings = Settings.of(model, data="made up", batch_size=BATCH)
+    if settings.optimizer == "sgd":
+        settings = replace(settings, momentum=0.9)
+    classes = tuple(map(str, range(model_info(model).classes)))
+    shape = (*model_info(model).input_shape[1:], model_info(model).input_shape[0])
+    rng = np.random.RandomState(0)
+
+    def images(count):
+        pixels = rng.randint(0, 256, (count, *shape)).astype(np.uint8)
+        return Images(pixels, rng.randint(0, len(classes), count))
+
+    data = DataSet("made up", images(steps * BATCH), images(BATCH), classes, "random numbers")
+    experiment = prepare(replace(settings, epochs=1), [mx.cpu(i) for i in range(devices)], data)
+    return replace(experiment, streams=RandomStreams(settings.seed))
+
+
+def _outcome(experiment: Experiment, record, eager):
+    """Return the parameters (as a parameter file has them), the outputs for the test images and the loss."""
+    parameters = experiment.net._collect_params_with_prefix()
+    arrays = {name: parameter._reduce().asnumpy() for name, parameter in parameters.items()}
+    forward = experiment.net if eager else for_inference(experiment.net)
+    ((images, labels),) = experiment.test_data
+    with autograd.predict_mode():
+        outputs = [forward(x).as_in_context(mx.cpu()) for x, _ in split_batch(images, labels, experiment.contexts)]
+    return {**arrays, "outputs": nd.concat(*outputs, dim=0).asnumpy(), "loss": np.array([record.train_loss])}
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,222 @@
+"""`gluon-classics doctor`: find problems with this installation. Works if MXNet is missing or does not load.
+
+Without MXNet, versions of Python and NumPy that it does not support are not a problem: networks can still be listed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import importlib.metadata
+import importlib.util
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from gluon_classics import _runtime
+
+from .processes import child_environment
+
+PYTHONS = ((3, 8), _runtime.NEWEST_PYTHON)  # the oldest and the newest version that MXNet runs on
+MXNET = "1.9.1"
+MXNET_PACKAGES = ("mxnet", "mxnet-cu112")
+DEBIAN_PACKAGES = {
+    "libgomp": "libgomp1",
+    "libquadmath": "libquadmath0",
+    "libgfortran": "libgfortran5",
+    "libGL": "libgl1",
+    "libgthread": "libglib2.0-0",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check.
+
+    Attributes:
+        name: What was checked.
+        ok: Whether it works.
+        found: What was found.
+        fix: What to do if `ok` is False, else an optional improvement.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+
+def examine() -> list[Check]:
+    """Run all checks and return their results, in the order in which to fix problems."""
+    return [
+        _python(),
+        _system(),
+        _numpy(),
+        _mxnet_package(),
+        _mxnet_loads(),
+        _opencv(),
+        _threads(),
+        _gpu(),
+        _data(),
+        _plots(),
+    ]
+
+
+def _python():
+    found = platform.python_version()
+    if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        return Check("Python", True, found)
+    oldest, newest = (".".join(map(str, version)) for version in PYTHONS)
+    return Check(
+        "Python", not _has_mxnet(), found, f"MXNet {MXNET} runs on Python {oldest} to {newest}: use one of these"
+    )
+
+
+def _system():
+    system, machine = platform.system(), platform.machine()
+    found = f"{system} {machine}"
+    if (system, machine) == ("Darwin", "arm64"):
+        fix = "MXNet's package for Apple silicon contains a Linux library: use Docker, Linux, or Python for x86_64"
+    elif system == "Windows":
+        fix = f"MXNet {MXNET} does not exist for Windows: use WSL"
+    elif system not in ("Linux", "Darwin") or machine not in ("x86_64", "aarch64", "AMD64"):
+        fix = f"MXNet {MXNET} does not exist for this system: use Linux on x86_64 or aarch64"
+    else:
+        fix = ""
+    return Check("System", not fix, found, fix)
+
+
+def _numpy():
+    found = _version("numpy")
+    needed = ">=1.26,<2" if sys.version_info >= (3, 12) else ">=1.20,<1.24"
+    if found is None:
+        return Check("NumPy", False, "not installed", f"pip install 'numpy{needed}'")
+    if int(found.split(".")[0]) < 2:
+        return Check("NumPy", True, found)
+    fix = f"MXNet cannot run on NumPy 2: pip install 'numpy{needed}', in an environment where nothing needs NumPy 2"
+    return Check("NumPy", not _has_mxnet(), found, fix)
+
+
+def _mxnet_package():
+    installed = {name: _version(name) for name in MXNET_PACKAGES}
+    found = ", ".join(f"{name} {version}" for name, version in installed.items() if version) or "not installed"
+    if all(installed.values()):
+        fix = "the two packages overwrite each other: pip uninstall both, then install one extra, cpu or cu112"
+    elif not any(installed.values()):
+        fix = f"networks can be listed, but not run. {_runtime.how_to_get_mxnet()}"
+    elif MXNET not in installed.values():
+        fix = f"this version is not supported: pip install 'mxnet=={MXNET}'"
+    else:
+        fix = ""
+    return Check("MXNet package", not fix, found, fix)
+
+
+def _mxnet_loads():
+    """Load MXNet in a new process, because its library may crash."""
+    if _missing("mxnet"):
+        return Check("MXNet loads", False, "no, not installed", "see MXNet package")
+    script = "import gluon_classics, mxnet; print(mxnet.nd.ones(2).sum().asscalar(), mxnet.context.num_gpus())"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=child_environment())
+    if result.returncode == 0:
+        return Check("MXNet loads", True, f"yes, and computes; {result.stdout.split()[-1]} GPUs")
+    message = (result.stderr.strip().splitlines() or [f"ended with status {result.returncode}"])[-1]
+    return Check("MXNet loads", False, message, _library_fix(message))
+
+
+def _library_fix(message):
+    if "NumPy" in message:
+        return "see NumPy"
+    if "OMP_NUM_THREADS" in message:
+        return "see Threads"
+    library = re.search(r"(lib(?!mxnet)\w+)[\w.+-]*\.so", message)
+    if library and library[1] in DEBIAN_PACKAGES:
+        return f"apt-get install {DEBIAN_PACKAGES[library[1]]} (or your system's package of {library[1]})"
+    if library and re.match(r"lib(cud|cublas|cufft|curand|cusolver|nccl|nvrtc)", library[1]):
+        return "mxnet-cu112 needs an NVIDIA driver, CUDA 11.2 and cuDNN 8: install them, or the extra cpu instead"
+    if library:
+        return f"install your system's package of {library[1]}"
+    package = "mxnet-cu112" if _version("mxnet-cu112") else "mxnet"
+    return f"reinstall: pip install --force-reinstall --no-deps {package}=={MXNET}"
+
+
+def _opencv():
+    result = subprocess.run(
+        [sys.executable, "-c", "import cv2; print(cv2.__version__)"], capture_output=True, text=True
+    )
+    if result.returncode == 0:
+        return Check("OpenCV", True, result.stdout.strip())
+    if _missing("cv2"):
+        fix = "pip install 'gluon-classics[runtime]'" if _has_mxnet() else "see MXNet package"
+        return Check("OpenCV", False, "not installed", fix)
+    message = (result.stderr.strip().splitlines() or ["does not load"])[-1]
+    fix = _library_fix(message) if ".so" in message else "pip install --force-reinstall 'opencv-python-headless<4.12'"
+    return Check("OpenCV", False, message, fix)
+
+
+def _threads():
+    cores = _runtime.usable_cores()
+    given = _runtime.given_threads()
+    if given in ("", str(cores)):
+        return Check("Threads", True, f"{cores}, one per core")
+    if not _runtime.is_thread_count(given):
+        return Check(
+            "Threads", False, f"OMP_NUM_THREADS={given}", f"MXNet needs one number: set it to {cores}, or unset it"
+        )
+    return Check("Threads", True, f"{given}, set by OMP_NUM_THREADS", f"{cores} cores are available")
+
+
+def _gpu():
+    if _version("mxnet-cu112") is None:
+        return Check("GPU", True, "not used", "the extra cu112 supports GPUs with CUDA 11.2")
+    ok = shutil.which("nvidia-smi") is not None
+    return Check(
+        "GPU", ok, "driver found" if ok else "no NVIDIA driver", "" if ok else "install the driver, or the extra cpu"
+    )
+
+
+def _data():
+    name = "fashion-mnist"
+    try:
+        from gluon_classics.data import datasets
+    except ImportError as error:
+        return Check("Fashion-MNIST", False, f"cannot be checked ({error})", "fix the problems above first")
+    place = datasets.installed_folder(name)
+    if place:
+        return Check("Fashion-MNIST", True, str(place))
+    cache = datasets.cache_folder(name)
+    writable = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=writable):
+            pass
+    except OSError as error:
+        fix = f"{cache} cannot be written ({error.strerror}): set MXNET_HOME, or use --data"
+        return Check("Fashion-MNIST", False, "not found", fix)
+    fix = f"will be downloaded to {cache}, or on Debian: apt-get install dataset-{name}"
+    return Check("Fashion-MNIST", True, "not downloaded yet", fix)
+
+
+def _plots():
+    found = {package: _version(package) for package in ("matplotlib", "jinja2")}
+    words = ", ".join(f"{package} {version or 'not installed'}" for package, version in found.items())
+    fix = "" if all(found.values()) else "for curves and reports: pip install 'gluon-classics[plot]'"
+    return Check("Plots", True, words, fix)
+
+
+def _has_mxnet():
+    return any(_version(name) for name in MXNET_PACKAGES)
+
+
+def _missing(module):
+    try:
+        return importlib.util.find_spec(module) is None
+    except ImportError:
+        return True
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

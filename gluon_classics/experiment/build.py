@@ -1,0 +1,149 @@
+"""From settings to a network that is ready to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+import functools
+import hashlib
+import json
+from typing import Sequence
+
+from gluon_classics import get_model, model_info
+from gluon_classics.data.datasets import DataSet, load_dataset
+from gluon_classics.errors import ClassicsError, DataError
+from gluon_classics.inspection.summary import summarize
+from gluon_classics.models.objective import objective_of
+from gluon_classics.utils.history import EpochRecord
+from gluon_classics.utils.loader import DataLoader, make_loaders
+from gluon_classics.utils.seeding import RandomStreams, seed_everything
+from gluon_classics.utils.training import Callback, TrainingLoop, TrainingPosition
+import mxnet as mx
+from mxnet import gluon
+
+from .diagonal_lm import DiagonalLM, StepSizeCallback
+from .initializers import initialize
+from .optimizers import ScheduleCallback, make_optimizer
+from .parameter_files import fix_shapes, load_parameters
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that training takes; `parameters` is the number of trainable parameters."""
+
+    settings: Settings
+    data: DataSet
+    train_data: DataLoader
+    test_data: DataLoader
+    net: gluon.nn.Block
+    loss: gluon.loss.Loss
+    trainer: gluon.Trainer
+    contexts: list[mx.Context]
+    parameters: int
+    streams: RandomStreams
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the network's input."""
+        return (self.data.train.images.shape[3], self.settings.size, self.settings.size)
+
+    @functools.cached_property
+    def graph_digest(self) -> str:
+        """SHA-256 of the network's operators, their attributes and connections, without names."""
+        output = self.net(mx.sym.var("data"))
+        graph = mx.sym.Group(output if isinstance(output, (list, tuple)) else [output])
+        nodes = [
+            # of an input: its node, and which output; a third number, a version, depends on the process
+            (node["op"], [entry[:2] for entry in node["inputs"]], node["op"] != "null" and node.get("attrs"))
+            for node in json.loads(graph.tojson())["nodes"]
+        ]
+        return hashlib.sha256(json.dumps(nodes).encode()).hexdigest()
+
+    def train(
+        self, callbacks: Sequence[Callback] = (), start: TrainingPosition | None = None, *, eager: bool = False
+    ) -> list[EpochRecord]:
+        """Train from `start` to the settings' number of epochs, as `TrainingLoop.run` does.
+
+        `callbacks` run after those that set the learning rate and the optimizer's step sizes.
+        """
+        own: list[Callback] = [ScheduleCallback(self.settings.learning_rate, self.settings.schedule)]
+        if isinstance(self.trainer.optimizer, DiagonalLM):
+            own.append(StepSizeCallback(self.train_data, self.streams))
+        loop = TrainingLoop(
+            self.net,
+            self.loss,
+            self.trainer,
+            self.contexts,
+            [*own, *callbacks],
+            eager=eager,
+            streams=self.streams,
+            step_size=self.settings.batch_size if self.settings.last_batch == "scale" else None,
+        )
+        return loop.run(self.train_data, self.test_data, self.settings.epochs, start)
+
+
+def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None = None) -> Experiment:
+    """Seed all generators, load the data (unless given), build and initialize the network and its trainer.
+
+    Raises ClassicsError.
+    """
+    data = data or load_data(settings)
+    seed_everything(settings.seed)
+    net = build(settings.model, len(data.classes), trained=True)
+    input_shape = (data.train.images.shape[3], settings.size, settings.size)
+    summary = summarize(net, input_shape)  # fails now if images are too small
+    if settings.init_from:
+        load_parameters(net, settings.init_from, contexts, input_shape)
+    else:
+        initialize(net, settings, contexts, input_shape)
+        fix_shapes(net, contexts, input_shape)  # draws the weights now, before training draws anything
+    train_data, test_data = loaders(settings, data)
+    return Experiment(
+        settings=settings,
+        data=data,
+        train_data=train_data,
+        test_data=test_data,
+        net=net,
+        loss=objective_of(net).loss(),
+        trainer=gluon.Trainer(list(net.collect_params().values()), make_optimizer(settings)),
+        contexts=contexts,
+        parameters=summary.params,
+        streams=RandomStreams.for_work(settings.seed, settings.batch_size * summary.macs),
+    )
+
+
+def build(model: str, classes: int, trained: bool = False) -> gluon.nn.Block:
+    """Return a new, uninitialized network for this number of classes.
+
+    With `trained` it has the parts that only training needs, such as auxiliary classifiers. Raises ClassicsError for a
+    number of classes that the network cannot have.
+    """
+    arguments = model_info(model).trained_as if trained else {}
+    try:
+        return get_model(model, classes, **arguments)
+    except ValueError as error:
+        raise ClassicsError(str(error)) from error
+
+
+def load_data(settings: Settings) -> DataSet:
+    """Load the data set of the settings, with as many training images as they say. Raises DataError."""
+    data = load_dataset(settings.data, settings.size)
+    if settings.subset is None:
+        return data
+    if settings.subset > len(data.train):
+        raise DataError(f"{data.origin} has {len(data.train):,} training images, not {settings.subset:,}")
+    return replace(data, train=data.train.subset(settings.subset))
+
+
+def loaders(settings: Settings, data: DataSet) -> tuple[DataLoader, DataLoader]:
+    """Return loaders of the training and the test images. Images that have the right size are not resized."""
+    resize = None if data.train.images.shape[1:3] == (settings.size, settings.size) else settings.size
+    return make_loaders(
+        data,
+        settings.batch_size,
+        resize,
+        resize_in=settings.resize_in,
+        last_batch="discard" if settings.last_batch == "discard" else "keep",
+        fit=settings.fit,
+        pixels=settings.pixels,
+    )

@@ -1,0 +1,49 @@
+"""Initializers: how the initial weights are drawn."""
+
+from __future__ import annotations
+
+from gluon_classics import model_info
+import mxnet as mx
+from mxnet import gluon
+
+from .settings import PUBLISHED, WEIGHTS, Settings, parse_initializer
+
+# Gluon's classes, and the argument that the number in parentheses sets (without one: Gluon's default)
+CLASSES = {
+    "xavier": (mx.init.Xavier, "magnitude"),  # uniform within sqrt(magnitude / mean of fan-in and fan-out); 3
+    "normal": (mx.init.Normal, "sigma"),  # standard deviation; 0.01
+    "uniform": (mx.init.Uniform, "scale"),  # within +-scale; 0.07, Gluon's own default
+}
+
+
+def initializer(text: str) -> mx.init.Initializer:
+    """Return the initializer of a name such as "xavier" or "normal(0.01)".
+
+    Biases start from 0 with all of them. Parameters for which a network has its own initializer keep it.
+    Raises SettingsError for an unknown name.
+    """
+    name, number = parse_initializer(text)
+    kind, argument = CLASSES[name]
+    return kind(**({} if number is None else {argument: number}))
+
+
+def initialize(net: gluon.nn.Block, settings: Settings, contexts: list[mx.Context], input_shape) -> None:
+    """Draw the parameters of a new network, for images of `input_shape`, (C, H, W).
+
+    A network that was published with its own initializer uses it with the setting init="published". Any other
+    initializer replaces that of its weights.
+
+    weights="unseeded" repeats what a notebook of D2L's LeNet does in a process that never seeds MXNet, which equals
+    seed 0: MXNet draws an image, then Gluon's default weights to show the layers' shapes, then the weights to train.
+    """
+    if settings.weights == WEIGHTS[1]:
+        mx.random.seed(0)
+        image = mx.nd.random.uniform(shape=(1, *input_shape))
+        net.initialize(ctx=contexts)
+        net(image.as_in_context(contexts[0]))
+    if settings.init == PUBLISHED:
+        net.initialize(ctx=contexts, force_reinit=True)
+        return
+    if model_info(settings.model).training.get("init") == PUBLISHED:
+        net.collect_params(".*weight").setattr("init", None)
+    net.initialize(initializer(settings.init), ctx=contexts, force_reinit=True)

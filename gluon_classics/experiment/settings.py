@@ -1,0 +1,192 @@
+"""The settings of a run. They are checked when they are made, without loading MXNet."""
+
+from dataclasses import dataclass, fields
+import math
+import re
+from typing import Any, Dict, Optional, Tuple
+
+import gluon_classics
+from gluon_classics.data import FIT, LAST_BATCH, RESIZE_IN
+from gluon_classics.errors import SettingsError
+
+WEIGHTS = ("seeded", "unseeded")
+PUBLISHED = "published"  # the initializer of a network that was published with its own
+INITIALIZERS = ("xavier", "normal", "uniform")
+DIAGONAL_LM = "diagonallm"
+_WITHOUT_MOMENTUM = (
+    *("adadelta", "adagrad", "adam", "adamax", "ftml", "ftrl"),
+    *("groupadagrad", "lamb", "nadam", "rmsprop", "sgld"),
+)
+# MXNet's optimizers and whether they take a momentum
+OPTIMIZERS = {
+    **dict.fromkeys(("dcasgd", "lars", "lbsgd", "nag", "sgd", "signum"), True),
+    **dict.fromkeys(_WITHOUT_MOMENTUM, False),
+    DIAGONAL_LM: False,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run. The defaults are those of the blog's `do_exp`, at the network's own input size.
+
+    Attributes:
+        model: Name of the network.
+        data: Name of a known data set, or a folder.
+        subset: Number of training images to use, the first ones; None uses all.
+        epochs: Passes over the training images.
+        batch_size: Images per update.
+        learning_rate: Learning rate.
+        schedule: Learning-rate schedule: epochs (from 0) and the factor from each one on, as in "2:0.4 5:0.2".
+        optimizer: MXNet's name of the optimizer, or "diagonallm", LeNet-5's.
+        momentum: 0..1, for optimizers that take one.
+        weight_decay: Weight decay, 0 or more.
+        resize: Side of the images in pixels; None is the network's own input.
+        fit: How images get that size: "resize", or "pad" with background around them.
+        resize_in: Number type in which images are resized; see `utils.loader.load_data_fashion_mnist`.
+        background: Value of the pixel 0.
+        foreground: Value of the pixel 255.
+        last_batch: What to do with the examples that do not fill a batch. "keep" trains on them as on any batch,
+            "discard" leaves them out (of the test images too), "scale" divides the sum of their gradients by the full
+            batch size, so that the last step of an epoch is smaller.
+        init: Initializer: "xavier", "normal" or "uniform", with a number as in "xavier(2.24)", or "published".
+        weights: "seeded" draws the initial weights from `seed`. "unseeded" draws those that MXNet draws in a new
+            process that does not seed it, the same for every seed; see `experiment.initializers`.
+        init_from: Parameter file to start from instead of random weights.
+        seed: Seed of the weights, the order of the images and dropout, 0 or more.
+
+    Raises:
+        SettingsError: A value is unknown, out of range, or impossible together with another.
+    """
+
+    model: str
+    data: str = "fashion-mnist"
+    subset: Optional[int] = None
+    epochs: int = 1
+    batch_size: int = 64
+    learning_rate: float = 0.01
+    schedule: str = ""
+    optimizer: str = "sgd"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    resize: Optional[int] = None
+    fit: str = FIT[0]
+    resize_in: str = RESIZE_IN[0]
+    background: float = 0.0
+    foreground: float = 1.0
+    last_batch: str = LAST_BATCH[0]
+    init: str = "xavier"
+    weights: str = WEIGHTS[0]
+    init_from: Optional[str] = None
+    seed: int = 0
+
+    def __post_init__(self):
+        for field in fields(self):
+            _check_type(field, getattr(self, field.name))
+        try:
+            info = gluon_classics.model_info(self.model)
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"unknown {name} {getattr(self, name)!r}: use one of {', '.join(choices)}")
+        for name, (lowest, what) in _LOWEST.items():
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                raise SettingsError(f"{name} is {value}: it must be {what}")
+        if self.learning_rate <= 0:
+            raise SettingsError(f"learning_rate is {self.learning_rate:g}: it must be greater than 0")
+        if not 0 <= self.momentum < 1:
+            raise SettingsError(f"momentum is {self.momentum:g}: it must be at least 0 and less than 1")
+        if self.momentum and not OPTIMIZERS[self.optimizer]:
+            raise SettingsError(f"the optimizer {self.optimizer} takes no momentum: leave momentum out")
+        if self.optimizer == DIAGONAL_LM and self.model != "lenet5":
+            raise SettingsError(f"the optimizer {DIAGONAL_LM} works with lenet5 only: choose another optimizer")
+        if self.background == self.foreground:
+            raise SettingsError("background and foreground are equal, so that all images would be: change one of them")
+        if self.init == PUBLISHED and info.training.get("init") != PUBLISHED:
+            raise SettingsError(
+                f"{self.model} was published without its own initializer: use xavier, normal or uniform"
+            )
+        if not self.data:
+            raise SettingsError("data is empty: name a data set or a folder")
+        parse_initializer(self.init)
+        parse_schedule(self.schedule)
+
+    @classmethod
+    def of(cls, model: str, **given) -> "Settings":
+        """Return the settings that the network was published with, changed by what is `given` and not None."""
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return cls(model, **{**gluon_classics.model_info(model).training, **chosen})
+
+    @property
+    def pixels(self) -> Tuple[float, float]:
+        """Values of the pixels 0 and 255."""
+        return self.background, self.foreground
+
+    @property
+    def size(self) -> int:
+        """Side of the network's input in pixels."""
+        return self.resize or gluon_classics.model_info(self.model).input_shape[1]
+
+
+_CHOICES = {
+    "fit": FIT,
+    "resize_in": RESIZE_IN,
+    "last_batch": LAST_BATCH,
+    "weights": WEIGHTS,
+    "optimizer": tuple(OPTIMIZERS),
+}
+_LOWEST = {
+    **dict.fromkeys(("epochs", "batch_size", "subset", "resize"), (1, "1 or more")),
+    **dict.fromkeys(("seed", "weight_decay"), (0, "0 or more")),
+}
+
+
+_TYPES: Dict[Any, Tuple[Tuple[type, ...], str]] = {
+    str: ((str,), "text"),
+    Optional[str]: ((str, type(None)), "text"),
+    int: ((int,), "a whole number"),
+    Optional[int]: ((int, type(None)), "a whole number"),
+    float: ((int, float), "a finite number"),
+}
+
+
+def _check_type(field, value):
+    types, what = _TYPES[field.type]
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    if not isinstance(value, types) or isinstance(value, bool) or not is_finite:
+        raise SettingsError(f"{field.name} is {value!r}: it must be {what}")
+
+
+def parse_schedule(schedule: str) -> Tuple[Tuple[int, float], ...]:
+    """Return the steps of a learning-rate schedule, sorted: the epoch, and the factor from there on.
+
+    Raises SettingsError for a malformed schedule.
+    """
+    try:
+        steps = tuple(sorted((int(start), float(factor)) for start, factor in map(_halves, schedule.split())))
+        if any(start < 0 or not 0 < factor < math.inf for start, factor in steps):
+            raise ValueError
+    except ValueError:
+        raise SettingsError(
+            f"{schedule!r} is not a schedule: list epochs (from 0) and the factor from each one on, as in 2:0.4 5:0.2"
+        ) from None
+    if len({start for start, _ in steps}) < len(steps):
+        raise SettingsError(f"the schedule {schedule!r} names an epoch twice: give each epoch one factor")
+    return steps
+
+
+def _halves(step):
+    return step.split(":")
+
+
+def parse_initializer(text: str) -> Tuple[str, Optional[float]]:
+    """Return the name of an initializer and its number, None without one. Raises SettingsError for unknown ones."""
+    match = re.fullmatch(r"(\w+)(?:\((\d*\.?\d+(?:e-?\d+)?)\))?", text)
+    name = match[1] if match else ""
+    number = float(match[2]) if match and match[2] else None
+    if text == PUBLISHED:
+        return PUBLISHED, None
+    if name not in INITIALIZERS or number == 0:
+        raise SettingsError(f"unknown initializer {text!r}: use xavier, xavier(2.24), normal(0.01) or uniform(0.07)")
+    return name, number

@@ -1,0 +1,209 @@
+"""Summarize a network: layers, shapes, parameters and multiply-accumulates. No weights are allocated."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+import io
+import math
+
+from gluon_classics.errors import InputSizeError
+from gluon_classics.models.lenet5 import KERNEL, PartialConvolution
+import mxnet as mx
+from mxnet import autograd
+from mxnet.gluon import nn
+
+LARGEST_INPUT = 4096
+
+
+@dataclass(frozen=True)
+class Row:
+    """One block of a network. The counts include the blocks within it.
+
+    Attributes:
+        path: The path in the tree of blocks, such as "4.0".
+        depth: The depth in the tree of blocks, from 0.
+        layer: A description of the block.
+        leaf: Whether no other row is within this one.
+        output_shape: (C, H, W) or (units,); of the first output if there are several; () if it is never called.
+        params: The number of trainable parameters.
+        running: The number of other parameters, such as running statistics.
+        macs: The number of multiply-accumulates.
+    """
+
+    path: str
+    depth: int
+    layer: str
+    leaf: bool
+    output_shape: tuple[int, ...]
+    params: int
+    running: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rows of a network and its totals for one image.
+
+    Attributes:
+        input_shape: (C, H, W).
+        rows: The blocks in order of definition, each one before the blocks within it.
+        params: The number of trainable parameters.
+        running: The number of other parameters, such as running statistics.
+        macs: The number of multiply-accumulates.
+    """
+
+    input_shape: tuple[int, ...]
+    rows: list[Row]
+    params: int
+    running: int
+    macs: int
+
+
+def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
+    """Count the layers, shapes, parameters and multiply-accumulates of a network.
+
+    The counts include parts that are used only in training, such as auxiliary classifiers. The network is not changed.
+
+    Args:
+        net: A network of `nn.Sequential`s and `HybridBlock`s, initialized or not.
+        input_shape: The shape (C, H, W) of the image.
+
+    Raises:
+        InputSizeError: The image is too small.
+    """
+    blocks = list(_walk(net))
+    outputs: dict[int, mx.sym.Symbol] = {}
+    handles = [
+        block.register_forward_hook(lambda block, _inputs, output: outputs.__setitem__(id(block), output))
+        for _, _, block in blocks
+    ]
+    try:
+        with autograd.train_mode():  # include parts that are used only in training
+            net(mx.sym.var("data"))
+    finally:
+        for handle in handles:
+            handle.detach()
+    graph = mx.sym.Group([_first(output) for output in outputs.values()])
+    try:
+        arguments, shapes, running = _infer_shapes(graph, (1, *input_shape))
+    except mx.base.MXNetError as error:
+        raise InputSizeError(_too_small(net, input_shape)) from error
+    sizes = {name: math.prod(shape) for name, shape in zip(graph.list_arguments(), arguments)}
+    sizes.update(zip(graph.list_auxiliary_states(), map(math.prod, running)))
+    output_shapes = {block: shape[1:] for block, shape in zip(outputs, shapes)}
+
+    def size(parameter):
+        return sizes.get(parameter.name) or math.prod(parameter.shape or [0])  # no size if its block is never called
+
+    def count(block):
+        own = block._reg_params.values()
+        params = sum(size(p) for p in own if p.grad_req != "null")
+        running = sum(size(p) for p in own if p.grad_req == "null")
+        macs = 0
+        if isinstance(block, (nn.Conv2D, nn.Dense, PartialConvolution)) and id(block) in output_shapes:
+            # each weight is used once per position of the feature map; the output of a dense layer has one position
+            macs = sizes[block.weight.name] * math.prod(output_shapes[id(block)][1:])
+        within = [count(child) for child in block._children.values()]
+        return tuple(map(sum, zip((params, running, macs), *within)))
+
+    rows = [
+        Row(path, depth, _describe(block), not _inner(block), output_shapes.get(id(block), ()), *count(block))
+        for path, depth, block in blocks[1:]
+    ]
+    return Summary(tuple(input_shape), rows, *count(net))
+
+
+def smallest_input(net: nn.Block, channels: int) -> int:
+    """Return the height of the smallest square image that a network accepts.
+
+    Args:
+        net: The network.
+        channels: The number of channels of the image.
+
+    Returns:
+        The height in pixels, or 0 if no image up to 4096x4096 is accepted.
+    """
+    low, high = 0, LARGEST_INPUT
+    if not _fits(net, channels, high):
+        return 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _fits(net, channels, middle) else (middle, high)
+    return high
+
+
+def _fits(net, channels, side):
+    try:
+        _, shapes, _ = _infer_shapes(_all_outputs(net), (1, channels, side, side))
+    except mx.base.MXNetError:
+        return False
+    return all(map(math.prod, shapes))
+
+
+def _all_outputs(net):
+    with autograd.train_mode():
+        return mx.sym.Group(_flat(net(mx.sym.var("data"))))
+
+
+def _flat(outputs):
+    """Return the symbols in nested lists and tuples as one list."""
+    return [outputs] if isinstance(outputs, mx.sym.Symbol) else [symbol for part in outputs for symbol in _flat(part)]
+
+
+def _first(outputs):
+    return _flat(outputs)[0][0]  # the second index is for an operator with several outputs
+
+
+def _infer_shapes(graph, input_shape):
+    with contextlib.redirect_stdout(io.StringIO()):  # MXNet prints before it raises an error about a shape
+        return graph.infer_shape(data=input_shape)
+
+
+def _too_small(net, input_shape):
+    channels, height, width = input_shape
+    side = smallest_input(net, channels)
+    remedy = f"the smallest it takes is {side}x{side}" if side else f"it does not take {channels} channels"
+    return f"{type(net).__name__} cannot take {height}x{width} images: {remedy}"
+
+
+def _walk(block, path="", depth=-1):
+    yield path, depth, block
+    for name, child in _inner(block).items():
+        yield from _walk(child, f"{path}.{name}" if path else name, depth + 1)
+
+
+def _inner(block):
+    """Return the blocks within `block` that get a row: all but the activation of a layer."""
+    return {name: child for name, child in block._children.items() if not isinstance(child, nn.Activation)}
+
+
+def _describe(block):
+    kind = type(block).__name__
+    settings = getattr(block, "_kwargs", {})
+    if isinstance(block, nn.Conv2D):
+        parts = [f"{settings['num_filter']}", "@" + _times(settings["kernel"]), *_geometry(settings)]
+        parts += [f"groups {settings['num_group']}"] * (settings["num_group"] > 1)
+    elif isinstance(block, (nn.MaxPool2D, nn.AvgPool2D)):
+        parts = [_times(settings["kernel"]), *_geometry(settings)]
+    elif isinstance(block, PartialConvolution):
+        parts = [f"{block.maps}", "@" + _times((KERNEL, KERNEL))]
+    elif isinstance(block, nn.Dense):
+        parts = [str(block._units)]
+    elif isinstance(block, nn.Dropout):
+        parts = [str(block._rate)]
+    else:
+        parts = []
+    activation = getattr(block, "act", None)
+    if activation is not None:
+        parts.append(activation._act_type)
+    return " ".join([kind, *parts])
+
+
+def _geometry(settings):
+    stride, pad = settings["stride"], settings["pad"]
+    return [f"/{stride[0]}"] * (max(stride) > 1) + [f"pad {pad[0]}"] * (max(pad) > 0)
+
+
+def _times(kernel):
+    return "x".join(map(str, kernel))

@@ -1,0 +1,148 @@
+"""EfficientNet (Tan & Le 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
+arXiv:1905.11946).
+
+Source    `efficientnet_b0`: the paper's table 1; swish, stochastic depth with a survival probability of .8, dropout of
+          .2 and the momentum of batch normalization from its section 5. Where the paper says nothing, the authors'
+          code: squeeze and excitation with a quarter of a block's input channels, the epsilon of batch normalization,
+          no biases in the other convolutions, a survival probability that falls from 1 by .2 / 16 in each block.
+Departs   From the authors' code: padding is the same on both sides, where TensorFlow's "SAME" pads one side only for
+          stride 2 (sizes are equal); the caller's initializer sets the initial weights (authors: normal, by fan-out).
+Open      - `efficientnet_b0`: whether the paper's results use what only the authors' code defines.
+"""
+
+from typing import NamedTuple
+
+from mxnet.gluon import nn
+
+from ._blocks import chain
+from .registry import register
+from .senet import SqueezeExcitation
+
+
+class Stage(NamedTuple):
+    """A row of table 1: `MBConv` blocks, of which the first has the stride."""
+
+    label: str
+    expansion: int
+    kernel: int
+    strides: int
+    channels: int
+    layers: int
+
+
+# table 1, stages 2 to 8                                                 # shape after the stage at 224
+STAGES = (
+    Stage("stage2", expansion=1, kernel=3, strides=1, channels=16, layers=1),  # (N, 16, 112, 112)
+    Stage("stage3", expansion=6, kernel=3, strides=2, channels=24, layers=2),  # (N, 24, 56, 56)
+    Stage("stage4", expansion=6, kernel=5, strides=2, channels=40, layers=2),  # (N, 40, 28, 28)
+    Stage("stage5", expansion=6, kernel=3, strides=2, channels=80, layers=3),  # (N, 80, 14, 14)
+    Stage("stage6", expansion=6, kernel=5, strides=1, channels=112, layers=3),  # (N, 112, 14, 14)
+    Stage("stage7", expansion=6, kernel=5, strides=2, channels=192, layers=4),  # (N, 192, 7, 7)
+    Stage("stage8", expansion=6, kernel=3, strides=1, channels=320, layers=1),  # (N, 320, 7, 7)
+)
+STEM_WIDTH, HEAD_WIDTH = 32, 1280  # stages 1 and 9
+DROPOUT = 0.2
+DROPPED = 0.2  # share of the examples that a 17th block would drop; it grows from 0 in the first block in equal steps
+
+
+class Swish(nn.HybridBlock):
+    """x times its sigmoid: what `nn.Swish` computes, in operators that are faster on the CPU."""
+
+    def hybrid_forward(self, F, x):
+        return x * F.Activation(x, act_type="sigmoid")
+
+
+def conv_norm(channels, kernel_size=1, strides=1, groups=1):
+    """Make a convolution and its batch normalization: (N, C, H, W) to (N, channels, H / strides, W / strides).
+
+    Args:
+        channels: Channels of the output.
+        kernel_size: Kernel; the padding is half of it, so sizes are divided by the stride and rounded up.
+        strides: Stride.
+        groups: Groups of the convolution.
+
+    Returns:
+        A tuple of layers.
+    """
+    return (
+        nn.Conv2D(channels, kernel_size, strides, padding=kernel_size // 2, groups=groups, use_bias=False),
+        nn.BatchNorm(momentum=0.99, epsilon=1e-3),
+    )
+
+
+class MBConv(nn.HybridBlock):
+    """Mobile inverted bottleneck: (N, inputs, H, W) to (N, channels, H / strides, W / strides), rounded up.
+
+    If the shape stays, the input is added. In training the residual path is then dropped for random examples, and
+    scaled up for the others so that its expectation stays (stochastic depth).
+
+    Args:
+        inputs: Channels of the input.
+        channels: Channels of the output.
+        expansion: Factor by which the first convolution increases the channels.
+        kernel_size: Kernel of the depthwise convolution.
+        strides: Stride of the depthwise convolution.
+        dropped: Probability that the residual path of an example is dropped, from 0 to 1.
+    """
+
+    def __init__(self, inputs, channels, expansion, kernel_size, strides=1, dropped=0.0, **kwargs):
+        super().__init__(**kwargs)
+        width = expansion * inputs
+        with self.name_scope():
+            self.body = nn.HybridSequential()
+            if expansion > 1:
+                self.body.add(*conv_norm(width), Swish())
+            self.body.add(
+                *conv_norm(width, kernel_size, strides, groups=width),
+                Swish(),
+                SqueezeExcitation(width, inputs // 4, Swish()),
+                *conv_norm(channels),
+            )
+            # one draw for all channels and positions of an example
+            self.drop = nn.Dropout(dropped, axes=(1, 2, 3)) if strides == 1 and inputs == channels else None
+
+    def hybrid_forward(self, F, x):
+        out = self.body(x)
+        return out if self.drop is None else x + self.drop(out)
+
+
+class EfficientNet(nn.Sequential):
+    """EfficientNet-B0: (N, 3, 224, 224) images to (N, classes) logits.
+
+    Args:
+        classes: Number of classes.
+    """
+
+    def __init__(self, classes=1000, **kwargs):
+        super().__init__(**kwargs)
+        total = sum(stage.layers for stage in STAGES)
+        with self.name_scope():
+            self.stage1 = chain(*conv_norm(STEM_WIDTH, 3, strides=2), Swish())  # (N, 32, 112, 112)
+            inputs, number = STEM_WIDTH, 0
+            for stage in STAGES:
+                blocks = []
+                for layer in range(stage.layers):
+                    strides = stage.strides if layer == 0 else 1
+                    dropped = DROPPED * number / total
+                    blocks.append(MBConv(inputs, stage.channels, stage.expansion, stage.kernel, strides, dropped))
+                    inputs, number = stage.channels, number + 1
+                setattr(self, stage.label, chain(*blocks))
+            self.stage9 = chain(
+                *conv_norm(HEAD_WIDTH), Swish(), nn.GlobalAvgPool2D(), nn.Dropout(DROPOUT), nn.Dense(classes)
+            )
+
+
+@register(
+    source="arXiv:1905.11946, table 1, and the authors' code",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=5_288_548,
+    macs=385_814_752,
+    departures=(
+        "the same padding on both sides (authors: TensorFlow's, on one side for stride 2)",
+        "the caller's initializer sets the initial weights (authors: normal, by fan-out)",
+    ),
+)
+def efficientnet_b0(classes=1000, **kwargs):
+    """Build the paper's EfficientNet-B0."""
+    return EfficientNet(classes, **kwargs)

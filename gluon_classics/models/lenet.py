@@ -1,0 +1,310 @@
+"""LeNet (LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition", 1998).
+
+Source    `lenet`: the blog; its network is the one of the Gluon tutorials of early 2018.
+          `lenet_slides`: the slides "LeNet, AlexNet, VGG, NiN".
+          `lenet_straight_dope`, `lenet_bn_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L,
+          without and with batch normalization (Ioffe & Szegedy 2015, arXiv:1502.03167).
+          `lenet_d2l_first`: Dive into Deep Learning (D2L) in Chinese, first edition. `lenet_d2l`: D2L in English, and
+          the second edition in Chinese. `lenet_bn_scratch`, `lenet_bn`: D2L in English from 0.16.6 (June 2021) on, with
+          batch normalization written out and as Gluon's layer. `lenet_bn_scratch_first`, `lenet_bn_first`: earlier
+          versions of these two, with max pooling, as in the Chinese first edition. `lenet_conv3`: teaching material
+          whose authors we do not know. `lenet_cifar10`: the LeNet of github.com/icpm/pytorch-cifar10.
+Departs   From the paper, all: full connections between feature maps (paper: partial), plain pooling (trainable
+          subsampling), softmax logits (RBF output), and tanh, sigmoid or ReLU (scaled tanh).
+          `lenet`, `lenet_slides`, straight dope: 20 and 50 channels (paper: 6 and 16), one hidden layer. `lenet`: a
+          3x3 second convolution. `lenet_d2l_first` and those with batch normalization: 28x28 images without padding,
+          which leaves 4x4 feature maps (paper: 5x5). `lenet_cifar10`: 3 input channels.
+Open      - `lenet_conv3` names no activation: that its convolutions have ReLU is a guess.
+          - `lenet_conv3`: the authors are not known.
+"""
+
+from functools import partial
+from typing import Callable, NamedTuple, Optional, Tuple
+
+from mxnet.gluon import nn
+
+from ._batch_norm import ScratchBatchNorm
+from .registry import register
+
+
+class Convolution(NamedTuple):
+    """A convolution, then 2x2 pooling with stride 2 unless `pool` is None."""
+
+    channels: int
+    kernel: int
+    pool: Optional[Callable]
+    padding: int = 0
+
+
+class Table(NamedTuple):
+    """A network: its convolutions, the units of its hidden dense layers, and the activation of all of these."""
+
+    convolutions: Tuple[Convolution, ...]
+    hidden: Tuple[int, ...]
+    activation: str
+
+
+# comments give the shapes after the pools
+BLOG = Table(
+    convolutions=(
+        Convolution(20, kernel=5, pool=nn.MaxPool2D),  # (N, 20, 12, 12), from 28x28 images
+        Convolution(50, kernel=3, pool=nn.MaxPool2D),  # (N, 50, 5, 5)
+    ),
+    hidden=(128,),
+    activation="relu",
+)
+SLIDES = Table(
+    convolutions=(
+        Convolution(20, kernel=5, pool=nn.AvgPool2D),  # (N, 20, 12, 12), from 28x28 images
+        Convolution(50, kernel=5, pool=nn.AvgPool2D),  # (N, 50, 4, 4)
+    ),
+    hidden=(500,),
+    activation="tanh",
+)
+STRAIGHT_DOPE = Table(
+    convolutions=(
+        Convolution(20, kernel=5, pool=nn.MaxPool2D),  # (N, 20, 12, 12), from 28x28 images
+        Convolution(50, kernel=5, pool=nn.MaxPool2D),  # (N, 50, 4, 4)
+    ),
+    hidden=(512,),
+    activation="relu",
+)
+D2L_FIRST = Table(
+    convolutions=(
+        Convolution(6, kernel=5, pool=nn.MaxPool2D),  # (N, 6, 12, 12), from 28x28 images
+        Convolution(16, kernel=5, pool=nn.MaxPool2D),  # (N, 16, 4, 4)
+    ),
+    hidden=(120, 84),
+    activation="sigmoid",
+)
+D2L = Table(
+    convolutions=(
+        Convolution(6, kernel=5, pool=nn.AvgPool2D, padding=2),  # (N, 6, 14, 14), from 28x28 images
+        Convolution(16, kernel=5, pool=nn.AvgPool2D),  # (N, 16, 5, 5)
+    ),
+    hidden=(120, 84),
+    activation="sigmoid",
+)
+D2L_BN = Table(
+    convolutions=(
+        Convolution(6, kernel=5, pool=nn.AvgPool2D),  # (N, 6, 12, 12), from 28x28 images
+        Convolution(16, kernel=5, pool=nn.AvgPool2D),  # (N, 16, 4, 4)
+    ),
+    hidden=(120, 84),
+    activation="sigmoid",
+)
+CONV3 = Table(
+    convolutions=(
+        Convolution(6, kernel=5, pool=nn.MaxPool2D),  # (N, 6, 14, 14), from 32x32 images
+        Convolution(16, kernel=5, pool=nn.MaxPool2D),  # (N, 16, 5, 5)
+        Convolution(120, kernel=5, pool=None),  # (N, 120, 1, 1)
+    ),
+    hidden=(84,),
+    activation="relu",
+)
+CIFAR10 = Table(
+    convolutions=(
+        Convolution(6, kernel=5, pool=nn.MaxPool2D),  # (N, 6, 14, 14), from 32x32 images
+        Convolution(16, kernel=5, pool=nn.MaxPool2D),  # (N, 16, 5, 5)
+    ),
+    hidden=(120, 84),
+    activation="relu",
+)
+
+
+class LeNetEdition(nn.Sequential):
+    """LeNet by a table: (N, C, H, W) images to (N, classes) logits.
+
+    Args:
+        table: The convolutions, the hidden dense layers and their activation.
+        classes: Number of classes.
+        norm: Function from the number of features and the number of axes (2 or 4) to a normalization layer. It goes
+            between each convolution or hidden dense layer and its activation. Without it there is none.
+    """
+
+    def __init__(self, table, classes, norm=None, **kwargs):
+        super().__init__(**kwargs)
+        built_in = None if norm else table.activation  # a layer's own activation would come before the normalization
+
+        def add(layer, features, dimensions):
+            self.add(layer)
+            if norm:
+                self.add(norm(features, dimensions), nn.Activation(table.activation))
+
+        with self.name_scope():
+            for row in table.convolutions:
+                layer = nn.Conv2D(row.channels, row.kernel, padding=row.padding, activation=built_in)
+                add(layer, row.channels, dimensions=4)
+                if row.pool:
+                    self.add(row.pool(pool_size=2, strides=2))
+            self.add(nn.Flatten())
+            for units in table.hidden:
+                add(nn.Dense(units, activation=built_in), units, dimensions=2)
+            self.add(nn.Dense(classes))
+
+
+class LeNet(LeNetEdition):
+    """The blog's LeNet: (N, 1, 28, 28) images, or larger ones, to (N, classes) logits.
+
+    Args:
+        classes: Number of classes.
+    """
+
+    def __init__(self, classes=10, **kwargs):
+        super().__init__(BLOG, classes, **kwargs)
+
+
+def batch_norm(_features, _dimensions):
+    """Make Gluon's layer, which infers both arguments from its input."""
+    return nn.BatchNorm()
+
+
+# --- the editions; most take 28x28 images, and many share departures
+
+PAPER = "(paper: scaled tanh, trainable subsampling, RBF output)"
+RELU_MAX = f"ReLU, max pooling and softmax {PAPER}"
+SIGMOID_MAX = f"sigmoid, max pooling and softmax {PAPER}"
+SIGMOID_AVERAGE = f"sigmoid, average pooling and softmax {PAPER}"
+FULL = "full connections between feature maps (paper: partial)"
+MORE_CHANNELS = "20 and 50 channels (paper: 6 and 16, partial connections)"
+ONE_HIDDEN = "one hidden layer of {} units (paper: C5 of 120 feature maps and F6 of 84 units)"
+UNPADDED = "28x28 images without padding, which leaves 4x4 feature maps (paper: 5x5)"
+NORMALIZED = "batch normalization (later than the paper)"
+BY_HAND = f"{NORMALIZED}, written out, so that the network cannot be compiled"
+
+on_28 = partial(register, input_shape=(1, 28, 28), classes=10)
+
+
+@on_28(
+    source="the blog (March 2018), after the Gluon tutorial",
+    params=170_988,
+    macs=1_349_280,
+    departures=(
+        "20 and 50 channels (paper: 6 and 16), the second convolution 3x3 (paper: 5x5, partial connections)",
+        RELU_MAX,
+        ONE_HIDDEN.format(128),
+    ),
+)
+def lenet(classes=10, **kwargs):
+    """Build the blog's LeNet."""
+    return LeNet(classes, **kwargs)
+
+
+@on_28(
+    source='the slides "LeNet, AlexNet, VGG, NiN"',
+    params=431_080,
+    macs=2_293_000,
+    departures=(MORE_CHANNELS, f"tanh, average pooling and softmax {PAPER}", ONE_HIDDEN.format(500)),
+)
+def lenet_slides(classes=10, **kwargs):
+    """Build the LeNet of the slides."""
+    return LeNetEdition(SLIDES, classes, **kwargs)
+
+
+@on_28(
+    source="MXNet: the straight dope (2017)",
+    params=440_812,
+    macs=2_302_720,
+    departures=(MORE_CHANNELS, RELU_MAX, ONE_HIDDEN.format(512)),
+)
+def lenet_straight_dope(classes=10, **kwargs):
+    """Build the straight dope's LeNet."""
+    return LeNetEdition(STRAIGHT_DOPE, classes, **kwargs)
+
+
+@on_28(
+    source="MXNet: the straight dope (2017)",
+    params=441_976,
+    macs=2_302_720,
+    departures=(NORMALIZED, MORE_CHANNELS, RELU_MAX, ONE_HIDDEN.format(512)),
+)
+def lenet_bn_straight_dope(classes=10, **kwargs):
+    """Build the straight dope's LeNet with batch normalization."""
+    return LeNetEdition(STRAIGHT_DOPE, classes, norm=batch_norm, **kwargs)
+
+
+@on_28(
+    source="D2L in Chinese, first edition",
+    params=44_426,
+    macs=281_640,
+    departures=(FULL, UNPADDED, SIGMOID_MAX),
+)
+def lenet_d2l_first(classes=10, **kwargs):
+    """Build the LeNet of D2L's first edition: no padding, max pooling."""
+    return LeNetEdition(D2L_FIRST, classes, **kwargs)
+
+
+@on_28(source="D2L, second edition", params=61_706, macs=416_520, departures=(FULL, SIGMOID_AVERAGE))
+def lenet_d2l(classes=10, **kwargs):
+    """Build D2L's LeNet; its first convolution pads 28x28 images to 32x32."""
+    return LeNetEdition(D2L, classes, **kwargs)
+
+
+@on_28(
+    source="D2L in Chinese, first edition; in English to 0.16.5",
+    params=44_878,
+    macs=281_640,
+    departures=(BY_HAND, FULL, UNPADDED, SIGMOID_MAX),
+)
+def lenet_bn_scratch_first(classes=10, **kwargs):
+    """Build the first version of `lenet_bn_scratch`, with max pooling; it runs eagerly only."""
+    return LeNetEdition(D2L_FIRST, classes, norm=ScratchBatchNorm, **kwargs)
+
+
+@on_28(
+    source="D2L in Chinese, first edition; in English to 0.16.5",
+    params=44_878,
+    macs=281_640,
+    departures=(NORMALIZED, FULL, UNPADDED, SIGMOID_MAX),
+)
+def lenet_bn_first(classes=10, **kwargs):
+    """Build the first version of `lenet_bn`, with max pooling."""
+    return LeNetEdition(D2L_FIRST, classes, norm=batch_norm, **kwargs)
+
+
+@on_28(
+    source="D2L in English, 0.16.6 to 1.0",
+    params=44_878,
+    macs=281_640,
+    departures=(BY_HAND, FULL, UNPADDED, SIGMOID_AVERAGE),
+)
+def lenet_bn_scratch(classes=10, **kwargs):
+    """Build D2L's LeNet with batch normalization by hand; it runs eagerly only (see `ScratchBatchNorm`)."""
+    return LeNetEdition(D2L_BN, classes, norm=ScratchBatchNorm, **kwargs)
+
+
+@on_28(
+    source="D2L in English, 0.16.6 to 1.0",
+    params=44_878,
+    macs=281_640,
+    departures=(NORMALIZED, FULL, UNPADDED, SIGMOID_AVERAGE),
+)
+def lenet_bn(classes=10, **kwargs):
+    """Build D2L's LeNet with batch normalization."""
+    return LeNetEdition(D2L_BN, classes, norm=batch_norm, **kwargs)
+
+
+@register(
+    source='a "modern LeNet" of teaching material, authors unknown',
+    input_shape=(1, 32, 32),
+    classes=10,
+    params=61_706,
+    macs=416_520,
+    departures=(FULL, RELU_MAX),
+)
+def lenet_conv3(classes=10, **kwargs):
+    """Build LeNet with C5 as a third convolution, as in the paper."""
+    return LeNetEdition(CONV3, classes, **kwargs)
+
+
+@register(
+    source="github.com/icpm/pytorch-cifar10, models/LeNet.py",
+    input_shape=(3, 32, 32),
+    classes=10,
+    params=62_006,
+    macs=651_720,
+    departures=("3 input channels (paper: 1)", FULL, RELU_MAX),
+)
+def lenet_cifar10(classes=10, **kwargs):
+    """Build LeNet for the color images of CIFAR-10."""
+    return LeNetEdition(CIFAR10, classes, **kwargs)

@@ -1,0 +1,158 @@
+"""RegNet (Radosavovic, Kosaraju, Girshick, He & Dollar 2020, "Designing network design spaces", arXiv:2003.13678).
+
+Source    `regnetx_200mf` to `regnetx_800mf`: depth, w_0, w_a, w_m and group width of the paper's top RegNetX models;
+          stem, X block and head of its figures 3 and 4. Rounding widths to multiples of 8, then of the group width, is
+          from the authors' code, as are convolutions without bias.
+          `regnetx32_d2l`: Dive into Deep Learning (D2L), the edition for PyTorch (that for MXNet differs).
+Departs   From the paper: the caller's initializer sets the initial weights (authors: normal, by fan-out).
+          `regnetx32_d2l`: two stages (paper: four), biases in the convolutions, 1 input channel.
+Open      - `regnetx32_d2l`: the editions for PyTorch and for MXNet differ; we follow the one for PyTorch.
+"""
+
+from functools import partial
+from itertools import groupby
+import math
+from typing import NamedTuple
+
+from mxnet.gluon import nn
+
+from ._blocks import chain
+from .registry import register
+from .resnet import conv_norm, residual_stage
+
+STEM_WIDTH = 32
+
+
+class Stage(NamedTuple):
+    """A stage of `depth` blocks of `width` channels."""
+
+    depth: int
+    width: int
+
+
+class Parameters(NamedTuple):
+    """The paper's parameters of a network: block j of `depth` is w_0 + w_a j wide, before its quantization by w_m."""
+
+    depth: int
+    w_0: float
+    w_a: float
+    w_m: float
+    group_width: int
+
+
+REGNETX_200MF = Parameters(depth=13, w_0=24, w_a=36.44, w_m=2.49, group_width=8)
+REGNETX_400MF = Parameters(depth=22, w_0=24, w_a=24.48, w_m=2.54, group_width=16)
+REGNETX_800MF = Parameters(depth=16, w_0=56, w_a=35.73, w_m=2.28, group_width=16)
+D2L_STAGES, D2L_GROUP_WIDTH = (Stage(4, 32), Stage(6, 80)), 16  # at 96: (N, 32, 24, 24), (N, 80, 12, 12)
+
+
+def quantized(parameters):
+    """Compute the stages of a network by the paper's equations 2 to 4.
+
+    Args:
+        parameters: The `Parameters` of the network.
+
+    Returns:
+        A tuple of `Stage`s.
+    """
+    widths = []
+    for block in range(parameters.depth):
+        linear = parameters.w_0 + parameters.w_a * block
+        power = round(math.log(linear / parameters.w_0, parameters.w_m))
+        width = _multiple(parameters.w_0 * parameters.w_m**power, of=8)
+        widths.append(_multiple(width, of=min(width, parameters.group_width)))
+    return tuple(Stage(len(list(blocks)), width) for width, blocks in groupby(widths))
+
+
+def _multiple(number, of):
+    return round(number / of) * of
+
+
+def x_block(width, group_width, use_bias, strides):
+    """Make the residual path of an X block: (N, C, H, W) to (N, width, H / strides, W / strides), rounded up.
+
+    Args:
+        width: Channels of all three convolutions.
+        group_width: Channels in each group of the 3x3 convolution.
+        use_bias: Whether the convolutions have biases.
+        strides: Stride of the 3x3 convolution.
+
+    Returns:
+        A tuple of layers.
+    """
+    return (
+        *conv_norm(width, 1, use_bias=use_bias),
+        nn.Activation("relu"),
+        *conv_norm(width, 3, strides, groups=width // group_width, use_bias=use_bias),
+        nn.Activation("relu"),
+        *conv_norm(width, 1, use_bias=use_bias),
+    )
+
+
+class RegNetX(nn.Sequential):
+    """RegNetX: (N, C, H, W) images to (N, classes) logits. Stem and stages halve H and W, rounded up.
+
+    Args:
+        stages: A `Stage` for each stage.
+        group_width: Channels in each group of the 3x3 convolutions.
+        use_bias: Whether the convolutions have biases.
+        classes: Number of classes.
+    """
+
+    def __init__(self, stages, group_width, use_bias=False, classes=1000, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.stem = chain(*conv_norm(STEM_WIDTH, 3, strides=2, use_bias=use_bias), nn.Activation("relu"))
+            inputs = STEM_WIDTH
+            for number, stage in enumerate(stages, start=1):
+                body = partial(x_block, stage.width, group_width, use_bias)
+                blocks = residual_stage(body, stage.depth, inputs, stage.width, strides=2, use_bias=use_bias)
+                setattr(self, f"stage{number}", blocks)
+                inputs = stage.width
+            self.head = chain(nn.GlobalAvgPool2D(), nn.Dense(classes))
+
+
+paper = partial(
+    register,
+    source="arXiv:2003.13678, top RegNetX models",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    departures=("the caller's initializer sets the initial weights (authors: normal, by fan-out)",),
+)
+
+
+@register(
+    source="D2L, the edition for PyTorch",
+    input_shape=(1, 96, 96),
+    classes=10,
+    params=179_290,
+    macs=40_293_152,
+    departures=(
+        "two stages: 4 blocks of 32 channels and 6 of 80 (paper: four stages)",
+        "convolutions keep their biases (authors' code: none)",
+    ),
+)
+def regnetx32_d2l(classes=10, **kwargs):
+    """Build D2L's RegNetX-32."""
+    return RegNetX(D2L_STAGES, D2L_GROUP_WIDTH, use_bias=True, classes=classes, **kwargs)
+
+
+# stages at 224: (N, 24, 56, 56), (N, 56, 28, 28), (N, 152, 14, 14), (N, 368, 7, 7)
+@paper(params=2_684_792, macs=199_039_872)
+def regnetx_200mf(classes=1000, **kwargs):
+    """Build the paper's RegNetX-200MF: 1, 1, 4 and 7 blocks."""
+    return RegNetX(quantized(REGNETX_200MF), REGNETX_200MF.group_width, classes=classes, **kwargs)
+
+
+# stages at 224: (N, 32, 56, 56), (N, 64, 28, 28), (N, 160, 14, 14), (N, 384, 7, 7)
+@paper(params=5_157_512, macs=397_677_568)
+def regnetx_400mf(classes=1000, **kwargs):
+    """Build the paper's RegNetX-400MF: 1, 2, 7 and 12 blocks."""
+    return RegNetX(quantized(REGNETX_400MF), REGNETX_400MF.group_width, classes=classes, **kwargs)
+
+
+# stages at 224: (N, 64, 56, 56), (N, 128, 28, 28), (N, 288, 14, 14), (N, 672, 7, 7)
+@paper(params=7_259_656, macs=799_699_712)
+def regnetx_800mf(classes=1000, **kwargs):
+    """Build the paper's RegNetX-800MF: 1, 3, 7 and 5 blocks."""
+    return RegNetX(quantized(REGNETX_800MF), REGNETX_800MF.group_width, classes=classes, **kwargs)

@@ -1,0 +1,344 @@
+"""ResNet (He, Zhang, Ren & Sun 2015, "Deep residual learning for image recognition", arXiv:1512.03385).
+
+Source    `resnet`: the blog; its network is the ResNet-18 of the Gluon tutorials of early 2018.
+          `resnet18_tutorial`: the tutorial itself, which uses 96x96 images.
+          `resnet18_d2l`: Dive into Deep Learning (D2L), which grew out of the tutorials.
+          `resnet18_v1` to `resnet152_v1`: the paper's table 1. Batch normalization after every convolution is from
+          section 3.4. The paper does not say which convolution of a bottleneck has the stride; in the authors' models
+          it is the first, 1x1. The paper does not mention biases and the padding of the pool: here no convolution has
+          a bias, and a padding of 1 gives table 1's sizes.
+Departs   From the paper, `resnet` and `resnet18_tutorial`: the first convolution has no padding, no batch normalization
+          and no ReLU; every convolution keeps its bias, which batch normalization makes useless; the projection has no
+          batch normalization; 3x3 average pooling (paper: global), so 2048 features reach the classifier at 224 and 512
+          at 96; 1 input channel.
+          `resnet18_d2l`: biases and projections as in the tutorial; 1 input channel.
+          `resnet*_v1`: the caller's initializer sets the initial weights (paper: He initialization). `resnet18_v1` and
+          `resnet34_v1` project where the channels increase (the paper's option B, table 3; its table 2 pads with
+          zeros, option A).
+Open      - `resnet*_v1`: the paper does not say where a bottleneck has its stride, whether convolutions have biases and
+            how the pool is padded.
+"""
+
+from functools import partial
+from typing import NamedTuple, Tuple
+
+from mxnet.gluon import nn
+
+from ._blocks import chain, print_output_shapes
+from .registry import register
+
+
+class Stage(NamedTuple):
+    """A stage of table 1: channels of its 3x3 convolutions, stride of its first block."""
+
+    label: str
+    channels: int
+    strides: int
+
+
+class Depths(NamedTuple):
+    """Number of blocks in each stage of table 1."""
+
+    conv2_x: int
+    conv3_x: int
+    conv4_x: int
+    conv5_x: int
+
+
+# shape after the stage at 224: with building blocks, with bottlenecks
+STAGES: Tuple[Stage, ...] = (
+    Stage("conv2_x", 64, strides=1),  # (N, 64, 56, 56)     (N, 256, 56, 56)
+    Stage("conv3_x", 128, strides=2),  # (N, 128, 28, 28)   (N, 512, 28, 28)
+    Stage("conv4_x", 256, strides=2),  # (N, 256, 14, 14)   (N, 1024, 14, 14)
+    Stage("conv5_x", 512, strides=2),  # (N, 512, 7, 7)     (N, 2048, 7, 7)
+)
+# table 1, by the number of layers
+BLOCKS = {
+    18: Depths(2, 2, 2, 2),
+    34: Depths(3, 4, 6, 3),
+    50: Depths(3, 4, 6, 3),
+    101: Depths(3, 4, 23, 3),
+    152: Depths(3, 8, 36, 3),
+}
+BOTTLENECK_EXPANSION = 4  # table 1: the last convolution of a bottleneck has four times the channels
+
+
+# --- the blog, the tutorial, D2L
+
+
+class Residual(nn.HybridBlock):
+    """Two 3x3 convolutions and a shortcut: (N, C, H, W) to (N, channels, H, W).
+
+    Args:
+        channels: Channels of the output. Without `halve` the input must have as many.
+        halve: Whether the first convolution and a 1x1 convolution on the shortcut have stride 2. H and W are then
+            halved, rounded up.
+    """
+
+    def __init__(self, channels, halve=False, **kwargs):
+        super().__init__(**kwargs)
+        strides = 2 if halve else 1
+        with self.name_scope():
+            self.conv1 = nn.Conv2D(channels, kernel_size=3, padding=1, strides=strides)
+            self.bn1 = nn.BatchNorm()
+            self.conv2 = nn.Conv2D(channels, kernel_size=3, padding=1)
+            self.bn2 = nn.BatchNorm()
+            self.conv3 = nn.Conv2D(channels, kernel_size=1, strides=strides) if halve else None
+
+    def hybrid_forward(self, F, x):
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        shortcut = x if self.conv3 is None else self.conv3(x)
+        return F.relu(out + shortcut)
+
+
+class ResNet(nn.Sequential):
+    """The blog's ResNet-18: (N, 1, 224, 224) images to (N, num_classes) logits.
+
+    Args:
+        num_classes: Number of classes.
+        verbose: Whether each eager forward pass prints the output shape of each of the six blocks.
+    """
+
+    def __init__(self, num_classes=10, verbose=False, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.b1 = chain(nn.Conv2D(64, kernel_size=7, strides=2))  # (N, 64, 109, 109)
+            self.b2 = chain(nn.MaxPool2D(pool_size=3, strides=2), Residual(64), Residual(64))  # (N, 64, 54, 54)
+            self.b3 = chain(Residual(128, halve=True), Residual(128))  # (N, 128, 27, 27)
+            self.b4 = chain(Residual(256, halve=True), Residual(256))  # (N, 256, 14, 14)
+            self.b5 = chain(Residual(512, halve=True), Residual(512))  # (N, 512, 7, 7)
+            self.b6 = chain(nn.AvgPool2D(pool_size=3), nn.Dense(num_classes))  # (N, num_classes), of 512 2x2 maps
+        if verbose:
+            print_output_shapes(self)
+
+
+class ResNetD2L(nn.Sequential):
+    """D2L's ResNet-18: (N, 1, 96, 96) images to (N, classes) logits.
+
+    Args:
+        classes: Number of classes.
+    """
+
+    def __init__(self, classes=10, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.b1 = chain(  # (N, 64, 24, 24)
+                nn.Conv2D(64, kernel_size=7, strides=2, padding=3),
+                nn.BatchNorm(),
+                nn.Activation("relu"),
+                nn.MaxPool2D(pool_size=3, strides=2, padding=1),
+            )
+            self.b2 = chain(Residual(64), Residual(64))  # (N, 64, 24, 24)
+            self.b3 = chain(Residual(128, halve=True), Residual(128))  # (N, 128, 12, 12)
+            self.b4 = chain(Residual(256, halve=True), Residual(256))  # (N, 256, 6, 6)
+            self.b5 = chain(Residual(512, halve=True), Residual(512))  # (N, 512, 3, 3)
+            self.b6 = chain(nn.GlobalAvgPool2D(), nn.Dense(classes))  # (N, classes)
+
+
+# --- the paper
+
+
+class WithShortcut(nn.HybridBlock):
+    """ReLU of the sum of two paths: (N, C, H, W) to the output shape of `body`.
+
+    Args:
+        body: Layers of the residual path.
+        projection: Layers of the shortcut, with the output shape of `body`. Without any, the input itself is added.
+    """
+
+    def __init__(self, body, projection=(), **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.body = _joined(body)
+            self.projection = _joined(projection) if projection else None
+
+    def hybrid_forward(self, F, x):
+        shortcut = x if self.projection is None else self.projection(x)
+        return F.Activation(self.body(x) + shortcut, act_type="relu")
+
+
+def _joined(layers):
+    block = nn.HybridSequential()
+    block.add(*layers)
+    return block
+
+
+def conv_norm(channels, kernel_size, strides=1, groups=1, use_bias=False):
+    """Make a convolution and its batch normalization: (N, C, H, W) to (N, channels, H / strides, W / strides).
+
+    Args:
+        channels: Channels of the output.
+        kernel_size: Kernel; the padding is half of it, so sizes are divided by the stride and rounded up.
+        strides: Stride.
+        groups: Groups of the convolution.
+        use_bias: Whether the convolution has a bias.
+
+    Returns:
+        A tuple of layers.
+    """
+    return (
+        nn.Conv2D(channels, kernel_size, strides, padding=kernel_size // 2, groups=groups, use_bias=use_bias),
+        nn.BatchNorm(),
+    )
+
+
+def building_block(channels, strides):
+    """Make the residual path of two convolutions: (N, C, H, W) to (N, channels, H / strides, W / strides).
+
+    Args:
+        channels: Channels of both convolutions.
+        strides: Stride of the first convolution.
+
+    Returns:
+        A tuple of layers.
+    """
+    return (*conv_norm(channels, 3, strides), nn.Activation("relu"), *conv_norm(channels, 3))
+
+
+def bottleneck(channels, strides):
+    """Make the residual path of three convolutions: (N, C, H, W) to (N, 4 channels, H / strides, W / strides).
+
+    Args:
+        channels: Channels of the first two convolutions.
+        strides: Stride of the first convolution, as in the authors' models.
+
+    Returns:
+        A tuple of layers.
+    """
+    return (
+        *conv_norm(channels, 1, strides),
+        nn.Activation("relu"),
+        *conv_norm(channels, 3),
+        nn.Activation("relu"),
+        *conv_norm(BOTTLENECK_EXPANSION * channels, 1),
+    )
+
+
+def residual_stage(body, blocks, inputs, channels, strides, use_bias=False):
+    """Build a stage: (N, inputs, H, W) to (N, channels, H / strides, W / strides).
+
+    The first block has the stride, and a projection if the shape changes.
+
+    Args:
+        body: Function from a stride to the layers of a residual path.
+        blocks: Number of blocks.
+        inputs: Channels of the input.
+        channels: Channels of the output of each block.
+        strides: Stride of the first block.
+        use_bias: Whether the convolution of the projection has a bias.
+    """
+    projected = strides > 1 or inputs != channels
+    return chain(
+        WithShortcut(body(strides), conv_norm(channels, 1, strides, use_bias=use_bias) if projected else ()),
+        *(WithShortcut(body(1)) for _ in range(blocks - 1)),
+    )
+
+
+class ResNetV1(nn.Sequential):
+    """The paper's ResNet: (N, 3, 224, 224) images to (N, classes) logits.
+
+    Args:
+        body: Function from channels and a stride to the layers of a residual path.
+        expansion: Channels of the output of `body`, divided by the channels that it is given.
+        blocks: Number of blocks in each of the four stages.
+        classes: Number of classes.
+    """
+
+    def __init__(self, body, expansion, blocks, classes=1000, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.conv1 = chain(*conv_norm(64, 7, strides=2), nn.Activation("relu"))  # (N, 64, 112, 112)
+            self.pool1 = nn.MaxPool2D(pool_size=3, strides=2, padding=1)  # (N, 64, 56, 56)
+            inputs = 64
+            for stage, count in zip(STAGES, blocks):
+                path = partial(body, stage.channels)
+                outputs = expansion * stage.channels
+                setattr(self, stage.label, residual_stage(path, count, inputs, outputs, stage.strides))
+                inputs = outputs
+            self.pool5 = nn.GlobalAvgPool2D()
+            self.fc = nn.Dense(classes)
+
+
+BLOG_DEPARTURES = (
+    "the first convolution has no padding, no batch normalization and no ReLU",
+    "convolutions keep their biases; no batch normalization on the projections",
+)
+INITIALIZATION = "the caller's initializer sets the initial weights (paper: He initialization)"
+OPTION_B = (
+    INITIALIZATION,
+    "projections where the channels increase, option B (paper's table 2: zeros, option A)",
+)
+paper = partial(register, source="arXiv:1512.03385, table 1", input_shape=(3, 224, 224), classes=1000)
+
+
+@register(
+    source="the blog (March 2018), after the Gluon tutorial",
+    input_shape=(1, 224, 224),
+    classes=10,
+    params=11_193_610,
+    macs=1_671_550_528,
+    departures=(
+        *BLOG_DEPARTURES,
+        "3x3 average pooling: 2048 features reach the classifier (paper: global, 512)",
+    ),
+)
+def resnet(classes=10, **kwargs):
+    """Build the blog's ResNet-18; `verbose=True` prints output shapes."""
+    return ResNet(classes, **kwargs)
+
+
+@register(
+    source="the Gluon tutorial (early 2018)",
+    input_shape=(1, 96, 96),
+    classes=10,
+    params=11_178_250,
+    macs=292_158_016,
+    departures=(*BLOG_DEPARTURES, "3x3 average pooling (paper: global)"),
+)
+def resnet18_tutorial(classes=10, **kwargs):
+    """Build the tutorial's ResNet-18: the blog's network, for smaller images."""
+    return ResNet(classes, **kwargs)
+
+
+@register(
+    source="D2L",
+    input_shape=(1, 96, 96),
+    classes=10,
+    params=11_178_378,
+    macs=318_657_536,
+    departures=("convolutions keep their biases; no batch normalization on the projections",),
+)
+def resnet18_d2l(classes=10, **kwargs):
+    """Build D2L's ResNet-18: the tutorial's, with the paper's first stage and global average pooling."""
+    return ResNetD2L(classes, **kwargs)
+
+
+@paper(params=11_689_512, macs=1_814_073_344, departures=OPTION_B)
+def resnet18_v1(classes=1000, **kwargs):
+    """Build the paper's ResNet-18."""
+    return ResNetV1(building_block, 1, BLOCKS[18], classes, **kwargs)
+
+
+@paper(params=21_797_672, macs=3_663_761_408, departures=OPTION_B)
+def resnet34_v1(classes=1000, **kwargs):
+    """Build the paper's ResNet-34."""
+    return ResNetV1(building_block, 1, BLOCKS[34], classes, **kwargs)
+
+
+@paper(params=25_557_032, macs=3_857_973_248, departures=(INITIALIZATION,))
+def resnet50_v1(classes=1000, **kwargs):
+    """Build the paper's ResNet-50."""
+    return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[50], classes, **kwargs)
+
+
+@paper(params=44_549_160, macs=7_570_194_432, departures=(INITIALIZATION,))
+def resnet101_v1(classes=1000, **kwargs):
+    """Build the paper's ResNet-101."""
+    return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[101], classes, **kwargs)
+
+
+@paper(params=60_192_808, macs=11_282_415_616, departures=(INITIALIZATION,))
+def resnet152_v1(classes=1000, **kwargs):
+    """Build the paper's ResNet-152."""
+    return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[152], classes, **kwargs)

@@ -1,0 +1,87 @@
+"""SENet (Hu, Shen & Sun 2017, "Squeeze-and-excitation networks", arXiv:1709.01507).
+
+Source    `se_resnet50`: the paper's table 1, the middle column; block as in its figure 3, reduction ratio 16.
+          Equation 3 shows no biases in the two dense layers. The published number of parameters, 28,088,024, includes
+          them: without, there are 16,048 fewer. `se_resnet18`: the same block in ResNet-18; the paper's tables
+          begin at 50 layers. Stride and biases of the convolutions are as in `resnet50_v1`.
+Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization).
+Open      - `se_resnet50`: equation 3 has no biases, the published number of parameters has; we follow the number.
+          - `se_resnet50`: that the first convolution of a bottleneck has the stride is taken from ResNet, not verified.
+"""
+
+from functools import partial
+
+from mxnet.gluon import nn
+
+from .registry import register
+from .resnet import BLOCKS, BOTTLENECK_EXPANSION, ResNetV1, bottleneck, building_block
+
+REDUCTION = 16
+
+
+class SqueezeExcitation(nn.HybridBlock):
+    """Scale each channel by a factor from 0 to 1, computed from the means of all channels: the shape stays.
+
+    Args:
+        channels: Channels of the input.
+        hidden: Units of the first of the two dense layers that compute the factors.
+        activation: Layer between the two dense layers.
+    """
+
+    def __init__(self, channels, hidden, activation, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.squeeze = nn.GlobalAvgPool2D()
+            # dense layers, written as 1x1 convolutions of 1x1 feature maps
+            self.reduce = nn.Conv2D(hidden, kernel_size=1)
+            self.activation = activation
+            self.expand = nn.Conv2D(channels, kernel_size=1, activation="sigmoid")
+
+    def hybrid_forward(self, F, x):
+        return F.broadcast_mul(x, self.expand(self.activation(self.reduce(self.squeeze(x)))))
+
+
+def excited(body, expansion, channels, strides):
+    """Make a residual path that ends in squeeze and excitation.
+
+    Args:
+        body: Function from channels and a stride to the layers of a residual path.
+        expansion: Channels of the output of `body`, divided by `channels`.
+        channels: Channels that `body` is given.
+        strides: Stride that `body` is given.
+
+    Returns:
+        A tuple of layers.
+    """
+    outputs = expansion * channels
+    return (*body(channels, strides), SqueezeExcitation(outputs, outputs // REDUCTION, nn.Activation("relu")))
+
+
+INITIALIZATION = "the caller's initializer sets the initial weights (paper: He initialization)"
+
+
+@register(
+    source="arXiv:1709.01507, figure 3, in arXiv:1512.03385's ResNet-18",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=11_778_592,
+    macs=1_814_160_384,
+    departures=(INITIALIZATION, "18 layers (paper: 50 and more)"),
+)
+def se_resnet18(classes=1000, **kwargs):
+    """Build ResNet-18 with squeeze and excitation in each block."""
+    return ResNetV1(partial(excited, building_block, 1), 1, BLOCKS[18], classes, **kwargs)
+
+
+@register(
+    source="arXiv:1709.01507, table 1",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=28_088_024,
+    macs=3_860_488_192,
+    departures=(INITIALIZATION,),
+)
+def se_resnet50(classes=1000, **kwargs):
+    """Build the paper's SE-ResNet-50."""
+    body = partial(excited, bottleneck, BOTTLENECK_EXPANSION)
+    return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[50], classes, **kwargs)

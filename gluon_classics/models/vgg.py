@@ -1,0 +1,166 @@
+"""VGG (Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", arXiv:1409.1556).
+
+Source    `vgg`: the blog; `VGGNet` takes any architecture, and the printed one is configuration B (VGG-13).
+          `vgg11`, `vgg13`, `vgg16`, `vgg19`: configurations A, B, D and E of the paper's table 1.
+          `vgg11_tutorial`: the Gluon tutorials of early 2018. `vgg11_d2l`: Dive into Deep Learning (D2L).
+Departs   From the paper: the caller's initializer sets the initial weights; the paper starts deep networks from
+          trained shallow ones. `vgg`, `vgg11_tutorial`, `vgg11_d2l`: 1 input channel and 10 classes.
+          `vgg11_tutorial`: 96x96 images. `vgg11_d2l`: convolutions of a quarter of the width.
+"""
+
+from typing import NamedTuple
+
+from mxnet.gluon import nn
+
+from ._blocks import chain, dense_head
+from .registry import register
+
+
+class Block(NamedTuple):
+    """3x3 convolutions of one width with ReLU, then 2x2 max pooling."""
+
+    convolutions: int
+    channels: int
+
+
+# table 1, column B                    # shape after the block at 224
+ARCHITECTURE = (
+    Block(convolutions=2, channels=64),  # (N, 64, 112, 112)
+    Block(convolutions=2, channels=128),  # (N, 128, 56, 56)
+    Block(convolutions=2, channels=256),  # (N, 256, 28, 28)
+    Block(convolutions=2, channels=512),  # (N, 512, 14, 14)
+    Block(convolutions=2, channels=512),  # (N, 512, 7, 7)
+)
+A = (Block(1, 64), Block(1, 128), Block(2, 256), Block(2, 512), Block(2, 512))  # VGG-11
+B = ARCHITECTURE  # VGG-13
+D = (Block(2, 64), Block(2, 128), Block(3, 256), Block(3, 512), Block(3, 512))  # VGG-16
+E = (Block(2, 64), Block(2, 128), Block(4, 256), Block(4, 512), Block(4, 512))  # VGG-19
+QUARTER_A = (Block(1, 16), Block(1, 32), Block(2, 64), Block(2, 128), Block(2, 128))
+
+
+def vgg_block(convolutions, channels):
+    """Build a block: (N, C, H, W) to (N, channels, H/2, W/2), rounded down.
+
+    Args:
+        convolutions: Number of 3x3 convolutions before the 2x2 max pooling.
+        channels: Channels of each convolution.
+    """
+    return chain(
+        *(nn.Conv2D(channels, kernel_size=3, padding=1, activation="relu") for _ in range(convolutions)),
+        nn.MaxPool2D(pool_size=2, strides=2),
+    )
+
+
+class VGGNet(nn.Sequential):
+    """VGG of any depth: (N, C, 224, 224) images to (N, classes) logits.
+
+    Args:
+        architecture: A pair (number of convolutions, channels) for each block.
+        classes: Number of classes.
+    """
+
+    def __init__(self, architecture=ARCHITECTURE, classes=10, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            for number, (convolutions, channels) in enumerate(architecture, start=1):
+                setattr(self, f"block{number}", vgg_block(convolutions, channels))
+            for name, layer in dense_head(classes).items():
+                setattr(self, name, layer)
+
+
+@register(
+    source="the blog (March 2018); arXiv:1409.1556, table 1, column B",
+    input_shape=(1, 224, 224),
+    classes=10,
+    params=128_990_666,
+    macs=11_246_608_384,
+    departures=("1 input channel and 10 classes (paper: 3 and 1000)",),
+)
+def vgg(classes=10, architecture=ARCHITECTURE, **kwargs):
+    """Build the blog's VGG; as printed it is VGG-13.
+
+    Args:
+        classes: Number of classes.
+        architecture: A pair (number of convolutions, channels) for each block.
+    """
+    return VGGNet(architecture, classes, **kwargs)
+
+
+@register(
+    source="arXiv:1409.1556, table 1, column A",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=132_863_336,
+    macs=7_609_090_048,
+)
+def vgg11(classes=1000, **kwargs):
+    """Build the paper's configuration A."""
+    return VGGNet(A, classes, **kwargs)
+
+
+@register(
+    source="arXiv:1409.1556, table 1, column B",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=133_047_848,
+    macs=11_308_466_176,
+    departures=("no layer starts from trained weights (paper: some start from configuration A's)",),
+)
+def vgg13(classes=1000, **kwargs):
+    """Build the paper's configuration B."""
+    return VGGNet(B, classes, **kwargs)
+
+
+@register(
+    source="arXiv:1409.1556, table 1, column D",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=138_357_544,
+    macs=15_470_264_320,
+    departures=("no layer starts from trained weights (paper: some start from configuration A's)",),
+)
+def vgg16(classes=1000, **kwargs):
+    """Build the paper's configuration D."""
+    return VGGNet(D, classes, **kwargs)
+
+
+@register(
+    source="arXiv:1409.1556, table 1, column E",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=143_667_240,
+    macs=19_632_062_464,
+    departures=("no layer starts from trained weights (paper: some start from configuration A's)",),
+)
+def vgg19(classes=1000, **kwargs):
+    """Build the paper's configuration E."""
+    return VGGNet(E, classes, **kwargs)
+
+
+@register(
+    source="the Gluon tutorial (early 2018)",
+    input_shape=(1, 96, 96),
+    classes=10,
+    params=44_920_074,
+    macs=1_399_955_456,
+    departures=("1 input channel, 96x96 images and 10 classes (paper: 3, 224x224 and 1000)",),
+)
+def vgg11_tutorial(classes=10, **kwargs):
+    """Build configuration A, as for Fashion-MNIST at 96x96."""
+    return VGGNet(A, classes, **kwargs)
+
+
+@register(
+    source="D2L",
+    input_shape=(1, 224, 224),
+    classes=10,
+    params=43_093_322,
+    macs=512_155_648,
+    departures=(
+        "16 to 128 channels (paper: 64 to 512); the dense layers have the paper's width",
+        "1 input channel and 10 classes (paper: 3 and 1000)",
+    ),
+)
+def vgg11_d2l(classes=10, **kwargs):
+    """Build configuration A with convolutions of a quarter of the width."""
+    return VGGNet(QUARTER_A, classes, **kwargs)

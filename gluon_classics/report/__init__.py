@@ -1,0 +1,1 @@
+"""Reports about runs: an HTML page and TensorBoard event files."""

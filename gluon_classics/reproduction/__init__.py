@@ -1,0 +1,1 @@
+"""Recipes with published results, the runs that reproduce them, and the verdicts on these runs."""

@@ -1,0 +1,162 @@
+"""Recipes of Dive into Deep Learning (D2L), MXNet: first edition, up to 0.17, and 1.0.
+
+Settings    github.com/d2l-ai/d2l-zh, branch v1 (first edition, in Chinese), and d2l-ai/d2l-en at v0.14.0 to v1.0.3.
+Results     the editions' official builds.
+No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): not here; VGG-11 of 1.0: no
+            published value.
+
+All keep the last partial batch and resize images of both splits in uint8; the first edition divides the gradients of a
+last partial batch by the whole batch size (three recipes of ours, `-keep`, show what else comes out). SGD
+without momentum, decay or schedule; Xavier's initialisation, but Gluon's default, Uniform(.07), for the BN-LeNets of
+1.0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gluon_classics.experiment.settings import Settings
+
+from .recipes import NOT_WIDENED, Builds, PublishedRun, Recipe, Widening
+
+FIRST, UP_TO_17, ONE = "D2L, first edition", "D2L up to 0.17", "D2L 1.0"
+FIRST_BUILDS = ("build A, January 2019", "build B, March 2020", "build C, December 2020")
+TWO_POOLS = (
+    "the published mean is over builds with max pooling (to 0.16.5, June 2021: the `_first` networks) and with average "
+    "pooling (after it), in unknown numbers"
+)
+SHARED_WEIGHTS = (
+    "its notebooks do not seed MXNet, whose generators start alike in every process: all builds share one draw of the "
+    "initial weights, and spread less than runs with weights of their own"
+)
+DAMPED = "the source divides the gradient of the last partial batch by the whole batch size; this recipe does not"
+EPS = "the source adds 1e-12 to the variance, this network 1e-5"
+NO_RELU = "build A, .3376 / .872 / .883, had no ReLU in the second stage: another network"
+BATCH_MEANS = "the source averages the test accuracy over batches, the last one smaller"
+
+SETTINGS = {  # batch size, side of the images in pixels, learning rate: the first edition's and up to 0.17
+    "lenet_d2l_first": (256, 28, 0.9),
+    "lenet_d2l": (256, 28, 0.9),
+    "lenet_bn_scratch_first": (256, 28, 1.0),
+    "lenet_bn_scratch": (256, 28, 1.0),
+    "lenet_bn_first": (256, 28, 1.0),
+    "lenet_bn": (256, 28, 1.0),
+    "alexnet": (128, 224, 0.01),
+    "vgg11_d2l": (128, 224, 0.05),
+    "nin": (128, 224, 0.1),
+    "googlenet_d2l": (128, 96, 0.1),
+    "resnet18_d2l": (256, 96, 0.05),
+    "densenet_d2l": (256, 96, 0.1),
+}
+
+
+def _settings(model, epochs):
+    batch_size, resize, learning_rate = SETTINGS[model]
+    return Settings(model, epochs=epochs, batch_size=batch_size, resize=resize, learning_rate=learning_rate)
+
+
+def _first(model, *builds, notes=()):
+    """`builds` are the figures after epoch 5, None for a build of another network."""
+    runs = tuple(PublishedRun(name, 5, *figures) for name, figures in zip(FIRST_BUILDS, builds) if figures)
+    widening = Widening(0.005, 0.01, "rounding, other versions and devices, as between official builds")
+    settings = replace(_settings(model, 5), last_batch="damp")
+    return Recipe("d2l-first", FIRST, settings, runs, widening=widening, notes=notes)
+
+
+def _up_to_17(model, builds, runs=(), widening=NOT_WIDENED, notes=()):
+    return Recipe("d2l-0.17", UP_TO_17, _settings(model, 10), runs, builds, widening, notes)
+
+
+def _notebook(recipe):
+    """The recipe with the initial weights that all of its builds share."""
+    settings = replace(recipe.settings, weights="notebook")
+    return replace(recipe, variant=f"{recipe.variant}-notebook", settings=settings)
+
+
+def _keep(recipe):
+    """The first edition's recipe, but that the step on the last partial batch is as large as any."""
+    settings = replace(recipe.settings, last_batch="keep")
+    return replace(recipe, variant=f"{recipe.variant}-keep", settings=settings, notes=(*recipe.notes, DAMPED))
+
+
+def _builds(n, loss=None, train=None, test=None, test_range=None, failed=0):
+    return Builds(f"{n} official builds", n, loss, train, test, test_range, failed)
+
+
+def _one(model, resize, learning_rate, mean, sd, init="xavier", notes=()):
+    settings = Settings(model, epochs=10, batch_size=128, resize=resize, learning_rate=learning_rate, init=init)
+    builds = Builds("11 official builds", 11, test_accuracy=(mean, sd))
+    return Recipe("d2l-1.0", ONE, settings, builds=builds, notes=(BATCH_MEANS, *notes))
+
+
+LENET = _up_to_17(
+    "lenet_d2l",
+    _builds(87, (0.472, 0.002), (0.822, 0.001), (0.812, 0.024), (0.700, 0.836)),
+    notes=(SHARED_WEIGHTS,),
+)
+LENET_FIRST = _first(
+    "lenet_d2l_first", (0.6704, 0.733, 0.754), (0.6757, 0.732, 0.747), (0.6723, 0.733, 0.756), notes=(SHARED_WEIGHTS,)
+)
+BN_BY_HAND = _builds(92, (0.248, 0.008), (0.908, 0.003), (0.856, 0.037), (0.679, 0.898))
+BN = _builds(90, (0.255, 0.009), (0.906, 0.004), (0.838, 0.039))
+ABOUT_90 = "the number of builds is approximate"
+BN_FIRST = _first("lenet_bn_first", (0.3071, 0.889, 0.881), (0.2984, 0.891, 0.890), (0.3008, 0.890, 0.873))
+RECIPES = (
+    LENET_FIRST,
+    _keep(LENET_FIRST),
+    _notebook(LENET_FIRST),
+    _keep(_notebook(LENET_FIRST)),
+    _first("lenet_bn_scratch_first", (0.3051, 0.890, 0.870), (0.3043, 0.889, 0.867), (0.3011, 0.890, 0.863)),
+    BN_FIRST,
+    _keep(BN_FIRST),
+    _first("alexnet", (0.4256, 0.845, 0.867), (0.4259, 0.844, 0.871), (0.4241, 0.845, 0.867)),
+    _first("vgg11_d2l", (0.2649, 0.902, 0.909), (0.2610, 0.905, 0.911), (0.2646, 0.902, 0.913)),
+    _first("nin", (0.5713, 0.791, 0.812), (0.5592, 0.796, 0.832), (0.5387, 0.803, 0.819)),
+    _first("googlenet_d2l", None, (0.3442, 0.870, 0.870), (0.3361, 0.874, 0.881), notes=(NO_RELU,)),
+    _first("resnet18_d2l", (0.1093, 0.961, 0.913), (0.1080, 0.962, 0.912), (0.1080, 0.962, 0.905)),
+    _first("densenet_d2l", (0.2100, 0.923, 0.879), (0.2132, 0.923, 0.857), (0.2107, 0.923, 0.923)),
+    LENET,
+    _notebook(LENET),
+    _up_to_17("lenet_bn_scratch_first", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
+    _up_to_17("lenet_bn_scratch", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
+    _up_to_17("lenet_bn_first", BN, notes=(TWO_POOLS, ABOUT_90)),
+    _up_to_17("lenet_bn", BN, notes=(TWO_POOLS, ABOUT_90)),
+    _up_to_17("alexnet", _builds(89, (0.334, 0.001), (0.878, 0.001), (0.887, 0.004), (0.865, 0.895))),
+    _up_to_17(
+        "vgg11_d2l",
+        _builds(68, (0.1755, 0.006), None, (0.925, 0.003), (0.914, 0.930)),
+        runs=(PublishedRun("their mean train accuracy", 10, train_accuracy=0.935),),
+        widening=Widening(0.0, 0.005, "no spread is published; as the other networks' train accuracies"),
+        notes=("the published mean of the train loss is .174 to .177; its middle is taken",),
+    ),
+    _up_to_17(
+        "nin",
+        _builds(62, failed=5),
+        runs=(PublishedRun("their medians", 10, 0.408, 0.848, 0.840),),
+        widening=Widening(0.033, 0.02, "no spread is published; as far as three builds of the first edition span"),
+    ),
+    _up_to_17("googlenet_d2l", _builds(61, (0.255, 0.054), (0.904, 0.019), (0.896, 0.011), failed=2)),
+    _up_to_17("resnet18_d2l", _builds(79, (0.012, 0.003), (0.997, 0.001), (0.908, 0.029), (0.766, 0.930))),
+    _up_to_17("densenet_d2l", _builds(67, (0.144, 0.002), (0.947, 0.001), (0.882, 0.042), (0.707, 0.926))),
+    _one("lenet_d2l", 28, 0.1, 0.7228, 0.0046),
+    _one("lenet_bn_scratch", 28, 0.1, 0.8761, 0.0125, init="uniform(0.07)", notes=(EPS,)),
+    _one("lenet_bn", 28, 0.1, 0.8678, 0.0217, init="uniform(0.07)"),
+    _one("alexnet", 224, 0.01, 0.8874, 0.0033),
+    _one("nin", 224, 0.05, 0.8598, 0.0289),
+    _one("googlenet_d2l", 96, 0.01, 0.8326, 0.0177),
+    _one("resnet18_d2l", 96, 0.01, 0.9127, 0.0154),
+    _one("densenet_d2l", 96, 0.01, 0.8982, 0.0136),
+    Recipe(
+        "d2l-1.0",
+        f"{ONE}, PyTorch",
+        Settings("regnetx32_d2l", epochs=10, batch_size=128, resize=96, learning_rate=0.05),
+        (PublishedRun("the PyTorch tab", 10, train_loss=0.1713, test_accuracy=0.9079),),
+        Builds("its builds", 11, test_accuracy=(0.8963, 0.0103)),
+        Widening(0.02, 0.03, "one run of another framework"),
+        (
+            "the book's network for MXNet has a bug: its PyTorch results are the target",
+            "that the number of PyTorch builds is 11, as MXNet's, is a guess",
+            "PyTorch's initialisation of the biases and its running variance (unbiased) differ from MXNet's",
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Training runs: run folder, record, checkpoints, training, resuming, and prediction with a trained network."""

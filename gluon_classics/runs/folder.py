@@ -1,0 +1,167 @@
+"""Run folders: the parameters, the record and a picture of one training run.
+
+    net.params   the network's parameters, in Gluon's own format
+    run.json     the record: recipe, settings, data, provenance, status and the metrics of each epoch
+    points.json  points along each epoch: images seen, loss and accuracy since the previous point
+    curves.png   loss and accuracies over the epochs (needs matplotlib)
+    *.ckpt       checkpoints to resume from
+
+Every file is replaced as a whole. A reader, also after a crash, finds a complete earlier state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+import itertools
+import json
+from pathlib import Path
+import time
+
+from gluon_classics import _console
+from gluon_classics._files import atomic_path, locked, remove_leftovers, write_text
+from gluon_classics.errors import RunError
+from gluon_classics.experiment.build import Experiment
+from gluon_classics.experiment.parameter_files import save_parameters
+from gluon_classics.utils.history import EpochRecord
+
+from . import curves
+from .checkpoint import CHECKPOINTS
+from .provenance import provenance
+from .record import CURVES, PARAMETERS, POINTS, RECORD, Resumption, RunRecord
+
+FILES = (PARAMETERS, RECORD, POINTS, CURVES, CHECKPOINTS)
+
+
+class RunFolder:
+    """A run folder that this process has locked. Leaving it as a context manager unlocks it.
+
+    The constructor locks an existing folder. `claim` and `claim_new` make one. Then call `start` for a new run or
+    `resume` for one that was interrupted.
+
+    Raises:
+        RunError: There is no such folder, or another process has locked it.
+    """
+
+    record: RunRecord
+
+    def __init__(self, path) -> None:
+        self.path = Path(path)
+        self._lock = contextlib.ExitStack()
+        self._lock.enter_context(locked(self.path))
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._lock.close()
+
+    @classmethod
+    def claim(cls, path) -> RunFolder:
+        """Make the folder `path`, or take an empty one, and lock it.
+
+        Raises RunError if it is not empty, cannot be written, or is locked by another process.
+        """
+        path = Path(path)
+        with _writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+        folder = cls(path)
+        with contextlib.ExitStack() as on_error:
+            on_error.enter_context(folder)
+            with _writing(path):
+                remove_leftovers(path, FILES)  # of a process that was killed while it wrote its first file
+                if any(path.iterdir()):
+                    raise RunError(f"the run folder {path} is not empty: choose another with --out")
+            on_error.pop_all()
+        return folder
+
+    @classmethod
+    def claim_new(cls, path) -> RunFolder:
+        """Make a folder that did not exist and lock it: `path`, or `path` with the first free number.
+
+        Raises RunError if it cannot be written.
+        """
+        for number in itertools.count(1):
+            candidate = Path(path if number == 1 else f"{path}-{number}")
+            with _writing(candidate):
+                candidate.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    candidate.mkdir()
+                except FileExistsError:
+                    continue
+                return cls(candidate)
+        raise AssertionError("numbers do not end")
+
+    def start(self, experiment: Experiment, recipe: str | None = None) -> None:
+        """Write the record of a new run. `recipe` is the name of the recipe that it runs, if any.
+
+        Raises RunError if the record cannot be written.
+        """
+        record = RunRecord(
+            recipe=recipe,
+            settings=experiment.settings,
+            data=experiment.data.record(),
+            parameters=experiment.parameters,
+            trained_images=experiment.train_data.examples,
+            tested_images=experiment.test_data.examples,
+            provenance=provenance(experiment.contexts),
+            started=_now(),
+            status="running",
+            seconds=0.0,
+            epochs=(),
+        )
+        with _writing(self.path):
+            self._begin(record, experiment)
+
+    def resume(
+        self, record: RunRecord, experiment: Experiment, epochs: list[EpochRecord], epoch: int, batches: int, changed
+    ) -> None:
+        """Go on with an interrupted run after `epochs`, in `epoch` after `batches` batches.
+
+        `changed` is what `Provenance.changes` says.
+        """
+        resumption = Resumption(_now(), epoch, batches, changed)
+        resumed = (*record.resumed, resumption)
+        self._begin(replace(record, settings=experiment.settings, epochs=tuple(epochs), resumed=resumed), experiment)
+
+    def _begin(self, record, experiment):
+        self.record = record
+        self._net = experiment.net
+        self._start = time.time() - record.seconds
+        self.set_status("running")
+
+    def set_status(self, status: str) -> None:
+        """Write the record with this status, one of `record.STATUSES`."""
+        self.record = replace(self.record, status=status, seconds=round(time.time() - self._start, 1))
+        write_text(self.path / RECORD, self.record.to_json())
+
+    def add_epoch(self, epoch: EpochRecord) -> None:
+        """Write an epoch's metrics and the parameters after it."""
+        self.record = replace(self.record, epochs=(*self.record.epochs, epoch))
+        self.save_parameters()
+        write_text(self.path / POINTS, json.dumps([epoch.curve for epoch in self.record.epochs]) + "\n")
+        self.set_status("running")
+
+    def save_parameters(self) -> None:
+        """Write the current parameters."""
+        save_parameters(self._net, self.path / PARAMETERS)
+
+    def draw_curves(self) -> None:
+        """Draw the metrics of the epochs. Without matplotlib, print which extra draws them."""
+        try:
+            with atomic_path(self.path / CURVES) as temporary:
+                curves.draw(self.record.epochs, self.record.settings.model, temporary)
+        except ImportError:
+            _console.say(f"{CURVES} not drawn: it needs the extra plot (pip install 'gluon-classics[plot]')")
+
+
+@contextlib.contextmanager
+def _writing(path):
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write the run folder {path} ({error.strerror}): choose another with --out") from error
+
+
+def _now():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,116 @@
+"""A trained network from its run folder or parameter file, ready to evaluate and predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gluon_classics.data.datasets import DataSet, load_dataset
+from gluon_classics.data.images import read_image
+from gluon_classics.errors import DataError, RunError
+from gluon_classics.experiment.build import build, loaders
+from gluon_classics.experiment.parameter_files import load_parameters
+from gluon_classics.experiment.settings import Settings
+from gluon_classics.inspection.summary import summarize
+from gluon_classics.utils.context import parse_contexts
+from gluon_classics.utils.evaluation import accuracy_by_class, predict_probabilities
+from gluon_classics.utils.loader import Preprocess
+import mxnet as mx
+import numpy as np
+
+from .record import read_run
+
+PREDICTED_AT_ONCE = 64  # images
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with what is needed to feed it; `image_shape` is (H, W, C) of the images it was trained on."""
+
+    settings: Settings
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    net: mx.gluon.nn.Block
+    contexts: list[mx.Context]
+
+    def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
+        """(N, classes): the probabilities of all test images of `data`. Raises DataError."""
+        if data.classes != self.classes or data.test.images.shape[3] != self.image_shape[2]:
+            raise DataError(f"{data.origin} has other classes or channels than the network was trained on")
+        _, test_data = loaders(replace(self.settings, batch_size=batch_size, last_batch="keep"), data)
+        return predict_probabilities(test_data, self.net, self.contexts)
+
+    def evaluate(self, data: DataSet, batch_size: int = 64) -> dict:
+        """Accuracy (a fraction 0..1) over all test images of `data`, and counts by class. Raises DataError."""
+        probabilities = self.test_probabilities(data, batch_size)
+        counts = accuracy_by_class(probabilities, data.test.labels, len(data.classes))
+        return {
+            "model": self.settings.model,
+            "data": data.origin,
+            "is_sample": data.is_sample,
+            "images": len(data.test),
+            "accuracy": sum(right for right, _ in counts) / len(data.test),
+            "classes": [
+                {"class": name, "right": right, "images": images} for name, (right, images) in zip(self.classes, counts)
+            ],
+        }
+
+    def predict(self, paths, top: int = 3) -> list[dict]:
+        """For each image file its `top` classes, most probable first, with probabilities 0..1. Raises DataError."""
+        parts = [paths[start : start + PREDICTED_AT_ONCE] for start in range(0, len(paths), PREDICTED_AT_ONCE)]
+        batches = (image_batch(part, self.image_shape, self.settings) for part in parts)
+        results = []
+        for path, row in zip(paths, predict_probabilities(batches, self.net, self.contexts)):
+            best = np.argsort(-row, kind="stable")[:top]
+            entries = [{"class": self.classes[i], "probability": float(row[i])} for i in best]
+            results.append({"image": str(path), "top": entries})
+        return results
+
+
+def from_run(path, ctx: str = "auto") -> Trained:
+    """The network of a run folder. Raises RunError."""
+    run = read_run(path)
+    record = run.record
+    return _load(record.settings, record.data.classes, record.data.image_shape, run.parameters, ctx)
+
+
+def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto") -> tuple[Trained, DataSet]:
+    """The network of a run folder or a parameter file, and the data to evaluate it on.
+
+    A run folder knows its network, data and size; `data` replaces its data. A parameter file needs `model`; the
+    data is Fashion-MNIST unless given, the size the network's own. Raises RunError or DataError.
+    """
+    if Path(target).is_dir():
+        if model or resize:
+            raise RunError(f"{target} is a run folder, with its own network and size: leave --model and --resize out")
+        network = from_run(target, ctx)
+        return network, load_dataset(data or network.settings.data, network.settings.size)
+    if model is None:
+        raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
+    settings = Settings.of(model, data=data, resize=resize)
+    dataset = load_dataset(settings.data, settings.size)
+    return _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx), dataset
+
+
+def _load(settings, classes, image_shape, parameters, ctx):
+    net = build(settings.model, len(classes))
+    contexts = parse_contexts(ctx)
+    input_shape = (image_shape[2], settings.size, settings.size)
+    summarize(net, input_shape)  # fails now if images are too small
+    load_parameters(net, parameters, contexts, input_shape)
+    return Trained(settings, classes, image_shape, net, contexts)
+
+
+def image_batch(paths, image_shape, settings: Settings):
+    """Image files as one batch for a network trained with `settings` on images of `image_shape`, (H, W, C).
+
+    Each image is first brought to the training images' own shape, so that it looks as they did.
+    Raises DataError if a file is no image.
+    """
+    height, width, channels = image_shape
+    if height != width:
+        raise DataError(f"the run was trained on images of {height}x{width}: only square ones can be predicted")
+    images = np.stack([read_image(path, height, channels) for path in paths])
+    resize = None if settings.size == height else settings.size
+    preprocess = Preprocess(resize, "uint8", settings.fit, settings.pixels)
+    return preprocess(mx.nd.array(images, dtype=np.uint8), mx.nd.zeros(len(images)))

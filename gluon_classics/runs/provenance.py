@@ -1,0 +1,102 @@
+"""What a result may depend on besides its settings: code, versions, processor, threads and devices."""
+
+import functools
+import os
+from pathlib import Path
+import platform
+import subprocess
+import sys
+from typing import Dict, Optional, Tuple
+
+import cv2
+import gluon_classics
+import mxnet as mx
+import numpy as np
+
+from .record import Processor, Provenance
+
+CPUINFO = Path("/proc/cpuinfo")
+SIMD = ("sse4_1", "avx", "avx2", "fma", "avx512", "avx_vnni", "amx")  # beginnings of the flags that choose kernels
+# oneDNN 2.4's names of instruction sets, weakest first, and the flags that each needs
+ISAS = (
+    ("SSE41", {"sse4_1"}),
+    ("AVX", {"avx"}),
+    ("AVX2", {"avx2"}),
+    ("AVX512_CORE", {"avx512f", "avx512bw", "avx512vl", "avx512dq"}),
+    ("AVX512_CORE_VNNI", {"avx512_vnni"}),
+    ("AVX512_CORE_BF16", {"avx512_bf16"}),
+    ("AVX512_CORE_AMX", {"amx_tile", "amx_int8", "amx_bf16"}),
+)
+
+
+def provenance(contexts) -> Provenance:
+    """Return what the results of this process depend on, for training on the devices `contexts`."""
+    commit, dirty = code()
+    return Provenance(
+        gluon_classics=gluon_classics.__version__,
+        commit=commit,
+        dirty=dirty,
+        python=platform.python_version(),
+        mxnet=mx.__version__,
+        numpy=np.__version__,
+        opencv=cv2.__version__,
+        platform=platform.platform(),
+        processor=processor(),
+        threads=os.environ.get("OMP_NUM_THREADS"),
+        devices=tuple(map(str, contexts)),
+    )
+
+
+@functools.lru_cache(maxsize=None)
+def code() -> Tuple[Optional[str], Optional[bool]]:
+    """Return the checkout's commit, and whether the package's files differ from it; (None, None) without a checkout.
+
+    The first call in a process decides: later changes of the files do not change the code that runs.
+    """
+    package = Path(gluon_classics.__file__).parent
+
+    def git(*arguments):
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    places = [str(package), str((package / "utils").resolve())]
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # fails where another project's folder holds this package
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", *places)
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+    return commit, bool(changes)
+
+
+def processor() -> Processor:
+    """Return the processor's name and, on Linux for x86-64, what decides which kernels run."""
+    if sys.platform != "linux":
+        return Processor(platform.processor())
+    facts: Dict[str, str] = {}
+    for line in CPUINFO.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    flags = tuple(sorted(flag for flag in facts.get("flags", "").split() if flag.startswith(SIMD)))
+    numbers = {name: int(facts[key]) for name, key in _NUMBERS.items() if facts.get(key, "").isdecimal()}
+    return Processor(
+        facts.get("model name", platform.processor()), **numbers, flags=flags, onednn_isa=onednn_isa(flags)
+    )
+
+
+_NUMBERS = {"family": "cpu family", "model": "model", "stepping": "stepping"}
+
+
+def onednn_isa(flags) -> Optional[str]:
+    """Return the instruction set that oneDNN uses with these CPU flags, None below SSE4.1.
+
+    DNNL_MAX_CPU_ISA limits it, if it is set to one of these names.
+    """
+    limit = os.environ.get("DNNL_MAX_CPU_ISA", "").upper()
+    best = None
+    for name, needed in ISAS:
+        if not needed <= set(flags):
+            break
+        best = name
+        if name == limit:
+            break
+    return best

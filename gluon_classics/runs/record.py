@@ -1,0 +1,194 @@
+"""The record of a run, run.json: its fields, how it is written and how it is read."""
+
+from dataclasses import asdict, dataclass, fields, replace
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+from gluon_classics.data.record import DataRecord
+from gluon_classics.errors import RunError
+from gluon_classics.experiment.settings import Settings
+from gluon_classics.utils.history import EpochRecord
+import msgspec
+
+FORMAT = 2
+PARAMETERS, RECORD, POINTS, CURVES = "net.params", "run.json", "points.json", "curves.png"
+STATUSES = ("running", "done", "interrupted", "diverged", "failed")
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A processor, well enough to explain other last digits: `flags` are those of its vector instructions.
+
+    `onednn_isa` is the instruction set that oneDNN used, which may be limited by DNNL_MAX_CPU_ISA.
+    """
+
+    name: str
+    family: Optional[int] = None
+    model: Optional[int] = None
+    stepping: Optional[int] = None
+    flags: Tuple[str, ...] = ()
+    onednn_isa: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the last digits of a result may depend on besides its settings and data.
+
+    `commit` is None without a checkout; `dirty` says whether the package's files differed from the commit. `threads` is
+    OMP_NUM_THREADS, `devices` are MXNet's names.
+    """
+
+    commit: Optional[str]
+    dirty: Optional[bool]
+    processor: Processor
+    threads: Optional[str]
+    devices: Tuple[str, ...]
+    gluon_classics: Optional[str] = None
+    python: Optional[str] = None
+    mxnet: Optional[str] = None
+    numpy: Optional[str] = None
+    opencv: Optional[str] = None
+    platform: Optional[str] = None
+
+    def changes(self, now: "Provenance") -> Dict[str, List[Any]]:
+        """Return what may change the last digits between this and `now`: [before, now] by name."""
+        before, after = asdict(self), asdict(now)
+        return {name: [before[name], after[name]] for name in _DECISIVE if before[name] != after[name]}
+
+
+_DECISIVE = ("gluon_classics", "commit", "dirty", "mxnet", "numpy", "opencv", "processor", "threads")
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """When and where a run was resumed, and what of its provenance had changed: [before, now] by name."""
+
+    at: str
+    epoch: int
+    batches: int
+    changed: Dict[str, List[Any]]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run: what was trained, on what, with which results.
+
+    Attributes:
+        recipe: Name of the recipe, None for a run without one.
+        parameters: Number of trainable parameters.
+        started: UTC time in ISO 8601.
+        status: One of `STATUSES`.
+        seconds: Time since the start, without pauses.
+    """
+
+    recipe: Optional[str]
+    settings: Settings
+    data: DataRecord
+    parameters: int
+    tested_images: int
+    provenance: Provenance
+    started: str
+    status: str
+    seconds: float
+    epochs: Tuple[EpochRecord, ...]
+    trained_images: Optional[int] = None
+    resumed: Tuple[Resumption, ...] = ()
+
+    def __post_init__(self):
+        if [epoch.epoch for epoch in self.epochs] != list(range(len(self.epochs))):
+            raise ValueError("the epochs are not numbered 0, 1, 2, ...")
+        if self.status not in STATUSES:
+            raise ValueError(f"unknown status {self.status!r}")
+
+    @property
+    def last(self) -> EpochRecord:
+        """The last epoch."""
+        return self.epochs[-1]
+
+    def to_json(self) -> str:
+        """Return the content of run.json. The points along an epoch have a file of their own."""
+        content = {"format": FORMAT, **asdict(self)}
+        for epoch in content["epochs"]:
+            del epoch["curve"]
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunRecord":
+        """Read the content of a run.json, of this or an older format. Raises ValueError for anything else."""
+        try:
+            content = msgspec.json.decode(text)
+            if not isinstance(content, dict) or "format" not in content:
+                raise ValueError("it has no format number")
+            number = content.pop("format")
+            if number == 1:
+                content = _from_format_1(content)
+            elif number != FORMAT:
+                raise ValueError(f"it has format {number}, this version reads {FORMAT}: update the package")
+            unknown = set(content["settings"]) - {field.name for field in fields(Settings)}
+            if unknown:
+                raise ValueError(f"unknown setting {min(unknown)!r}")
+            return msgspec.convert(content, cls)
+        except msgspec.MsgspecError as error:
+            raise ValueError(str(error)) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("it is not the record of a run") from error
+
+
+def _from_format_1(content):
+    """The names of format 1, before July 2026, in those of today."""
+    environment = dict(content.pop("environment"))
+    settings = dict(content["settings"])
+    if settings.get("last_batch") == "damp":
+        settings["last_batch"] = "scale"
+    if settings.get("weights") == "notebook":
+        settings["weights"] = "unseeded"
+    recipe = content["recipe"] and content["recipe"].replace("-notebook", "-unseeded")
+    return {
+        **content,
+        "recipe": recipe,
+        "settings": settings,
+        "provenance": {**environment, "processor": {"name": environment["processor"]}},
+    }
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as read from its folder."""
+
+    path: Path
+    record: RunRecord
+
+    @property
+    def parameters(self) -> Path:
+        """The parameter file."""
+        return self.path / PARAMETERS
+
+
+def read_run(path) -> Run:
+    """Read the run in a folder. Raises RunError if it is not a run folder or its record cannot be used."""
+    path = Path(path)
+    try:
+        record = RunRecord.from_json((path / RECORD).read_text(encoding="utf-8"))
+    except OSError as error:
+        runs = sorted(path.glob(f"*/{RECORD}"))
+        what = (
+            f"name one of the runs in it, such as {runs[0].parent}"
+            if runs
+            else f"cannot read {path / RECORD} ({error.strerror})"
+        )
+        raise RunError(f"{path} is not a run folder: {what}") from error
+    except ValueError as error:
+        raise RunError(f"{path / RECORD} cannot be used ({error}): train again") from error
+    curves = _curves(path / POINTS)
+    epochs = [replace(epoch, curve=curve) for epoch, curve in zip(record.epochs, curves)]
+    return Run(path, replace(record, epochs=(*epochs, *record.epochs[len(epochs) :])))
+
+
+def _curves(path):
+    """The points along each epoch; none where their file is missing or damaged, since nothing depends on it."""
+    try:
+        curves = msgspec.json.decode(path.read_text(encoding="utf-8"), type=List[Tuple[Tuple[int, float, float], ...]])
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return []
+    return [] if any(images < 1 for curve in curves for images, _, _ in curve) else curves

@@ -1,0 +1,132 @@
+"""Run an experiment in its folder: training, record, checkpoints, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+
+import click
+from gluon_classics import _console
+from gluon_classics.errors import RunError, TrainingDiverged
+from gluon_classics.experiment.build import Experiment
+from gluon_classics.utils.training import Callback, TrainingPosition
+
+from .checkpoint import checkpoint_path, checkpoints, remove_old, write_checkpoint
+from .folder import RunFolder
+from .interrupts import KILLED_BY, Interrupts
+from .progress import ProgressCallback
+from .state import capture
+
+
+class _Stopped(Exception):
+    """The run was interrupted and has written a checkpoint."""
+
+
+class RecordCallback(Callback):
+    """Writes the metrics and the parameters of each epoch."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def after_epoch(self, loop, record):
+        with _writing(self._folder):
+            self._folder.add_epoch(record)
+
+
+class CheckpointCallback(Callback):
+    """Writes checkpoints: after every epoch and, within one, at the first fixed point after some minutes.
+
+    After a signal it writes one at the next fixed point and stops the training.
+
+    Args:
+        experiment: What is trained.
+        folder: Where the checkpoints go.
+        minutes: Time between two checkpoints.
+        interrupts: Notes signals.
+    """
+
+    def __init__(self, experiment: Experiment, folder: RunFolder, minutes: float, interrupts: Interrupts) -> None:
+        self._experiment = experiment
+        self._folder = folder
+        self._seconds_between = 60 * minutes
+        self._interrupts = interrupts
+        self._last = time.perf_counter()
+
+    def after_batch(self, loop):
+        if not self._experiment.streams.is_fixed_point(loop.batches):
+            return
+        if self._interrupts.signal or time.perf_counter() - self._last >= self._seconds_between:
+            self._write(loop.position)
+        self._stop_if_interrupted()
+
+    def after_epoch(self, loop, record):
+        self._write(loop.position)
+        if loop.epoch < self._experiment.settings.epochs:
+            self._stop_if_interrupted()
+
+    def _stop_if_interrupted(self):
+        if self._interrupts.signal:
+            raise _Stopped
+
+    def _write(self, position):
+        with _writing(self._folder):
+            facts, arrays = capture(self._experiment, position, self._folder.record.epochs)
+            write_checkpoint(checkpoint_path(self._folder.path, position.epoch, position.batches), facts, arrays)
+            remove_old(self._folder.path)
+        self._last = time.perf_counter()
+
+
+def run_training(
+    experiment: Experiment, folder: RunFolder, checkpoint_minutes: float, start: TrainingPosition | None = None
+) -> None:
+    """Train from `start` to the end in a folder that was started or resumed.
+
+    Ctrl-C and SIGTERM write a checkpoint, print how to resume, and raise click's Exit. Raises ClassicsError.
+    """
+    with Interrupts() as interrupts:
+        try:
+            _train(experiment, folder, checkpoint_minutes, start, interrupts)
+        except (KeyboardInterrupt, _Stopped) as error:
+            if isinstance(error, _Stopped):
+                folder.save_parameters()
+            folder.set_status("interrupted")
+            _console.warn(f"Interrupted. To resume: {resume_command(folder)}")
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # this may fail too on a full disk; report the first error
+                folder.set_status("diverged" if isinstance(error, TrainingDiverged) else "failed")
+            raise
+    if interrupts.signal:
+        raise click.exceptions.Exit(KILLED_BY + interrupts.signal)
+
+
+def _train(experiment, folder, checkpoint_minutes, start, interrupts):
+    settings, data = experiment.settings, experiment.data
+    with ProgressCallback(settings.epochs, experiment.train_data.examples) as progress:
+        checkpoint = CheckpointCallback(experiment, folder, checkpoint_minutes, interrupts)
+        experiment.train([progress, RecordCallback(folder), checkpoint], start)
+    folder.draw_curves()
+    folder.set_status("done")
+    remove_old(folder.path, kept=1)  # enough to train more epochs from
+    what = f"{len(data.test):,} test images" + (" of the EMBEDDED SAMPLE" if data.is_sample else "")
+    accuracy = folder.record.last.test_accuracy
+    _console.say(f"{settings.model}: {accuracy:.2%} of {what} classified correctly; run folder {folder.path}")
+
+
+def resume_command(folder: RunFolder) -> str:
+    """Return the command that resumes the run, from any folder."""
+    command = f"gluon-classics resume {shlex.quote(str(folder.path.resolve()))}"
+    if not folder.record.recipe:
+        return command
+    return f"{command} (or repeat the 'reproduce' command, which also compares the results)"
+
+
+@contextlib.contextmanager
+def _writing(folder):
+    """Turn a file that cannot be written into one message that says how to resume afterwards."""
+    try:
+        yield
+    except (OSError, RunError) as error:
+        what = f"cannot write to {folder.path} ({error.strerror or error})" if isinstance(error, OSError) else error
+        kept = "the last checkpoint is intact; " if checkpoints(folder.path) else ""
+        raise RunError(f"{what}; {kept}once that is fixed: {resume_command(folder)}") from error

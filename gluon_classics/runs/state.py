@@ -1,0 +1,155 @@
+"""The state of a training between two batches, as plain arrays and back, bit for bit.
+
+Parameters with all running statistics, and the optimizer's states and counts. A parameter is kept once for each context
+where the contexts differ, as running statistics do. MXNet's own `Trainer.save_states` would pickle the optimizer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, List, Sequence
+
+from gluon_classics.errors import ClassicsError, RunError
+from gluon_classics.experiment.build import Experiment
+from gluon_classics.utils.history import EpochRecord
+from gluon_classics.utils.metrics import RunningMetrics
+from gluon_classics.utils.training import TrainingPosition
+import msgspec
+from mxnet import gluon, nd
+import numpy as np
+
+# attributes of an optimizer that its trainer sets, and another name of _all_index_update_counts
+_NOT_STATE = ("param_dict", "sym_info", "idx2name", "lr_scheduler", "_index_update_count")
+
+
+def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, dict]:
+    """Return the state as facts for JSON, and the arrays that they name.
+
+    `trainer` must have its parameters in the order of the network, as a list. Raises ClassicsError for an optimizer
+    that keeps anything but numbers and arrays.
+    """
+    nd.waitall()  # MXNet's engine does not know that the backward pass writes running statistics
+    arrays: dict = {}
+    parameters = net._collect_params_with_prefix()
+    for name, parameter in parameters.items():
+        copies = parameter.list_data()
+        alike = all(np.array_equal(copies[0].asnumpy(), copy.asnumpy(), equal_nan=True) for copy in copies[1:])
+        for number, copy in enumerate(copies[:1] if alike else copies):
+            arrays[_key(name, number)] = copy
+    optimizer, scheduler = trainer.optimizer, trainer.optimizer.lr_scheduler
+    try:
+        facts = {
+            "parameters": list(parameters),
+            "devices": len(trainer._contexts),
+            "optimizer": _pack(_own(optimizer), arrays),
+            "scheduler": _pack(vars(scheduler), arrays) if scheduler else None,
+            "states": [_pack(updater.states, arrays) for updater in _updaters(trainer)],
+        }
+    except TypeError as error:
+        raise ClassicsError(f"the optimizer {type(optimizer).__name__} cannot be checkpointed: {error}") from error
+    return facts, arrays
+
+
+def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Restore a captured state in a network with the same shapes and its new trainer.
+
+    Raises RunError if the state belongs to another network, or to another number of contexts.
+    """
+    parameters = net._collect_params_with_prefix()
+    shapes = {name: parameter.shape for name, parameter in parameters.items()}
+    if {name: arrays[_key(name, 0)].shape for name in facts["parameters"]} != shapes:
+        raise RunError("it holds the parameters of another network")
+    if facts["devices"] != len(trainer._contexts):
+        raise RunError("it was written with another number of devices")
+    _set_parameters(parameters, arrays)
+    if not trainer._kv_initialized:
+        trainer._init_kvstore()
+    trainer._init_params()  # with several contexts the trainer keeps parameters too, and gives all the first one's
+    _set_parameters(parameters, arrays)
+    optimizer, updaters = trainer.optimizer, _updaters(trainer)
+    vars(optimizer).update(_unpack(facts["optimizer"], arrays))
+    if optimizer.lr_scheduler:
+        vars(optimizer.lr_scheduler).update(_unpack(facts["scheduler"], arrays))
+    for updater, states in zip(updaters, facts["states"]):
+        updater.states = _unpack(states, arrays)
+        updater.states_synced = dict.fromkeys(updater.states, False)  # they move to their contexts when used
+
+
+def _updaters(trainer):
+    return [trainer._kvstore._updater] if trainer._update_on_kvstore else trainer._updaters
+
+
+def _own(optimizer):
+    return {name: value for name, value in vars(optimizer).items() if name not in _NOT_STATE}
+
+
+def _set_parameters(parameters, arrays):
+    for name, parameter in parameters.items():
+        for number, copy in enumerate(parameter.list_data()):
+            copy[:] = arrays.get(_key(name, number), arrays[_key(name, 0)])
+
+
+def _key(name, number):
+    return f"{name}@{number}"
+
+
+def _pack(value, arrays):
+    """Return `value` for JSON and move its NDArrays to `arrays`. Raises TypeError for anything else."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, nd.NDArray):
+        name = f"state {len(arrays)}"
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, dict):
+        return {"dict": [[key, _pack(entry, arrays)] for key, entry in value.items()]}
+    if isinstance(value, (tuple, list)):
+        return {type(value).__name__: [_pack(entry, arrays) for entry in value]}
+    raise TypeError(f"it keeps a {type(value).__name__}")
+
+
+def _unpack(packed, arrays):
+    if not isinstance(packed, dict):
+        return packed
+    ((kind, content),) = packed.items()
+    if kind == "array":
+        return nd.array(arrays[content], dtype=arrays[content].dtype)
+    if kind == "dict":
+        return {key: _unpack(entry, arrays) for key, entry in content}
+    return {"tuple": tuple, "list": list}[kind](_unpack(entry, arrays) for entry in content)
+
+
+def capture(
+    experiment: Experiment, position: TrainingPosition, epochs: Sequence[EpochRecord]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return all that the rest of the training depends on, after these epochs: facts for JSON, and arrays.
+
+    Raises ClassicsError for an optimizer whose state cannot be written.
+    """
+    state, arrays = capture_trainer(experiment.net, experiment.trainer)
+    facts = {
+        "settings": asdict(experiment.settings),
+        "network": experiment.graph_digest,
+        "epoch": position.epoch,
+        "batches": position.batches,
+        "metrics": position.metrics.state(),
+        "seconds": position.seconds,
+        "epochs": [asdict(epoch) for epoch in epochs],
+        "state": state,
+    }
+    return facts, arrays
+
+
+def restore(
+    experiment: Experiment, facts: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> tuple[TrainingPosition, list[EpochRecord]]:
+    """Restore a captured state in a new experiment and return its position, and the epochs so far.
+
+    Raises RunError if it belongs to another network, or to another number of devices.
+    """
+    if facts["network"] != experiment.graph_digest:
+        raise RunError("its network has other layers than this version's")
+    restore_trainer(experiment.net, experiment.trainer, facts["state"], arrays)
+    metrics = RunningMetrics.of_state(facts["metrics"])
+    position = TrainingPosition(facts["epoch"], facts["batches"], metrics, facts["seconds"])
+    return position, msgspec.convert(facts["epochs"], List[EpochRecord])

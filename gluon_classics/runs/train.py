@@ -1,0 +1,65 @@
+"""Train with new settings: what `gluon-classics train` does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+import time
+
+from gluon_classics import _console
+from gluon_classics.data.catalogue import KNOWN
+from gluon_classics.experiment.build import load_data, prepare
+from gluon_classics.experiment.settings import Settings
+from gluon_classics.utils.context import parse_contexts
+
+from .folder import RunFolder
+from .record import PARAMETERS
+from .runner import run_training
+
+SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: ten passes make as many updates as one
+
+
+def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=None, init_from=None, **options) -> None:
+    """Train and write a run folder.
+
+    Args:
+        model: Name of the network.
+        ctx: Devices, as `parse_contexts` takes them.
+        out: Run folder to write; None makes a new one in runs/.
+        data: Name of a known data set, or a folder; None is the default.
+        checkpoint_minutes: Time between two checkpoints.
+        epochs: Passes over the training images; None is the default, or `SAMPLE_EPOCHS` on the embedded sample.
+        init_from: Run folder or parameter file to start from.
+        options: Other fields of `Settings`; None is the default.
+
+    Raises:
+        ClassicsError: The training cannot be started, or did not reach its end.
+    """
+    options = {**options, "epochs": epochs, "init_from": _parameter_file(init_from)}
+    settings = Settings.of(model, data=None if data is None else absolute_data(data), **options)
+    dataset = load_data(settings)
+    if epochs is None and dataset.is_sample and settings.epochs < SAMPLE_EPOCHS:
+        settings = replace(settings, epochs=SAMPLE_EPOCHS)
+        _console.say(
+            f"Training {settings.epochs} epochs, since the sample is a tenth of the full set (change with --epochs)."
+        )
+    experiment = prepare(settings, parse_contexts(ctx), dataset)
+    name = f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with RunFolder.claim(out) if out else RunFolder.claim_new(Path("runs", name)) as folder:
+        folder.start(experiment)
+        devices = ", ".join(map(str, experiment.contexts))
+        _console.say(f"Training {model} on {len(dataset.train):,} images at {settings.size}x{settings.size}, {devices}")
+        run_training(experiment, folder, checkpoint_minutes)
+
+
+def _parameter_file(init_from):
+    """A run folder stands for its parameters."""
+    if init_from is None:
+        return None
+    path = Path(init_from).expanduser().resolve()
+    return str(path / PARAMETERS if path.is_dir() else path)
+
+
+def absolute_data(data: str) -> str:
+    """Return the name of a known data set as it is, and a folder's path as an absolute one."""
+    return data if data in KNOWN else str(Path(data).expanduser().resolve())

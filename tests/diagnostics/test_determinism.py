@@ -1,0 +1,61 @@
+"""`certify`: what changes the bits of a training and what does not."""
+
+import json
+
+from gluon_classics.diagnostics import determinism
+import numpy as np
+import pytest
+
+ONE = np.ones(4, np.float32)
+NEXT = np.nextafter(ONE, 2)
+
+
+def test_the_verdict_names_the_worst_array_and_its_difference_in_ulp():
+    expected = {"a": ONE, "b": np.array([1.0, 1e-6], np.float32), "loss": np.array([2.5])}
+    assert determinism.compare(expected, dict(expected))["verdict"] == "bit-identical"
+    near = {**expected, "a": NEXT, "b": np.array([1.0, 2e-6], np.float32)}
+    # the largest number in b is 1, where float32 numbers have a spacing of 1.2e-7: 1e-6 is 9 of them, rounded up
+    assert determinism.compare(expected, near) == {"verdict": "equal within 9 ulp", "ulp": 9, "worst": "b"}
+    far = determinism.compare(expected, {**expected, "b": np.array([1.1, 0], np.float32)})
+    assert (far["verdict"], far["worst"]) == ("different", "b")
+
+
+def test_minus_zero_is_not_bit_identical_to_zero():
+    zero = {"a": np.zeros(2, np.float32)}
+    assert determinism.compare(zero, {"a": -zero["a"]})["verdict"] == "equal within 0 ulp"
+
+
+def test_all_combinations_of_threads_compilation_and_devices_are_cases():
+    ways = {(case.threads, case.compiled, case.devices) for case in [determinism.REFERENCE, *determinism.CASES]}
+    assert len(ways) == 8
+    assert {determinism.AGAIN, determinism.RESUMED} <= set(determinism.CASES)
+
+
+@pytest.fixture
+def few_cases(monkeypatch):
+    cases = [determinism.AGAIN, determinism.RESUMED, determinism.Case(2, False, 1), determinism.Case(1, True, 2)]
+    monkeypatch.setattr(determinism, "CASES", cases)
+
+
+def test_dropout_is_identical_when_repeated_resumed_or_eager_but_not_on_two_devices(few_cases):
+    _, again, resumed, eager, two_devices = determinism.certify("nin_cifar10", 2)
+    assert (again["verdict"], resumed["verdict"]) == ("bit-identical", "bit-identical")
+    assert resumed["note"] == "resumed from a checkpoint"
+    assert eager["verdict"].endswith("ulp")  # the same dropout masks
+    assert two_devices["verdict"] == "different"  # each device draws its own dropout masks
+
+
+def test_the_command_prints_a_row_for_each_case(command):
+    result = command("certify", "lenet", "--steps", "2", "--json")
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(result.stdout)
+    assert len(rows) == 1 + len(determinism.CASES)
+    assert [row["verdict"] for row in rows[:3]] == ["bit-identical"] * 3
+    assert all(row["verdict"] != "different" for row in rows)
+
+
+def test_a_training_that_fails_is_a_one_line_error(monkeypatch, tmp_path):
+    (tmp_path / "mxnet.py").write_text("raise ImportError('no mxnet here')\n")
+    monkeypatch.setattr(determinism, "child_environment", lambda: {"PYTHONPATH": str(tmp_path)})
+    with pytest.raises(determinism.ClassicsError, match=r"^lenet could not be trained: .*no mxnet here$"):
+        determinism.certify("lenet", 2)

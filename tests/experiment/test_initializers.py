@@ -1,0 +1,105 @@
+"""The rules that draw initial weights, by name."""
+
+import math
+import subprocess
+import sys
+import textwrap
+
+from gluon_classics import get_model
+from gluon_classics.errors import ClassicsError
+from gluon_classics.experiment.initializers import initialize, initializer
+from gluon_classics.experiment.settings import Settings
+from gluon_classics.utils.seeding import seed_everything
+import mxnet as mx
+import numpy as np
+import pytest
+
+
+def weights(rule, name="lenet_d2l", shape=(1, 1, 28, 28)):
+    """The network's parameters after initialisation by the rule, by their place in the network."""
+    net = get_model(name)
+    net.initialize(initializer(rule))
+    net(mx.nd.zeros(shape))
+    return {name: parameter.data().asnumpy() for name, parameter in net._collect_params_with_prefix().items()}
+
+
+@pytest.mark.parametrize(
+    ("rule", "bound"),  # half the width of a uniform distribution
+    [
+        ("uniform(0.07)", 0.07),
+        ("uniform", 0.07),
+        ("uniform(0.3)", 0.3),
+        ("xavier", math.sqrt(3 / ((120 + 400) / 2))),
+        ("xavier(2.24)", math.sqrt(2.24 / ((120 + 400) / 2))),
+    ],
+)
+def test_uniform_rules_fill_their_interval(rule, bound):
+    weight = weights(rule)[f"{dense()}.weight"]
+    assert abs(weight).max() == pytest.approx(bound, rel=15 / weight.size)  # misses by chance once in e^15 times
+    assert abs(weight).max() <= bound
+    assert weight.std() == pytest.approx(bound / math.sqrt(3), rel=5 / math.sqrt(5 * weight.size))  # 5 sigma
+
+
+@pytest.mark.parametrize(("rule", "sigma"), [("normal(0.01)", 0.01), ("normal", 0.01), ("normal(2e-2)", 0.02)])
+def test_the_normal_rule_has_its_standard_deviation(rule, sigma):
+    weight = weights(rule)[f"{dense()}.weight"]
+    assert weight.std() == pytest.approx(sigma, rel=5 / math.sqrt(2 * weight.size))  # five of its own
+    assert abs(weight).max() > 3 * sigma
+
+
+def dense():
+    """The place of D2L's first dense layer, 120 units of 400 inputs."""
+    return next(name[: -len(".weight")] for name, values in weights("xavier").items() if values.shape == (120, 400))
+
+
+@pytest.mark.parametrize("rule", ["xavier", "normal(0.01)", "uniform(0.07)"])
+def test_biases_start_from_zero(rule):
+    biases = [values for name, values in weights(rule).items() if name.endswith("bias")]
+    assert len(biases) == 5
+    assert not any(values.any() for values in biases)
+
+
+def test_a_network_keeps_the_rules_of_its_own_parameters():
+    found = weights("uniform(0.07)", "lenet_bn")
+    gammas = [values for name, values in found.items() if name.endswith("gamma")]
+    assert gammas
+    assert all((values == 1).all() for values in gammas)
+
+
+@pytest.mark.parametrize("rule", ["", "zero", "normal()", "normal(-1)", "normal(0.01", "xavier 3", "Xavier"])
+def test_an_unknown_rule_is_named_with_the_known_ones(rule):
+    with pytest.raises(ClassicsError, match=r"unknown initializer .*xavier, xavier\(2.24\)"):
+        initializer(rule)
+
+
+# --- weights that no seed decides
+
+
+def drawn(seed, weights):
+    """The first kernels of LeNet, drawn under a seed."""
+    seed_everything(seed)
+    net = get_model("lenet_d2l")
+    initialize(net, Settings.of("lenet_d2l", weights=weights, seed=seed), [mx.cpu()], (1, 28, 28))
+    net(mx.nd.zeros((1, 1, 28, 28)))
+    return net[0].weight.data().asnumpy()
+
+
+def test_weights_of_a_notebook_are_those_of_a_process_that_is_never_seeded():
+    """A notebook's steps, in a new process: an image for the untrained network, then the weights to train."""
+    code = """
+        import gluon_classics, mxnet as mx
+        image = mx.nd.random.uniform(shape=(1, 1, 28, 28))
+        net = gluon_classics.get_model("lenet_d2l")
+        net.initialize()
+        net(image)
+        net.initialize(mx.init.Xavier(), force_reinit=True)
+        print(*map(float.hex, map(float, net[0].weight.data().asnumpy().ravel())))
+    """
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    expected = np.array([float.fromhex(word) for word in result.stdout.split()], np.float32)
+    for seed in (0, 7):
+        np.testing.assert_array_equal(drawn(seed, "unseeded").ravel(), expected)
+
+
+def test_seeded_weights_differ_from_seed_to_seed():
+    assert not np.isin(drawn(0, "seeded"), drawn(7, "seeded")).any()

@@ -1,0 +1,86 @@
+"""Settings are checked when they are made, from Python as from the command line."""
+
+import dataclasses
+import inspect
+import math
+import subprocess
+import sys
+
+from gluon_classics.errors import SettingsError
+from gluon_classics.experiment import optimizers
+from gluon_classics.experiment.settings import OPTIMIZERS, Settings
+import mxnet as mx
+import pytest
+
+WRONG = [
+    ("model", "resnet19", "unknown network"),
+    ("epochs", 0, "1 or more"),
+    ("epochs", -3, "1 or more"),
+    ("epochs", 1.5, "a whole number"),
+    ("epochs", True, "a whole number"),
+    ("batch_size", 0, "1 or more"),
+    ("subset", 0, "1 or more"),
+    ("resize", -28, "1 or more"),
+    ("seed", -1, "0 or more"),
+    ("learning_rate", 0, "greater than 0"),
+    ("learning_rate", math.nan, "a finite number"),
+    ("learning_rate", "0.1", "a finite number"),
+    ("momentum", 1, "less than 1"),
+    ("momentum", -0.1, "at least 0"),
+    ("weight_decay", -1e-4, "0 or more"),
+    ("background", math.inf, "a finite number"),
+    ("foreground", 0.0, "background and foreground are equal"),
+    ("fit", "stretch", "use one of resize, pad"),
+    ("resize_in", "float16", "use one of uint8, float32, published"),
+    ("last_batch", "damp", "use one of keep, discard, scale"),
+    ("weights", "seed", "use one of seeded, unseeded"),
+    ("optimizer", "SGD", "use one of"),
+    ("optimizer", "diagonallm", "works with lenet5 only"),
+    ("init", "he", "use xavier"),
+    ("init", "normal(0)", "use xavier"),
+    ("init", "published", "was published without its own initializer"),
+    ("schedule", "2", "is not a schedule"),
+    ("schedule", "1:0.5 1:0.1", "names an epoch twice"),
+    ("data", "", "name a data set or a folder"),
+    ("data", None, "text"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "words"), WRONG, ids=lambda value: str(value)[:20])
+def test_a_wrong_setting_is_refused_with_what_would_be_right(name, value, words):
+    with pytest.raises(SettingsError, match=words) as caught:
+        dataclasses.replace(Settings("lenet"), **{name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_every_setting_has_a_wrong_value_that_is_refused():
+    assert {name for name, _, _ in WRONG} == {field.name for field in dataclasses.fields(Settings)} - {"init_from"}
+
+
+def test_a_momentum_is_refused_with_an_optimizer_that_takes_none():
+    with pytest.raises(SettingsError, match="adam takes no momentum"):
+        Settings("lenet", optimizer="adam", momentum=0.9)
+
+
+def test_the_known_optimizers_are_those_of_mxnet():
+    registered = mx.optimizer.Optimizer.opt_registry
+    assert set(OPTIMIZERS) == set(registered) - {"test", "ccsgd"}  # for MXNet's own tests; another name of sgd
+    for name, takes_momentum in OPTIMIZERS.items():
+        assert ("momentum" in inspect.signature(registered[name].__init__).parameters) == takes_momentum
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_an_optimizer_has_the_rate_momentum_and_decay_of_the_settings(momentum):
+    optimizer = optimizers.make_optimizer(Settings("lenet", learning_rate=0.3, momentum=momentum, weight_decay=5e-4))
+    assert type(optimizer) is mx.optimizer.SGD
+    assert (optimizer.learning_rate, optimizer.momentum, optimizer.wd) == (0.3, momentum, 5e-4)
+
+
+def test_weight_decay_is_0_unless_it_is_set():
+    assert optimizers.make_optimizer(Settings("lenet")).wd == 0
+
+
+def test_settings_are_checked_without_loading_mxnet():
+    code = "import sys; from gluon_classics.experiment.settings import Settings; Settings('lenet5', init='normal(1)')"
+    result = subprocess.run([sys.executable, "-c", f"{code}; print('mxnet' in sys.modules)"], capture_output=True)
+    assert result.stdout.split() == [b"False"]

@@ -1,0 +1,60 @@
+"""Summaries of networks that are not a plain chain of layers."""
+
+from gluon_classics import utils
+from gluon_classics.inspection.summary import smallest_input
+from mxnet.gluon import nn
+import pytest
+
+
+class Branching(nn.HybridBlock):
+    """Two outputs, the second in a list; `left_out` is never called."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2D(4, 3, groups=2)
+        self.second = nn.Dense(5)
+        self.left_out = nn.Dense(7, in_units=3)
+        self.unknown = nn.Dense(7)
+
+    def hybrid_forward(self, F, x):
+        halves = F.split(self.first(x), num_outputs=2, axis=1)
+        return halves[0], [self.second(x), halves[1]]
+
+
+class Halves(nn.HybridBlock):
+    """One operator with two outputs."""
+
+    def hybrid_forward(self, F, x):
+        return F.split(x, num_outputs=2, axis=1)
+
+
+def rows(net, shape):
+    return {row.path: row for row in utils.summarize(net, shape).rows}
+
+
+def test_all_outputs_of_a_network_are_counted():
+    summary = utils.summarize(Branching(), (2, 5, 6))
+    assert summary.macs == 4 * 9 * 3 * 4 + 60 * 5
+    assert summary.params == (4 * 9 + 4) + (60 * 5 + 5) + (3 * 7 + 7) + 7
+    assert smallest_input(Branching(), 2) == 3
+
+
+def test_a_block_that_is_never_called_has_no_shape_and_only_parameters_of_known_size():
+    found = rows(Branching(), (2, 5, 6))
+    assert [(found[path].output_shape, found[path].params) for path in ("left_out", "unknown")] == [((), 28), ((), 7)]
+    assert found["left_out"].macs == 0
+
+
+def test_the_shape_of_a_block_with_several_outputs_is_that_of_the_first():
+    net = nn.HybridSequential()
+    net.add(Halves())
+    assert [row.output_shape for row in rows(net, (4, 5, 6)).values()] == [(2, 5, 6)]
+
+
+def test_the_groups_of_a_convolution_are_shown():
+    assert rows(Branching(), (2, 5, 6))["first"].layer == "Conv2D 4 @3x3 groups 2"
+
+
+def test_an_image_too_small_for_one_of_the_outputs_is_rejected():
+    with pytest.raises(utils.ClassicsError, match="Branching cannot take 2x5 images: the smallest it takes is 3x3"):
+        utils.summarize(Branching(), (2, 2, 5))

@@ -1,0 +1,753 @@
+"""The page that `report` makes: its numbers are those of run.json, it needs nothing else, and it fits a phone."""
+
+import base64
+from dataclasses import asdict
+from html.parser import HTMLParser
+import json
+from pathlib import Path
+import re
+import shutil
+import struct
+import sys
+
+import browser
+import cv2
+from gluon_classics._files import write_text
+from gluon_classics.data.images import Images
+from gluon_classics.errors import ClassicsError
+from gluon_classics.report import charts, predictions, report
+from gluon_classics.report.page import Section, duration, render
+from gluon_classics.reproduction.recipes import FIGURES, list_recipes
+from gluon_classics.reproduction.verdict import judge
+from gluon_classics.runs import predictor, train
+from gluon_classics.runs.record import read_run
+import mxnet as mx
+import numpy as np
+import pytest
+
+VOID = {"meta", "img", "br", "col"}
+NASTY = [
+    '<script>alert("x")<',
+    "a&b \"c\" 'd'",
+    "{{ 7 * 7 }} $x^2$",
+    "Donaudampfschifffahrtsgesellschaftskapitaensmuetze",
+]
+
+
+class Element:
+    """An element of a page with the text in it."""
+
+    def __init__(self, tag, attributes, parent):
+        self.tag, self.attributes, self.parent = tag, dict(attributes), parent
+        self.text = ""
+
+    def near(self, name):
+        """The attribute of the element or of the nearest one around it that has it."""
+        element = self
+        while element and name not in element.attributes:
+            element = element.parent
+        return element and element.attributes[name]
+
+
+class Elements(HTMLParser):
+    """All elements of a page, in order."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.all = []
+        self._open = []
+        self.feed(page)
+        assert not self._open, "not closed"
+
+    def handle_startendtag(self, tag, attrs):
+        self.all.append(Element(tag, attrs, self._open[-1] if self._open else None))
+
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self._open.append(self.all[-1])
+
+    def handle_endtag(self, tag):
+        assert self._open.pop().tag == tag
+
+    def handle_data(self, data):
+        for element in self._open:
+            element.text += data
+
+    def having(self, attribute):
+        """The elements with an attribute."""
+        return [element for element in self.all if attribute in element.attributes]
+
+
+def changed(run, folder, **changes):
+    """A copy of a run folder whose record has `changes`."""
+    shutil.copytree(run, folder)
+    record = json.loads((folder / "run.json").read_text())
+    write_text(folder / "run.json", json.dumps({**record, **changes}))
+    return folder
+
+
+def record_of(run):
+    return json.loads((run / "run.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """A recipe of LeNet with published values after several epochs."""
+    return next(
+        recipe
+        for recipe in list_recipes()
+        if recipe.settings.model == "lenet" and len({run.epoch for run in recipe.runs}) > 1 and recipe.deciding
+    )
+
+
+@pytest.fixture(scope="module")
+def recipe_run(trained_run, recipe, tmp_path_factory):
+    """A run that says it followed the recipe and came to the published values."""
+    of_last_epoch = [run for run in recipe.runs if run.epoch == recipe.settings.epochs]
+    row = {figure: float(np.mean([getattr(run, figure) for run in of_last_epoch])) for figure in FIGURES}
+    epochs = [
+        {"epoch": epoch, **row, "seconds": 61.5 + epoch, "images_per_second": 1000.0}
+        for epoch in range(recipe.settings.epochs)
+    ]
+    epochs[0]["train_loss"] = 2.25
+    data = {**record_of(trained_run)["data"], "is_published": True}
+    return changed(
+        trained_run,
+        tmp_path_factory.mktemp("recipe") / "by recipe",
+        recipe=recipe.name,
+        settings=asdict(recipe.settings),
+        data=data,
+        epochs=epochs,
+        seconds=7384.2,
+    )
+
+
+@pytest.fixture(scope="module")
+def page_file(trained_run, recipe_run, small_home, tmp_path_factory):
+    """The report on both runs."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MXNET_HOME", str(small_home))
+        report.write_report([trained_run, recipe_run], path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(page_file):
+    return Elements(page_file.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def at_home(monkeypatch, small_home):
+    """The small Fashion-MNIST is the one that is found."""
+    monkeypatch.setenv("MXNET_HOME", str(small_home))
+
+
+def numbers_of(page):
+    """Run, epoch (None: after the last), metric, value and what is shown, of every number that says what it is."""
+    return [
+        (*map(element.near, ("data-run", "data-epoch", "data-metric")), element.attributes["value"], element.text)
+        for element in page.having("data-metric")
+    ]
+
+
+def assert_numbers_are(numbers, runs):
+    """Every metric of every epoch is there once, the last ones again, as run.json has them and rounded for people."""
+    of_epochs = []
+    shown = set()
+    for run, epoch, metric, value, text in numbers:
+        record = record_of(runs[int(run)])
+        if epoch is not None:
+            of_epochs.append((int(run), int(epoch), metric))
+            expected = record["epochs"][int(epoch)][metric]
+        elif metric in FIGURES:
+            expected = record["epochs"][-1][metric]
+        elif metric == "seconds":
+            expected = record["seconds"]
+        elif metric == "epochs":
+            expected = len(record["epochs"])
+        else:
+            continue
+        shown.add((int(run), metric))
+        assert float(value) == expected
+        if metric == "train_loss":
+            assert text == f"{expected:.4f}"
+        elif metric in FIGURES:
+            assert text in (f"{100 * expected:.2f}%", f"{expected:.4f}")
+        elif metric == "epochs":
+            assert text == str(expected)
+        else:
+            assert text == duration(expected)
+    assert sorted(of_epochs) == [
+        (number, epoch, metric)
+        for number, run in enumerate(runs)
+        for epoch in range(len(record_of(run)["epochs"]))
+        for metric in sorted((*FIGURES, "seconds"))
+    ]
+    assert shown == {(number, metric) for number in range(len(runs)) for metric in (*FIGURES, "seconds", "epochs")}
+
+
+def test_the_numbers_of_the_page_are_those_of_the_records(page, trained_run, recipe_run):
+    assert_numbers_are(numbers_of(page), [trained_run, recipe_run])
+
+
+def test_settings_data_and_environment_are_those_of_the_records(page, trained_run, recipe_run):
+    facts = {(e.near("data-run"), e.attributes["data-fact"]): e.text for e in page.having("data-fact")}
+    for number, run in enumerate((trained_run, recipe_run)):
+        record = record_of(run)
+        for part in ("settings", "data", "environment"):
+            for name, value in record[part].items():
+                assert facts[str(number), f"{part}.{name}"] == page.words(value)
+        assert facts[str(number), "run.folder"] == str(run)
+        assert facts[str(number), "run.parameters"] == "170988"
+
+
+def test_the_confusion_matrix_counts_what_evaluate_counts(page, at_home, trained_run):
+    network, data = predictor.with_test_data(trained_run)
+    counted = network.evaluate(data)
+    rows = [
+        row
+        for row in page.all
+        if row.tag == "tr" and row.near("data-run") == "0" and row.parent.parent.near("class") == "matrix"
+    ]
+    cells = {id(row): [] for row in rows}
+    for element in page.all:
+        if element.tag == "td" and id(element.parent) in cells:
+            cells[id(element.parent)].append(element.text)
+    headers = [
+        element.text
+        for element in page.all
+        if element.tag == "th" and element.near("data-run") == "0" and element.near("class") == "matrix"
+    ]
+    assert headers == 2 * list(data.classes)  # of the columns, then of the rows
+    matrix = np.array([list(map(int, row)) for row in cells.values() if "" not in row])
+    assert matrix.sum() == counted["images"]
+    assert list(matrix.diagonal()) == [row["right"] for row in counted["classes"]]
+    assert list(matrix.sum(axis=1)) == [row["images"] for row in counted["classes"]]
+    (accuracy,) = [float(value) for run, _, metric, value, _ in numbers_of(page) if (run, metric) == ("0", "accuracy")]
+    assert accuracy == counted["accuracy"]
+
+
+def test_accuracies_of_classes_are_those_of_evaluate(page, at_home, trained_run):
+    network, data = predictor.with_test_data(trained_run)
+    shown = [float(value) for run, _, metric, value, _ in numbers_of(page) if (run, metric) == ("0", "class_accuracy")]
+    assert shown == [row["right"] / row["images"] for row in network.evaluate(data)["classes"]]
+
+
+def test_mistakes_show_the_test_images_that_are_wrong_the_most_confident_first(page, at_home, trained_run):
+    network, data = predictor.with_test_data(trained_run)
+    probabilities = network.test_probabilities(data)
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != data.test.labels)
+    figures = [figure for figure in page.having("data-image") if figure.near("data-run") == "0"]
+    assert len(figures) == min(len(wrong), predictions.MISTAKES)
+    indices = [int(figure.attributes["data-image"]) for figure in figures]
+    assert (
+        list(probabilities[indices].max(axis=1))
+        == sorted(probabilities[wrong].max(axis=1), reverse=True)[: len(figures)]
+    )
+    for index, figure in zip(indices, figures):
+        (picture,) = [element for element in page.all if element.tag == "img" and element.parent is figure]
+        assert np.array_equal(decoded(picture), data.test.images[index][..., 0])
+        true, predicted = data.classes[data.test.labels[index]], data.classes[probabilities[index].argmax()]
+        assert picture.attributes["alt"] == f"Test image {index}: {true}, taken for {predicted}"
+        assert re.sub(r"\s+", " ", figure.text).strip() == f"{true} as {predicted} {probabilities[index].max():.2%}"
+
+
+def decoded(picture):
+    """The pixels of a picture in the page."""
+    content = base64.b64decode(picture.attributes["src"].partition("base64,")[2])
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_filters_are_the_first_convolutions_weights(page, trained_run):
+    weights = mx.nd.load(str(trained_run / "net.params"))["0.weight"].asnumpy()[:, 0]
+    pictures = [
+        e for e in page.all if e.tag == "img" and e.parent.near("class") == "filters" and e.near("data-run") == "0"
+    ]
+    assert len(pictures) == len(weights) == 20
+    for picture, weight in zip(pictures, weights):
+        assert np.abs(decoded(picture) - 127.5 * (1 + weight / np.abs(weight).max())).max() <= 0.5 + 1e-4
+
+
+def test_a_network_whose_first_layer_does_not_see_the_image_has_no_filters():
+    net = mx.gluon.nn.Dense(3, in_units=4)
+    net.initialize()
+    assert predictions.first_filters(net, 1) is None
+    convolution = mx.gluon.nn.Conv2D(3, 2, in_channels=3)
+    convolution.initialize()
+    assert predictions.first_filters(convolution, 1) is None
+    assert predictions.first_filters(convolution, 3).shape == (3, 3, 2, 2)
+
+
+def test_confusions_and_mistakes_of_an_example_by_hand():
+    probabilities = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.3, 0.7, 0], [0.1, 0.3, 0.6], [0, 0.9, 0.1]])
+    images = Images(np.zeros((5, 2, 2, 3), np.uint8), np.array([0, 0, 0, 2, 2], np.uint8))
+    found = predictions.find(mx.gluon.nn.Dense(1), images, probabilities)
+    assert found.confusion.tolist() == [[1, 2, 0], [0, 0, 0], [0, 1, 1]]
+    assert (found.right, found.images) == (2, 5)
+    assert found.confusions() == [(0, 1, 2), (2, 1, 1)]
+    assert [(m.index, m.true, m.predicted, m.probability) for m in found.mistakes] == [
+        (4, 2, 1, 0.9),
+        (1, 0, 1, 0.8),
+        (2, 0, 1, 0.7),
+    ]
+
+
+def test_colours_of_pictures_are_red_green_blue():
+    image = np.zeros((1, 2, 3), np.uint8)
+    image[0, 0] = (255, 128, 0)
+    content = base64.b64decode(predictions.png(image).partition("base64,")[2])
+    assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[0, 0].tolist() == [0, 128, 255]
+
+
+def test_a_verdict_is_that_of_the_recipe_and_a_run_without_one_has_none(page, recipe, recipe_run):
+    verdict = judge(recipe, [record_of(recipe_run)])
+    assert verdict.verdict == "reproduced"
+    shown = {(element.near("data-run"), element.text) for element in page.having("data-verdict")}
+    assert shown == {("1", "reproduced")}
+    text = page.all[0].text
+    assert verdict.statement[1:] in text
+    assert text.count("no recipe") == 1
+    assert f"Recipe {recipe.name}" in text
+
+
+def test_several_runs_of_a_recipe_are_judged_together(at_home, recipe, recipe_run, tmp_path):
+    settings = asdict(recipe.settings)
+    other = changed(recipe_run, tmp_path / "other", settings={**settings, "seed": 1})
+    report.write_report([recipe_run, other], tmp_path / "page.html")
+    page = Elements((tmp_path / "page.html").read_text())
+    (together,) = page.having("data-recipe")
+    assert together.attributes["data-recipe"] == recipe.name
+    assert judge(recipe, [record_of(recipe_run), record_of(other)]).statement in together.text
+    assert "seed 1" in page.all[0].text
+
+
+def test_published_values_are_points_after_their_epochs(page, recipe):
+    points = {(point.figure, point.epochs, point.value) for point in recipe.published()}
+    assert points == {
+        (figure, run.epoch, getattr(run, figure))
+        for run in recipe.runs
+        for figure in FIGURES
+        if getattr(run, figure) is not None
+    }
+    labels = [e.attributes["aria-label"] for e in page.all if e.tag == "svg" and "aria-label" in e.attributes]
+    for (title, figure), label in zip(
+        (("Training loss", "train_loss"), ("Training accuracy", "train_accuracy"), ("Test accuracy", "test_accuracy")),
+        labels,
+    ):
+        assert label.startswith(title)
+        for run in recipe.runs:
+            value = getattr(run, figure)
+            shown = f"{value:.4f}" if figure == "train_loss" else f"{value:.2%}"
+            assert f"published after epoch {run.epoch}: {shown}" in label
+
+
+def test_builds_are_published_as_mean_and_standard_deviation():
+    recipe = next(recipe for recipe in list_recipes() if recipe.builds and recipe.builds.test_accuracy)
+    (point,) = [p for p in recipe.published() if p.figure == "test_accuracy" and p.sd]
+    assert (point.value, point.sd) == recipe.builds.test_accuracy
+    assert point.epochs == recipe.settings.epochs
+
+
+def marks(svg):
+    """Where the chart's marks stand, in the order in which they are drawn."""
+    found = re.findall(r'<use [^>]*x="([\d.-]+)" y="([\d.-]+)"', svg)
+    return [(float(x), float(y)) for x, y in found]
+
+
+def test_a_published_value_stands_where_an_equal_one_of_a_run_stands():
+    line = charts.Line(0, [], [(1, 0.5), (2, 0.25), (4, 0.125)])
+
+    def where(value):
+        svg = charts.chart("a", [line], [charts.Target(2, value)], False, "label")
+        (published,) = marks(svg.partition('id="a-published-0"')[2].partition("</g>")[0])
+        return published, marks(svg.partition('id="a-published-0"')[0])
+
+    equal, others = where(0.25)
+    assert equal in others
+    (x, y), others = where(0.375)
+    assert x == equal[0]
+    assert y < equal[1]  # up is less in SVG
+    assert (x, y) not in others
+
+
+def test_a_range_is_drawn_from_one_standard_deviation_below_to_one_above():
+    line = charts.Line(0, [], [(1, 0.0), (2, 1.0)])
+    svg = charts.chart("a", [line], [charts.Target(1, 0.5, sd=0.5)], False, "label")
+    heights = sorted({y for _, y in marks(svg)})
+    low, high = min(heights), max(y for y in heights if y < 150)  # below 150: the axis
+    caps = [y for _, y in marks(svg) if y in (low, high)]
+    assert len(caps) == 4  # the line's two ends, the range's two
+
+
+def test_charts_hold_the_way_and_no_colour_that_the_dark_scheme_cannot_change():
+    way, ends = [(0.5, 2.0), (1.0, 1.5)], [(1, 1.75)]
+    without = charts.chart("a", [charts.Line(0, [], ends)], [], False, "label")
+    svg = charts.chart("a", [charts.Line(0, way, ends)], [], False, "label")
+    assert "stroke-opacity" in svg
+    assert "stroke-opacity" not in without
+    assert not re.search(r"(fill|stroke): #(?!ffffff)", svg)
+    assert "var(--run-0)" in svg
+    assert 'aria-label="label"' in svg
+
+
+def test_the_way_is_drawn_in_epochs(trained_run):
+    record, points = record_of(trained_run), read_run(trained_run).points()
+    section = Section(0, "run", "folder", record, points, None, None)
+    way = section.way("train_loss")
+    assert len(way) == len(points[0]) + len(points[1])
+    assert way[0] == (points[0][0][0] / 320, points[0][0][1])
+    assert way[-1] == (2, points[1][-1][1])
+    assert section.way("train_accuracy")[-1] == (2, points[1][-1][2])
+    assert section.way("test_accuracy") == []
+
+
+def test_the_charts_of_the_page_show_ways_and_published_values(page, page_file, recipe):
+    assert page_file.read_text().count("stroke-opacity: 0.55") == 4  # of two runs the loss and the training accuracy
+    ids = {element.attributes["id"] for element in page.having("id")}
+    for figure in FIGURES:
+        assert sum(name.startswith(f"{figure}-published-") for name in ids) == len(recipe.runs)
+
+
+def test_runs_are_told_apart_without_colour():
+    swatches = [str(charts.swatch(number, "here")) for number in range(len(charts.MARKERS))]
+    shapes = {re.sub(r"var\(--\w+-?\d*\)|swatch-here-\d+|m[0-9a-f]{10}", "", swatch) for swatch in swatches}
+    assert len(shapes) == len(charts.MARKERS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_and_curves_contrast_with_what_is_behind_them(scheme):
+    css = Path(report.__file__).with_name("templates").joinpath("report.css").read_text()
+    light, dark = re.findall(r":root \{(.*?)\}", css, flags=re.DOTALL)
+    colours = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
+    texts = [name for name in colours if name not in ("--paper", "--panel", "--line")]
+    assert len(texts) == 14
+    for name in texts:
+        for ground in ("--paper", "--panel"):
+            assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+
+
+def contrast(first, second):
+    """The contrast ratio of WCAG 2, 1 to 21."""
+
+    def luminance(colour):
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted(map(luminance, (first, second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_page_refers_to_nothing_outside(page_file, page):
+    for element in page.all:
+        assert element.tag not in ("script", "link", "iframe", "object", "base")
+        for name in ("src", "href", "xlink:href"):
+            assert element.attributes.get(name, "#").startswith(("#", "data:image/png;base64,"))
+    assert "url(" not in re.sub(r"url\(#[\w-]+\)", "", page_file.read_text())
+    assert "@import" not in page_file.read_text()
+    (policy,) = [e.attributes["content"] for e in page.having("http-equiv")]
+    assert policy.startswith("default-src 'none';")  # so that a browser would not load or run anything either
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(page):
+    ids = [element.attributes["id"] for element in page.having("id")]
+    assert len(ids) == len(set(ids))
+    for element in page.all:
+        for name in ("href", "xlink:href"):
+            if name in element.attributes:
+                assert element.attributes[name][1:] in ids
+
+
+def test_pictures_have_alternative_texts_and_tables_have_headers(page):
+    assert all("alt" in element.attributes for element in page.all if element.tag == "img")
+    tables = [element for element in page.all if element.tag == "table"]
+    assert tables
+    for table in tables:
+        assert any(e.tag == "th" and "scope" in e.attributes and table in ancestors(e) for e in page.all)
+
+
+def ancestors(element):
+    while element.parent:
+        element = element.parent
+        yield element
+
+
+@pytest.fixture(scope="module")
+def nasty_page(tmp_path_factory, rng_of_module):
+    """The report on a run whose classes and folder have names that would break a careless page."""
+    home = tmp_path_factory.mktemp("nasty")
+    for number, name in enumerate(NASTY):
+        folder = home / "images" / name
+        folder.mkdir(parents=True)
+        for image in range(10):
+            pixels = rng_of_module.randint(0, 60, (28, 28)) + 40 * number
+            cv2.imwrite(str(folder / f"{image}.png"), pixels.astype(np.uint8))
+    run = home / '"><img src=x onerror=alert(1)>'
+    train.run("lenet", "cpu", run, str(home / "images"), checkpoint_minutes=10, batch_size=16)
+    report.write_report([run], home / "page.html")
+    return home / "page.html"
+
+
+@pytest.fixture(scope="module")
+def rng_of_module():
+    return np.random.RandomState(20180306)
+
+
+def test_names_of_classes_and_folders_are_text(nasty_page):
+    page = Elements(nasty_page.read_text(encoding="utf-8"))
+    assert not [element for element in page.all if element.tag == "script"]
+    assert all(e.attributes["src"].startswith("data:image/png") for e in page.all if e.tag == "img")
+    headers = {element.text.strip() for element in page.all if element.tag == "th"}
+    assert headers.issuperset(NASTY)
+    assert '"><img src=x onerror=alert(1)>' in page.all[0].text
+
+
+def test_a_report_on_one_run_needs_no_comparison(at_home, trained_run, tmp_path):
+    report.write_report([trained_run, trained_run / "." / ".." / trained_run.name], tmp_path / "page.html")
+    page = Elements((tmp_path / "page.html").read_text())
+    assert "Compared" not in page.all[0].text
+    assert {element.near("data-run") for element in page.having("data-metric")} == {"0"}
+    assert_numbers_are(numbers_of(page), [trained_run])
+
+
+def test_many_classes_are_a_picture(at_home, trained_run):
+    confusion = np.diag(np.arange(1, 21))
+    confusion[3, 5] = 2
+    found = predictions.Findings(confusion, [], [], None)
+    record = {**record_of(trained_run)}
+    record["data"] = {**record["data"], "classes": [f"class {number}" for number in range(20)]}
+    section = Section(0, "run", "folder", record, read_run(trained_run).points(), found, None)
+    page = Elements(render([section]))
+    (picture,) = [e for e in page.all if e.attributes.get("class") == "map"]
+    shares = confusion / confusion.sum(axis=1, keepdims=True)
+    assert np.array_equal(decoded(picture), np.round(255 * np.sqrt(shares)).astype(np.uint8))
+    assert "class 3" in page.all[0].text
+    assert not [e for e in page.all if e.attributes.get("class") == "matrix"]
+
+
+def test_runs_are_labelled_by_as_much_of_their_paths_as_tells_them_apart(at_home, trained_run, tmp_path):
+    runs = [changed(trained_run, tmp_path / name / "run") for name in ("a", "b")]
+    report.write_report(runs, tmp_path / "page.html")
+    page = Elements((tmp_path / "page.html").read_text())
+    labels = [e.text.strip() for e in page.all if e.tag == "h2"]
+    assert labels[-2:] == ["a/run", "b/run"]
+
+
+def test_a_run_that_was_interrupted_says_so(at_home, trained_run, tmp_path):
+    settings = {**record_of(trained_run)["settings"], "epochs": 7}
+    run = changed(trained_run, tmp_path / "run", status="interrupted", settings=settings)
+    report.write_report([run], tmp_path / "page.html")
+    assert "This run is interrupted: 2 of 7 epochs are done." in (tmp_path / "page.html").read_text()
+
+
+def test_parameters_of_another_moment_are_told(at_home, trained_run, tmp_path):
+    epochs = record_of(trained_run)["epochs"]
+    epochs[-1]["test_accuracy"] = 0.125
+    run = changed(trained_run, tmp_path / "run", epochs=epochs)
+    report.write_report([run], tmp_path / "page.html")
+    assert "its parameters are of another moment" in (tmp_path / "page.html").read_text()
+
+
+def test_the_command_writes_the_page_and_prints_where(command, trained_run, tmp_path):
+    result = command("report", trained_run, "-o", "page.html")
+    assert (result.returncode, result.stdout) == (0, "page.html\n")
+    assert "src/" not in result.stderr
+    assert_numbers_are(numbers_of(Elements((tmp_path / "page.html").read_text())), [trained_run])
+
+
+def test_the_same_runs_give_the_same_page(at_home, trained_run, tmp_path):
+    for name in ("a", "b"):
+        report.write_report([trained_run], tmp_path / f"{name}.html")
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def damaged(part, trained_run, folder):
+    """A copy of the run that lacks a part, and what is said of it."""
+    record = record_of(trained_run)
+    if part == "no parameters":
+        (changed(trained_run, folder) / "net.params").unlink()
+    elif part == "no epoch":
+        changed(trained_run, folder, epochs=[])
+    elif part == "no metric":
+        changed(trained_run, folder, epochs=[{"epoch": 0}])
+    elif part == "no seconds":
+        changed(trained_run, folder, seconds=None)
+    elif part == "no digest":
+        changed(trained_run, folder, data={name: value for name, value in record["data"].items() if name != "sha256"})
+    elif part == "other data":
+        changed(trained_run, folder, data={**record["data"], "sha256": "0"})
+    elif part == "no data":
+        changed(trained_run, folder, settings={**record["settings"], "data": "/nowhere"})
+    elif part == "no record":
+        (changed(trained_run, folder) / "run.json").write_text("{")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("no folder", "is no run folder"),
+        ("no record", "run.json is damaged"),
+        ("no parameters", "there is no parameter file"),
+        ("no epoch", "has not finished an epoch"),
+        ("no metric", "run.json is damaged .*train_loss"),
+        ("no seconds", "run.json is damaged"),
+        ("no digest", "run.json is damaged .*sha256"),
+        ("other data", "was trained on other images"),
+        ("no data", "there is no folder .*nowhere"),
+    ],
+)
+def test_a_run_that_cannot_be_reported_on_is_named_and_the_old_page_stays(at_home, trained_run, tmp_path, part, words):
+    run = damaged(part, trained_run, tmp_path / "run")
+    page = tmp_path / "pages" / "page.html"
+    page.parent.mkdir()
+    page.write_text("old")
+    with pytest.raises(ClassicsError, match=words) as error:
+        report.write_report([trained_run, run], page)
+    assert "\n" not in str(error.value)
+    assert page.read_text() == "old"
+    assert list(page.parent.iterdir()) == [page]
+
+
+@pytest.mark.parametrize("output", [".", "nowhere/page.html", "/proc/page.html", "run.json", "page"])
+def test_a_page_that_cannot_be_written_is_named_before_anything_is_computed(monkeypatch, trained_run, tmp_path, output):
+    monkeypatch.setattr(report, "from_run", pytest.fail)
+    with pytest.raises(ClassicsError, match="-o") as error:
+        report.write_report([trained_run], tmp_path / output)
+    assert str(tmp_path / output) in str(error.value)
+
+
+@pytest.mark.parametrize("module", ["jinja2", "matplotlib"])
+def test_without_the_extra_plot_one_line_names_it(monkeypatch, trained_run, tmp_path, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ClassicsError, match=r"pip install 'gluon-classics\[plot\]'"):
+        report.write_report([trained_run], tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_tensorboardx_one_line_names_its_extra(monkeypatch, at_home, trained_run, tmp_path):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ClassicsError, match=r"pip install 'gluon-classics\[tensorboard\]'"):
+        report.write_report([trained_run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_the_command_is_one_line(command, tmp_path):
+    result = command("report", "nothing", "-o", "page.html")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("Error: nothing is no run folder")
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def scalars(folder):
+    """Tag, step, value and time of all scalars in the one event file of a folder."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    (path,) = folder.iterdir()
+    content = path.read_bytes()
+    found = []
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])  # then 4 bytes of checksum, the event, 4 bytes of checksum
+        event = Event.FromString(content[12 : 12 + length])
+        found += [(value.tag, event.step, value.simple_value, event.wall_time) for value in event.summary.value]
+        content = content[16 + length :]
+    return found
+
+
+def test_tensorboard_reads_the_metrics_of_the_record_and_the_points_along_the_way(
+    at_home, trained_run, recipe_run, tmp_path
+):
+    report.write_report([trained_run, recipe_run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
+    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == [recipe_run.name, trained_run.name]
+    found = {(tag, step): value for tag, step, value, _ in scalars(tmp_path / "logs" / trained_run.name)}
+    record, points = record_of(trained_run), read_run(trained_run).points()
+    assert len(points[0]) > 1
+    expected = {
+        (f"epoch/{metric}", epoch["epoch"] + 1): epoch[metric]
+        for epoch in record["epochs"]
+        for metric in (*FIGURES, "images_per_second")
+    }
+    for number, way in enumerate(points):
+        for images, loss, accuracy in way:
+            expected["images/loss", 320 * number + images] = loss
+            expected["images/accuracy", 320 * number + images] = accuracy
+    assert set(found) == set(expected)
+    for key, value in expected.items():
+        assert found[key] == np.float32(value)
+    times = [time for *_, time in scalars(tmp_path / "logs" / trained_run.name)]
+    assert times == sorted(times)
+
+
+def test_tensorboards_files_of_another_report_are_not_mixed_with_new_ones(at_home, trained_run, tmp_path):
+    (tmp_path / "logs" / trained_run.name).mkdir(parents=True)
+    with pytest.raises(ClassicsError, match="exists already"):
+        report.write_report([trained_run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_points_are_kept_along_the_way_and_lost_ones_are_no_error(trained_run, tmp_path):
+    points = read_run(trained_run).points()
+    assert [way[-1][0] for way in points] == [320, 320]
+    for content in ("", "[1]", "[[[1, 2]]]"):
+        run = tmp_path / f"run{len(content)}"
+        changed(trained_run, run)
+        (run / "points.json").write_text(content)
+        assert read_run(run).points() == [[], []]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A page in headless Chromium."""
+    if browser.COMMAND is None:
+        pytest.skip(f"Chromium is not installed; to run this test: {browser.INSTALL}")
+    with browser.Page(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+OPEN_ALL = "document.querySelectorAll('details').forEach(part => part.open = true)"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 768, 360])
+@pytest.mark.parametrize("which", ["page_file", "nasty_page"])
+def test_chromium_renders_the_page_without_a_complaint_and_within_its_width(request, chromium, which, width, dark):
+    path = request.getfixturevalue(which)
+    chromium.open(path.as_uri(), width, dark=dark)
+    chromium.evaluate(OPEN_ALL)
+    assert chromium.problems() == []
+    assert chromium.requests()[0] == path.as_uri()
+    assert all(address.startswith("data:image/png") for address in chromium.requests()[1:])
+    assert chromium.evaluate("innerWidth") == width
+    assert chromium.evaluate("document.documentElement.scrollWidth") <= width
+    outside = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
+    assert chromium.evaluate(f"{outside}.map(e => e.outerHTML.slice(0, 99))") == []
+    assert chromium.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    background = chromium.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background))) < 200) == dark
+
+
+def test_the_numbers_that_chromium_shows_are_those_of_the_records(chromium, page_file, trained_run, recipe_run):
+    chromium.open(page_file.as_uri(), 360)
+    chromium.evaluate(OPEN_ALL)
+    numbers = chromium.evaluate(
+        "[...document.querySelectorAll('data')].map(e => [e.closest('[data-run]').dataset.run,"
+        " e.closest('[data-epoch]')?.dataset.epoch ?? null, e.dataset.metric, e.value, e.innerText])"
+    )
+    assert_numbers_are(numbers, [trained_run, recipe_run])
+
+
+def test_charts_are_drawn_and_their_text_can_be_read_on_a_phone(chromium, page_file):
+    chromium.open(page_file.as_uri(), 360)
+    sizes = chromium.evaluate(
+        "[...document.querySelectorAll('.chart svg')].map(svg => [svg.getBoundingClientRect().width,"
+        " Math.min(...[...svg.querySelectorAll('text')].map(text => text.getBoundingClientRect().height)),"
+        " svg.querySelectorAll('path').length])"
+    )
+    assert len(sizes) == 3
+    for width, height_of_text, paths in sizes:
+        assert width > 260
+        assert height_of_text >= 10
+        assert paths > 5

@@ -1,0 +1,62 @@
+"""Within an epoch a checkpoint is written at the first fixed point after some minutes."""
+
+from types import SimpleNamespace
+
+from gluon_classics.runs import runner
+import pytest
+
+SECONDS_A_BATCH = 10
+FIXED_POINTS = 4  # batches from one to the next
+
+
+class Loop:
+    """A training whose batches take some seconds on a clock."""
+
+    def __init__(self, callback, clock):
+        self.epoch = self.batches = 0
+        self._callback, self._clock = callback, clock
+
+    @property
+    def position(self):
+        return SimpleNamespace(epoch=self.epoch, batches=self.batches)
+
+    def train(self, batches):
+        for self.batches in range(1, batches + 1):
+            self._clock.now += SECONDS_A_BATCH
+            self._callback.after_batch(self)
+        self.epoch, self.batches = self.epoch + 1, 0
+        self._callback.after_epoch(self, None)
+
+
+@pytest.fixture
+def training(monkeypatch):
+    """A function that makes a training with this many minutes between checkpoints, and the list of their positions."""
+
+    def make(minutes):
+        clock, written = SimpleNamespace(now=1000.0), []
+        monkeypatch.setattr(runner.time, "perf_counter", lambda: clock.now)
+        monkeypatch.setattr(runner, "capture", lambda _experiment, position, _epochs: (position, None))
+        monkeypatch.setattr(runner, "checkpoint_path", lambda *_: None)
+        monkeypatch.setattr(runner, "write_checkpoint", lambda _path, at, _: written.append((at.epoch, at.batches)))
+        monkeypatch.setattr(runner, "remove_old", lambda _folder: None)
+        streams = SimpleNamespace(is_fixed_point=lambda number: number % FIXED_POINTS == 0)
+        experiment = SimpleNamespace(streams=streams, settings=SimpleNamespace(epochs=3))
+        folder = SimpleNamespace(path="run", record=SimpleNamespace(epochs=()))
+        callback = runner.CheckpointCallback(experiment, folder, minutes, SimpleNamespace(signal=None))
+        return Loop(callback, clock), written
+
+    return make
+
+
+def test_a_checkpoint_follows_the_first_fixed_point_after_the_minutes_and_each_epoch(training):
+    loop, written = training(minutes=1)
+    loop.train(18)  # a minute is over after batch 6, and again six batches after the checkpoint of batch 8
+    assert written == [(0, 8), (0, 16), (1, 0)]
+    loop.train(6)
+    assert written[3:] == [(2, 0)], "the minutes count from the last checkpoint, which ended the previous epoch"
+
+
+def test_without_minutes_every_fixed_point_gets_a_checkpoint(training):
+    loop, written = training(minutes=0)
+    loop.train(9)
+    assert written == [(0, 4), (0, 8), (1, 0)]

@@ -1,0 +1,357 @@
+"""A run that was stopped, anyhow and at any moment, goes on to the bits of one that was not; or says why it cannot."""
+
+import fcntl
+import functools
+import json
+import os
+from pathlib import Path
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from gluon_classics.runs import checkpoint
+from gluon_classics.runs.checkpoint import checkpoints, read_checkpoint, write_checkpoint
+from gluon_classics.runs.provenance import code
+import numpy as np
+import pytest
+
+SMALL_RUN = Path(__file__).with_name("small_run.py")
+KILLS = 20
+OPTIONS = ["--batch-size", "16", "--momentum", "0.9", "--lr", "0.05", "--seed", "3"]  # 20 batches an epoch
+LONG = 30  # epochs: a signal comes in time
+OFTEN = ["--checkpoint-minutes", "0"]
+
+
+@pytest.fixture
+def start(environment, tmp_path):
+    """Start `small_run.py` in an empty folder; returns the process."""
+    return functools.partial(started, environment, tmp_path)
+
+
+@pytest.fixture
+def finish(environment, tmp_path):
+    """Run `small_run.py` to its end; returns its exit status and what it said."""
+    return functools.partial(finished, environment, tmp_path)
+
+
+@pytest.fixture
+def train(environment, tmp_path):
+    """Train to the end, or until a line that begins so was said and a signal after it has had its effect."""
+    return functools.partial(trained, environment, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def folders(environment, tmp_path_factory):
+    """A folder with `stopped`, an interrupted run that has two checkpoints, and `whole`, the same uninterrupted."""
+    folder = tmp_path_factory.mktemp("resume")
+    status, said = trained(environment, folder, "stopped", epochs=LONG, until=f"epoch 2/{LONG}")
+    assert status == 130, said
+    assert len(checkpoints(folder / "stopped")) == 2
+    assert trained(environment, folder, "whole", epochs=LONG)[0] == 0
+    return folder
+
+
+@pytest.fixture
+def whole(folders):
+    """An uninterrupted run."""
+    return folders / "whole"
+
+
+@pytest.fixture
+def stopped(folders, tmp_path):
+    """The same run, interrupted and with two checkpoints."""
+    shutil.copytree(folders / "stopped", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def started(environment, folder, *arguments, **options):
+    options = {"env": environment, "cwd": folder, "stderr": subprocess.PIPE, "text": True, **options}
+    return subprocess.Popen([sys.executable, str(SMALL_RUN), *map(str, arguments)], **options)
+
+
+def finished(environment, folder, *arguments, **options):
+    with started(environment, folder, *arguments, **options) as process:
+        said = process.communicate(timeout=120)[1]
+    return process.returncode, said
+
+
+def trained(environment, folder, out, *arguments, epochs, until=None, number=signal.SIGINT):
+    command = ["train", "lenet", "--epochs", epochs, *OPTIONS, *arguments, "--out", out]
+    if until is None:
+        return finished(environment, folder, *command)
+    with started(environment, folder, *command) as process:
+        assert any(line.startswith(until) for line in process.stderr)
+        process.send_signal(number)
+        said = process.communicate(timeout=120)[1]
+    return process.returncode, said
+
+
+def record(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def outcome(folder):
+    """All that a run leaves behind, but for times."""
+    epochs = [
+        {name: value for name, value in epoch.items() if name not in ("seconds", "images_per_second")}
+        for epoch in record(folder)["epochs"]
+    ]
+    facts, arrays = read_checkpoint(checkpoints(folder)[0])
+    state = {name: array.tobytes() for name, array in arrays.items()}
+    curves = [epoch["curve"] for epoch in facts["epochs"]]
+    return (folder / "net.params").read_bytes(), epochs, curves, facts["state"], state
+
+
+def assert_same_outcome(folder, other):
+    for one, another in zip(outcome(folder), outcome(other)):
+        assert one == another
+
+
+def assert_error(result, *words):
+    status, said = result
+    assert status == 1
+    assert "Traceback" not in said
+    errors = [line for line in said.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert said.rstrip().endswith(errors[0])
+    for word in words:
+        assert word in errors[0]
+
+
+def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_happened(start, finish, train, tmp_path):
+    seed = int(os.environ.get("KILL_SEED") or time.time_ns() % 2**32)
+    print(f"to replay: KILL_SEED={seed}")
+    chance = random.Random(seed)
+    epochs, small = 8, ["--batch-size", "4"]  # 80 batches an epoch, 27 checkpoints
+    began = time.perf_counter()
+    status, said = train("whole", *small, *OFTEN, epochs=epochs)
+    assert status == 0, said
+    training = sum(epoch["seconds"] for epoch in record(tmp_path / "whole")["epochs"])
+    starting_up = time.perf_counter() - began - training
+    run, kills = tmp_path / "run", 0
+    while kills < KILLS or not (run / "run.json").exists():
+        if (run / "run.json").exists() and record(run)["status"] == "done":
+            assert_same_outcome(run, tmp_path / "whole")
+            shutil.rmtree(run)
+        command = ["resume", run, *OFTEN]
+        if not (run / "run.json").exists():
+            shutil.rmtree(run, ignore_errors=True)
+            command = ["train", "lenet", "--epochs", epochs, *OPTIONS, *OFTEN, *small, "--out", run]
+        with open(tmp_path / "said", "w+") as file, start(*command, stderr=file) as process:
+            try:
+                # before, in and after the start; a life is short enough that the run outlasts several
+                process.wait(chance.uniform(0.5 * starting_up, starting_up + training / 8))
+            except subprocess.TimeoutExpired:
+                process.kill()
+        assert process.returncode in (0, -signal.SIGKILL), (tmp_path / "said").read_text()
+        kills += process.returncode != 0
+    status, said = finish("resume", run, *OFTEN)
+    assert status == 0, said
+    assert kills >= KILLS
+    within = [resumed["batches"] for resumed in record(run).get("resumed", []) if resumed["batches"]]
+    print(f"{kills} kills, the last run resumed within an epoch after batches {within}")
+    assert_same_outcome(run, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(number, whole, train, finish, tmp_path):
+    status, said = train("run", *OFTEN, epochs=LONG, until=f"epoch 2/{LONG}", number=number)
+    assert status == 128 + number
+    assert "Traceback" not in said
+    assert record(tmp_path / "run")["status"] == "interrupted"
+    assert said.splitlines()[-1] == f"Interrupted. To resume: gluon-classics resume {tmp_path / 'run'}"
+    assert finish("resume", tmp_path / "run", cwd="/")[0] == 0
+    assert record(tmp_path / "run")["status"] == "done"
+    assert_same_outcome(tmp_path / "run", whole)
+
+
+def test_several_devices_go_on_to_the_same_bits(train, finish, tmp_path):
+    devices = ["--ctx", "cpu:0,cpu:1", "--optimizer", "adam", "--momentum", "0"]
+    assert train("whole", *devices, epochs=LONG)[0] == 0
+    assert train("run", *devices, epochs=LONG, until=f"epoch 1/{LONG}")[0] == 130
+    assert finish("resume", "run")[0] == 0
+    assert record(tmp_path / "run")["provenance"]["devices"] == ["cpu(0)", "cpu(1)"]
+    assert_same_outcome(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped"])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(damage, stopped, whole, finish):
+    newest, before = checkpoints(stopped)
+    content = newest.read_bytes()
+    middle = len(content) // 2
+    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    newest.write_bytes({"cut": content[:middle], "empty": b"", "flipped": flipped}[damage])
+    status, said = finish("resume", stopped)
+    assert status == 0, said
+    lines = [line for line in said.splitlines() if newest.name in line]
+    assert len(lines) == 1
+    assert "trying the previous one" in lines[0]
+    facts, _ = read_checkpoint(checkpoints(stopped)[0])
+    assert len(facts["epochs"]) == LONG
+    resumed = record(stopped)["resumed"][0]
+    assert checkpoint.checkpoint_path(stopped, resumed["epoch"], resumed["batches"]) == before
+    assert_same_outcome(stopped, whole)
+
+
+def test_without_a_sound_checkpoint_a_run_is_not_resumed(stopped, finish):
+    for path in checkpoints(stopped):
+        path.write_bytes(b"")
+    result = finish("resume", stopped)
+    assert_error(result, "no checkpoint that can be used", "train again")
+    assert result[1].count("is damaged") == 2
+    for path in checkpoints(stopped):
+        path.unlink()
+    assert_error(finish("resume", stopped), "no checkpoint that can be used")
+    assert record(stopped)["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("done", [0, 1], ids=["in its first epoch", "between its first epoch and the checkpoint"])
+def test_a_run_stopped_before_its_first_checkpoint_starts_over(train, finish, tmp_path, done):
+    assert train("run", epochs=2)[0] == 0
+    for path in (tmp_path / "run").iterdir():
+        if path.name != "run.json":
+            path.unlink()
+    whole = record(tmp_path / "run")
+    begun = {**whole, "status": "running", "epochs": whole["epochs"][:done]}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(begun))
+    status, said = finish("resume", "run", *OFTEN)
+    assert status == 0
+    assert "in epoch 1, after 0 batches" in said
+    train("whole", epochs=2)
+    assert_same_outcome(tmp_path / "run", tmp_path / "whole")
+
+
+def rewrite(folder, change):
+    """Change the facts and arrays of a run's newest checkpoint."""
+    path = checkpoints(folder)[0]
+    facts, arrays = read_checkpoint(path)
+    change(facts, arrays)
+    write_checkpoint(path, facts, arrays)
+
+
+def test_what_does_not_belong_together_is_refused(stopped, finish, small_home, tmp_path):
+    shutil.copytree(stopped, tmp_path / "sound")
+
+    def refused(*words, **options):
+        folders = sorted(path.name for path in stopped.iterdir())
+        assert_error(finish("resume", stopped, **options), *words)
+        assert sorted(path.name for path in stopped.iterdir()) == folders
+        shutil.rmtree(stopped)
+        shutil.copytree(tmp_path / "sound", stopped)
+
+    changed = record(stopped)
+    changed["settings"].update(learning_rate=0.5, seed=4)
+    (stopped / "run.json").write_text(json.dumps(changed))
+    refused("other settings", "learning_rate 0.05 -> 0.5", "seed 3 -> 4")
+
+    rewrite(stopped, lambda facts, _: facts.update(network="another"))
+    refused("does not fit lenet", "other layers")
+
+    rewrite(stopped, lambda _, arrays: arrays.update({"0.weight@0": np.zeros((5, 1, 5, 5), np.float32)}))
+    refused("does not fit lenet", "the parameters of another network")
+
+    changed = record(stopped)
+    changed["provenance"]["devices"].append("cpu(1)")
+    (stopped / "run.json").write_text(json.dumps(changed))
+    refused("does not fit lenet", "another number of devices")
+
+    changed = record(stopped)
+    changed["data"]["sha256"] = "0" * 64
+    (stopped / "run.json").write_text(json.dumps(changed))
+    refused("is not the data that", str(stopped))
+
+    (stopped / "run.json").write_text("{")
+    refused("run.json cannot be used")
+
+    assert_error(finish("resume", tmp_path / "nothing"), "is not a run folder")
+    assert_error(finish("resume", tmp_path / "home"), "is not a run folder")
+
+
+def test_other_threads_or_versions_are_told_and_recorded(stopped, finish, environment):
+    changed = record(stopped)
+    changed["provenance"].update(mxnet="1.9.0", threads="64")
+    (stopped / "run.json").write_text(json.dumps(changed))
+    status, said = finish("resume", stopped, env={**environment, "OMP_NUM_THREADS": "1"})
+    assert status == 0
+    (line,) = [line for line in said.splitlines() if "last digits" in line]
+    assert "mxnet 1.9.0 -> 1.9.1" in line
+    assert "threads 64 -> 1" in line
+    assert record(stopped)["resumed"][0]["changed"]["threads"] == ["64", "1"]
+
+
+def test_a_run_that_is_unchanged_is_resumed_without_a_warning(stopped, finish):
+    unchanged = record(stopped)
+    unchanged["provenance"]["commit"], unchanged["provenance"]["dirty"] = code()  # somebody may commit while tests run
+    (stopped / "run.json").write_text(json.dumps(unchanged))
+    assert "last digits" not in finish("resume", stopped)[1]
+
+
+def test_a_finished_run_has_nothing_left_to_do_but_can_be_longer(train, finish, tmp_path):
+    train("whole", epochs=5)
+    train("run", epochs=3)
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    status, said = finish("resume", "run")
+    assert status == 0
+    assert said.startswith("Nothing left to do: all 3 epochs of run are done")
+    assert_error(finish("resume", "run", "--epochs", "2"), "has 3 epochs already")
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+    assert finish("resume", "run", "--epochs", "5")[0] == 0
+    assert_same_outcome(tmp_path / "run", tmp_path / "whole")
+    assert len(checkpoints(tmp_path / "run")) == 1
+
+
+def test_a_disk_that_fills_up_ends_the_run_and_leaves_the_checkpoint_before(stopped, whole, finish):
+    kept = {path: path.read_bytes() for path in checkpoints(stopped)}
+    limit = len((stopped / "net.params").read_bytes()) + 2000  # bytes a file: enough for all but a checkpoint
+    result = finish(
+        "resume", stopped, *OFTEN, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    )
+    assert_error(result, f"cannot write to {stopped}", "the last checkpoint is intact", f"resume {stopped}")
+    assert {path: path.read_bytes() for path in checkpoints(stopped)} == kept
+    assert not list(stopped.glob(".*"))
+    assert record(stopped)["status"] == "failed"
+    assert finish("resume", stopped)[0] == 0
+    assert_same_outcome(stopped, whole)
+
+
+def test_two_processes_are_not_at_work_in_one_folder(stopped, finish):
+    handle = os.open(stopped, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    assert_error(finish("resume", stopped), "another process is using")
+    os.close(handle)
+    assert finish("resume", stopped)[0] == 0
+
+
+def test_a_running_training_holds_its_folder(start, finish, tmp_path):
+    with start("train", "lenet", "--epochs", "1000", *OPTIONS, "--out", "run") as process:
+        assert any(line.startswith("epoch 1/1000") for line in process.stderr)
+        assert_error(finish("resume", "run"), "another process is using")
+        process.kill()
+
+
+def test_files_of_a_folder_that_is_no_run_are_left_alone(stopped, finish, tmp_path):
+    own = tmp_path / ".notes-20240101.txt"
+    own.write_text("mine")
+    assert_error(finish("resume", "."), "is not a run folder")
+    assert own.read_text() == "mine"
+    shutil.copy(own, stopped)
+    assert finish("resume", stopped)[0] == 0
+    assert (stopped / own.name).exists()
+
+
+def test_a_folder_in_which_a_process_was_killed_at_its_first_file_can_be_used(train, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".run-a1b2c3d_.json").write_text("half of")
+    assert train("run", epochs=1)[0] == 0
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_what_killed_processes_left_is_removed(stopped, finish):
+    for name in (".checkpoint-00001-00000003-a1b2c3d4.ckpt", ".run-a1b2c3d_.json"):
+        (stopped / name).write_text("half of")
+    assert finish("resume", stopped)[0] == 0
+    assert not list(stopped.glob(".*"))

@@ -1,0 +1,244 @@
+"""What a network is trained on and judged by, and the settings it was published with."""
+
+from gluon_classics import get_model, list_models, model_info, utils
+from gluon_classics.data import datasets
+from gluon_classics.errors import ClassicsError
+from gluon_classics.experiment import build, initializers
+from gluon_classics.experiment.diagonal_lm import StepSizeCallback
+from gluon_classics.experiment.optimizers import rate_factor
+from gluon_classics.experiment.settings import Settings
+from gluon_classics.models.googlenet import AuxiliaryLoss
+from gluon_classics.models.lenet5 import MAPLoss
+from gluon_classics.models.objective import SOFTMAX, Objective, objective_of
+from gluon_classics.runs.state import capture, restore
+from gluon_classics.utils import training
+from gluon_classics.utils.evaluation import predict_probabilities
+import mxnet as mx
+from mxnet import gluon, nd
+from mxnet.gluon import nn
+import numpy as np
+import pytest
+
+
+class SecondOutput(nn.HybridBlock):
+    """Answers with the smallest number of its second output."""
+
+    objective = Objective(loss=gluon.loss.L1Loss, scores=lambda outputs: -outputs[1])
+
+    def hybrid_forward(self, F, x):
+        return F.zeros_like(x), x
+
+
+class FirstOutput(SecondOutput):
+    objective = SOFTMAX
+
+
+ROWS = nd.array([[3, 1, 2], [0, 5, 4], [6, 8, 7], [2, 2, 1]])
+SMALLEST = nd.array([1, 0, 0, 2])
+WAYS = [lambda net: net, utils.hybridized, utils.for_inference, lambda net: utils.for_inference(utils.hybridized(net))]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["eager", "compiled", "inference", "both"])
+def test_what_a_network_says_of_itself_holds_for_its_twins(way):
+    assert objective_of(way(SecondOutput())) is SecondOutput.objective
+    assert objective_of(way(nn.HybridSequential())) is SOFTMAX
+
+
+@pytest.mark.parametrize("way", WAYS[:2], ids=["eager", "compiled"])
+def test_evaluation_judges_by_the_networks_own_scores(way):
+    net = way(SecondOutput())
+    assert utils.evaluate_accuracy([(ROWS, SMALLEST)], net) == 1
+    assert utils.evaluate_accuracy([(ROWS, nd.array([1, 0, 0, 1]))], net) == 0.75
+    assert utils.evaluate_accuracy([(ROWS, nd.zeros(4))], way(FirstOutput())) == 1  # a tie: the first entry
+
+
+def test_probabilities_are_the_softmax_of_the_scores():
+    rows = ROWS.astype("float64")
+    actual = predict_probabilities([(rows, SMALLEST)], SecondOutput(), mx.cpu())
+    shares = np.exp(-rows.asnumpy())
+    expected = shares / shares.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(actual, expected, rtol=2**-26)  # half of the digits of float64
+
+
+def test_accuracy_is_of_the_first_of_several_outputs():
+    assert utils.accuracy([ROWS, -ROWS], nd.array([0, 1, 1, 0])) == 1
+    assert utils.accuracy(-ROWS, SMALLEST) == 1
+
+
+def test_training_accuracy_is_by_the_networks_own_scores():
+    net = nn.HybridSequential()
+    net.add(nn.Dense(3, weight_initializer="zeros"))
+    net.objective = Objective(scores=lambda outputs: -outputs)
+    net.initialize()
+    net(ROWS)
+    net[0].bias.set_data(nd.array([0, 1, 2]))
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 1e-9})
+    data = [(ROWS, nd.array([0, 0, 0, 2]))]
+    (result,) = utils.train(data, data, net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, mx.cpu(), num_epochs=1)
+    assert (result.train_accuracy, result.test_accuracy) == (0.75, 0.75)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    data = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
+    return datasets.DataSet(data.name, data.train.subset(40), data.test.subset(20), data.classes, data.origin)
+
+
+def test_an_experiment_has_the_loss_the_initial_weights_and_the_pixels_of_its_network(sample):
+    made = build.prepare(Settings.of("lenet5"), [mx.cpu()], sample)
+    assert isinstance(made.loss, MAPLoss)
+    assert type(made.trainer.optimizer).__name__ == "DiagonalLM"
+    images, _ = next(iter(made.test_data))
+    assert images.shape == (1, 1, 32, 32)
+    pixels = images.asnumpy()[0, 0]
+    expected = sample.test.images[0, :, :, 0] / 255 * 1.275 - 0.1
+    np.testing.assert_allclose(pixels[2:30, 2:30], expected, atol=3 * 2**-24 * 1.275, rtol=0)  # / 255, product, sum
+    border = np.ones_like(pixels, dtype=bool)
+    border[2:30, 2:30] = False
+    assert set(pixels[border]) == {np.float32(-0.1)}
+    made.net(images)
+    assert 0 < abs(made.net[0].weight.data()).max().asscalar() <= 2.4 / 25
+
+
+def test_other_networks_are_trained_as_the_blog_does(sample):
+    assert Settings.of("lenet") == Settings("lenet")
+    made = build.prepare(Settings.of("lenet"), [mx.cpu()], sample)
+    assert isinstance(made.loss, gluon.loss.SoftmaxCrossEntropyLoss)
+    images, _ = next(iter(made.test_data))
+    assert (images.min().asscalar(), images.max().asscalar()) == (0, 1)
+
+
+def test_googlenet_v1_is_trained_with_its_auxiliary_classifiers_and_predicts_without(sample):
+    made = build.prepare(Settings.of("googlenet_v1", resize=80), [mx.cpu()], sample)
+    assert isinstance(made.loss, AuxiliaryLoss)
+    assert made.parameters > utils.summarize(build.build("googlenet_v1", 10), (1, 80, 80)).params
+    assert not hasattr(build.build("googlenet_v1", 10), "auxiliary_4a")
+
+
+def test_options_win_over_the_networks_own_settings():
+    own = Settings.of("lenet5", data="mnist")
+    assert (own.epochs, own.batch_size, own.optimizer, own.learning_rate) == (20, 1, "diagonallm", 0.0005)
+    assert (own.fit, own.pixels, own.init, own.data) == ("pad", (-0.1, 1.175), "published", "mnist")
+    other = Settings.of("lenet5", batch_size=64, optimizer="sgd", background=0.0, epochs=None)
+    assert (other.batch_size, other.optimizer, other.background, other.epochs) == (64, "sgd", 0, 20)
+
+
+def test_the_published_settings_of_every_network_are_valid():
+    for name in list_models():
+        assert Settings.of(name).size == model_info(name).input_shape[1]
+
+
+def test_another_initialisation_replaces_that_of_the_networks_weights():
+    net = get_model("lenet5")
+    initializers.initialize(net, Settings.of("lenet5", init="normal(0.3)"), [mx.cpu()], (1, 32, 32))
+    net(nd.zeros((1, 1, 32, 32)))
+    weight = net[8].weight.data().asnumpy()
+    assert weight.std() == pytest.approx(0.3, rel=5 / np.sqrt(2 * weight.size))  # five standard deviations of its own
+    assert abs(net[-1].codes.data()).min().asscalar() == 1
+
+
+def test_a_network_without_an_initialisation_of_its_own_cannot_have_it():
+    with pytest.raises(ClassicsError, match="lenet was published without its own initializer"):
+        Settings.of("lenet", init="published")
+
+
+def test_a_number_of_classes_that_a_network_cannot_have_is_one_line():
+    with pytest.raises(ClassicsError, match="lenet5 has codes for 10 classes, not for 12"):
+        build.build("lenet5", 12)
+
+
+def test_the_optimizer_of_lenet5_is_refused_by_others():
+    with pytest.raises(ClassicsError, match="diagonallm works with lenet5 only"):
+        Settings.of("lenet", optimizer="diagonallm")
+
+
+# --- schedules
+
+
+def test_lenet5_is_trained_by_the_published_schedule():
+    """.0005 twice, .0002 three times, .0001 three times, .00005 four times, then .00001."""
+    settings = Settings.of("lenet5")
+    rates = [settings.learning_rate * rate_factor(settings.schedule, epoch) for epoch in range(settings.epochs)]
+    expected = [0.0005] * 2 + [0.0002] * 3 + [0.0001] * 3 + [0.00005] * 4 + [0.00001] * 8
+    assert rates == pytest.approx(expected)
+
+
+def test_training_follows_the_schedule(sample, monkeypatch):
+    settings = Settings.of("lenet", epochs=4, batch_size=20, learning_rate=0.5, schedule="1:0.1 3:0.02")
+    made = build.prepare(settings, [mx.cpu()], sample)
+    rates = []
+    step = made.trainer.step
+    monkeypatch.setattr(made.trainer, "step", lambda size: rates.append(made.trainer.learning_rate) or step(size))
+    made.train()
+    assert rates == pytest.approx([0.5, 0.5, 0.05, 0.05, 0.05, 0.05, 0.01, 0.01])
+
+
+@pytest.mark.parametrize(
+    ("last_batch", "sizes"), [("keep", [16, 16, 8]), ("discard", [16, 16]), ("scale", [16, 16, 16])]
+)
+def test_a_last_partial_batch_is_trained_as_the_settings_say(last_batch, sizes, sample, monkeypatch):
+    """Of 40 images: what the sum of each batch's gradients is divided by."""
+    settings = Settings.of("lenet", batch_size=16, last_batch=last_batch)
+    made = build.prepare(settings, [mx.cpu()], sample)
+    divisors = []
+    step = made.trainer.step
+    monkeypatch.setattr(made.trainer, "step", lambda size: divisors.append(size) or step(size))
+    made.train()
+    assert divisors == sizes
+
+
+def test_steps_of_a_schedule_may_come_in_any_order():
+    assert [rate_factor("3:0.1 1:0.5", epoch) for epoch in range(5)] == [1, 0.5, 0.5, 0.1, 0.1]
+    assert rate_factor("", 7) == 1
+
+
+@pytest.mark.parametrize("text", ["2", "a:1", "1:b", "-1:0.5", "1:0", "1:-2", "1:inf", "1:nan", "1:2:3"])
+def test_a_malformed_schedule_is_refused(text):
+    with pytest.raises(ClassicsError, match="is not a schedule: list epochs"):
+        Settings.of("lenet", schedule=text)
+
+
+# --- step sizes on the way
+
+
+def trained(experiment):
+    """What a loop over the experiment trains."""
+    return experiment.net, experiment.loss, experiment.trainer, experiment.contexts
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(20, [0, 25]), (1000, [0, 1])])
+def test_step_sizes_are_estimated_anew_after_every_500_examples(batch_size, expected, sample, monkeypatch):
+    settings = Settings.of("lenet5", batch_size=batch_size)
+    made = build.prepare(settings, [mx.cpu()], sample)
+    estimated = []
+    monkeypatch.setattr(made.trainer.optimizer, "estimate", lambda net, loss, images: estimated.append(images))
+    callback, loop, at = StepSizeCallback(made.train_data, made.streams), training.TrainingLoop(*trained(made)), []
+    for loop.batches in range(50 if batch_size == 20 else 2):
+        callback.before_batch(loop)
+        at += [loop.batches] * (len(estimated) > len(at))
+    assert at == expected
+    assert estimated[0].shape == (40, 1, 32, 32)
+    assert not np.array_equal(estimated[0].asnumpy(), estimated[1].asnumpy())  # in another order here
+
+
+def test_a_resumed_training_goes_on_with_the_step_sizes_of_the_uninterrupted_one():
+    data = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
+    data = datasets.DataSet(data.name, data.train.subset(300), data.test.subset(20), data.classes, data.origin)
+    settings = Settings.of("lenet5", epochs=1)
+    whole = build.prepare(settings, [mx.cpu()], data)
+    middle = whole.streams.every
+    assert 0 < middle < 300
+    kept = {}
+
+    class Keep(training.Callback):
+        def after_batch(self, loop):
+            if loop.batches == middle:
+                facts, arrays = capture(whole, loop.position, [])
+                kept.update(facts=facts, arrays={name: array.asnumpy() for name, array in arrays.items()})
+
+    whole.train([Keep()])
+    rest = build.prepare(settings, [mx.cpu()], data)
+    start, _ = restore(rest, kept["facts"], kept["arrays"])
+    rest.train(start=start)
+    for one, other in zip(whole.net.collect_params().values(), rest.net.collect_params().values()):
+        np.testing.assert_array_equal(one.data().asnumpy(), other.data().asnumpy())

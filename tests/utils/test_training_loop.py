@@ -1,0 +1,549 @@
+"""The real training loop and evaluation, on made-up images."""
+
+import re
+
+from gluon_classics import AlexNet, LeNet, ResNet, VGGNet, utils
+from gluon_classics.errors import ClassicsError, TrainingDiverged
+from gluon_classics.models.googlenet import Inception
+from gluon_classics.models.nin import mlpconv
+from gluon_classics.models.resnet import Residual
+from gluon_classics.utils.training import TrainingLoop
+import mxnet as mx
+from mxnet import autograd, gluon, nd
+from mxnet.gluon import nn
+import numpy as np
+import pytest
+
+LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
+HALF = np.sqrt(np.finfo(np.float64).eps)  # in float64 half of the digits stay, whatever updates make of the other half
+
+
+def layers(*blocks):
+    net = nn.Sequential()
+    net.add(*blocks)
+    return net
+
+
+def softmax_regression(classes=3):
+    return layers(nn.Flatten(), nn.Dense(classes))
+
+
+def trainer_of(net, rate=0.1, optimizer="sgd", **options):
+    return gluon.Trainer(net.collect_params(), optimizer, {"learning_rate": rate, **options})
+
+
+def batches(images, labels, *sizes):
+    """The examples in batches of these sizes, one after another."""
+    ends = np.cumsum(sizes)
+    assert ends[-1] == len(images)
+    return [(nd.array(images[end - size : end]), nd.array(labels[end - size : end])) for size, end in zip(sizes, ends)]
+
+
+def doubles(data):
+    """In float64, where rounding decides neither about ReLUs and pools nor about the comparison."""
+    return [(images.astype("float64"), labels) for images, labels in data]
+
+
+def values(net, ctx=None):
+    return [p.data(ctx).asnumpy() for p in net.collect_params().values()]
+
+
+@pytest.fixture
+def examples(rng):
+    """Eleven random images and labels 0 to 2."""
+    return rng.randn(11, 1, 12, 12).astype(np.float32), rng.randint(0, 3, 11).astype(np.float32)
+
+
+# --- memorising
+
+
+FAMILIES = {
+    # a small member of each family, side of its images, number of images, epochs, learning rate
+    "lenet": (LeNet, 12, 6, 20, 0.01),
+    "alexnet": (AlexNet, 67, 2, 30, 0.0001),  # has no smaller member
+    "vgg": (lambda: VGGNet(architecture=((1, 8), (1, 16))), 8, 6, 15, 0.0003),
+    "nin": (
+        lambda: layers(
+            mlpconv(32, kernel_size=3, padding=1),
+            mlpconv(32, kernel_size=3, padding=1, max_pooling=False),
+            nn.GlobalAvgPool2D(),
+            nn.Dense(10),  # for NiN's own last block, which now and then loses a class for good to its last ReLU
+        ),
+        *(12, 6, 40, 0.005),
+    ),
+    "googlenet": (
+        lambda: layers(
+            nn.Conv2D(8, kernel_size=3, activation="relu"),
+            Inception(8, 8, 8, 8, 8, 8),
+            nn.MaxPool2D(pool_size=3, strides=2),
+            Inception(8, 8, 8, 8, 8, 8),
+            nn.Dense(10),
+        ),
+        *(12, 6, 30, 0.005),
+    ),
+    "resnet": (
+        lambda: layers(
+            nn.Conv2D(8, kernel_size=3), Residual(8), Residual(16, halve=True), nn.AvgPool2D(3), nn.Dense(10)
+        ),
+        *(12, 6, 30, 0.01),
+    ),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_memorises_a_batch_of_random_images(family, rng):
+    build, side, count, epochs, rate = FAMILIES[family]
+    # blocks of a few pixels, for pure noise would be averaged away by the pooling layers
+    images = np.kron(2 * rng.randn(count, 1, 4, 4), np.ones((1, 1, side // 4 + 1, side // 4 + 1)))[..., :side, :side]
+    batch = batches(images, np.arange(count), count)
+    net = build()
+    net.initialize(mx.init.Xavier())
+    history = utils.train(batch, batch, net, LOSS, trainer_of(net, rate, "adam"), mx.cpu(), epochs)
+    assert len(history) == epochs
+    assert history[-1].test_accuracy == 1.0
+    assert history[-1].train_loss < history[0].train_loss / 3
+
+
+# --- what is printed and returned
+
+NUMBER = r"\d+\.\d{6}"
+EPOCH_LINE = re.compile(
+    r"Epoch (\d+)\. Loss: (\d+\.\d{3}), Train acc (\d\.\d\d), Test acc (\d\.\d\d), Time (\d+\.\d) sec"
+)
+BATCH_LINE = re.compile(rf"Batch (\d+)\. Loss: ({NUMBER}), Train acc ({NUMBER})")
+
+
+def test_an_epoch_is_one_line_as_in_the_blog(examples, capsys):
+    net = LeNet(3)
+    net.initialize()
+    history = utils.train(
+        batches(*examples, 4, 4, 3), batches(*examples, 11), net, LOSS, trainer_of(net), mx.cpu(), num_epochs=3
+    )
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "Start training on  [cpu(0)]"
+    assert len(lines) == len(history) == 3
+    for line, result in zip(lines, history):
+        assert EPOCH_LINE.fullmatch(line).groups() == (
+            str(result.epoch),
+            f"{result.train_loss:.3f}",
+            f"{result.train_accuracy:.2f}",
+            f"{result.test_accuracy:.2f}",
+            f"{result.seconds:.1f}",
+        )
+    assert [result.epoch for result in history] == [0, 1, 2]
+    assert all(result.seconds > 0 and result.images_per_second > 11 / result.seconds for result in history)
+
+
+def test_every_so_many_batches_there_is_a_line_as_in_the_blog(examples, capsys):
+    """With the examples so far, and the means over them; the last one covers the epoch."""
+    net = LeNet(3)
+    net.initialize()
+    history = utils.train(
+        *(batches(*examples, 2, 2, 2, 2, 2, 1), batches(*examples, 11), net, LOSS, trainer_of(net)),
+        *([mx.cpu(0)], 2),
+        print_batches=2,
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 2 * (3 + 1)
+    for epoch, result in enumerate(history):
+        *progress, last = lines[1 + 4 * epoch : 5 + 4 * epoch]
+        assert EPOCH_LINE.fullmatch(last)
+        found = [BATCH_LINE.fullmatch(line).groups() for line in progress]
+        assert [int(examples) for examples, _, _ in found] == [4, 8, 11]
+        assert found[-1][1:] == (f"{result.train_loss:f}", f"{result.train_accuracy:f}")
+        assert len({loss for _, loss, _ in found}) == 3
+
+
+def test_the_contexts_are_printed_as_a_list(examples, capsys):
+    net = softmax_regression()
+    net.initialize(ctx=[mx.cpu(0), mx.cpu(1)])
+    whole = batches(*examples, 11)
+    utils.train(whole, whole, net, LOSS, trainer_of(net), [mx.cpu(0), mx.cpu(1)], 1)
+    assert capsys.readouterr().out.splitlines()[0] == "Start training on  [cpu(0), cpu(1)]"
+
+
+# --- what is measured
+
+
+def log_likelihoods(net, images):
+    """Log-probabilities (N, classes) by NumPy, of the network's own outputs."""
+    outputs = net(nd.array(images, dtype="float64")).asnumpy()
+    return outputs - np.log(np.exp(outputs).sum(axis=1, keepdims=True))
+
+
+def test_loss_and_accuracy_are_means_over_all_training_examples(examples):
+    """With a learning rate of 0 they are those of the initial network, whatever the sizes of the batches."""
+    images, labels = examples
+    net = LeNet(3)
+    net.initialize(mx.init.Xavier())
+    net.cast("float64")
+    logs = log_likelihoods(net, images)
+    data = doubles(batches(*examples, 5, 5, 1)), doubles(batches(*examples, 11))
+    [result] = utils.train(*data, net, LOSS, trainer_of(net, 0), mx.cpu(), 1)
+    assert result.train_loss == pytest.approx(-logs[np.arange(11), labels.astype(int)].mean(), rel=HALF)
+    assert result.train_accuracy == pytest.approx((logs.argmax(axis=1) == labels).mean())
+    assert result.test_accuracy == pytest.approx(result.train_accuracy)
+
+
+def test_each_batch_is_measured_before_its_update(examples):
+    images, labels = examples
+    whole = doubles(batches(*examples, 11))
+    net = softmax_regression()
+    net.initialize(mx.init.Normal(0.1))
+    net.cast("float64")
+    logs = log_likelihoods(net, images)
+    first, second = utils.train(whole, whole, net, LOSS, trainer_of(net, 0.1), mx.cpu(), 2)
+    assert first.train_loss == pytest.approx(-logs[np.arange(11), labels.astype(int)].mean(), rel=HALF)
+    assert first.train_accuracy == pytest.approx((logs.argmax(axis=1) == labels).mean())
+    # the test accuracy, on the same images, comes after the update: the next epoch starts from there
+    assert second.train_loss < 0.7 * first.train_loss
+    assert second.train_accuracy == pytest.approx(first.test_accuracy)
+
+
+def test_training_is_in_training_mode_and_evaluation_is_not(examples):
+    """Dropout of nearly everything: by its noise training sees other losses, evaluation always the same outputs."""
+    images, _ = examples
+    net = layers(nn.Flatten(), nn.Dropout(0.9), nn.Dense(3))
+    net.initialize(mx.init.Normal(1))
+    net.cast("float64")
+    logs = log_likelihoods(net, images)
+    certain = doubles(batches(images, logs.argmax(axis=1), 11))
+    results = utils.train(certain, certain, net, LOSS, trainer_of(net, 0), mx.cpu(), 3)
+    assert len({result.train_loss for result in results}) == 3
+    assert [result.test_accuracy for result in results] == [1.0, 1.0, 1.0]
+
+
+# --- the update
+
+
+@pytest.mark.parametrize("step_size", [None, 8])
+def test_an_update_is_the_mean_over_a_batch_also_over_an_uneven_last_one(step_size, examples):
+    """Softmax regression by hand: 8 examples and then 3, each batch with the mean of its own examples.
+
+    With a step size the 3 examples' sum is divided by it, too.
+    """
+    images, labels = examples
+    net = softmax_regression()
+    net.initialize(mx.init.Normal(0.1))
+    net.cast("float64")
+    net(nd.array(images, dtype="float64"))
+    weight, bias = values(net)
+    flat, one_hot = images.reshape(11, -1).astype(np.float64), np.eye(3)[labels.astype(int)]
+    for part in (slice(0, 8), slice(8, 11)):
+        outputs = flat[part] @ weight.T + bias
+        error = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True) - one_hot[part]
+        weight = weight - 0.5 * error.T @ flat[part] / (step_size or len(error))
+        bias = bias - 0.5 * error.sum(axis=0) / (step_size or len(error))
+
+    data = doubles(batches(*examples, 8, 3)), doubles(batches(*examples, 11))
+    TrainingLoop(net, LOSS, trainer_of(net, 0.5), mx.cpu(), step_size=step_size).run(*data, 1)
+    for value, by_hand in zip(values(net), (weight, bias)):
+        # MXNet rounds the step, by a third of the sum, to float32
+        np.testing.assert_allclose(value, by_hand, rtol=0, atol=2**-24 * np.abs(by_hand).max())
+
+
+def trained(seed):
+    """Parameters of a tiny VGG, dropout and all, after training on shuffled random images."""
+    utils.seed_everything(seed)
+    images = np.random.RandomState(0).randint(0, 256, (11, 8, 8, 1)).astype(np.uint8)
+
+    class Data:
+        def __getitem__(self, index):
+            return images[index], np.arange(11)[index]
+
+    def pixels(images, labels):
+        return images.astype("float32").transpose((0, 3, 1, 2)) / 255, labels
+
+    net = VGGNet(((1, 4), (1, 8)), classes=11)
+    net.initialize(mx.init.Xavier())
+    data = utils.DataLoader(Data(), 4, True, pixels)
+    utils.train(data, data, net, LOSS, trainer_of(net, 0.1, momentum=0.9), mx.cpu(), 2)
+    return values(net)
+
+
+def test_the_same_seed_trains_to_the_same_bits():
+    first, second, other = trained(1), trained(1), trained(2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second))
+    assert not any(np.array_equal(a, b) for a, b in zip(first, other) if a.ndim > 1)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        (8, 3),  # 4 + 4, then 2 + 1
+        (5, 5, 1),  # the last example is on one context: the other has nothing to do
+        (1,) * 11,
+    ],
+)
+def test_training_on_two_contexts_equals_training_on_one(sizes, examples, tmp_path):
+    data = doubles(batches(*examples, *sizes))
+    start = LeNet(3)
+    start.initialize(mx.init.Xavier())
+    start.cast("float64")
+    start(data[0][0])
+    start.save_parameters(str(tmp_path / "start.params"))
+
+    def train_on(contexts):
+        net = LeNet(3)
+        net.cast("float64")
+        net.load_parameters(str(tmp_path / "start.params"), ctx=contexts)
+        history = utils.train(data, data, net, LOSS, trainer_of(net, 0.05, momentum=0.9), contexts, 3)
+        return net, history
+
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    one, history_of_one = train_on([mx.cpu(0)])
+    two, history_of_two = train_on(contexts)
+    for alone, *copies in zip(values(one, mx.cpu(0)), *(values(two, ctx) for ctx in contexts)):
+        np.testing.assert_array_equal(*copies)
+        np.testing.assert_allclose(copies[0], alone, rtol=0, atol=HALF * np.abs(alone).max())
+    assert [r.train_loss for r in history_of_two] == pytest.approx([r.train_loss for r in history_of_one], rel=HALF)
+    moved = [np.abs(a - b).max() for a, b in zip(values(one), values(start))]
+    assert min(moved) > 1e-3
+
+
+def test_a_network_that_is_hybridized_already_is_trained_as_it_is(examples):
+    net = nn.HybridSequential()
+    net.add(nn.Flatten(), nn.Dense(3))
+    net.initialize()
+    net.hybridize()
+    whole = batches(*examples, 11)
+    history = utils.train(whole, whole, net, LOSS, trainer_of(net, 0.1), mx.cpu(), 20)
+    assert history[-1].train_loss < history[0].train_loss
+    assert net._active
+
+
+class OwnForward(nn.Block):
+    """What only eager execution can run: it looks at values."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.dense = nn.Dense(3)
+
+    def forward(self, x):
+        return self.dense(x if x.max().asscalar() > 0 else -x)
+
+
+@pytest.mark.parametrize("wrap", [lambda block: block, layers], ids=["itself", "in-a-sequence"])
+def test_a_block_with_its_own_forward_is_trained_eagerly_with_a_warning(wrap, examples):
+    net = wrap(OwnForward())
+    net.initialize()
+    whole = batches(*examples, 11)
+    with pytest.warns(RuntimeWarning, match="running eagerly: OwnForward cannot be compiled") as warnings:
+        history = utils.train(whole, whole, net, LOSS, trainer_of(net), mx.cpu(), 10)
+    assert len(warnings) == 1
+    assert history[-1].train_loss < history[0].train_loss
+    with pytest.warns(RuntimeWarning, match="running eagerly"):
+        assert utils.evaluate_accuracy(whole, net) == history[-1].test_accuracy
+
+
+def test_a_verbose_network_is_trained_without_a_warning(rng):
+    net = ResNet(10, verbose=True)
+    net.initialize(mx.init.Xavier())
+    one = batches(rng.randn(1, 1, 75, 75), np.zeros(1), 1)
+    assert len(utils.train(one, one, net, LOSS, trainer_of(net), mx.cpu(), 1)) == 1
+
+
+# --- when it goes wrong
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_no_number_stops_the_training(value, examples):
+    images, labels = examples
+    images[7] = value
+    net = softmax_regression()
+    net.initialize()
+    data = batches(images, labels, 4, 4, 3)
+    with pytest.raises(
+        TrainingDiverged, match=r"^the training loss became (nan|-?inf) in epoch 0, .* below 0\.1$"
+    ) as error:
+        utils.train(data, data, net, LOSS, trainer_of(net), mx.cpu(), 2)
+    assert isinstance(error.value, ClassicsError)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_training_stops_soon_after_the_loss_is_no_number():
+    """Not at the end of an epoch of hours: sums are read a few batches late."""
+    given = []
+
+    def endless():
+        while len(given) < 100:
+            given.append(1)
+            yield nd.full((2, 1, 12, 12), np.nan), nd.zeros(2)
+
+    net = softmax_regression()
+    net.initialize()
+    with pytest.raises(TrainingDiverged):
+        utils.train(endless(), [], net, LOSS, trainer_of(net), mx.cpu(), 1)
+    assert len(given) < 10
+
+
+@pytest.mark.parametrize(("sizes", "epoch"), [((11,), 1), ((4, 4, 3), 0), ((1,) * 11, 0)])
+def test_a_learning_rate_too_high_is_named_with_the_epoch(sizes, epoch, examples, capsys):
+    """With one batch an epoch the first loss is still that of the initial network."""
+    net = softmax_regression()
+    net.initialize(mx.init.Normal(1))
+    data = batches(*examples, *sizes)
+    # the loss of finite parameters times images is infinite from here on, the parameters are not
+    with pytest.raises(TrainingDiverged, match=rf" in epoch {epoch}, after \d+ images: .* below 1e\+38$"):
+        utils.train(data, data, net, LOSS, trainer_of(net, 1e38), mx.cpu(), 3)
+    assert capsys.readouterr().out.count("Epoch") == epoch
+
+
+def test_parameters_that_are_no_numbers_stop_the_training_at_the_end_of_the_epoch(examples, capsys):
+    """The losses of this epoch's only batch, before the update, were fine."""
+    images, labels = examples
+    net = softmax_regression()
+    net.initialize(mx.init.Normal(0.001))
+    whole = batches(1000 * images, labels, 11)
+    message = r"^parameters became infinite or not a number in epoch 0, after 11 images: .* below 1e\+38$"
+    with pytest.raises(TrainingDiverged, match=message):
+        utils.train(whole, whole, net, LOSS, trainer_of(net, 1e38), mx.cpu(), 1)
+    assert "Epoch" not in capsys.readouterr().out
+
+
+def test_nothing_to_train_or_evaluate_on_is_an_error(examples):
+    net = softmax_regression()
+    net.initialize()
+    whole = batches(*examples, 11)
+    with pytest.raises(ValueError, match="no examples to train on"):
+        utils.train([], whole, net, LOSS, trainer_of(net), mx.cpu(), 1)
+    with pytest.raises(ValueError, match="no examples to evaluate on"):
+        utils.train(whole, [], net, LOSS, trainer_of(net), mx.cpu(), 1)
+    with pytest.raises(ValueError, match="no examples to evaluate on"):
+        utils.evaluate_accuracy([], net)
+
+
+# --- evaluation
+
+
+@pytest.mark.parametrize("sizes", [(11,), (4, 4, 3), (5, 5, 1), (1,) * 11], ids=str)
+@pytest.mark.parametrize("count", [None, 1, 2, 3])
+def test_evaluation_sees_every_example(sizes, count, examples):
+    """On one context (the default), two or three, of which some get no example of a small batch."""
+    contexts = None if count is None else [mx.cpu(i) for i in range(count)]
+    net = LeNet(3)
+    net.initialize(mx.init.Xavier(magnitude=6), ctx=contexts or mx.cpu())
+    images, _ = examples
+    predicted = net(nd.array(images)).asnumpy().argmax(axis=1)
+    # right for all but the very last example, which a dropped or double one would change
+    labels = np.append(predicted[:-1], (predicted[-1] + 1) % 3)
+    assert utils.evaluate_accuracy(batches(images, labels, *sizes), net, contexts) == pytest.approx(10 / 11)
+
+
+def test_evaluation_sees_every_example_of_a_loader():
+    """Also the last ones, which fill no batch."""
+    numbers = np.arange(11)
+
+    class Data:
+        def __getitem__(self, index):
+            return numbers[:, None].astype(np.float32)[index], numbers[index]
+
+    class Guess(nn.HybridBlock):
+        """The class is the number in the image, except for 10, which is taken for 0."""
+
+        def hybrid_forward(self, F, x):
+            return F.one_hot(F.where(x < 10, x, F.zeros_like(x)).reshape(-1), 11)
+
+    net = layers(Guess())
+    for batch_size in (1, 2, 4, 11, 64):
+        loader = utils.DataLoader(Data(), batch_size, shuffle=False)
+        assert utils.evaluate_accuracy(loader, net) == pytest.approx(10 / 11)
+    assert utils.evaluate_accuracy(utils.DataLoader(Data(), 4, False, last_batch="discard"), net) == 1.0
+
+
+def test_accuracy_counts_as_numpy_does(rng):
+    """Of a batch and of a whole data set; the first of equal outputs wins in both."""
+    outputs = rng.randint(0, 4, (50, 5)).astype(np.float32)
+    labels = rng.randint(0, 5, 50).astype(np.float32)
+    by_hand = np.mean([np.argmax(row) == label for row, label in zip(outputs, labels)])
+    assert 0 < by_hand < 1
+    assert utils.accuracy(nd.array(outputs), nd.array(labels)) == pytest.approx(by_hand)
+
+    identity = layers(nn.Flatten())
+    assert utils.evaluate_accuracy(batches(outputs, labels, 20, 20, 10), identity) == pytest.approx(by_hand)
+
+
+def test_evaluation_equals_a_count_by_numpy(examples):
+    images, labels = examples
+    net = softmax_regression()
+    net.initialize(mx.init.Normal(1))
+    net(nd.array(images))
+    weight, bias = values(net)
+    by_hand = ((images.reshape(11, -1) @ weight.T + bias).argmax(axis=1) == labels).mean()
+    assert utils.evaluate_accuracy(batches(*examples, 4, 4, 3), net) == pytest.approx(by_hand)
+
+
+def test_evaluation_is_without_dropout(examples):
+    images, _ = examples
+    net = layers(nn.Flatten(), nn.Dropout(0.9), nn.Dense(3))
+    net.initialize(mx.init.Normal(1))
+    predicted = net(nd.array(images)).asnumpy().argmax(axis=1)
+    for around in (autograd.predict_mode, autograd.train_mode):
+        with around():  # whatever mode the caller is in
+            assert utils.evaluate_accuracy(batches(images, predicted, 4, 4, 3), net) == 1.0
+
+
+def active(*blocks):
+    net = nn.HybridSequential()
+    net.add(*blocks)
+    net.hybridize()
+    return net
+
+
+class Eager(nn.Sequential):
+    """What cannot be compiled: a chain with a forward() of its own."""
+
+    def forward(self, x):
+        return super().forward(x)
+
+
+def eager(*blocks):
+    net = Eager()
+    net.add(*blocks)
+    return net
+
+
+@pytest.mark.filterwarnings("ignore:running eagerly:RuntimeWarning")
+@pytest.mark.parametrize("build", [layers, active, eager])
+@pytest.mark.parametrize("contexts", [1, 2])
+def test_every_epochs_test_accuracy_is_of_the_weights_after_it(build, contexts, rng):
+    """Each epoch teaches another class; the labels to test against are what the layers say one by one by then."""
+    contexts = [mx.cpu(i) for i in range(contexts)]
+    net = build(
+        nn.Conv2D(20, kernel_size=3, use_bias=False, activation="relu"),
+        nn.MaxPool2D(),
+        nn.Dense(3, use_bias=False),
+    )
+    net.initialize(mx.init.Xavier(), ctx=contexts)
+    images = nd.array(rng.rand(16, 1, 8, 8))
+    lessons, said = iter([0, 1, 2, 0, 1]), []
+
+    class Lessons:
+        def __iter__(self):
+            return iter([(images, nd.full(16, next(lessons)))] * 20)
+
+    class Said:
+        def __iter__(self):
+            maps = images
+            for layer in net:
+                maps = layer(maps)
+            said.append(maps.argmax(axis=1))
+            yield images, said[-1]
+
+    history = utils.train(Lessons(), Said(), net, LOSS, trainer_of(net, 0.1), contexts, 5)
+    assert [result.test_accuracy for result in history] == [1.0] * 5
+    assert [set(labels.asnumpy()) for labels in said] == [{0}, {1}, {2}, {0}, {1}]
+
+
+def test_evaluation_leaves_parameters_and_running_statistics_alone(examples):
+    images, _ = examples
+    net = layers(nn.Conv2D(4, kernel_size=3), nn.BatchNorm(), nn.Dense(3))
+    net.initialize(mx.init.Normal(1))
+    whole = batches(*examples, 11)
+    utils.train(whole, whole, net, LOSS, trainer_of(net, 0.01), mx.cpu(), 2)  # statistics other than 0 and 1
+    before = values(net)
+    predicted = net(nd.array(images)).asnumpy().argmax(axis=1)
+    # by running statistics a prediction does not depend on the other images of its batch
+    assert utils.evaluate_accuracy(batches(images, predicted, *(1,) * 11), net) == 1.0
+    assert all(np.array_equal(a, b) for a, b in zip(before, values(net)))
