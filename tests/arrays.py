@@ -31,14 +31,14 @@ def terms_of_gradients(net, x):
 
 
 def assert_close(actual, expected, terms):
-    """Equal up to the rounding of `terms` additions in the type of `actual`, measured against the largest entry."""
+    """Assert equality up to the rounding of `terms` additions in the type of `actual`, scaled by the largest entry."""
     assert np.ptp(expected) > 0
     atol = rounding(terms, actual.dtype) * np.abs(expected).max()
     np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
 
 
 def assert_all_close(actual, expected, terms):
-    """Each array of one sequence close to its counterpart, and of its type."""
+    """Assert that each array of one sequence is close to its counterpart and has its type."""
     assert len(actual) == len(expected)
     for a, b in zip(actual, expected):
         assert a.dtype == b.dtype
@@ -46,10 +46,11 @@ def assert_all_close(actual, expected, terms):
 
 
 def assert_gradients_close(draw, terms, draws=8):
-    """In one of several draws the gradients are close; `draw()` draws images and returns two lists of arrays.
+    """Assert that the gradients are close in one of several draws.
 
-    A ReLU or a max pool whose inputs are within rounding of a tie may decide differently on another processor, and
-    gradients jump there. Such a tie belongs to the images; a fault belongs to the network and shows in every draw.
+    `draw()` draws images and returns two lists of arrays. Where two inputs of a max pool, or an input of a ReLU and 0,
+    differ by no more than rounding, the result depends on the order of the additions, and gradients jump. That depends
+    on the images; a fault of the network shows in every draw.
     """
     for last in [False] * (draws - 1) + [True]:
         actual, expected = draw()

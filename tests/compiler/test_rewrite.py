@@ -106,7 +106,7 @@ def assert_trains_the_same(twin, net, shape):
 
 
 def without_useless_gradients(block):
-    """Batch normalisation takes biases before it away again: nothing but rounding is left for their gradients."""
+    """Batch normalization takes biases before it away again: nothing but rounding is left for their gradients."""
     if isinstance(block, Residual):
         block.conv1.bias.grad_req = block.conv2.bias.grad_req = "null"
 
@@ -251,13 +251,13 @@ SMALL = {
     "three-dimensions": Small(
         lambda: chain(nn.Conv3D(6, 3), nn.MaxPool3D(), nn.Conv3D(5, 1), nn.AvgPool3D()), (2, 10, 10, 10), (6, 5), ()
     ),
-    "normalised-before-the-pool": Small(
+    "normalized-before-the-pool": Small(
         lambda: Wired(normal_then_pool, nn.Conv2D(6, 3, use_bias=False), nn.BatchNorm(), pool2(), nn.Dense(4)),
         (2, 8, 8),
         (6,),
         (),
     ),
-    "normalised-after-the-pool": Small(
+    "normalized-after-the-pool": Small(
         lambda: chain(*(nn.Conv2D(6, 3, use_bias=False), pool2(), nn.BatchNorm(), nn.Conv2D(5, 3), pool2())),
         *((2, 12, 12), (6, 5), (6, 5)),
     ),

@@ -1,4 +1,4 @@
-"""What only the paper's AlexNet has: response normalisation, two towers, initial weights of its own."""
+"""What only the paper's AlexNet has: response normalization, two towers and its initial weights."""
 
 from arrays import assert_close, numbers
 from gluon_classics import get_model

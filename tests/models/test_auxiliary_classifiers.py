@@ -148,7 +148,7 @@ def test_the_network_predicts_alike_with_and_without_auxiliary_classifiers(with_
 
 
 def cross_entropy(logits, labels):
-    """For losses in float64: oneDNN's float32 logarithm is coarse near 1."""
+    """Return the loss of each example. Compare in float64: oneDNN's float32 logarithm is coarse near 1."""
     logits = logits.astype(np.float64)
     return np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
 

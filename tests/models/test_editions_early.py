@@ -35,7 +35,7 @@ def dense(inputs, units):
 
 
 def maps(channels, side):
-    """A layer without parameters, on maps: pooling, dropout, local response normalisation."""
+    """A layer without parameters, on maps: pooling, dropout, local response normalization."""
     return Layer((channels, side, side))
 
 
@@ -45,7 +45,7 @@ def units(count):
 
 
 def norm(*shape):
-    """Batch normalisation: gamma and beta are trained; the running mean and variance are not."""
+    """Batch normalization: gamma and beta are trained; the running mean and variance are not."""
     return Layer(shape, 2 * shape[0], 2 * shape[0], 0)
 
 

@@ -116,7 +116,7 @@ PARAMS = {
     "efficientnet_b0": 5_288_548,
 }
 # Multiply-accumulates of convolutions and dense layers, in units of 1e9. A published 3.878 for ResNet-50 and .203, .403
-# and .809 for RegNetX count each value out of batch normalisation and ReLU as one more.
+# and .809 for RegNetX count each value out of batch normalization and ReLU as one more.
 GMAC = {
     "resnet18_v1": 1.814,
     "resnet34_v1": 3.664,
@@ -400,7 +400,7 @@ def test_a_compiled_edition_trains_as_it_trains_eagerly(name):
     twin = utils.hybridized(net)
     terms = terms_of_gradients(net, data)
     names = ["images", *(parameter.name for parameter in trained_parameters(net))]
-    # the bias of a convolution before batch normalisation changes nothing: its gradient is rounding
+    # the bias of a convolution before batch normalization changes nothing: its gradient is rounding
     useless = [name == "densenet_d2l" and "conv" in own and own.endswith("bias") for own in names]
 
     def drawn():

@@ -1,4 +1,4 @@
-"""What the networks compute: eager against compiled, against plain NumPy, and how they are initialised."""
+"""What the networks compute: eager against compiled, against plain NumPy, and how they are initialized."""
 
 from arrays import assert_all_close, assert_close, assert_gradients_close, terms_of, terms_of_gradients
 from gluon_classics import get_model, utils
@@ -104,7 +104,7 @@ def test_every_parameter_gets_a_finite_gradient_that_is_not_zero(name):
 
 
 def test_the_biases_before_batch_norm_are_useless():
-    """Batch normalisation subtracts them again: in float64 all that is left of them is below half of the digits."""
+    """Batch normalization subtracts them again: in float64 only rounding is left, below half of the digits."""
     net, data, labels = built("resnet")
     net.cast("float64")
     data = data.astype("float64")
@@ -352,7 +352,7 @@ def test_dropout_drops_half(name, count):
 
 @every_network
 def test_experiments_start_from_xaviers_weights(name, rng):
-    """Uniform within +-sqrt(3 / ((fan in + fan out) / 2)), biases 0, scales of batch normalisation 1."""
+    """Uniform within +-sqrt(3 / ((fan in + fan out) / 2)), biases 0, scales of batch normalization 1."""
     side = SMALLEST[name]
     few = images.Images(rng.randint(0, 256, (10, side, side, 1)).astype(np.uint8), np.arange(10))
     data = datasets.DataSet("random", few, few, tuple("0123456789"), "this test")
@@ -369,7 +369,7 @@ def test_experiments_start_from_xaviers_weights(name, rng):
         bound = np.sqrt(3 / ((inputs * window + outputs * window) / 2))
         n = values.size
         assert np.abs(values).max() <= bound
-        assert np.abs(values).max() > bound * (1 - 15 / n)  # misses by chance once in e^15 times
+        assert np.abs(values).max() > bound * (1 - 15 / n)  # fails by chance with probability e^-15
         # five standard deviations of a mean and of a mean square of n uniform numbers
         assert abs(values.mean()) < 5 * bound / np.sqrt(3 * n)
         assert (values**2).mean() == pytest.approx(bound**2 / 3, rel=5 * 0.9 / np.sqrt(n))

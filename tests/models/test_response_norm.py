@@ -1,4 +1,4 @@
-"""Local response normalisation as it is trained: between layers of oneDNN, where MXNet's own gradients are wrong."""
+"""Local response normalization as it is trained: between layers of oneDNN, where MXNet's own gradients are wrong."""
 
 from arrays import assert_gradients_close
 from gluon_classics import utils
@@ -22,11 +22,11 @@ class Formula(nn.HybridBlock):
         return x * (2 + 1e-4 * F.add_n(*windows)) ** -0.75
 
 
-def gradient(normalisation, after, compiled, rng):
-    """Of the weights of a convolution that `normalisation` and `after` follow."""
+def gradient(normalization, after, compiled, rng):
+    """Of the weights of a convolution that `normalization` and `after` follow."""
     net = nn.Sequential()
     convolution = nn.Conv2D(CHANNELS, 3, use_bias=False, in_channels=3, activation="relu")
-    net.add(convolution, normalisation, after, nn.GlobalAvgPool2D(), nn.Dense(1))
+    net.add(convolution, normalization, after, nn.GlobalAvgPool2D(), nn.Dense(1))
     net.initialize()
     for parameter in net.collect_params().values():
         parameter.shape = parameter.shape if 0 not in parameter.shape else (1, CHANNELS)

@@ -1,4 +1,4 @@
-"""Batch normalisation written out by hand, beside Gluon's."""
+"""Batch normalization written out by hand, next to Gluon's."""
 
 from arrays import assert_close, numbers, terms_of
 from chains import ready
@@ -67,7 +67,7 @@ def test_batch_normalization_by_hand_adds_1e_5_to_the_variance():
     with autograd.train_mode():
         training = block(x).asnumpy().ravel()
     expected = 0.001 / np.sqrt(1e-6 + 1e-5)
-    np.testing.assert_allclose(training, [-expected, expected], rtol=1e-5)
+    np.testing.assert_allclose(training, [-expected, expected], rtol=10 * 2**-24)
 
 
 def test_batch_normalization_by_hand_starts_as_gluons():

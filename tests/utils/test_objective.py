@@ -133,7 +133,7 @@ def test_another_initialisation_replaces_that_of_the_networks_weights():
     initializers.initialize(net, Settings.of("lenet5", init="normal(0.3)"), [mx.cpu()], (1, 32, 32))
     net(nd.zeros((1, 1, 32, 32)))
     weight = net[8].weight.data().asnumpy()
-    assert weight.std() == pytest.approx(0.3, rel=5 / np.sqrt(2 * weight.size))  # five standard deviations of its own
+    assert weight.std() == pytest.approx(0.3, rel=5 / np.sqrt(2 * weight.size))  # five standard errors
     assert abs(net[-1].codes.data()).min().asscalar() == 1
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
-HALF = np.sqrt(np.finfo(np.float64).eps)  # in float64 half of the digits stay, whatever updates make of the other half
+HALF = np.sqrt(np.finfo(np.float64).eps)  # several updates in float64 leave half of the digits right
 
 
 def layers(*blocks):
@@ -40,7 +40,7 @@ def batches(images, labels, *sizes):
 
 
 def doubles(data):
-    """In float64, where rounding decides neither about ReLUs and pools nor about the comparison."""
+    """Convert the images to float64: rounding is too small there to change a ReLU, a pool or the comparison."""
     return [(images.astype("float64"), labels) for images, labels in data]
 
 
@@ -54,7 +54,7 @@ def examples(rng):
     return rng.randn(11, 1, 12, 12).astype(np.float32), rng.randint(0, 3, 11).astype(np.float32)
 
 
-# --- memorising
+# --- memorizing
 
 
 FAMILIES = {
@@ -426,7 +426,7 @@ def test_evaluation_sees_every_example(sizes, count, examples):
     net.initialize(mx.init.Xavier(magnitude=6), ctx=contexts or mx.cpu())
     images, _ = examples
     predicted = net(nd.array(images)).asnumpy().argmax(axis=1)
-    # right for all but the very last example, which a dropped or double one would change
+    # right for all but the last example, which a dropped or double one would change
     labels = np.append(predicted[:-1], (predicted[-1] + 1) % 3)
     assert utils.evaluate_accuracy(batches(images, labels, *sizes), net, contexts) == pytest.approx(10 / 11)
 
