@@ -1,7 +1,7 @@
 """Fixtures of all tests: seeds, data sets, records of runs, and the command line."""
 
 import contextlib
-from dataclasses import asdict, replace
+from dataclasses import replace
 import os
 import signal
 import subprocess
@@ -12,8 +12,11 @@ from gluon_classics import utils
 from gluon_classics.data import catalogue, datasets
 from gluon_classics.data.idx import read_idx, write_idx
 from gluon_classics.data.images import Images
+from gluon_classics.data.record import DataRecord
 from gluon_classics.errors import DataError
 from gluon_classics.reproduction.recipes import get_recipe
+from gluon_classics.runs.record import Processor, Provenance, RunRecord
+from gluon_classics.utils.history import EpochRecord
 import numpy as np
 import pytest
 
@@ -78,44 +81,41 @@ def environment(small_home):
 
 @pytest.fixture
 def make_record():
-    """Return a function that makes the record of a finished, comparable run with the given metrics."""
+    """A function that makes the record of a finished, comparable run with the given metrics after each epoch."""
 
     def make(name, seed=0, loss=0.5, train=0.8, test=0.8):
         recipe = get_recipe(name)
         settings = replace(recipe.settings, seed=seed)
-        figures = {"train_loss": loss, "train_accuracy": train, "test_accuracy": test}
-        epochs = [
-            {"epoch": epoch, **figures, "seconds": 6.0, "images_per_second": 10_000.0}
-            for epoch in range(settings.epochs)
-        ]
-        return {
-            "format": 1,
-            "recipe": name,
-            "settings": asdict(settings),
-            "data": {
-                "name": settings.data,
-                "origin": "/home/somebody/images",
-                "is_sample": False,
-                "is_published": True,
-                "classes": list("0123456789"),
-                "image_shape": [28, 28, 1],
-                "train_images": 60_000,
-                "sha256": "0",
-            },
-            "parameters": 61706,
-            "tested_images": 10_000,
-            "started": "2018-03-06T12:00:00Z",
-            "environment": {
-                "commit": "0123456789abcdef0123456789abcdef01234567",
-                "dirty": False,
-                "processor": "a processor",
-                "threads": "2",
-                "devices": ["cpu(0)"],
-            },
-            "status": "done",
-            "seconds": 6.0 * settings.epochs,
-            "epochs": epochs,
-        }
+        epochs = tuple(EpochRecord(epoch, loss, train, test, 6.0, 10_000.0) for epoch in range(settings.epochs))
+        data = DataRecord(
+            name=settings.data,
+            is_sample=False,
+            is_published=True,
+            train_images=60_000,
+            image_shape=(28, 28, 1),
+            classes=tuple("0123456789"),
+            sha256="0",
+            origin="/home/somebody/images",
+        )
+        provenance = Provenance(
+            commit="0123456789abcdef0123456789abcdef01234567",
+            dirty=False,
+            processor=Processor("a processor"),
+            threads="2",
+            devices=("cpu(0)",),
+        )
+        return RunRecord(
+            recipe=name,
+            settings=settings,
+            data=data,
+            parameters=61_706,
+            tested_images=10_000,
+            provenance=provenance,
+            started="2018-03-06T12:00:00Z",
+            status="done",
+            seconds=6.0 * settings.epochs,
+            epochs=epochs,
+        )
 
     return make
 

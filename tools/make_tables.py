@@ -5,64 +5,73 @@ from pathlib import Path
 import statistics
 
 from gluon_classics.models.registry import FAMILIES
-from gluon_classics.reproduction import results
+from gluon_classics.reproduction import results, table
 import make_editions
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
+SHOWN_RESULTS = (  # recipes in the README: each kind of published value, and each verdict
+    "lenet-fashion-mnist-scratch",
+    "lenet_d2l-fashion-mnist-d2l-0.17",
+    "lenet_d2l-fashion-mnist-d2l-0.17-unseeded",
+    "lenet_bn-fashion-mnist-d2l-0.17",
+    "alexnet-fashion-mnist-blog",
+    "googlenet_d2l-fashion-mnist-d2l-first",
+)
 SPEED = ROOT / "benchmarks" / "speed.json"
 SPEED_COLUMNS = {  # titles, and the ratios of speed.json
-    "training, to the blog's way": "train / blog",
-    "training, to PyTorch": "train / torch",
-    "epoch, to training steps": "epoch / step",
-    "epoch, to PyTorch": "epoch / torch",
-    "prediction, to PyTorch": "predict / torch",
-    "one image, to PyTorch": "predict 1 / torch",
-    "PyTorch's memory, to ours": "torch's memory / ours",
-    "share of the convolution peak": "train / convolution peak",
+    "training": "train / torch",
+    "prediction": "predict / torch",
+    "one image": "predict 1 / torch",
+}
+PAPERS = {
+    "lenet": "https://doi.org/10.1109/5.726791",
+    "lenet5": "https://doi.org/10.1109/5.726791",
+    "alexnet": "https://papers.nips.cc/paper/4824",
+    "vgg": "https://arxiv.org/abs/1409.1556",
+    "nin": "https://arxiv.org/abs/1312.4400",
+    "googlenet": "https://arxiv.org/abs/1409.4842",
+    "resnet": "https://arxiv.org/abs/1512.03385",
+    "densenet": "https://arxiv.org/abs/1608.06993",
+    "senet": "https://arxiv.org/abs/1709.01507",
+    "regnet": "https://arxiv.org/abs/2003.13678",
+    "efficientnet": "https://arxiv.org/abs/1905.11946",
 }
 
 
 def networks_table() -> str:
-    """The families of the registry as a Markdown table, with links to their editions."""
-    rows = ["| family | networks | parameters |", "|---|---|--:|"]
+    """Return the families of the registry as a Markdown table, with links to their editions and papers."""
+    rows = ["| family | networks | parameters | paper |", "|---|---|--:|---|"]
     for family in FAMILIES:
         infos = make_editions.editions(family)
         names = ", ".join(f"`{info.name}`" for info in infos)
         counts = sorted({info.params for info in infos})
         params = " to ".join(f"{count:,}" for count in (counts[0], *counts[1:][-1:]))
         link = f"[{make_editions.title(family)}](docs/editions.md#{make_editions.anchor(family)})"
-        rows.append(f"| {link} | {names} | {params} |")
+        rows.append(f"| {link} | {names} | {params} | [paper]({PAPERS[family]}) |")
     return "\n".join(rows)
 
 
 def speed_table() -> str:
-    """The ratios of benchmarks/speed.json as a Markdown table, with their geometric means."""
+    """Return the ratios of benchmarks/speed.json as a Markdown table, with their geometric means."""
     measured = json.loads(SPEED.read_text(encoding="utf-8"))
     networks = measured["networks"]
     rows = ["| network | " + " | ".join(SPEED_COLUMNS) + " |", "|---|" + "--:|" * len(SPEED_COLUMNS)]
-    for name, figures in networks.items():
-        medians = [f"{figures['ratios'][ratio]['median']:.2f}" for ratio in SPEED_COLUMNS.values()]
-        label = f"`{name}`, {figures['size']}x{figures['size']}, batch {figures['batch_size']}"
+    for name, measures in networks.items():
+        medians = [f"{measures['ratios'][ratio]['median']:.2f}" for ratio in SPEED_COLUMNS.values()]
+        label = f"`{name}`, {measures['size']}x{measures['size']}, batch {measures['batch_size']}"
         rows.append(f"| {label} | {' | '.join(medians)} |")
     means = [
-        f"{statistics.geometric_mean(figures['ratios'][ratio]['median'] for figures in networks.values()):.2f}"
+        f"{statistics.geometric_mean(measures['ratios'][ratio]['median'] for measures in networks.values()):.2f}"
         for ratio in SPEED_COLUMNS.values()
     ]
-    cores, processor = measured["threads"]["ours"], measured["machine"]["processor"]
-    rows += [f"| geometric mean | {' | '.join(means)} |", "", _measured(measured, f"{cores} cores, {processor}")]
-    return "\n".join(rows)
-
-
-def _measured(measured, where):
-    options, commit = measured["options"], measured["commit"]
-    turns = f"{options['rounds']} turns of {options['seconds']:g} seconds"
-    return f"Measured on {where}: {turns}, commit {commit[:7]}, load {measured['machine']['load']:.1f} before."
+    where = f"{measured['threads']['ours']} cores, {measured['machine']['processor']}, commit {measured['commit'][:7]}"
+    return "\n".join([*rows, f"| geometric mean ({where}) | {' | '.join(means)} |"])
 
 
 def results_table() -> str:
-    """The records in results/ as a Markdown table."""
-    return results.markdown(results.read(ROOT / "results"))
+    """Return the results of a few recipes as a Markdown table; docs/results.md has all."""
+    return table.markdown(table.summary(results.read(ROOT / "results"), SHOWN_RESULTS))
 
 
 TABLES = {"networks": networks_table, "speed": speed_table, "results": results_table}
@@ -70,13 +79,13 @@ TABLES = {"networks": networks_table, "speed": speed_table, "results": results_t
 
 def with_tables(text: str) -> str:
     """`text` with the current tables between their markers."""
-    for name, table in TABLES.items():
+    for name, content in TABLES.items():
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, has_start, rest = text.partition(start)
         _, has_end, after = rest.partition(end)
         if not (has_start and has_end):
             raise ValueError(f"the markers {start.strip()} and {end} are missing")
-        text = f"{before}{start}{table()}\n{end}{after}"
+        text = f"{before}{start}{content()}\n{end}{after}"
     return text
 
 

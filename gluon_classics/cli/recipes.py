@@ -44,40 +44,29 @@ def recipes(as_json):
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Seed of the first run. Later runs use the following seeds.",
+    help="Seed of the first run; later runs use the following seeds.",
 )
-@click.option(
-    "--subset",
-    type=click.IntRange(1),
-    help="Train only on the first N images. The results are then not comparable.  [default: all images]",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(1),
-    help="Number of epochs. Any other number than the recipe's makes the results not comparable.  "
-    "[default: the recipe's]",
-)
-@click.option("--data", type=click.Path(), help="Folder with the recipe's data set, if it is not found by name.")
+@click.option("--subset", type=click.IntRange(1), help="Number of training images; the result is not comparable.")
+@click.option("--epochs", type=click.IntRange(1), help="Number of epochs; the result is not comparable.")
+@click.option("--data", type=click.Path(), help="Folder of the recipe's data set (default: found by name).")
 @ctx_option
-@click.option(
-    "--out", type=click.Path(), help="Folder for the run folders, which are named seed-N.  [default: runs/RECIPE]"
-)
+@click.option("--out", type=click.Path(), help="Folder for the run folders seed-N (default: runs/RECIPE).")
 @click.option("--publish", is_flag=True, help="Add the runs to results/ if they are comparable.")
 @checkpoint_option
 @json_option
 def reproduce(recipe, publish, as_json, **options):
-    """Run a recipe and compare the results with the published ones.
+    """Run RECIPE, print published and own results side by side, and give a verdict.
 
-    Print the published and the measured values of RECIPE side by side, and whether the result is reproduced.
-
-    If you run the command again, finished runs are kept and an interrupted run is resumed.
+    Finished runs are not repeated, interrupted ones are resumed.
     """
-    from gluon_classics.reproduction import reproduce, results
-    from gluon_classics.reproduction.verdict import judge
+    from gluon_classics.reproduction import results
+    from gluon_classics.reproduction.reproduce import reproduce as run_recipe
+    from gluon_classics.reproduction.verdict import judge, require_statistics
 
+    require_statistics(recipe)
     if publish:
-        results.refuse_code_that_nobody_knows()
-    runs = reproduce.run(recipe, **options)
+        results.require_known_code()
+    runs = run_recipe(recipe, **options)
     verdict = judge(recipe, [run.record for run in runs])
     if as_json:
         click.echo(json.dumps(verdict.as_dict(), indent=2))
@@ -88,20 +77,13 @@ def reproduce(recipe, publish, as_json, **options):
 
 
 @click.command("results")
-@click.option(
-    "--add", "added", multiple=True, metavar="RUN", help="Add a run folder before showing the table. Can be repeated."
-)
-@click.option(
-    "--results", "folder", type=click.Path(), help="Folder with the results.  [default: results/ of the checkout]"
-)
-@click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
+@click.option("--add", "added", multiple=True, metavar="RUN", help="Run folder to add first; may be repeated.")
+@click.option("--results", "folder", type=click.Path(), help="Folder of results (default: the checkout's).")
+@click.option("--markdown", is_flag=True, help="Print the table as Markdown, as in docs/results.md.")
 @json_option
 def show_results(added, folder, markdown, as_json):
-    """Show the table of all results.
-
-    The table compares the published values with those of the recorded runs of each recipe.
-    """
-    from gluon_classics.reproduction import results
+    """Show the recorded results of all recipes."""
+    from gluon_classics.reproduction import results, table
 
     if added:
         from gluon_classics.runs.record import read_run
@@ -110,14 +92,17 @@ def show_results(added, folder, markdown, as_json):
     verdicts = results.read(folder)
     if as_json:
         click.echo(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
-    elif markdown or not verdicts:
-        click.echo(results.markdown(verdicts))
-    else:
-        _console.table(results.TITLES, results.rows(verdicts))
+        return
+    rows = table.table(verdicts)
+    if markdown or not rows:
+        click.echo(table.markdown(rows))
+        return
+    titles = [f"{title}:" if title in table.NUMBERS else title for title in rows[0]]
+    _console.table(titles, [tuple(row.values()) for row in rows])
 
 
 def _show_verdict(verdict: Verdict, recorded: Verdict | None) -> None:
-    """Print published and measured values, the verdict and its reason, and the verdict of the `recorded` runs."""
+    """Print published and own results side by side, the verdict with its reason, and that of the `recorded` runs."""
     from gluon_classics.reproduction.formatting import settings_words, source_words
 
     recipe = verdict.recipe
@@ -125,43 +110,43 @@ def _show_verdict(verdict: Verdict, recorded: Verdict | None) -> None:
     click.echo(settings_words(recipe.settings))
     if recipe.deciding:
         click.echo(f"published by: {source_words(recipe)}")
-    titles = ["epoch:", "metric", "published:", "accepted:", f"ours, n = {verdict.n}:", "verdict"]
+    titles = ["epoch:", "metric", "published:", "accepted:", f"ours, n = {verdict.n}:", "verdict on it"]
     _console.table(titles, list(_rows(verdict)))
     click.echo(f"Verdict: {verdict.verdict} ({verdict.statement})")
     if recorded and recorded.n > verdict.n:
         click.echo(
-            f"Verdict of the {recorded.n} recorded runs: {recorded.verdict} (see 'gluon-classics results'). "
-            "Train more runs with --runs."
+            f"The {recorded.n} recorded runs together: {recorded.verdict} "
+            "(see 'gluon-classics results'; --runs makes more runs)"
         )
     for note in recipe.notes:
         click.echo(f"Note: {note}")
     if recipe.widening.why:
         click.echo(
-            "Note: the accepted range around single runs is the published range, widened by its length or by a "
-            f"minimum, whichever is larger. The minimum: {recipe.widening.why}"
+            f"Note: the range of the published runs is widened by its length, or by a minimum: {recipe.widening.why}"
         )
 
 
 def _rows(verdict):
-    from gluon_classics.reproduction.formatting import accepted_words, mean_words, name_of, published_words
-    from gluon_classics.reproduction.recipes import FIGURES
+    from gluon_classics.reproduction.formatting import accepted_words, mean_words, published_words
+    from gluon_classics.reproduction.recipes import name_of
+    from gluon_classics.utils.history import METRICS
 
     recipe = verdict.recipe
-    ours = {len(record["epochs"]) for record in verdict.records}
+    ours = {len(record.epochs) for record in verdict.records}
     for epoch in sorted({recipe.settings.epochs, *ours, *(run.epoch for run in recipe.runs)}):
         is_last = epoch == recipe.settings.epochs
-        for figure in FIGURES:
-            published, values = published_words(recipe, figure, epoch), verdict.values(figure, epoch)
+        for metric in METRICS:
+            published, values = published_words(recipe, metric, epoch), verdict.values(metric, epoch)
             if not (published or values):
                 continue
-            alone = verdict.comparisons.get(figure) if is_last else None
+            comparison = verdict.comparisons.get(metric) if is_last else None
             yield (
                 epoch,
-                name_of(figure),
+                name_of(metric),
                 published,
-                accepted_words(recipe, figure) if is_last else "",
+                accepted_words(recipe, metric) if is_last else "",
                 mean_words(values),
-                alone.verdict if alone else "",
+                comparison.verdict if comparison else "",
             )
 
 

@@ -40,7 +40,7 @@ class ModelInfo:
         params: Number of trainable parameters, without the running statistics of batch normalization.
         macs: Multiply-accumulates of convolutions and dense layers for one image.
         departures: Differences from the paper that gave the network its name.
-        training: Settings of the published training that differ from the blog's: fields of `experiment.settings.Settings`.
+        training: Settings of the published training that differ from the blog's (see `experiment.settings`).
         trained_as: Arguments for the builder that give the network as it is trained.
     """
 

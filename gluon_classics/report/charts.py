@@ -1,4 +1,4 @@
-"""Curves of several runs as SVG text that takes its colours and its font from the page around it."""
+"""Curves of several runs as SVG text, with the colours and the font of the page."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import io
 import re
 
-# each colour stands for the page's variable of that name, which is lighter in the dark scheme
+# each colour is replaced by the page's variable, which is lighter in the dark scheme
 INK, GRID = "#1b1d22", "#d9d9d4"
 RUNS = ("#0b62b4", "#c2410c", "#047857", "#8b3fb0", "#8a5a00", "#0e7490", "#b4237a", "#4b5563")
 VARIABLES = {INK: "--ink", GRID: "--line", **{colour: f"--run-{number}" for number, colour in enumerate(RUNS)}}
-MARKERS = "os^DvPX"  # one fewer than colours: both together tell 56 runs apart, and the markers alone seven
+MARKERS = "os^DvPX"  # one fewer than colours: together they distinguish 56 runs, the markers alone seven
 FONT_SIZE = 8.5  # points: with WIDTH inches shown on 330 pixels, 11 pixels
 WIDTH, HEIGHT = 3.5, 2.5  # inches
 STYLE = {
@@ -30,18 +30,28 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Line:
-    """One run in one chart: `way` and `ends` are pairs of epochs done and value, along the way and after epochs."""
+    """One run in one chart.
+
+    Attributes:
+        number: Number of the run, which gives it its colour and marker.
+        along: Pairs of epochs done, in fractions, and value.
+        after: Pairs of epochs done and value after them.
+    """
 
     number: int
-    way: list[tuple[float, float]]
-    ends: list[tuple[float, float]]
+    along: list[tuple[float, float]]
+    after: list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is published for a number of epochs: one value, or a mean with its standard deviation.
+    """A published value.
 
-    `number` is that of the run whose colour it takes, None for the colour of the text.
+    Attributes:
+        epochs: Number of epochs after which it was measured.
+        value: The value, or the mean of several.
+        sd: Their standard deviation; 0 for one value.
+        number: Number of the run whose colour it has; None for the colour of the text.
     """
 
     epochs: int
@@ -51,8 +61,17 @@ class Target:
 
 
 def chart(name: str, lines: list[Line], targets: list[Target], percent: bool, label: str) -> str:
-    """The lines and targets as an SVG element; `name` keeps its ids apart from other charts', `label` is its text
-    for those who cannot see it. Raises ImportError without matplotlib.
+    """Return a chart as an SVG element.
+
+    Args:
+        name: Prefix of its ids, which makes them unique in the page.
+        lines: The runs.
+        targets: The published values.
+        percent: Whether the values are fractions, shown in percent.
+        label: Text for readers who do not see the chart.
+
+    Raises:
+        ImportError: Matplotlib is not installed.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -77,7 +96,7 @@ def chart(name: str, lines: list[Line], targets: list[Target], percent: bool, la
 
 
 def swatch(number: int, place: str) -> str:
-    """The line and marker of run `number`, for a legend; `place` keeps its ids apart from those of others."""
+    """Return the line and marker of a run for a legend. `place` makes its ids unique in the page."""
 
     def draw(figure):
         axes = figure.add_axes((0, 0, 1, 1))
@@ -89,7 +108,7 @@ def swatch(number: int, place: str) -> str:
 
 
 def target_swatch(number: int | None) -> str:
-    """The mark of a published value, for a legend."""
+    """Return the mark of a published value for a legend."""
 
     def draw(figure):
         axes = figure.add_axes((0, 0, 1, 1))
@@ -101,13 +120,13 @@ def target_swatch(number: int | None) -> str:
 
 def _draw_line(axes, line):
     colour = _colour(line.number)
-    if line.way:
-        axes.plot(*zip(*line.way), color=colour, linewidth=1, alpha=0.55)
-    every = -(-len(line.ends) // 12)
-    marks = ((len(line.ends) - 1) % every, every)  # the last epoch has one
+    if line.along:
+        axes.plot(*zip(*line.along), color=colour, linewidth=1, alpha=0.55)
+    every = -(-len(line.after) // 12)
+    marks = ((len(line.after) - 1) % every, every)  # the last epoch has one
     marker = MARKERS[line.number % len(MARKERS)]
-    style = "none" if line.way else "-"
-    axes.plot(*zip(*line.ends), linestyle=style, marker=marker, markevery=marks, color=colour)
+    style = "none" if line.along else "-"
+    axes.plot(*zip(*line.after), linestyle=style, marker=marker, markevery=marks, color=colour)
 
 
 def _draw_target(axes, target, name):

@@ -1,66 +1,88 @@
-"""The page of a report, filled in from what is known of its runs."""
+"""The page of a report."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from gluon_classics.reproduction import formatting
+from gluon_classics.reproduction.recipes import name_of
 from gluon_classics.reproduction.verdict import Verdict, judge
+from gluon_classics.runs.record import RunRecord
+from gluon_classics.utils.history import METRICS
 
 from . import charts
 from .predictions import Findings
 
 TEMPLATE = "report.html"
 CHARTS = {"train_loss": "Training loss", "train_accuracy": "Training accuracy", "test_accuracy": "Test accuracy"}
-ALONG_THE_WAY = ("images", "train_loss", "train_accuracy")  # the columns of a run's points
+CURVE_COLUMNS = ("images", "train_loss", "train_accuracy")  # of the points along an epoch
+_CLEAR = ("onednn_isa",)  # facts of a processor whose name says enough
 
 
 @dataclass(frozen=True)
 class Section:
-    """One run of a report: `number` counts from 0, `label` tells it from the others."""
+    """One run of a report.
+
+    Attributes:
+        number: Number of the run, counted from 0.
+        label: What distinguishes the run from the others.
+        folder: Run folder.
+        record: Record of the run, with the points along the epochs.
+        findings: What its network says of the test images.
+        verdict: Verdict on its recipe by this run alone; None without a recipe.
+    """
 
     number: int
     label: str
     folder: str
-    record: dict
-    points: list
+    record: RunRecord
     findings: Findings
     verdict: Verdict | None
 
-    @property
-    def epochs(self) -> list[dict]:
-        """The metrics of each epoch."""
-        return self.record["epochs"]
+    def facts(self, part: str) -> dict[str, object]:
+        """Return a part of the record by name: run, settings, data or provenance."""
+        record = self.record
+        if part == "run":
+            parts = ("settings", "data", "provenance", "epochs", "resumed")
+            whole = {field.name: getattr(record, field.name) for field in fields(record) if field.name not in parts}
+            return {"folder": self.folder, **whole}
+        if part == "provenance":
+            provenance = asdict(record.provenance)
+            processor = provenance.pop("processor")
+            return {
+                **provenance,
+                "processor": processor.pop("name"),
+                **{name if name in _CLEAR else f"processor_{name}": value for name, value in processor.items()},
+            }
+        return asdict(getattr(record, part))
 
-    @property
-    def last(self) -> dict:
-        """The metrics of the last epoch."""
-        return self.epochs[-1]
+    def setting(self, name: str) -> object:
+        """Return the setting of this name."""
+        return getattr(self.record.settings, name)
 
-    @property
-    def facts(self) -> dict:
-        """What the record says of the run as a whole."""
-        of_all = {name: value for name, value in self.record.items() if not isinstance(value, (dict, list))}
-        del of_all["format"]
-        return {"folder": self.folder, **of_all}
+    def value(self, metric: str) -> float:
+        """Return a metric after the last epoch."""
+        return getattr(self.record.last, metric)
 
-    def ends(self, metric: str) -> list[tuple[float, float]]:
-        """Epochs done and the metric after each of them."""
-        return [(epoch["epoch"] + 1, epoch[metric]) for epoch in self.epochs]
+    def after_epochs(self, metric: str) -> list[tuple[float, float]]:
+        """Return pairs of the number of epochs done and the metric after them."""
+        return [(epoch.epoch + 1, getattr(epoch, metric)) for epoch in self.record.epochs]
 
-    def way(self, metric: str) -> list[tuple[float, float]]:
-        """Epochs done, in fractions, and the metric along the way, where it is known."""
-        if metric not in ALONG_THE_WAY:
+    def along_epochs(self, metric: str) -> list[tuple[float, float]]:
+        """Return pairs of the epochs done, in fractions, and the metric since the previous point, if known."""
+        if metric not in CURVE_COLUMNS:
             return []
-        column = ALONG_THE_WAY.index(metric)
+        column = CURVE_COLUMNS.index(metric)
         return [
-            (epoch + point[0] / way[-1][0], point[column]) for epoch, way in enumerate(self.points) for point in way
+            (epoch.epoch + point[0] / epoch.curve[-1][0], point[column])
+            for epoch in self.record.epochs
+            for point in epoch.curve
         ]
 
 
 def render(sections: list[Section]) -> str:
-    """The page about the runs, at least one. Raises ImportError without jinja2 or matplotlib."""
+    """Return the page about the runs, at least one. Raises ImportError without jinja2 or matplotlib."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -75,7 +97,7 @@ def render(sections: list[Section]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person would say them: 8.4 s, 3 min 20 s, 2 h 5 min."""
+    """Return a time in words: 8.4 s, 3 min 20 s, 2 h 5 min."""
     if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -85,13 +107,13 @@ def duration(seconds: float) -> str:
 
 
 def capitalize_first(text: str) -> str:
-    """A sentence's first letter made large, the rest as it is."""
+    """Return a text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
 
 
 def words(value) -> str:
-    """A value of a record as text."""
-    if value in (None, ""):
+    """Return a value of a record as text."""
+    if value in (None, "", ()):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -101,13 +123,13 @@ def words(value) -> str:
 
 
 def _content(sections):
-    """What the template shows."""
-    of_recipe: dict = {}
+    """The variables of the template."""
+    by_recipe: dict = {}
     for section in sections:
         if section.verdict:
-            of_recipe.setdefault(section.verdict.recipe, []).append(section)
-    # one recipe's marks have the colour of the text, several have those of their first runs
-    marks = {recipe: group[0].number if len(of_recipe) > 1 else None for recipe, group in of_recipe.items()}
+            by_recipe.setdefault(section.verdict.recipe, []).append(section)
+    # the marks of one recipe have the colour of the text, those of several the colours of their first runs
+    marks = {recipe: group[0].number if len(by_recipe) > 1 else None for recipe, group in by_recipe.items()}
     return {
         "sections": sections,
         "differing": _differing(sections),
@@ -116,30 +138,33 @@ def _content(sections):
         "recipes": [(recipe.name, charts.target_swatch(mark), recipe.published()) for recipe, mark in marks.items()],
         "together": [
             (judge(recipe, [section.record for section in group]), len(group))
-            for recipe, group in of_recipe.items()
+            for recipe, group in by_recipe.items()
             if len(group) > 1
         ],
-        "figures": list(CHARTS),
-        "say": formatting,
+        "metrics": METRICS,
+        "name_of": name_of,
+        "formatting": formatting,
     }
 
 
 def _chart(metric, title, sections, marks):
     percent = metric != "train_loss"
-    lines = [charts.Line(section.number, section.way(metric), section.ends(metric)) for section in sections]
+    lines = [
+        charts.Line(section.number, section.along_epochs(metric), section.after_epochs(metric)) for section in sections
+    ]
     targets = [
         charts.Target(point.epochs, point.value, point.sd, mark)
         for recipe, mark in marks.items()
         for point in recipe.published()
-        if point.figure == metric
+        if point.metric == metric
     ]
-    last = "{:.2%}" if percent else "{:.4f}"
-    said = [f"{section.label} ends at {last.format(section.last[metric])}" for section in sections]
-    said += [f"published after epoch {target.epochs}: {last.format(target.value)}" for target in targets]
+    number = "{:.2%}" if percent else "{:.4f}"
+    said = [f"{section.label} ends at {number.format(section.value(metric))}" for section in sections]
+    said += [f"published after epoch {target.epochs}: {number.format(target.value)}" for target in targets]
     return charts.chart(metric, lines, targets, percent, f"{title} after each epoch. {'; '.join(said)}")
 
 
 def _differing(sections):
-    """The settings that are not the same in all runs."""
-    first, *others = (section.record["settings"] for section in sections)
+    """Names of the settings that are not the same in all runs."""
+    first, *others = (asdict(section.record.settings) for section in sections)
     return [name for name in first if any(other[name] != first[name] for other in others)]

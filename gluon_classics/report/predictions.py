@@ -1,4 +1,4 @@
-"""What a trained network says of its test images, and its first filters: numbers and pictures for a report."""
+"""A network's predictions of its test images and its first filters, as numbers and pictures for a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ CONFUSIONS = 8  # lines of a report
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test image, counted from 0, that got a wrong class, with the probability of that class, 0..1."""
+    """A test image that was classified wrongly.
+
+    Attributes:
+        index: Number of the image, counted from 0.
+        picture: The image as the address of a PNG picture.
+        true: Its true class.
+        predicted: Its predicted class.
+        probability: Probability of the predicted class, 0..1.
+    """
 
     index: int
     picture: str
@@ -25,9 +33,13 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Findings:
-    """`confusion` (classes, classes) counts test images by their true class (row) and their predicted one (column).
+    """What a network says of its test images.
 
-    `filters` are pictures of the first layer's filters, `filter_shape` is their (C, H, W), None where it has none.
+    Attributes:
+        confusion: Numbers of test images, (classes, classes), by true class (row) and predicted class (column).
+        mistakes: The most confident mistakes.
+        filters: Pictures of the filters of the first layer; empty if it has none.
+        filter_shape: Their shape, (C, H, W).
     """
 
     confusion: np.ndarray
@@ -37,22 +49,22 @@ class Findings:
 
     @property
     def images(self) -> int:
-        """The number of test images."""
+        """Number of test images."""
         return int(self.confusion.sum())
 
     @property
     def right(self) -> int:
-        """How many of them were classified correctly."""
+        """Number of test images that were classified correctly."""
         return int(self.confusion.trace())
 
     @property
     def heat_map(self) -> str:
-        """The confusion matrix as a picture: the lighter, the larger the share of the row."""
+        """The confusion matrix as a picture. A lighter pixel is a larger share of its row."""
         shares = self.confusion / np.maximum(self.confusion.sum(axis=1, keepdims=True), 1)
         return png(np.round(255 * np.sqrt(shares))[..., None].astype(np.uint8))
 
     def confusions(self) -> list[tuple[int, int, int]]:
-        """True class, predicted class and number of images of the most frequent kinds of mistakes."""
+        """Return the most frequent mistakes as true class, predicted class and number of images."""
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
         pairs = (np.unravel_index(position, wrong.shape) for position in order)
@@ -64,7 +76,13 @@ class Findings:
 
 
 def find(net, images, probabilities: np.ndarray) -> Findings:
-    """What to report of `net`, whose `probabilities`, (N, classes), are of the test images `images`."""
+    """Return what a report shows of a network.
+
+    Args:
+        net: The network.
+        images: Its test images.
+        probabilities: Its predictions of them, (N, classes).
+    """
     weights = first_filters(net, images.images.shape[3])
     return Findings(
         confusion=confusion_matrix(probabilities, images.labels),
@@ -75,14 +93,14 @@ def find(net, images, probabilities: np.ndarray) -> Findings:
 
 
 def confusion_matrix(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(classes, classes): the number of images of each true class (row) and predicted class (column)."""
+    """Return the number of images, (classes, classes), by true class (row) and predicted class (column)."""
     classes = probabilities.shape[1]
     pairs = labels.astype(np.int64) * classes + probabilities.argmax(axis=1)
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 def most_confident_mistakes(probabilities: np.ndarray, images, count: int = MISTAKES) -> list[Mistake]:
-    """The `count` wrong predictions with the highest probabilities, the most confident first."""
+    """Return the `count` wrong predictions with the highest probabilities, in descending order."""
     predicted = probabilities.argmax(axis=1)
     highest = probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != images.labels)
@@ -94,7 +112,7 @@ def most_confident_mistakes(probabilities: np.ndarray, images, count: int = MIST
 
 
 def first_filters(net, channels: int) -> np.ndarray | None:
-    """(N, C, H, W): the weights of the first convolution; None if `net` starts with none that sees the image."""
+    """Return the weights of the first convolution, (N, C, H, W); None if its input is not the image."""
     for parameter in net.collect_params().values():
         if len(parameter.shape) == 4:
             return parameter.list_data()[0].asnumpy() if parameter.shape[1] == channels else None
@@ -102,12 +120,12 @@ def first_filters(net, channels: int) -> np.ndarray | None:
 
 
 def png(image: np.ndarray) -> str:
-    """An image (H, W, C), uint8, C being 1 for grey or 3 for red, green and blue, as the address of a PNG picture."""
-    _, content = cv2.imencode(".png", image[..., ::-1])  # OpenCV wants blue, green, red
+    """Return an image as the address of a PNG picture. It is (H, W, C), uint8, C being 1 (grey) or 3 (RGB)."""
+    _, content = cv2.imencode(".png", image[..., ::-1])  # OpenCV expects BGR
     return "data:image/png;base64," + base64.b64encode(content.tobytes()).decode("ascii")
 
 
 def _as_picture(weight):
-    """(C, H, W) weights as an image: zero is mid-grey, the largest is white or black."""
+    """Weights (C, H, W) as an image. Zero is mid-grey; the largest weight is white or black."""
     largest = np.abs(weight).max() or 1
     return np.round(127.5 + 127.5 * weight.transpose(1, 2, 0) / largest).astype(np.uint8)

@@ -1,12 +1,11 @@
-"""`gluon-classics report`: one page about one run or several, which needs nothing but itself."""
+"""Write a self-contained page about runs: what `gluon-classics report` does."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from gluon_classics import _console
-from gluon_classics._files import atomic_path
+from gluon_classics._files import atomic_path, write_errors
 from gluon_classics.errors import ClassicsError, RunError, require_extra
 from gluon_classics.experiment.build import load_data
 from gluon_classics.reproduction.recipes import get_recipe
@@ -20,37 +19,42 @@ from .tensorboard import check_free, write_events
 
 
 def write_report(folders, output, ctx: str = "auto", tensorboard=None) -> None:
-    """Write the page about the runs in `folders` to the file `output`, atomically.
+    """Write the page about runs, whose networks predict all their test images for it. It replaces an old page at once.
 
-    The networks predict all their test images for it. `tensorboard` is a folder for the same metrics as event files.
-    Raises RunError for a folder that cannot be reported on, DataError if its data cannot be had, ClassicsError
-    without the extras that are needed or where something cannot be written.
+    Args:
+        folders: Run folders.
+        output: Page to write, which ends in .html.
+        ctx: Devices, as `parse_contexts` takes them.
+        tensorboard: Folder for the same metrics as event files; None writes none.
+
+    Raises:
+        RunError: A run cannot be reported on.
+        DataError: The data of a run was not found.
+        ClassicsError: An extra is not installed, or a file cannot be written.
     """
     with require_extra("plot", "a report"):
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
     runs = _labelled([read_run(folder) for folder in folders])
     for run in runs.values():
-        if not run.record["epochs"]:
+        if not run.record.epochs:
             raise RunError(f"{run.path} has not finished an epoch: there is nothing to report yet")
     if tensorboard:
         check_free(runs, tensorboard)
     if Path(output).is_dir():
         raise ClassicsError(f"{output} is a folder: name a file with -o")
     if Path(output).suffix.lower() not in (".html", ".htm"):
-        raise ClassicsError(f"{output} is no name for a page: name a file that ends in .html with -o")
-    try:
-        with atomic_path(output) as temporary:  # first of all, so that a page that cannot be written costs no time
-            sections = [_section(number, label, run, ctx) for number, (label, run) in enumerate(runs.items())]
-            Path(temporary).write_text(render(sections), encoding="utf-8")
-            if tensorboard:
-                write_events(runs, tensorboard)
-    except OSError as error:
-        raise ClassicsError(f"cannot write {output} ({error.strerror}): choose another file with -o") from error
+        raise ClassicsError(f"{output} is not a name for a page: name a file that ends in .html with -o")
+    # the file comes first, so that a page that cannot be written fails at once
+    with write_errors(output, "choose another file with -o"), atomic_path(output) as temporary:
+        sections = [_section(number, label, run, ctx) for number, (label, run) in enumerate(runs.items())]
+        Path(temporary).write_text(render(sections), encoding="utf-8")
+        if tensorboard:
+            write_events(runs, tensorboard)
 
 
 def _labelled(runs) -> dict[str, Run]:
-    """The runs by as much of the ends of their paths as tells them apart; a run given twice counts once."""
+    """The runs by the shortest ends of their paths that differ. A run that was given twice counts once."""
     runs = list({run.path.resolve(): run for run in runs}.values())
     length = 0
     labels: set = set()
@@ -63,11 +67,11 @@ def _labelled(runs) -> dict[str, Run]:
 
 def _section(number, label, run, ctx):
     network = from_run(run.path, ctx)
-    data = load_data(run.settings)
-    if data.record()["sha256"] != run.record["data"]["sha256"]:
-        raise RunError(f"{run.path} was trained on other images than {data.origin} holds now: bring its data back")
+    record = run.record
+    data = load_data(record.settings)
+    if data.record().sha256 != record.data.sha256:
+        raise RunError(f"{run.path} was trained on other images than those in {data.origin}: restore its data")
     _console.say(f"{run.path}: predicting {len(data.test):,} test images")
     findings = find(network.net, data.test, network.test_probabilities(data))
-    record = {**run.record, "settings": asdict(run.settings)}  # with those that its version did not have yet
-    verdict = judge(get_recipe(record["recipe"]), [record]) if record["recipe"] else None
-    return Section(number, label, str(run.path), record, run.points(), findings, verdict)
+    verdict = judge(get_recipe(record.recipe), [record]) if record.recipe else None
+    return Section(number, label, str(run.path), record, findings, verdict)

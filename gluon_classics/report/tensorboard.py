@@ -8,15 +8,18 @@ from pathlib import Path
 import tempfile
 import time
 
+from gluon_classics._files import write_errors
 from gluon_classics.errors import ClassicsError, require_extra
 from gluon_classics.runs.record import Run
+from gluon_classics.utils.history import METRICS
 
-METRICS = ("train_loss", "train_accuracy", "test_accuracy", "images_per_second")
+SCALARS = (*METRICS, "images_per_second")
 
 
 def check_free(labels, folder) -> None:
-    """Raise ClassicsError without the extra tensorboard, or if a folder that `write_events` would make is there
-    already: TensorBoard would mix both.
+    """Raise ClassicsError without the extra tensorboard, or if a folder that `write_events` makes exists already.
+
+    TensorBoard would mix the event files of both.
     """
     with require_extra("tensorboard", "writing TensorBoard's files"):
         import tensorboardX  # noqa: F401
@@ -26,36 +29,34 @@ def check_free(labels, folder) -> None:
 
 
 def write_events(runs: dict[str, Run], folder) -> None:
-    """For each run write the folder of its label in `folder`, whole or not at all.
+    """Write the event files of each run to the folder of its label in `folder`, as a whole.
 
-    Scalars after each epoch are `epoch/METRIC`, the step counts epochs from 1; along the way `images/loss` and
-    `images/accuracy`, the step counts images. Raises ClassicsError where they cannot be written.
+    The scalars after each epoch are `epoch/METRIC`, whose step counts epochs from 1. Those along an epoch are
+    `images/loss` and `images/accuracy`, whose step counts images. Raises ClassicsError if they cannot be written.
     """
     from tensorboardX import SummaryWriter
 
     folder = Path(folder)
-    try:
+    with write_errors(folder, "choose another folder with --tensorboard"):
         folder.mkdir(parents=True, exist_ok=True)
         for label, run in runs.items():
             with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
                 written = Path(temporary, "run")
                 with SummaryWriter(str(written)) as writer:
-                    _write(writer, run.record, run.points())
+                    _write(writer, run.record)
                 (folder / label).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(written, folder / label)
-    except OSError as error:
-        raise ClassicsError(f"cannot write to {folder} ({error.strerror}): choose another folder") from error
 
 
-def _write(writer, record, points):
-    clock = calendar.timegm(time.strptime(record["started"], "%Y-%m-%dT%H:%M:%SZ"))
+def _write(writer, record):
+    clock = calendar.timegm(time.strptime(record.started, "%Y-%m-%dT%H:%M:%SZ"))
     seen = 0
-    for epoch, way in zip(record["epochs"], points):
-        start, clock = clock, clock + epoch["seconds"]
-        for images, loss, accuracy in way:
-            moment = start + epoch["seconds"] * images / way[-1][0]
+    for epoch in record.epochs:
+        start, clock = clock, clock + epoch.seconds
+        for images, loss, accuracy in epoch.curve:
+            moment = start + epoch.seconds * images / epoch.curve[-1][0]
             writer.add_scalar("images/loss", loss, seen + images, moment)
             writer.add_scalar("images/accuracy", accuracy, seen + images, moment)
-        seen += way[-1][0] if way else 0
-        for metric in METRICS:
-            writer.add_scalar(f"epoch/{metric}", epoch[metric], epoch["epoch"] + 1, clock)
+        seen += epoch.curve[-1][0] if epoch.curve else 0
+        for metric in SCALARS:
+            writer.add_scalar(f"epoch/{metric}", getattr(epoch, metric), epoch.epoch + 1, clock)

@@ -1,96 +1,107 @@
-"""Recipes and verdicts in words."""
+"""Recipes in words."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, fields
 import statistics
 
 from gluon_classics.experiment.settings import WEIGHTS, Settings
+from gluon_classics.utils.history import METRICS
 
 from .equivalence import Spread
-from .recipes import FIGURES, Recipe
+from .recipes import Recipe, name_of
 
-UNUSUAL = {  # settings that are told where they are not the default, and in which words
+UNUSUAL = {  # settings that are shown where they are not the default
     "momentum": "momentum {}",
     "weight_decay": "weight decay {}",
-    "fit": "fit: {}",
-    "resize_in": "resizing: {}",
-    "last_batch": "last batch: {}",
+    "fit": "fit {}",
+    "resize_in": "resizing {}",
+    "last_batch": "last batch {}",
 }
+DIGITS = {"train_loss": 4, "train_accuracy": 3, "test_accuracy": 3}  # decimals in tables
 
 
-def name_of(figure: str) -> str:
-    """A figure's name as people write it."""
-    return figure.replace("_", " ")
-
-
-def settings_words(settings: Settings) -> str:
-    """What decides a run, in a line."""
+def settings_words(settings: Settings, without: Collection[str] = ()) -> str:
+    """Return what decides a run, in one line. `without` names fields to leave out."""
+    optimizer = "lr" if "optimizer" in without else settings.optimizer
     schedule = f" ({settings.schedule})" if settings.schedule else ""
-    others = "".join(
-        f", {UNUSUAL[field.name].format(getattr(settings, field.name))}"
-        for field in fields(Settings)
-        if field.name in UNUSUAL and getattr(settings, field.name) != field.default
-    )
     weights = f" ({settings.weights} weights)" if settings.weights != WEIGHTS[0] else ""
-    return (
-        f"{settings.size}x{settings.size}, batch {settings.batch_size}, {settings.optimizer} "
-        f"{settings.learning_rate:g}{schedule}, {settings.init}{weights}{others}, epochs {settings.epochs}"
-    )
+    parts = {
+        "resize": f"{settings.size}x{settings.size}",
+        "batch_size": f"batch {settings.batch_size}",
+        "learning_rate": f"{optimizer} {settings.learning_rate:g}{schedule}",
+        "init": f"{settings.init}{weights}",
+        **{
+            field.name: UNUSUAL[field.name].format(getattr(settings, field.name))
+            for field in fields(Settings)
+            if field.name in UNUSUAL and getattr(settings, field.name) != field.default
+        },
+        "epochs": f"{settings.epochs} epochs" if settings.epochs > 1 else "1 epoch",
+    }
+    return ", ".join(words for name, words in parts.items() if name not in without)
 
 
-def published_words(recipe: Recipe, figure: str, epoch: int) -> str:
-    """The published values of a figure after an epoch, counted from 1; empty without any."""
+def published_words(recipe: Recipe, metric: str, epoch: int, digits: int | None = None) -> str:
+    """Return the published values of a metric after an epoch, counted from 1; empty if there are none.
+
+    `digits` is the number of decimals to round to; None does not round.
+    """
+
+    def words(value):
+        return f"{value if digits is None else round(value, digits):.10g}"
+
     builds = recipe.builds
-    spread = builds.spread(figure) if builds and epoch == recipe.settings.epochs else None
+    spread = builds.spread(metric) if builds and epoch == recipe.settings.epochs else None
     if builds and spread:
-        span = builds.test_range if figure == "test_accuracy" else None
-        words = f" [{span[0]:g}, {span[1]:g}]" if span else ""
-        return f"{spread.mean:g} +- {spread.sd:g}{words} (n = {spread.n})"
-    values = [getattr(run, figure) for run in recipe.runs if run.epoch == epoch]
-    return ", ".join(f"{value:.10g}" for value in values if value is not None)
+        span = builds.test_range if metric == "test_accuracy" else None
+        extremes = f" [{words(span[0])}, {words(span[1])}]" if span else ""
+        return f"{words(spread.mean)} +- {words(spread.sd)}{extremes} (n = {spread.n})"
+    values = [getattr(run, metric) for run in recipe.runs if run.epoch == epoch]
+    return ", ".join(words(value) for value in values if value is not None)
 
 
-def accepted_words(recipe: Recipe, figure: str) -> str:
-    """How far our mean may be from the published values; empty if there are none."""
-    target = recipe.target(figure)
+def accepted_words(recipe: Recipe, metric: str) -> str:
+    """Return how far our mean may be from the published values; empty if there are none."""
+    target = recipe.target(metric)
     if target is None:
         return ""
     return f"within {target.margin:g}" if isinstance(target, Spread) else f"{target.low:.4g} to {target.high:.4g}"
 
 
 def target_words(recipe: Recipe) -> str:
-    """The figure that decides, and what it is compared with."""
-    figure = recipe.deciding
-    if figure is None:
+    """Return the metric that decides, and what it is compared with."""
+    metric = recipe.deciding
+    if metric is None:
         return "no published value"
-    published = published_words(recipe, figure, recipe.settings.epochs)
-    return f"{name_of(figure)} {published}; accepted {accepted_words(recipe, figure)}"
+    published = published_words(recipe, metric, recipe.settings.epochs)
+    return f"{name_of(metric)} {published}; accepted {accepted_words(recipe, metric)}"
 
 
 def source_words(recipe: Recipe) -> str:
-    """Where the published values come from; without any, the settings."""
+    """Return the sources of the published values; without any, the edition."""
     sources = [recipe.builds.source] if recipe.builds else []
     sources += [run.source for run in recipe.runs if run.epoch == recipe.settings.epochs]
     return "; ".join(dict.fromkeys(sources)) or recipe.edition
 
 
-def mean_words(values: list[float]) -> str:
-    """Mean and standard deviation; empty without values."""
+def mean_words(values: list[float], digits: int = 4) -> str:
+    """Return mean and standard deviation with this number of decimals; empty without values."""
     if not values:
         return ""
-    return f"{statistics.mean(values):.4f}" + (f" +- {statistics.stdev(values):.4f}" if len(values) > 1 else "")
+    spread = f" +- {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"
 
 
 def as_dict(recipe: Recipe) -> dict:
-    """A recipe as JSON can say it, with what its figures are compared with and which of them decides."""
-    targets = {figure: recipe.target(figure) for figure in FIGURES}
+    """Return a recipe as values for JSON, with what its metrics are compared with and which of them decides."""
+    targets = {metric: recipe.target(metric) for metric in METRICS}
     return {
         "name": recipe.name,
         **asdict(recipe),
         "targets": {
-            figure: {"kind": type(target).__name__.lower(), **asdict(target)}
-            for figure, target in targets.items()
+            metric: {"kind": type(target).__name__.lower(), **asdict(target)}
+            for metric, target in targets.items()
             if target
         },
         "deciding": recipe.deciding,

@@ -1,7 +1,7 @@
 """Recipes: settings with the results that were published for them.
 
-A recipe is named `<model>-<data>-<variant>`. The rows stand in `recipes_early` (the blog and the Gluon tutorial),
-`recipes_d2l` (Dive into Deep Learning) and `recipes_elsewhere`.
+A recipe is named `<model>-<data>-<variant>`. The tables are in `recipes_blog` (the blog and the Gluon tutorial),
+`recipes_d2l` (Dive into Deep Learning) and `recipes_other`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import gluon_classics
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.models.registry import suggestion
+from gluon_classics.utils.history import METRICS
 
 from .equivalence import Range, Spread, widened
 
-FIGURES = ("train_loss", "train_accuracy", "test_accuracy")
 DECIDING = ("train_loss", "test_accuracy")  # the first of these that is published decides
 LEAST_MARGIN = 0.005
 ROWS = ("recipes_blog", "recipes_d2l", "recipes_other")
@@ -29,9 +29,14 @@ BANDS = Path(__file__).with_name("short_bands.json")
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """What one run printed after epoch `epoch`, counted from 1: loss, and accuracies as fractions 0..1.
+    """The published metrics of one run after an epoch.
 
-    None stands for what it did not print.
+    Attributes:
+        source: Who published them.
+        epoch: Number of epochs done.
+        train_loss: Training loss; None if it was not published.
+        train_accuracy: Fraction 0..1 or None.
+        test_accuracy: Fraction 0..1 or None.
     """
 
     source: str
@@ -43,11 +48,19 @@ class PublishedRun:
 
 @dataclass(frozen=True)
 class Builds:
-    """Figures of `n` official builds after the last epoch: pairs of mean and standard deviation.
+    """The metrics of official builds after the last epoch.
 
-    Our mean may differ by two standard deviations, as far as a single build strays from the mean of all, and by .005
-    at the least: figures are rounded to .001, and between versions and devices official builds moved by up to .008.
-    `test_range` are the lowest and the highest test accuracy; `failed` builds stayed at chance.
+    Our mean may differ from theirs by two standard deviations, as a single build may, but at least by .005: published
+    metrics are rounded to .001, and between versions and devices official builds differ by up to .008.
+
+    Attributes:
+        source: Who published them.
+        n: Number of builds.
+        train_loss: Mean and standard deviation; None if not published.
+        train_accuracy: Mean and standard deviation, or None.
+        test_accuracy: Mean and standard deviation, or None.
+        test_range: Lowest and highest test accuracy, or None.
+        failed: Number of builds that stayed at chance.
     """
 
     source: str
@@ -58,9 +71,9 @@ class Builds:
     test_range: tuple[float, float] | None = None
     failed: int = 0
 
-    def spread(self, figure: str) -> Spread | None:
-        """The distribution of a figure, None if it is not published."""
-        pair = getattr(self, figure)
+    def spread(self, metric: str) -> Spread | None:
+        """Return the distribution of a metric, None if it is not published."""
+        pair = getattr(self, metric)
         if pair is None:
             return None
         mean, sd = pair
@@ -69,7 +82,7 @@ class Builds:
 
 @dataclass(frozen=True)
 class Widening:
-    """The least by which the range of single published runs is widened to either side, and why."""
+    """The minimum by which the range of single published runs is widened to both sides, and why."""
 
     train_loss: float
     accuracy: float
@@ -80,7 +93,7 @@ NOT_WIDENED = Widening(0.0, 0.0, "")
 
 
 class Band(NamedTuple):
-    """A figure over `n` short runs."""
+    """A metric of `n` short runs: mean and standard deviation."""
 
     n: int
     mean: float
@@ -88,9 +101,9 @@ class Band(NamedTuple):
 
 
 class Published(NamedTuple):
-    """A figure published for a number of epochs: one run's value, or the mean and standard deviation of several."""
+    """A metric published after a number of epochs: the value of one run, or mean and standard deviation of several."""
 
-    figure: str
+    metric: str
     epochs: int
     value: float
     sd: float
@@ -98,10 +111,17 @@ class Published(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings, where they come from, and what was published for them.
+    """Settings and the results that were published for them.
 
-    `edition` names the text whose settings these are; `notes` say what is a guess and what differs from it. `short`
-    are the settings of a run of a minute on the embedded sample.
+    Attributes:
+        variant: Last part of the name.
+        edition: The text that the settings come from.
+        settings: The settings.
+        runs: Published results of single runs.
+        builds: Published results of official builds.
+        widening: Minimum widening of the range of single runs.
+        notes: What is a guess, and what differs from the text.
+        short: Settings of a run that takes a minute on the embedded sample.
     """
 
     variant: str
@@ -118,55 +138,60 @@ class Recipe:
         """`<model>-<data>-<variant>`."""
         return f"{self.settings.model}-{self.settings.data}-{self.variant}"
 
-    def target(self, figure: str) -> Spread | Range | None:
-        """What a figure after the last epoch is compared with, None if nothing is published."""
-        spread = self.builds and self.builds.spread(figure)
+    def target(self, metric: str) -> Spread | Range | None:
+        """Return what a metric after the last epoch is compared with, None if nothing is published."""
+        spread = self.builds and self.builds.spread(metric)
         if spread:
             return spread
-        values = [getattr(run, figure) for run in self.runs if run.epoch == self.settings.epochs]
+        values = [getattr(run, metric) for run in self.runs if run.epoch == self.settings.epochs]
         values = [value for value in values if value is not None]
         if not values:
             return None
-        return widened(values, self.widening.train_loss if figure == "train_loss" else self.widening.accuracy)
+        return widened(values, self.widening.train_loss if metric == "train_loss" else self.widening.accuracy)
 
     def bands(self) -> dict[str, Band]:
-        """What the short run gave when it was measured, by figure. Raises KeyError if it never was."""
+        """Return the results of the short run by metric. Raises KeyError if they were not measured."""
         row = json.loads(BANDS.read_text(encoding="utf-8"))[self.name]
-        return {figure: Band(row["n"], **row[figure]) for figure in DECIDING}
+        return {metric: Band(row["n"], **row[metric]) for metric in DECIDING}
 
     def published(self) -> list[Published]:
         """Return all published metrics."""
         found = [
-            Published(figure, run.epoch, getattr(run, figure), 0.0)
+            Published(metric, run.epoch, getattr(run, metric), 0.0)
             for run in self.runs
-            for figure in FIGURES
-            if getattr(run, figure) is not None
+            for metric in METRICS
+            if getattr(run, metric) is not None
         ]
-        for figure in FIGURES:
-            spread = self.builds and self.builds.spread(figure)
+        for metric in METRICS:
+            spread = self.builds and self.builds.spread(metric)
             if spread:
-                found.append(Published(figure, self.settings.epochs, spread.mean, spread.sd))
+                found.append(Published(metric, self.settings.epochs, spread.mean, spread.sd))
         return found
 
     @property
     def may_be_stuck(self) -> bool:
-        """Whether some of the published builds stayed at chance."""
+        """Whether some published builds stayed at chance, so that ours may too."""
         return self.builds is not None and self.builds.failed > 0
 
     @property
     def deciding(self) -> str | None:
-        """The figure that decides, None if nothing is published."""
-        return next((figure for figure in DECIDING if self.target(figure)), None)
+        """The metric that decides, None if nothing is published."""
+        return next((metric for metric in DECIDING if self.target(metric)), None)
+
+
+def name_of(metric: str) -> str:
+    """Return a metric's name in words."""
+    return metric.replace("_", " ")
 
 
 def list_recipes() -> list[Recipe]:
-    """All recipes whose network exists."""
+    """Return all recipes whose network exists."""
     known = set(gluon_classics.list_models())
     return [recipe for recipe in _all() if recipe.settings.model in known]
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe of this name. Raises ClassicsError if there is none."""
+    """Return the recipe of this name. Raises ClassicsError if there is none."""
     recipes = {recipe.name: recipe for recipe in list_recipes()}
     if name not in recipes:
         raise ClassicsError(f"unknown recipe {name!r}: {suggestion(name, recipes, 'gluon-classics recipes')}")

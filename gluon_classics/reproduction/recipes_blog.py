@@ -1,11 +1,12 @@
 """Recipes of the blog (March 2018) and of the Gluon tutorial that it follows.
 
 Settings    the tutorial: github.com/d2l-ai/d2l-zh at 5b3f3497 (6 March 2018); the blog: its `do_exp`.
-Results     the blog prints none; the tutorial's are its authors', and those of people who ran its code.
-No recipe   the tutorial's GoogLeNet with ReLU in its second stage (2.259 and 2.264 after an epoch): not here.
+Results     the blog prints none; the tutorial's are from its authors and from people who ran its code.
+No recipe   the tutorial's GoogLeNet with ReLU in its second stage (2.259 and 2.264 after an epoch): there is no such
+            network here.
 
-Both drop the last partial batch of training and test images alike and resize training images in float32, test images
-in uint8 (`loader`). SGD without momentum, decay or schedule.
+Both discard the last partial batch of training and test images. They resize training images in float32 and test images
+in uint8. They use SGD without momentum, weight decay or schedule.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from .recipes import NOT_WIDENED, PublishedRun, Recipe, Widening
 BLOG, TUTORIAL = "the blog, March 2018", "the Gluon tutorial, March 2018"
 AS_PUBLISHED: dict[str, Any] = {"resize_in": "published", "last_batch": "discard"}
 AUTUMN = (
-    "the authors' run is of autumn 2017: their loader then kept the last batch, resized all images in uint8, and "
-    "averaged over batches"
+    "the authors' run dates from autumn 2017, when their loader kept the last batch and resized all images in uint8, "
+    "and their metrics were means over batches"
 )
-FIRST = "nobody has published a result; ours is the first"
-ONE_EPOCH = "the two public runs of one recipe, DenseNet, differ by 10 % of the loss"
+FIRST = "no published result is known; ours is the first"
+ONE_EPOCH = "10 % of the loss, as far as the two public runs of DenseNet differ"
 AUTHORS_LENET, AUTHORS_ALEXNET, AUTHORS_NIN = (
     f"the authors, d2l-zh {commit}" for commit in ("32cc8b39", "cb96ff41", "7a2c3f69")
 )
@@ -40,8 +41,8 @@ def _blog(model, runs=(), widening=NOT_WIDENED, notes=(FIRST,), short=None):
     return Recipe("blog", BLOG, settings, tuple(runs), None, widening, notes, short)
 
 
-# The blog's rate is for 938 steps at 224x224. In the hundred steps of a short run the nets without batch normalisation
-# do not leave the plateau at 2.303 with it, so that these use Adam.
+# The blog's learning rate is for 938 steps at 224x224. With it, networks without batch normalization do not leave the
+# plateau at 2.303 in the hundred steps of a short run. These use Adam.
 def _short(model, resize, subset, epochs, learning_rate, optimizer="adam"):
     return Settings(
         model, subset=subset, epochs=epochs, learning_rate=learning_rate, optimizer=optimizer, resize=resize
@@ -67,7 +68,7 @@ LENET_GLUON: dict[str, Any] = {
         PublishedRun("public run 4", 5, 0.388841, 0.852870, 0.857715),
         PublishedRun("a public run", 10, 0.237, 0.91, 0.90),
     ),
-    "widening": Widening(0.045, 0.02, "half of what the four runs span after 5 epochs; after 10 there is one run"),
+    "widening": Widening(0.045, 0.02, "half of what the four runs span after 5 epochs; for 10 epochs there is one run"),
 }
 
 RECIPES = (
@@ -85,8 +86,8 @@ RECIPES = (
             PublishedRun("chrisluu, c0a66f2e", 5, 0.520524, 0.798764, 0.820117),
             PublishedRun("huijintian", 5, 0.461873, 0.828893, 0.843450),
         ),
-        widening=Widening(0.02, 0.02, "less than the runs themselves span"),
-        notes=("the tutorial's version written out by hand; its runs stay at chance for the whole first epoch",),
+        widening=Widening(0.02, 0.02, "less than the losses of the three runs span"),
+        notes=("the tutorial's version from scratch; its runs stay at chance for the whole first epoch",),
     ),
     _tutorial("lenet", "gluon", epochs=5, **LENET_GLUON),
     _tutorial("lenet", "gluon-10-epochs", epochs=10, **LENET_GLUON),
@@ -101,7 +102,7 @@ RECIPES = (
             PublishedRun(AUTHORS_ALEXNET, 10, 0.274960, 0.899337, 0.907345),
         ),
         widening=Widening(
-            0.01, 0.01, "one run; twice the 1.8 % of the loss by which the three runs of one epoch differ"
+            0.01, 0.01, "one run: twice the 1.8 % of the loss by which the three runs of one epoch differ"
         ),
         notes=("the blog's settings, for 10 epochs", AUTUMN),
     ),
@@ -117,14 +118,14 @@ RECIPES = (
         resize=224,
         learning_rate=0.1,
         runs=(PublishedRun(AUTHORS_NIN, 1, 2.034576, 0.228228, 0.354797),),
-        widening=Widening(0.2, 0.1, f"{ONE_EPOCH}; the net has just left chance, a loss of 2.303"),
+        widening=Widening(0.2, 0.1, f"{ONE_EPOCH}; the network has just left chance, a loss of 2.303"),
         notes=(AUTUMN,),
     ),
     _tutorial(
         "googlenet_tutorial",
         resize=96,
         runs=(PublishedRun(LUOYANCN, 1, 2.197808, 0.286786, 0.589143),),
-        widening=Widening(0.05, 0.2, "half of the way to chance, a loss of 2.303, which must not count"),
+        widening=Widening(0.05, 0.2, "half of the way to chance, a loss of 2.303, which must not be accepted"),
     ),
     _tutorial(
         "resnet18_tutorial",
@@ -141,22 +142,22 @@ RECIPES = (
             PublishedRun(QYZHIZI, 1, 0.485, 0.83, 0.87),
             PublishedRun(LUOYANCN, 1, 0.533444, 0.813767, 0.867488),
         ),
-        widening=Widening(0.02, 0.05, "less than the two runs themselves span"),
+        widening=Widening(0.02, 0.05, "less than the losses of the two runs span"),
     ),
     _blog("lenet", short=_short("lenet", 28, subset=6000, epochs=3, learning_rate=0.05, optimizer="sgd")),
     _blog(
         "alexnet",
         runs=ALEXNET_FIRST_EPOCH,
-        widening=Widening(0.02, 0.02, "about what the three runs themselves span"),
-        notes=("the tutorial's settings too", AUTUMN),
+        widening=Widening(0.02, 0.02, "about what the three runs span"),
+        notes=("these are the tutorial's settings too", AUTUMN),
         short=_short("alexnet", 96, subset=3000, epochs=2, learning_rate=0.0005),
     ),
     _blog("vgg", short=_short("vgg", 32, subset=2000, epochs=3, learning_rate=0.0003)),
     _blog(
         "nin",
         runs=(PublishedRun(LIXIXI, 1, 2.290, 0.17, 0.18),),
-        widening=Widening(0.01, 0.05, "the way to chance, a loss of 2.303, which must not count"),
-        notes=("at this rate nobody's NiN learns in one epoch; it only begins to leave chance",),
+        widening=Widening(0.01, 0.05, "four fifths of the way to chance, a loss of 2.303, which must not be accepted"),
+        notes=("at this learning rate NiN does not learn in one epoch; it only begins to leave chance",),
         short=_short("nin", 96, subset=3000, epochs=6, learning_rate=0.0005),
     ),
     _blog("googlenet", short=_short("googlenet", 96, subset=3000, epochs=2, learning_rate=0.0003)),

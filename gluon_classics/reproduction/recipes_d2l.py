@@ -2,13 +2,12 @@
 
 Settings    github.com/d2l-ai/d2l-zh, branch v1 (first edition, in Chinese), and d2l-ai/d2l-en at v0.14.0 to v1.0.3.
 Results     the editions' official builds.
-No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): not here; VGG-11 of 1.0: no
-            published value.
+No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): there is no such network here;
+            VGG-11 of 1.0: no published value.
 
-All keep the last partial batch and resize images of both splits in uint8; the first edition divides the gradients of a
-last partial batch by the whole batch size (three recipes of ours, `-keep`, show what else comes out). SGD
-without momentum, decay or schedule; Xavier's initialisation, but Gluon's default, Uniform(.07), for the BN-LeNets of
-1.0.
+All keep the last partial batch and resize training and test images in uint8. The first edition divides the gradients of
+a partial batch by the full batch size; our recipes `-keep` show the results without that. All use SGD without momentum,
+weight decay or schedule, and Xavier initialization, except the BN-LeNets of 1.0: Gluon's default, Uniform(.07).
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from .recipes import NOT_WIDENED, Builds, PublishedRun, Recipe, Widening
 FIRST, UP_TO_17, ONE = "D2L, first edition", "D2L up to 0.17", "D2L 1.0"
 FIRST_BUILDS = ("build A, January 2019", "build B, March 2020", "build C, December 2020")
 TWO_POOLS = (
-    "the published mean is over builds with max pooling (to 0.16.5, June 2021: the `_first` networks) and with average "
-    "pooling (after it), in unknown numbers"
+    "the published mean is over builds with max pooling (until 0.16.5, June 2021: the `_first` networks) and with "
+    "average pooling (later); how many of each is not known"
 )
 SHARED_WEIGHTS = (
-    "its notebooks do not seed MXNet, whose generators start alike in every process: all builds share one draw of the "
-    "initial weights, and spread less than runs with weights of their own"
+    "D2L's notebooks do not seed MXNet, whose generators start equally in every process: all builds have the same "
+    "initial weights and spread less than runs with different ones"
 )
-DAMPED = "the source divides the gradient of the last partial batch by the whole batch size; this recipe does not"
+NOT_SCALED = "the source divides the gradients of the last partial batch by the full batch size; this recipe does not"
 EPS = "the source adds 1e-12 to the variance, this network 1e-5"
-NO_RELU = "build A, .3376 / .872 / .883, had no ReLU in the second stage: another network"
-BATCH_MEANS = "the source averages the test accuracy over batches, the last one smaller"
+NO_RELU = "build A (.3376, .872, .883) had no ReLU in the second stage and is another network"
+BATCH_MEANS = "the source averages the test accuracy over batches, although the last one is smaller"
 
 SETTINGS = {  # batch size, side of the images in pixels, learning rate: the first edition's and up to 0.17
     "lenet_d2l_first": (256, 28, 0.9),
@@ -56,10 +55,10 @@ def _settings(model, epochs):
 
 
 def _first(model, *builds, notes=()):
-    """`builds` are the figures after epoch 5, None for a build of another network."""
-    runs = tuple(PublishedRun(name, 5, *figures) for name, figures in zip(FIRST_BUILDS, builds) if figures)
-    widening = Widening(0.005, 0.01, "rounding, other versions and devices, as between official builds")
-    settings = replace(_settings(model, 5), last_batch="damp")
+    """`builds` are the metrics after epoch 5; None for a build of another network."""
+    runs = tuple(PublishedRun(name, 5, *metrics) for name, metrics in zip(FIRST_BUILDS, builds) if metrics)
+    widening = Widening(0.005, 0.01, "rounding, and what other versions and devices change between official builds")
+    settings = replace(_settings(model, 5), last_batch="scale")
     return Recipe("d2l-first", FIRST, settings, runs, widening=widening, notes=notes)
 
 
@@ -67,16 +66,16 @@ def _up_to_17(model, builds, runs=(), widening=NOT_WIDENED, notes=()):
     return Recipe("d2l-0.17", UP_TO_17, _settings(model, 10), runs, builds, widening, notes)
 
 
-def _notebook(recipe):
-    """The recipe with the initial weights that all of its builds share."""
-    settings = replace(recipe.settings, weights="notebook")
-    return replace(recipe, variant=f"{recipe.variant}-notebook", settings=settings)
+def _unseeded(recipe):
+    """The recipe with the initial weights that all its builds share."""
+    settings = replace(recipe.settings, weights="unseeded")
+    return replace(recipe, variant=f"{recipe.variant}-unseeded", settings=settings)
 
 
 def _keep(recipe):
-    """The first edition's recipe, but that the step on the last partial batch is as large as any."""
+    """The first edition's recipe without scaling the step on the last partial batch."""
     settings = replace(recipe.settings, last_batch="keep")
-    return replace(recipe, variant=f"{recipe.variant}-keep", settings=settings, notes=(*recipe.notes, DAMPED))
+    return replace(recipe, variant=f"{recipe.variant}-keep", settings=settings, notes=(*recipe.notes, NOT_SCALED))
 
 
 def _builds(n, loss=None, train=None, test=None, test_range=None, failed=0):
@@ -104,8 +103,8 @@ BN_FIRST = _first("lenet_bn_first", (0.3071, 0.889, 0.881), (0.2984, 0.891, 0.89
 RECIPES = (
     LENET_FIRST,
     _keep(LENET_FIRST),
-    _notebook(LENET_FIRST),
-    _keep(_notebook(LENET_FIRST)),
+    _unseeded(LENET_FIRST),
+    _keep(_unseeded(LENET_FIRST)),
     _first("lenet_bn_scratch_first", (0.3051, 0.890, 0.870), (0.3043, 0.889, 0.867), (0.3011, 0.890, 0.863)),
     BN_FIRST,
     _keep(BN_FIRST),
@@ -116,7 +115,7 @@ RECIPES = (
     _first("resnet18_d2l", (0.1093, 0.961, 0.913), (0.1080, 0.962, 0.912), (0.1080, 0.962, 0.905)),
     _first("densenet_d2l", (0.2100, 0.923, 0.879), (0.2132, 0.923, 0.857), (0.2107, 0.923, 0.923)),
     LENET,
-    _notebook(LENET),
+    _unseeded(LENET),
     _up_to_17("lenet_bn_scratch_first", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
     _up_to_17("lenet_bn_scratch", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
     _up_to_17("lenet_bn_first", BN, notes=(TWO_POOLS, ABOUT_90)),
@@ -126,14 +125,14 @@ RECIPES = (
         "vgg11_d2l",
         _builds(68, (0.1755, 0.006), None, (0.925, 0.003), (0.914, 0.930)),
         runs=(PublishedRun("their mean train accuracy", 10, train_accuracy=0.935),),
-        widening=Widening(0.0, 0.005, "no spread is published; as the other networks' train accuracies"),
-        notes=("the published mean of the train loss is .174 to .177; its middle is taken",),
+        widening=Widening(0.0, 0.005, "no spread is published; the margin of the other networks"),
+        notes=("the published mean of the train loss is .174 to .177; the target is the middle",),
     ),
     _up_to_17(
         "nin",
         _builds(62, failed=5),
         runs=(PublishedRun("their medians", 10, 0.408, 0.848, 0.840),),
-        widening=Widening(0.033, 0.02, "no spread is published; as far as three builds of the first edition span"),
+        widening=Widening(0.033, 0.02, "no spread is published; what the three builds of the first edition span"),
     ),
     _up_to_17("googlenet_d2l", _builds(61, (0.255, 0.054), (0.904, 0.019), (0.896, 0.011), failed=2)),
     _up_to_17("resnet18_d2l", _builds(79, (0.012, 0.003), (0.997, 0.001), (0.908, 0.029), (0.766, 0.930))),
@@ -152,11 +151,11 @@ RECIPES = (
         Settings("regnetx32_d2l", epochs=10, batch_size=128, resize=96, learning_rate=0.05),
         (PublishedRun("the PyTorch tab", 10, train_loss=0.1713, test_accuracy=0.9079),),
         Builds("its builds", 11, test_accuracy=(0.8963, 0.0103)),
-        Widening(0.02, 0.03, "one run of another framework"),
+        Widening(0.02, 0.03, "one run of another framework: about 12 % of the loss"),
         (
-            "the book's network for MXNet has a bug: its PyTorch results are the target",
-            "that the number of PyTorch builds is 11, as MXNet's, is a guess",
-            "PyTorch's initialisation of the biases and its running variance (unbiased) differ from MXNet's",
+            "the book's network for MXNet has a bug; the target is its PyTorch results",
+            "the number of PyTorch builds is a guess: 11, as for MXNet",
+            "PyTorch initializes biases differently from MXNet, and its running variance is unbiased",
         ),
     ),
 )

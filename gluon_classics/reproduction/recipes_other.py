@@ -13,10 +13,10 @@ def _straight_dope(model, loss, train_accuracy, test_accuracy):
         "MXNet: the straight dope, September 2017",
         Settings(model, data="mnist", epochs=10, learning_rate=0.1, init="xavier(2.24)"),
         (PublishedRun("github.com/zackchase/mxnet-the-straight-dope at f4df2cc", 10, test_accuracy=test_accuracy),),
-        widening=Widening(0.0, 0.002, "one run; two standard deviations of counting 99 % right in 10,000 alone"),
+        widening=Widening(0.0, 0.002, "one run: two standard deviations of the share of 10,000 images, at 99 %"),
         notes=(
-            f"not comparable: its train loss, {loss}, is a moving average, its train accuracy, {train_accuracy}, is "
-            "measured after the epoch",
+            f"its train loss, {loss}, is a moving average and its train accuracy, {train_accuracy}, is measured after "
+            "the epoch: neither is comparable with ours",
         ),
     )
 
@@ -30,14 +30,14 @@ RECIPES = (
         Settings.of("lenet5", data="mnist"),
         (PublishedRun("the paper, section III, test error .95 % without distortions", 20, test_accuracy=0.9905),),
         widening=Widening(0.0, 0.001, "the paper gives about .1 % as the uncertainty of its error rates"),
-        notes=("with distorted images the paper reaches a test error of .8 %; there are no distortions here",),
+        notes=("the paper reaches a test error of .8 % with distorted images; this recipe has no distortions",),
     ),
     Recipe(
         "exercise",
         "an exercise on CIFAR-10, authors unknown",
         Settings("lenet_cifar10", data="cifar10", epochs=10, batch_size=64, learning_rate=0.05),
         (PublishedRun("the exercise, its best accuracy", 10, test_accuracy=0.6605),),
-        widening=Widening(0.0, 0.02, "the best of an unknown number of runs"),
-        notes=("the exercise prints no settings: batch size, rate, epochs and initialisation are guesses",),
+        widening=Widening(0.0, 0.02, "the best of an unknown number of runs: .02 is a guess"),
+        notes=("the exercise prints no settings: batch size, learning rate, epochs and initialization are guesses",),
     ),
 )

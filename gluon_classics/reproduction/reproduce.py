@@ -1,4 +1,4 @@
-"""`gluon-classics reproduce`: run a recipe, and say whether the published results come out."""
+"""Run a recipe with several seeds: what `gluon-classics reproduce` does."""
 
 from __future__ import annotations
 
@@ -7,49 +7,60 @@ import gc
 from pathlib import Path
 
 from gluon_classics import _console
-from gluon_classics._files import locked
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.experiment.settings import Settings
-from gluon_classics.runs import resume
 from gluon_classics.runs.folder import RunFolder
 from gluon_classics.runs.record import RECORD, Run, read_run
-from gluon_classics.runs.runner import carry_out
-from gluon_classics.runs.train import lasting
+from gluon_classics.runs.resume import resume
+from gluon_classics.runs.runner import run_training
+from gluon_classics.runs.train import absolute_data
 from gluon_classics.utils.context import parse_contexts
 
 from .recipes import Recipe
 
 
-def run(recipe: Recipe, runs: int, seed: int, ctx: str, out, data, checkpoint_minutes: float, **changes) -> list[Run]:
-    """Run `recipe` with the seeds from `seed` on, `runs` of them, and return the runs. Raises ClassicsError.
+def reproduce(
+    recipe: Recipe, runs: int, seed: int, ctx: str, out, data, checkpoint_minutes: float, **changes
+) -> list[Run]:
+    """Run a recipe and return its runs. Finished runs are not repeated, interrupted ones are resumed.
 
-    Each has the folder seed-N in `out`, by default runs/RECIPE. A finished one is not repeated, an interrupted one
-    resumed. `changes` replace settings; with any the result is not comparable. `data` is a folder that holds the
-    recipe's data set.
+    Args:
+        recipe: The recipe.
+        runs: Number of runs.
+        seed: Seed of the first run; later runs use the following seeds.
+        ctx: Devices, as `parse_contexts` takes them.
+        out: Folder for the run folders seed-N; None is runs/RECIPE.
+        data: Folder that holds the recipe's data set; None finds it by name.
+        checkpoint_minutes: Time between two checkpoints.
+        changes: Other fields of `Settings`; None keeps the recipe's. With any, the result is not comparable.
+
+    Raises:
+        ClassicsError: A run cannot be started, or did not reach its end.
     """
     settings = replace(recipe.settings, **{name: value for name, value in changes.items() if value is not None})
     if data:
-        settings = replace(settings, data=lasting(data))
+        settings = replace(settings, data=absolute_data(data))
     parent = Path(out) if out else Path("runs", _folder_name(recipe, settings))
-    images = None
-    for number in range(seed, seed + runs):
-        path, wanted = parent / f"seed-{number}", replace(settings, seed=number)
-        gc.collect()  # the run before holds memory until its cycles are found
+    paths = {number: parent / f"seed-{number}" for number in range(seed, seed + runs)}
+    dataset = None
+    for number, path in paths.items():
+        wanted = replace(settings, seed=number)
+        gc.collect()  # the previous run holds memory until its cycles are found
         if (path / RECORD).exists():
-            _go_on(path, recipe, wanted, checkpoint_minutes)
+            _finish(path, recipe, wanted, checkpoint_minutes)
             continue
-        images = images or load_data(settings)
-        experiment = prepare(wanted, parse_contexts(ctx), images)
-        folder = RunFolder(path, experiment, recipe.name)
-        _console.say(f"{recipe.name}, seed {number}: training on {len(images.train):,} images; run folder {path}")
-        with locked(path):
-            carry_out(experiment, folder, checkpoint_minutes)
-    return [read_run(parent / f"seed-{number}") for number in range(seed, seed + runs)]
+        dataset = dataset or load_data(settings)
+        experiment = prepare(wanted, parse_contexts(ctx), dataset)
+        with RunFolder.claim(path) as folder:
+            folder.start(experiment, recipe.name)
+            _console.say(f"{recipe.name}, seed {number}: training on {len(dataset.train):,} images; run folder {path}")
+            run_training(experiment, folder, checkpoint_minutes)
+    return [read_run(path) for path in paths.values()]
 
 
 def _folder_name(recipe, settings):
-    """Runs with other settings get a folder of their own."""
+    """Runs with other settings have another folder."""
     parts = [recipe.name]
     if settings.subset:
         parts.append(f"{settings.subset}-images")
@@ -58,14 +69,15 @@ def _folder_name(recipe, settings):
     return "-".join(parts)
 
 
-def _go_on(path, recipe, wanted: Settings, checkpoint_minutes):
-    found = read_run(path)
-    if found.record["recipe"] != recipe.name or found.settings != wanted:
-        before, now = asdict(found.settings), asdict(wanted)
+def _finish(path, recipe, wanted: Settings, checkpoint_minutes):
+    """Resume an existing run, unless it is done."""
+    record = read_run(path).record
+    if record.recipe != recipe.name or record.settings != wanted:
+        before, now = asdict(record.settings), asdict(wanted)
         changed = [f"{name} {before[name]}, not {now[name]}" for name in now if before[name] != now[name]]
-        what = ", ".join(changed) or f"recipe {found.record['recipe']}"
-        raise RunError(f"{path} holds a run of other settings ({what}): choose another folder with --out")
-    if found.record["status"] == "done":
-        _console.say(f"{recipe.name}, seed {wanted.seed}: done before, in {path}")
+        what = ", ".join(changed) or f"recipe {record.recipe}"
+        raise RunError(f"{path} holds a run with other settings ({what}): choose another folder with --out")
+    if record.status == "done":
+        _console.say(f"{recipe.name}, seed {wanted.seed}: already done, in {path}")
     else:
-        resume.run(path, None, checkpoint_minutes)
+        resume(path, None, checkpoint_minutes)

@@ -5,116 +5,138 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 import math
 import statistics
+from typing import Sequence
 
-from gluon_classics.experiment.settings import Settings
+from gluon_classics.runs.record import RunRecord
+from gluon_classics.utils.history import METRICS
 
 from . import equivalence
-from .equivalence import Comparison, compare
-from .recipes import FIGURES, Recipe
+from .equivalence import Comparison, Spread, compare, require_scipy
+from .recipes import Recipe, name_of
 
-CHANCE = 0.99  # of ln(classes): a training loss above is that of a network which learned nothing
+CHANCE = 0.99  # of ln(classes): a network with a higher training loss has learned nothing
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What our runs of a recipe say.
+    """What our runs of a recipe show.
 
-    `statement` gives the reason for the verdict in words. `records` are those of the runs that were compared; the
-    `stuck` ones stayed at chance, as some of the published ones did, and are set aside. `comparisons` has one for each
-    figure that is published, unless the runs are not comparable.
+    Attributes:
+        recipe: The recipe.
+        verdict: One of the verdicts of `equivalence`.
+        statement: The reason for it, in words.
+        records: The runs that were compared.
+        stuck: The runs that stayed at chance, as some of the published ones did. They are not compared.
+        comparisons: The comparison of each published metric; empty if the runs are not comparable.
     """
 
     recipe: Recipe
     verdict: str
     statement: str
-    records: list[dict]
-    stuck: list[dict]
+    records: tuple[RunRecord, ...]
+    stuck: tuple[RunRecord, ...]
     comparisons: dict[str, Comparison]
 
     @property
     def n(self) -> int:
-        """The number of runs that were compared."""
+        """Number of runs that were compared."""
         return len(self.records)
 
-    def values(self, figure: str, epoch: int | None = None) -> list[float]:
-        """A figure of the runs after an epoch, counted from 1; without one, after their last."""
-        epochs = [record["epochs"] for record in self.records]
-        return [rows[(epoch or len(rows)) - 1][figure] for rows in epochs if len(rows) >= (epoch or 1)]
+    def values(self, metric: str, epoch: int | None = None) -> list[float]:
+        """Return a metric of the runs after an epoch, counted from 1; without one, after the last epoch."""
+        epochs = [record.epochs for record in self.records]
+        return [getattr(rows[(epoch or len(rows)) - 1], metric) for rows in epochs if len(rows) >= (epoch or 1)]
 
     def as_dict(self) -> dict:
-        """The verdict as JSON can say it."""
-        figures = {figure: self.values(figure) for figure in FIGURES} if self.records else {}
+        """Return the verdict as values for JSON."""
+        metrics = {metric: self.values(metric) for metric in METRICS} if self.records else {}
         return {
             "recipe": self.recipe.name,
             "verdict": self.verdict,
             "statement": self.statement,
             "n": self.n,
             "stuck": len(self.stuck),
-            "seeds": [record["settings"]["seed"] for record in self.records],
-            "figures": {
-                figure: {
+            "seeds": [record.settings.seed for record in self.records],
+            "metrics": {
+                metric: {
                     "values": values,
                     "mean": statistics.mean(values),
                     "sd": statistics.stdev(values) if len(values) > 1 else None,
-                    **(asdict(self.comparisons[figure]) if figure in self.comparisons else {}),
+                    **(asdict(self.comparisons[metric]) if metric in self.comparisons else {}),
                 }
-                for figure, values in figures.items()
+                for metric, values in metrics.items()
             },
         }
 
 
-def judge(recipe: Recipe, records: list[dict]) -> Verdict:
-    """The verdict from the records (run.json) of runs that have done an epoch; one at the least."""
-    stuck = [record for record in records if recipe.may_be_stuck and _at_chance(record)]
-    compared = [record for record in records if record not in stuck]
+def judge(recipe: Recipe, records: Sequence[RunRecord]) -> Verdict:
+    """Return the verdict on a recipe from the records of its runs.
+
+    Args:
+        recipe: The recipe.
+        records: At least one record, each with at least one epoch.
+
+    Raises:
+        ClassicsError: SciPy is needed and not installed.
+    """
+    stuck = tuple(record for record in records if recipe.may_be_stuck and _at_chance(record))
+    compared = tuple(record for record in records if not (recipe.may_be_stuck and _at_chance(record)))
     reasons = sorted({reason for record in records for reason in incomparable(recipe, record)})
     comparisons = {} if reasons or not compared else _comparisons(recipe, compared)
     if reasons:
         verdict, statement = equivalence.NOT_COMPARABLE, "; ".join(reasons)
     elif not recipe.deciding:
-        verdict, statement = equivalence.NO_PUBLISHED_VALUE, "none was found for these settings"
+        verdict, statement = equivalence.NO_PUBLISHED_VALUE, "no result was found for these settings"
     elif not compared:
         verdict, statement = equivalence.NOT_REPRODUCED, f"all {len(records)} runs stayed at chance"
     else:
         decision = comparisons[recipe.deciding]
-        verdict, statement = decision.verdict, f"{recipe.deciding.replace('_', ' ')}: {decision.statement}"
+        verdict, statement = decision.verdict, f"{name_of(recipe.deciding)}: {decision.statement}"
         if stuck and recipe.builds:
             share = equivalence.share(len(stuck), len(records), recipe.builds.failed, recipe.builds.n)
-            statement += f"; {len(stuck)} of {len(records)} runs stayed at chance and are set aside: {share.statement}"
+            statement += (
+                f"; {len(stuck)} of {len(records)} runs stayed at chance and are not compared: {share.statement}"
+            )
             if share.verdict == equivalence.NOT_REPRODUCED:
                 verdict = share.verdict
     return Verdict(recipe, verdict, statement, compared, stuck, comparisons)
 
 
-def incomparable(recipe: Recipe, record: dict) -> list[str]:
-    """Why a run is not comparable with the recipe's published values; empty if it is."""
-    settings, data = Settings(**record["settings"]), record["data"]
+def require_statistics(recipe: Recipe) -> None:
+    """Raise ClassicsError if judging the recipe needs SciPy and it is not installed."""
+    if any(isinstance(recipe.target(metric), Spread) for metric in METRICS) or recipe.may_be_stuck:
+        require_scipy()
+
+
+def incomparable(recipe: Recipe, record: RunRecord) -> list[str]:
+    """Return the reasons why a run is not comparable with the recipe's published values; empty if it is."""
+    settings, data = record.settings, record.data
     reasons = []
-    if record["status"] != "done":
-        reasons.append(f"the run is {record['status']}")
-    elif len(record["epochs"]) != settings.epochs:
-        reasons.append(f"it has {len(record['epochs'])} of its {settings.epochs} epochs")
+    if record.status != "done":
+        reasons.append(f"the run is {record.status}")
+    elif len(record.epochs) != settings.epochs:
+        reasons.append(f"it has {len(record.epochs)} of its {settings.epochs} epochs")
     for name, wanted in asdict(recipe.settings).items():
         found = getattr(settings, name)
         if name not in ("data", "seed", "subset") and found != wanted:
-            reasons.append(f"{name} is {found}, the recipe's {wanted}")
-    if data["is_sample"]:
+            reasons.append(f"{name} is {found}, not {wanted}")
+    if data.is_sample:
         reasons.append("the data is the embedded sample")
     elif settings.subset:
         reasons.append(f"{settings.subset:,} training images only")
-    elif data["name"] != recipe.settings.data or data["is_published"] is False:
+    elif data.name != recipe.settings.data or data.is_published is False:
         reasons.append(f"the data is not the published {recipe.settings.data}")
     return reasons
 
 
 def _comparisons(recipe, records):
-    targets = {figure: recipe.target(figure) for figure in FIGURES}
+    targets = {metric: recipe.target(metric) for metric in METRICS}
     return {
-        figure: compare([record["epochs"][-1][figure] for record in records], target)
-        for figure, target in targets.items()
+        metric: compare([getattr(record.last, metric) for record in records], target)
+        for metric, target in targets.items()
         if target
     }
 
 
 def _at_chance(record):
-    return record["epochs"][-1]["train_loss"] > CHANCE * math.log(len(record["data"]["classes"]))
+    return record.last.train_loss > CHANCE * math.log(len(record.data.classes))

@@ -1,4 +1,4 @@
-"""Checkpoint files: facts and arrays that are read back whole, or recognised as damaged.
+"""Checkpoint files: facts and arrays that are read back whole, or recognized as damaged.
 
 A file is one line of JSON (the facts, and the arrays' names), then each array in NumPy's own format, and the SHA-256
 of all before. Nothing in it is executed when it is read. A run folder keeps the last two.

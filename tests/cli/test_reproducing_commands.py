@@ -1,6 +1,6 @@
 """The commands recipes, reproduce and results, on a few images of Fashion-MNIST."""
 
-from dataclasses import asdict
+from dataclasses import replace
 import json
 from pathlib import Path
 import re
@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from gluon_classics.reproduction.recipes import get_recipe, list_recipes
+from gluon_classics.runs.record import read_run
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ def finished(make_record, tmp_path):
         for seed, loss in enumerate(losses):
             path = tmp_path / "done" / f"seed-{seed}"
             path.mkdir(parents=True, exist_ok=True)
-            (path / "run.json").write_text(json.dumps(make_record(name, seed, loss)))
+            (path / "run.json").write_text(make_record(name, seed, loss).to_json())
         return "done"
 
     return write
@@ -34,7 +35,7 @@ def test_recipes_are_listed_with_settings_targets_and_sources(command):
     shown = command("recipes").stdout
     for recipe in list_recipes():
         assert recipe.name in shown
-    assert re.search(rf"{RECIPE} +28x28, batch 256, sgd 0.9, xavier, epochs 10 +train loss 0.472", shown)
+    assert re.search(rf"{RECIPE} +28x28, batch 256, sgd 0.9, xavier, 10 epochs +train loss 0.472", shown)
     assert "87 official builds" in shown
 
 
@@ -46,30 +47,38 @@ def test_recipes_are_listed_as_json(command):
     assert output["resnet-fashion-mnist-blog"]["deciding"] is None
 
 
+@pytest.mark.parametrize("arguments", [["recipes"], ["results"]])
+def test_recipes_and_results_are_shown_without_mxnet_and_opencv(environment, arguments):
+    hide = "import sys; sys.modules.update(mxnet=None, cv2=None)"
+    code = f"{hide}; from gluon_classics.cli import main; main({arguments})"
+    shown = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert RECIPE in shown.stdout
+
+
 def test_a_shortened_recipe_runs_and_is_not_comparable(command, tmp_path):
     result = command("reproduce", RECIPE, "--epochs", "1", "--subset", "300", "--runs", "2")
     assert result.returncode == 0, result.stderr
     folder = tmp_path / "runs" / f"{RECIPE}-300-images-1-epochs"
-    records = [json.loads((folder / f"seed-{seed}" / "run.json").read_text()) for seed in (0, 1)]
-    losses = [record["epochs"][0]["train_loss"] for record in records]
+    records = [read_run(folder / f"seed-{seed}").record for seed in (0, 1)]
+    losses = [record.last.train_loss for record in records]
     assert losses[0] != losses[1]
     assert re.search(rf"1 +train loss +{sum(losses) / 2:.4f} \+- ", result.stdout)
     assert re.search(r"10 +train loss +0.472 \+- 0.002 \(n = 87\) +within 0.005", result.stdout)
-    assert "Verdict: not comparable (300 training images only; epochs is 1, the recipe's 10)" in result.stdout
+    assert "Verdict: not comparable (300 training images only; epochs is 1, not 10)" in result.stdout
     for seed, record in enumerate(records):
-        assert record["recipe"] == RECIPE
-        assert record["settings"] == {**asdict(get_recipe(RECIPE).settings), "subset": 300, "epochs": 1, "seed": seed}
-        assert (record["trained_images"], record["tested_images"], record["parameters"]) == (300, 100, 61_706)
-        assert set(record["environment"]) >= {"commit", "dirty", "mxnet", "threads", "processor"}
+        assert record.recipe == RECIPE
+        assert record.settings == replace(get_recipe(RECIPE).settings, subset=300, epochs=1, seed=seed)
+        assert (record.trained_images, record.tested_images, record.parameters) == (300, 100, 61_706)
 
 
-def test_other_images_than_the_published_ones_are_not_comparable(command):
+def test_results_on_other_images_are_not_comparable(command):
     result = command("reproduce", RECIPE, "--json")
     assert result.returncode == 0, result.stderr
-    output = json.loads(result.stdout)
-    assert (output["verdict"], output["statement"]) == ("not comparable", "the data is not the published fashion-mnist")
-    assert (output["n"], output["seeds"]) == (1, [0])
-    assert len(output["figures"]["train_loss"]["values"]) == 1
+    said = json.loads(result.stdout)
+    assert (said["verdict"], said["statement"]) == ("not comparable", "the data is not the published fashion-mnist")
+    assert (said["n"], said["seeds"]) == (1, [0])
+    assert len(said["metrics"]["train_loss"]["values"]) == 1
 
 
 def test_finished_runs_are_kept_when_more_runs_are_requested(command, tmp_path):
@@ -78,7 +87,7 @@ def test_finished_runs_are_kept_when_more_runs_are_requested(command, tmp_path):
     before = (tmp_path / "here" / "seed-5" / "run.json").read_bytes()
     again = command(*short, "--runs", "2")
     assert again.returncode == 0, again.stderr
-    assert "seed 5: done before" in again.stderr
+    assert "seed 5: already done" in again.stderr
     assert (tmp_path / "here" / "seed-5" / "run.json").read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["seed-5", "seed-6"]
     assert "ours, n = 2" in again.stdout
@@ -95,14 +104,14 @@ def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(command, environ
     _, output = process.communicate(timeout=60)
     assert process.returncode == 130
     resume = f"gluon-classics resume {tmp_path / 'here' / 'seed-0'}"
-    also = "(or 'reproduce' as before, which also compares the results)"
-    assert output.splitlines()[-1] == f"Interrupted. To go on: {resume} {also}"
-    assert json.loads((tmp_path / "here" / "seed-0" / "run.json").read_text())["status"] == "interrupted"
+    also = "(or repeat the 'reproduce' command, which also compares the results)"
+    assert output.splitlines()[-1] == f"Interrupted. To resume: {resume} {also}"
+    assert read_run(tmp_path / "here" / "seed-0").record.status == "interrupted"
     assert command(*arguments).returncode == 0
     assert command(*arguments[:-1], "there").returncode == 0
     here, there = (tmp_path / name / "seed-0" / "net.params" for name in ("here", "there"))
     assert here.read_bytes() == there.read_bytes()
-    assert json.loads((here.parent / "run.json").read_text())["resumed"]
+    assert read_run(here.parent).record.resumed
 
 
 @pytest.mark.parametrize(
@@ -126,21 +135,21 @@ def test_each_kind_of_verdict_is_printed_with_its_reason(command, finished, name
     assert f"Verdict: {verdict}" in result.stdout
 
 
-def test_the_verdict_of_the_recorded_runs_is_printed_if_there_are_more(command, finished):
-    output = command("reproduce", RECIPE, "--out", finished(RECIPE, 0.5)).stdout
-    assert "Verdict: not reproduced" in output
-    assert "Verdict of the 5 recorded runs: not reproduced (see 'gluon-classics results')" in output
+def test_with_fewer_runs_than_recorded_the_recorded_verdict_is_printed(command, finished):
+    said = command("reproduce", RECIPE, "--out", finished(RECIPE, 0.5)).stdout
+    assert "Verdict: not reproduced" in said
+    assert "The 5 recorded runs together: not reproduced (see 'gluon-classics results'" in said
     assert (
         "recorded runs" not in command("reproduce", RECIPE, "--runs", "5", "--out", finished(RECIPE, *[0.5] * 5)).stdout
     )
 
 
-def test_published_and_measured_values_of_earlier_epochs_are_in_one_row(command, finished):
+def test_published_and_own_values_of_earlier_epochs_are_side_by_side(command, finished):
     shown = command("reproduce", SCRATCH, "--out", finished(SCRATCH, 0.45)).stdout
     assert re.search(r"1 +train loss +2.302478 +0.4500", shown)
     assert re.search(r"5 +train loss +0.463232, 0.520524, 0.461873 +0.4032 to 0.5792 +0.4500 +reproduced", shown)
     assert "published by: the authors, d2l-zh 32cc8b39; chrisluu, c0a66f2e; huijintian" in shown
-    assert "less than the runs themselves span" in shown
+    assert "by a minimum: less than the losses of the three runs span" in shown
 
 
 def test_added_runs_are_in_the_table_of_results(command, finished, tmp_path):
@@ -152,13 +161,13 @@ def test_added_runs_are_in_the_table_of_results(command, finished, tmp_path):
     assert sorted(path.name for path in (tmp_path / "table" / RECIPE).iterdir()) == [
         f"seed-{seed}.json" for seed in range(4)
     ]
-    assert command("results", "--results", "table", "--markdown").stdout.startswith("| recipe | edition | ")
-    output = json.loads(command("results", "--results", "table", "--json").stdout)
-    assert [(row["recipe"], row["n"], row["verdict"]) for row in output] == [(RECIPE, 4, "reproduced")]
-    assert output[0]["figures"]["train_loss"]["mean"] == pytest.approx(0.472375)
+    assert command("results", "--results", "table", "--markdown").stdout.startswith("| recipe | settings | ")
+    said = json.loads(command("results", "--results", "table", "--json").stdout)
+    assert [(row["recipe"], row["n"], row["verdict"]) for row in said] == [(RECIPE, 4, "reproduced")]
+    assert said[0]["metrics"]["train_loss"]["mean"] == pytest.approx(0.472375)
 
 
-def test_a_short_run_cannot_be_added_to_the_results(command, tmp_path):
+def test_a_shortened_run_does_not_enter_the_results(command, tmp_path):
     assert command("reproduce", RECIPE, "--epochs", "1", "--out", "here").returncode == 0
     (tmp_path / "table").mkdir()
     result = command("results", "--add", "here/seed-0", "--results", "table")
@@ -167,7 +176,7 @@ def test_a_short_run_cannot_be_added_to_the_results(command, tmp_path):
     assert not list((tmp_path / "table").iterdir())
 
 
-def test_a_short_run_or_a_run_of_unknown_code_is_not_published(command):
+def test_a_run_that_is_shortened_or_has_uncommitted_code_is_not_published(command):
     result = command("reproduce", RECIPE, "--epochs", "1", "--publish")
     assert result.returncode == 1
     assert "cannot be published" in result.stderr.strip().splitlines()[-1]
@@ -180,10 +189,10 @@ def test_a_short_run_or_a_run_of_unknown_code_is_not_published(command):
         (["reproduce", RECIPE, "--runs", "0"], 2, ["--runs"]),
         (["reproduce", RECIPE, "--subset", "100000"], 1, ["has 320 training images, not 100,000"]),
         (["reproduce", RECIPE, "--data", "nowhere"], 1, ["there is no folder", "nowhere"]),
-        (["results", "--add", "nowhere", "--results", "."], 1, ["nowhere is no run folder"]),
+        (["results", "--add", "nowhere", "--results", "."], 1, ["nowhere is not a run folder"]),
         (["results", "--results", "nowhere"], 1, ["there is no folder nowhere"]),
-        (["train", "lenet", "--init", "zero"], 1, ["unknown initialisation 'zero'", "normal(0.01)"]),
-        (["train", "lenet", "--init", "normal(-1)"], 1, ["unknown initialisation 'normal(-1)'"]),
+        (["train", "lenet", "--init", "zero"], 1, ["unknown initializer 'zero'", "normal(0.01)"]),
+        (["train", "lenet", "--init", "normal(-1)"], 1, ["unknown initializer 'normal(-1)'"]),
     ],
 )
 def test_an_error_is_one_line_that_says_what_to_do(command, arguments, status, words):
@@ -194,10 +203,10 @@ def test_an_error_is_one_line_that_says_what_to_do(command, arguments, status, w
         assert word in result.stderr.strip().splitlines()[-1]
 
 
-def test_a_folder_of_runs_with_other_settings_is_left_alone(command, tmp_path):
+def test_a_folder_with_runs_of_other_settings_is_not_changed(command, tmp_path):
     assert command("reproduce", RECIPE, "--epochs", "1", "--out", "here").returncode == 0
     before = (tmp_path / "here" / "seed-0" / "run.json").read_bytes()
     result = command("reproduce", RECIPE, "--epochs", "2", "--out", "here")
     assert result.returncode == 1
-    assert "holds a run of other settings (epochs 1, not 2)" in result.stderr
+    assert "holds a run with other settings (epochs 1, not 2)" in result.stderr
     assert (tmp_path / "here" / "seed-0" / "run.json").read_bytes() == before

@@ -83,7 +83,7 @@ def test_options_override_the_published_settings(at_home, tmp_path):
     [
         (["lenet5", "--schedule", "soon"], "'soon' is no schedule"),
         (["lenet", "--optimizer", "diagonallm"], "diagonallm is for lenet5"),
-        (["lenet", "--init", "published"], "without an initialisation of its own"),
+        (["lenet", "--init", "published"], "without an initialization of its own"),
         (["lenet", "--fit", "pad", "--resize", "20"], "images of 28x28 cannot be padded to 20x20"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_folder_with_cifar10_is_recognized(tmp_path, write):
 def test_the_classes_of_cifar10_do_not_depend_on_the_name_of_the_folder(tmp_path, write):
     data = load_dataset(str(write(tmp_path / "pictures", CONTENTS)))
     assert (data.name, data.classes) == ("cifar10", KNOWN["cifar10"].classes)
-    assert data.record()["image_shape"] == [32, 32, 3]
+    assert data.record().image_shape == (32, 32, 3)
 
 
 def test_cifar10_is_found_by_name_in_the_cache(places):

@@ -10,7 +10,7 @@ ONE_TOWER = {
     ("convolution", "inputs", 384, 256): 1,
     ("convolution", "padding", 0, 2): 1,
 }
-# batch normalisation in place of biases; the "5x5" convolutions are 3x3, and the fourth pool 2x2
+# batch normalization in place of biases; the "5x5" convolutions are 3x3, and the fourth pool 2x2
 NORMS = {("convolution", "bias", True, False): 57, "norm": (0, 57)}
 SMALLER_KERNELS = {
     ("convolution", "kernel", 5, 3): 9,

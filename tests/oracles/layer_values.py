@@ -78,7 +78,7 @@ def _followed(values):
 
 
 def fold_biases(values):
-    """Biases before batch normalisation go into its running means, where they cancel: (x + b) - m = x - (m - b)."""
+    """Biases before batch normalization go into its running means, where they cancel: (x + b) - m = x - (m - b)."""
     for convolution, norm in _followed(values):
         if norm is not None and "bias" in convolution.arrays:
             norm.arrays["mean"] = norm.arrays["mean"] - convolution.arrays.pop("bias")
@@ -86,7 +86,7 @@ def fold_biases(values):
 
 
 def fold_norms(values):
-    """Batch normalisation after a convolution with bias is linear in prediction: it goes into weight and bias."""
+    """Batch normalization after a convolution with bias is linear in prediction: it goes into weight and bias."""
     folded = []
     for convolution, norm in _followed(values):
         if norm is not None:
@@ -99,7 +99,7 @@ def fold_norms(values):
 
 
 def zero_biases(values):
-    """Convolutions that have neither bias nor batch normalisation get biases of 0."""
+    """Convolutions that have neither bias nor batch normalization get biases of 0."""
     for convolution, norm in _followed(values):
         if norm is None and "bias" not in convolution.arrays:
             convolution.arrays["bias"] = np.zeros(len(convolution.arrays["weight"]))

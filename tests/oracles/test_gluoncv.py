@@ -34,7 +34,7 @@ def counterpart(edition, build, **stated):
     return Counterpart(edition, partial(build, classes=classes), **{"read": layers_of, **stated})
 
 
-# biases before batch normalisation, to no effect: in both 1x1 convolutions of each bottleneck
+# biases before batch normalization, to no effect: in both 1x1 convolutions of each bottleneck
 USELESS_BIASES = ("convolution", "bias", False, True)
 # no biases in squeeze and excitation
 NO_BIASES = ("convolution", "bias", True, False)

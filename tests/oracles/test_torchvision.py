@@ -30,7 +30,7 @@ WITH_GRADIENTS = (
     "regnetx_200mf",
     "efficientnet_b0",
 )
-PIXELS = 100.0  # as wide as those of photographs: local response normalisation does next to nothing to small values
+PIXELS = 100.0  # as wide as those of photographs: local response normalization does next to nothing to small values
 
 
 def counterpart(edition, build, last=(), rewire=None, **stated):
@@ -98,7 +98,7 @@ def without_norm_on_projections(net):
 
 
 def with_the_blogs_stem_and_end(net):
-    """A stem that is one convolution, no batch normalisation on projections, 3x3 average pooling at the end."""
+    """A stem that is one convolution, no batch normalization on projections, 3x3 average pooling at the end."""
     without_norm_on_projections(net)
     net.bn1 = net.relu = nn.Identity()
     net.avgpool = nn.AvgPool2d(3)
@@ -286,7 +286,7 @@ def test_the_gradients_of_all_parameters_are_equal(counterpart):
     largest = max(map(np.linalg.norm, theirs))
     assert len(ours) == len(theirs)
     for mine, its in zip(ours, theirs):
-        # some are 0: what a batch normalisation adds that another one takes away
+        # some are 0: what a batch normalization adds that another one takes away
         assert np.linalg.norm(mine - its) <= GRADIENT_TOLERANCE * max(np.linalg.norm(its), 1e-3 * largest)
 
 

@@ -1,9 +1,8 @@
-"""The page that `report` makes: its numbers are those of run.json, it needs nothing else, and it fits a phone."""
+"""The page of `report`: its numbers are those of run.json, it refers to nothing outside, and it fits a phone."""
 
 import base64
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
-import json
 from pathlib import Path
 import re
 import shutil
@@ -16,11 +15,12 @@ from gluon_classics._files import write_text
 from gluon_classics.data.images import Images
 from gluon_classics.errors import ClassicsError
 from gluon_classics.report import charts, predictions, report
-from gluon_classics.report.page import Section, duration, render
-from gluon_classics.reproduction.recipes import FIGURES, list_recipes
+from gluon_classics.report.page import Section, duration, render, words
+from gluon_classics.reproduction.recipes import list_recipes
 from gluon_classics.reproduction.verdict import judge
 from gluon_classics.runs import predictor, train
-from gluon_classics.runs.record import read_run
+from gluon_classics.runs.record import Processor, RunRecord, read_run
+from gluon_classics.utils.history import METRICS, EpochRecord
 import mxnet as mx
 import numpy as np
 import pytest
@@ -82,13 +82,12 @@ class Elements(HTMLParser):
 def changed(run, folder, **changes):
     """A copy of a run folder whose record has `changes`."""
     shutil.copytree(run, folder)
-    record = json.loads((folder / "run.json").read_text())
-    write_text(folder / "run.json", json.dumps({**record, **changes}))
+    write_text(folder / "run.json", replace(record_of(run), **changes).to_json())
     return folder
 
 
 def record_of(run):
-    return json.loads((run / "run.json").read_text())
+    return RunRecord.from_json((run / "run.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -103,22 +102,24 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def recipe_run(trained_run, recipe, tmp_path_factory):
-    """A run that says it followed the recipe and came to the published values."""
+    """A run with the settings of the recipe and the published results."""
     of_last_epoch = [run for run in recipe.runs if run.epoch == recipe.settings.epochs]
-    row = {figure: float(np.mean([getattr(run, figure) for run in of_last_epoch])) for figure in FIGURES}
+    metrics = {metric: float(np.mean([getattr(run, metric) for run in of_last_epoch])) for metric in METRICS}
     epochs = [
-        {"epoch": epoch, **row, "seconds": 61.5 + epoch, "images_per_second": 1000.0}
+        EpochRecord(epoch, **metrics, seconds=61.5 + epoch, images_per_second=1000.0)
         for epoch in range(recipe.settings.epochs)
     ]
-    epochs[0]["train_loss"] = 2.25
-    data = {**record_of(trained_run)["data"], "is_published": True}
+    epochs[0] = replace(epochs[0], train_loss=2.25)
+    record = record_of(trained_run)
+    processor = Processor("a processor", 6, 85, flags=("avx2", "avx512f"), onednn_isa="AVX512_CORE")
     return changed(
         trained_run,
         tmp_path_factory.mktemp("recipe") / "by recipe",
         recipe=recipe.name,
-        settings=asdict(recipe.settings),
-        data=data,
-        epochs=epochs,
+        settings=recipe.settings,
+        data=replace(record.data, is_published=True),
+        provenance=replace(record.provenance, processor=processor),
+        epochs=tuple(epochs),
         seconds=7384.2,
     )
 
@@ -160,20 +161,20 @@ def assert_numbers_are(numbers, runs):
         record = record_of(runs[int(run)])
         if epoch is not None:
             of_epochs.append((int(run), int(epoch), metric))
-            expected = record["epochs"][int(epoch)][metric]
-        elif metric in FIGURES:
-            expected = record["epochs"][-1][metric]
+            expected = getattr(record.epochs[int(epoch)], metric)
+        elif metric in METRICS:
+            expected = getattr(record.last, metric)
         elif metric == "seconds":
-            expected = record["seconds"]
+            expected = record.seconds
         elif metric == "epochs":
-            expected = len(record["epochs"])
+            expected = len(record.epochs)
         else:
             continue
         shown.add((int(run), metric))
         assert float(value) == expected
         if metric == "train_loss":
             assert text == f"{expected:.4f}"
-        elif metric in FIGURES:
+        elif metric in METRICS:
             assert text in (f"{100 * expected:.2f}%", f"{expected:.4f}")
         elif metric == "epochs":
             assert text == str(expected)
@@ -182,25 +183,35 @@ def assert_numbers_are(numbers, runs):
     assert sorted(of_epochs) == [
         (number, epoch, metric)
         for number, run in enumerate(runs)
-        for epoch in range(len(record_of(run)["epochs"]))
-        for metric in sorted((*FIGURES, "seconds"))
+        for epoch in range(len(record_of(run).epochs))
+        for metric in sorted((*METRICS, "seconds"))
     ]
-    assert shown == {(number, metric) for number in range(len(runs)) for metric in (*FIGURES, "seconds", "epochs")}
+    assert shown == {(number, metric) for number in range(len(runs)) for metric in (*METRICS, "seconds", "epochs")}
 
 
 def test_the_numbers_of_the_page_are_those_of_the_records(page, trained_run, recipe_run):
     assert_numbers_are(numbers_of(page), [trained_run, recipe_run])
 
 
-def test_settings_data_and_environment_are_those_of_the_records(page, trained_run, recipe_run):
+def test_settings_data_and_provenance_are_those_of_the_records(page, trained_run, recipe_run):
     facts = {(e.near("data-run"), e.attributes["data-fact"]): e.text for e in page.having("data-fact")}
     for number, run in enumerate((trained_run, recipe_run)):
         record = record_of(run)
-        for part in ("settings", "data", "environment"):
-            for name, value in record[part].items():
-                assert facts[str(number), f"{part}.{name}"] == page.words(value)
+        for part in ("settings", "data", "provenance"):
+            for name, value in asdict(getattr(record, part)).items():
+                if name != "processor":
+                    assert facts[str(number), f"{part}.{name}"] == words(value)
         assert facts[str(number), "run.folder"] == str(run)
         assert facts[str(number), "run.parameters"] == "170988"
+    of_processor = {name: text for (number, name), text in facts.items() if number == "1" and "processor" in name}
+    assert of_processor == {
+        "provenance.processor": "a processor",
+        "provenance.processor_family": "6",
+        "provenance.processor_model": "85",
+        "provenance.processor_stepping": "none",
+        "provenance.processor_flags": "avx2, avx512f",
+    }
+    assert facts["1", "provenance.onednn_isa"] == "AVX512_CORE"
 
 
 def test_the_confusion_matrix_counts_what_evaluate_counts(page, at_home, trained_run):
@@ -250,7 +261,7 @@ def test_mistakes_show_the_test_images_that_are_wrong_the_most_confident_first(p
         (picture,) = [element for element in page.all if element.tag == "img" and element.parent is figure]
         assert np.array_equal(decoded(picture), data.test.images[index][..., 0])
         true, predicted = data.classes[data.test.labels[index]], data.classes[probabilities[index].argmax()]
-        assert picture.attributes["alt"] == f"Test image {index}: {true}, taken for {predicted}"
+        assert picture.attributes["alt"] == f"Test image {index}: {true}, predicted {predicted}"
         assert re.sub(r"\s+", " ", figure.text).strip() == f"{true} as {predicted} {probabilities[index].max():.2%}"
 
 
@@ -313,8 +324,7 @@ def test_a_verdict_is_that_of_the_recipe_and_a_run_without_one_has_none(page, re
 
 
 def test_several_runs_of_a_recipe_are_judged_together(at_home, recipe, recipe_run, tmp_path):
-    settings = asdict(recipe.settings)
-    other = changed(recipe_run, tmp_path / "other", settings={**settings, "seed": 1})
+    other = changed(recipe_run, tmp_path / "other", settings=replace(recipe.settings, seed=1))
     report.write_report([recipe_run, other], tmp_path / "page.html")
     page = Elements((tmp_path / "page.html").read_text())
     (together,) = page.having("data-recipe")
@@ -324,28 +334,28 @@ def test_several_runs_of_a_recipe_are_judged_together(at_home, recipe, recipe_ru
 
 
 def test_published_values_are_points_after_their_epochs(page, recipe):
-    points = {(point.figure, point.epochs, point.value) for point in recipe.published()}
+    points = {(point.metric, point.epochs, point.value) for point in recipe.published()}
     assert points == {
-        (figure, run.epoch, getattr(run, figure))
+        (metric, run.epoch, getattr(run, metric))
         for run in recipe.runs
-        for figure in FIGURES
-        if getattr(run, figure) is not None
+        for metric in METRICS
+        if getattr(run, metric) is not None
     }
     labels = [e.attributes["aria-label"] for e in page.all if e.tag == "svg" and "aria-label" in e.attributes]
-    for (title, figure), label in zip(
+    for (title, metric), label in zip(
         (("Training loss", "train_loss"), ("Training accuracy", "train_accuracy"), ("Test accuracy", "test_accuracy")),
         labels,
     ):
         assert label.startswith(title)
         for run in recipe.runs:
-            value = getattr(run, figure)
-            shown = f"{value:.4f}" if figure == "train_loss" else f"{value:.2%}"
+            value = getattr(run, metric)
+            shown = f"{value:.4f}" if metric == "train_loss" else f"{value:.2%}"
             assert f"published after epoch {run.epoch}: {shown}" in label
 
 
 def test_builds_are_published_as_mean_and_standard_deviation():
     recipe = next(recipe for recipe in list_recipes() if recipe.builds and recipe.builds.test_accuracy)
-    (point,) = [p for p in recipe.published() if p.figure == "test_accuracy" and p.sd]
+    (point,) = [p for p in recipe.published() if p.metric == "test_accuracy" and p.sd]
     assert (point.value, point.sd) == recipe.builds.test_accuracy
     assert point.epochs == recipe.settings.epochs
 
@@ -381,10 +391,10 @@ def test_a_range_is_drawn_from_one_standard_deviation_below_to_one_above():
     assert len(caps) == 4  # the line's two ends, the range's two
 
 
-def test_charts_hold_the_way_and_no_colour_that_the_dark_scheme_cannot_change():
-    way, ends = [(0.5, 2.0), (1.0, 1.5)], [(1, 1.75)]
-    without = charts.chart("a", [charts.Line(0, [], ends)], [], False, "label")
-    svg = charts.chart("a", [charts.Line(0, way, ends)], [], False, "label")
+def test_charts_have_thin_lines_and_no_colour_that_the_dark_scheme_cannot_change():
+    along, after = [(0.5, 2.0), (1.0, 1.5)], [(1, 1.75)]
+    without = charts.chart("a", [charts.Line(0, [], after)], [], False, "label")
+    svg = charts.chart("a", [charts.Line(0, along, after)], [], False, "label")
     assert "stroke-opacity" in svg
     assert "stroke-opacity" not in without
     assert not re.search(r"(fill|stroke): #(?!ffffff)", svg)
@@ -392,22 +402,23 @@ def test_charts_hold_the_way_and_no_colour_that_the_dark_scheme_cannot_change():
     assert 'aria-label="label"' in svg
 
 
-def test_the_way_is_drawn_in_epochs(trained_run):
-    record, points = record_of(trained_run), read_run(trained_run).points()
-    section = Section(0, "run", "folder", record, points, None, None)
-    way = section.way("train_loss")
-    assert len(way) == len(points[0]) + len(points[1])
-    assert way[0] == (points[0][0][0] / 320, points[0][0][1])
-    assert way[-1] == (2, points[1][-1][1])
-    assert section.way("train_accuracy")[-1] == (2, points[1][-1][2])
-    assert section.way("test_accuracy") == []
+def test_points_along_an_epoch_are_drawn_in_fractions_of_it(trained_run):
+    record = read_run(trained_run).record
+    first, second = (epoch.curve for epoch in record.epochs)
+    section = Section(0, "run", "folder", record, None, None)
+    points = section.along_epochs("train_loss")
+    assert len(points) == len(first) + len(second)
+    assert points[0] == (first[0][0] / 320, first[0][1])
+    assert points[-1] == (2, second[-1][1])
+    assert section.along_epochs("train_accuracy")[-1] == (2, second[-1][2])
+    assert section.along_epochs("test_accuracy") == []
 
 
-def test_the_charts_of_the_page_show_ways_and_published_values(page, page_file, recipe):
-    assert page_file.read_text().count("stroke-opacity: 0.55") == 4  # of two runs the loss and the training accuracy
+def test_the_charts_of_the_page_show_points_and_published_values(page, page_file, recipe):
+    assert page_file.read_text().count("stroke-opacity: 0.55") == 4  # loss and training accuracy of one run
     ids = {element.attributes["id"] for element in page.having("id")}
-    for figure in FIGURES:
-        assert sum(name.startswith(f"{figure}-published-") for name in ids) == len(recipe.runs)
+    for metric in METRICS:
+        assert sum(name.startswith(f"{metric}-published-") for name in ids) == len(recipe.runs)
 
 
 def test_runs_are_told_apart_without_colour():
@@ -485,7 +496,7 @@ def nasty_page(tmp_path_factory, rng_of_module):
             pixels = rng_of_module.randint(0, 60, (28, 28)) + 40 * number
             cv2.imwrite(str(folder / f"{image}.png"), pixels.astype(np.uint8))
     run = home / '"><img src=x onerror=alert(1)>'
-    train.run("lenet", "cpu", run, str(home / "images"), checkpoint_minutes=10, batch_size=16)
+    train.train("lenet", "cpu", run, str(home / "images"), checkpoint_minutes=10, batch_size=16)
     report.write_report([run], home / "page.html")
     return home / "page.html"
 
@@ -516,9 +527,9 @@ def test_many_classes_are_a_picture(at_home, trained_run):
     confusion = np.diag(np.arange(1, 21))
     confusion[3, 5] = 2
     found = predictions.Findings(confusion, [], [], None)
-    record = {**record_of(trained_run)}
-    record["data"] = {**record["data"], "classes": [f"class {number}" for number in range(20)]}
-    section = Section(0, "run", "folder", record, read_run(trained_run).points(), found, None)
+    record = read_run(trained_run).record
+    record = replace(record, data=replace(record.data, classes=tuple(f"class {number}" for number in range(20))))
+    section = Section(0, "run", "folder", record, found, None)
     page = Elements(render([section]))
     (picture,) = [e for e in page.all if e.attributes.get("class") == "map"]
     shares = confusion / confusion.sum(axis=1, keepdims=True)
@@ -536,18 +547,17 @@ def test_runs_are_labelled_by_as_much_of_their_paths_as_tells_them_apart(at_home
 
 
 def test_a_run_that_was_interrupted_says_so(at_home, trained_run, tmp_path):
-    settings = {**record_of(trained_run)["settings"], "epochs": 7}
+    settings = replace(record_of(trained_run).settings, epochs=7)
     run = changed(trained_run, tmp_path / "run", status="interrupted", settings=settings)
     report.write_report([run], tmp_path / "page.html")
     assert "This run is interrupted: 2 of 7 epochs are done." in (tmp_path / "page.html").read_text()
 
 
-def test_parameters_of_another_moment_are_told(at_home, trained_run, tmp_path):
-    epochs = record_of(trained_run)["epochs"]
-    epochs[-1]["test_accuracy"] = 0.125
-    run = changed(trained_run, tmp_path / "run", epochs=epochs)
+def test_parameters_that_are_not_those_of_the_last_epoch_are_noted(at_home, trained_run, tmp_path):
+    *others, last = record_of(trained_run).epochs
+    run = changed(trained_run, tmp_path / "run", epochs=(*others, replace(last, test_accuracy=0.125)))
     report.write_report([run], tmp_path / "page.html")
-    assert "its parameters are of another moment" in (tmp_path / "page.html").read_text()
+    assert "the parameters were saved at another time" in (tmp_path / "page.html").read_text()
 
 
 def test_the_command_writes_the_page_and_prints_where(command, trained_run, tmp_path):
@@ -564,22 +574,16 @@ def test_the_same_runs_give_the_same_page(at_home, trained_run, tmp_path):
 
 
 def damaged(part, trained_run, folder):
-    """A copy of the run that lacks a part, and what is said of it."""
+    """A copy of the run without a part."""
     record = record_of(trained_run)
     if part == "no parameters":
         (changed(trained_run, folder) / "net.params").unlink()
     elif part == "no epoch":
-        changed(trained_run, folder, epochs=[])
-    elif part == "no metric":
-        changed(trained_run, folder, epochs=[{"epoch": 0}])
-    elif part == "no seconds":
-        changed(trained_run, folder, seconds=None)
-    elif part == "no digest":
-        changed(trained_run, folder, data={name: value for name, value in record["data"].items() if name != "sha256"})
+        changed(trained_run, folder, epochs=())
     elif part == "other data":
-        changed(trained_run, folder, data={**record["data"], "sha256": "0"})
+        changed(trained_run, folder, data=replace(record.data, sha256="0"))
     elif part == "no data":
-        changed(trained_run, folder, settings={**record["settings"], "data": "/nowhere"})
+        changed(trained_run, folder, settings=replace(record.settings, data="/nowhere"))
     elif part == "no record":
         (changed(trained_run, folder) / "run.json").write_text("{")
     return folder
@@ -588,13 +592,10 @@ def damaged(part, trained_run, folder):
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        ("no folder", "is no run folder"),
-        ("no record", "run.json is damaged"),
+        ("no folder", "is not a run folder"),
+        ("no record", "run.json cannot be used"),
         ("no parameters", "there is no parameter file"),
         ("no epoch", "has not finished an epoch"),
-        ("no metric", "run.json is damaged .*train_loss"),
-        ("no seconds", "run.json is damaged"),
-        ("no digest", "run.json is damaged .*sha256"),
         ("other data", "was trained on other images"),
         ("no data", "there is no folder .*nowhere"),
     ],
@@ -637,7 +638,7 @@ def test_without_tensorboardx_one_line_names_its_extra(monkeypatch, at_home, tra
 def test_an_error_of_the_command_is_one_line(command, tmp_path):
     result = command("report", "nothing", "-o", "page.html")
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith("Error: nothing is no run folder")
+    assert result.stderr.splitlines()[-1].startswith("Error: nothing is not a run folder")
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.iterdir())
 
@@ -657,23 +658,23 @@ def scalars(folder):
     return found
 
 
-def test_tensorboard_reads_the_metrics_of_the_record_and_the_points_along_the_way(
+def test_tensorboard_reads_the_metrics_of_the_record_and_the_points_along_each_epoch(
     at_home, trained_run, recipe_run, tmp_path
 ):
     report.write_report([trained_run, recipe_run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
     assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == [recipe_run.name, trained_run.name]
     found = {(tag, step): value for tag, step, value, _ in scalars(tmp_path / "logs" / trained_run.name)}
-    record, points = record_of(trained_run), read_run(trained_run).points()
-    assert len(points[0]) > 1
+    epochs = read_run(trained_run).record.epochs
+    assert len(epochs[0].curve) > 1
     expected = {
-        (f"epoch/{metric}", epoch["epoch"] + 1): epoch[metric]
-        for epoch in record["epochs"]
-        for metric in (*FIGURES, "images_per_second")
+        (f"epoch/{metric}", epoch.epoch + 1): getattr(epoch, metric)
+        for epoch in epochs
+        for metric in (*METRICS, "images_per_second")
     }
-    for number, way in enumerate(points):
-        for images, loss, accuracy in way:
-            expected["images/loss", 320 * number + images] = loss
-            expected["images/accuracy", 320 * number + images] = accuracy
+    for epoch in epochs:
+        for images, loss, accuracy in epoch.curve:
+            expected["images/loss", 320 * epoch.epoch + images] = loss
+            expected["images/accuracy", 320 * epoch.epoch + images] = accuracy
     assert set(found) == set(expected)
     for key, value in expected.items():
         assert found[key] == np.float32(value)
@@ -688,14 +689,11 @@ def test_tensorboards_files_of_another_report_are_not_mixed_with_new_ones(at_hom
     assert not (tmp_path / "page.html").exists()
 
 
-def test_points_are_kept_along_the_way_and_lost_ones_are_no_error(trained_run, tmp_path):
-    points = read_run(trained_run).points()
-    assert [way[-1][0] for way in points] == [320, 320]
-    for content in ("", "[1]", "[[[1, 2]]]"):
-        run = tmp_path / f"run{len(content)}"
-        changed(trained_run, run)
-        (run / "points.json").write_text(content)
-        assert read_run(run).points() == [[], []]
+def test_a_run_whose_points_are_lost_is_reported_without_thin_lines(at_home, trained_run, tmp_path):
+    run = changed(trained_run, tmp_path / "run")
+    (run / "points.json").unlink()
+    report.write_report([run], tmp_path / "page.html")
+    assert "stroke-opacity: 0.55" not in (tmp_path / "page.html").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
-"""The recipes' short runs on real images, and the bands their results fall into.
+"""Short runs of the recipes on real images, and the bands that their results are expected in.
 
     python tests/reproduction/short_runs.py [--runs 10] [RECIPE ...]
 
-repeats the short runs with independent seeds and writes n, mean and standard deviation of each to
-utils/short_bands.json, where the recipes have them from. All train on images of the embedded sample, which every
-checkout has, and are measured on its 1,000 test images.
+repeats the short runs with independent seeds and writes n, mean and standard deviation of each metric to
+gluon_classics/reproduction/short_bands.json. All runs train on the embedded sample, which every checkout has, and are
+tested on its 1,000 test images.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.reproduction.recipes import BANDS, DECIDING, get_recipe, list_recipes
 import mxnet as mx
 
-FIRST_SEED = 1000  # bands are measured with seeds from here on; the tests use others
+FIRST_SEED = 1000  # the tests use other seeds than the bands
 
 
 def short_run(settings, seed):
-    """Train once on the embedded sample; returns the result of the last epoch."""
+    """Train once on the embedded sample and return the record of the last epoch."""
     settings = dataclasses.replace(settings, data=str(SAMPLE_FOLDER), seed=seed)
     experiment = prepare(settings, [mx.cpu()], load_data(settings))
-    gc.collect()  # nets before this one hold memory until their cycles are found
+    gc.collect()  # earlier networks hold memory until their cycles are found
     return experiment.train()[-1]
 
 
@@ -43,9 +43,9 @@ def main():
             print(name, seed, f"loss {results[-1].train_loss:.4f}, test accuracy {results[-1].test_accuracy:.4f}")
         print(f"{(time.perf_counter() - start) / arguments.runs:.1f} s a run")
         bands[name] = {"n": arguments.runs}
-        for figure in DECIDING:
-            values = [getattr(result, figure) for result in results]
-            bands[name][figure] = {
+        for metric in DECIDING:
+            values = [getattr(result, metric) for result in results]
+            bands[name][metric] = {
                 "mean": round(statistics.mean(values), 4),
                 "sd": round(statistics.stdev(values), 4) if len(values) > 1 else None,
             }

@@ -1,4 +1,4 @@
-"""The short runs of the recipes, on real images, land in their bands (`short_runs.py` measures them)."""
+"""Short runs of the recipes on real images end in their bands, which `short_runs.py` measures."""
 
 from dataclasses import replace
 import math
@@ -9,18 +9,18 @@ import pytest
 from short_runs import short_run
 
 SHORT = {recipe.name: recipe for recipe in list_recipes() if recipe.short}
-WIDTH = 4  # standard deviations to either side: about one false alarm in 300 figures, from 10 runs
+WIDTH = 4  # standard deviations to both sides: with bands from 10 runs, about one false alarm in 300 metrics
 CHANCE = 0.1
 SEED = 0
 
 
 @pytest.mark.short
 @pytest.mark.parametrize("name", list(SHORT))
-def test_a_short_run_lands_in_its_band(name):
+def test_a_short_run_ends_in_its_band(name):
     result = short_run(SHORT[name].short, SEED)
     assert result.test_accuracy > 3 * CHANCE
-    for figure, band in SHORT[name].bands().items():
-        assert getattr(result, figure) == pytest.approx(band.mean, abs=WIDTH * band.sd)
+    for metric, band in SHORT[name].bands().items():
+        assert getattr(result, metric) == pytest.approx(band.mean, abs=WIDTH * band.sd)
 
 
 @pytest.mark.short
@@ -30,7 +30,7 @@ def test_nin_stays_near_chance_at_the_blogs_learning_rate():
     assert result.train_loss == pytest.approx(2.303, abs=0.02)
 
 
-def test_every_network_of_the_blog_has_a_short_run_and_a_band_of_ten_runs_without_chance_in_it():
+def test_every_network_of_the_blog_has_a_band_from_ten_short_runs_that_excludes_chance():
     blogs = [name for name in list_models() if "the blog" in model_info(name).source]
     assert [recipe.settings.model for recipe in SHORT.values()] == blogs
     for recipe in SHORT.values():

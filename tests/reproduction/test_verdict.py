@@ -1,5 +1,7 @@
 """Each kind of verdict, from the records of runs."""
 
+from dataclasses import replace
+
 from gluon_classics.reproduction.equivalence import (
     NO_PUBLISHED_VALUE,
     NOT_COMPARABLE,
@@ -21,7 +23,7 @@ GOOGLENET = "googlenet_d2l-fashion-mnist-d2l-0.17"  # train loss .255 +- .054; 2
 
 @pytest.fixture
 def verdict_on(make_record):
-    """A function: the verdict on a recipe whose runs ended with these losses, or others of these figures."""
+    """A function: the verdict on a recipe whose runs ended with these losses and, if given, accuracies."""
 
     def verdict(name, *losses, **others):
         return judge(get_recipe(name), [make_record(name, seed, loss, **others) for seed, loss in enumerate(losses)])
@@ -36,7 +38,7 @@ def test_losses_like_the_builds_reproduce_a_distribution(verdict_on):
     assert verdict.n == 5
 
 
-def test_other_losses_do_not_whatever_the_accuracy(verdict_on):
+def test_other_losses_do_not_reproduce_it_whatever_the_accuracy(verdict_on):
     assert verdict_on(LENET, 0.50, 0.501, 0.502, train=0.822, test=0.812).verdict == NOT_REPRODUCED
 
 
@@ -60,7 +62,7 @@ def test_one_run_within_the_range_of_single_runs_reproduces_them(verdict_on):
     assert verdict_on(SCRATCH, 0.60).verdict == NOT_REPRODUCED
 
 
-def test_without_a_published_value_there_is_no_verdict_on_the_figures(verdict_on):
+def test_without_a_published_value_no_metric_is_compared(verdict_on):
     verdict = verdict_on(RESNET, 0.45)
     assert verdict.verdict == NO_PUBLISHED_VALUE
     assert verdict.comparisons == {}
@@ -71,39 +73,33 @@ def test_without_a_published_value_there_is_no_verdict_on_the_figures(verdict_on
     ("part", "changes", "reason"),
     [
         ("settings", {"subset": 1000}, "1,000 training images only"),
-        ("settings", {"epochs": 3}, "epochs is 3, the recipe's 5"),
-        ("settings", {"learning_rate": 0.3}, "learning_rate is 0.3, the recipe's 0.2"),
-        ("settings", {"init_from": "net.params"}, "init_from is net.params, the recipe's None"),
+        ("settings", {"epochs": 3}, "epochs is 3, not 5"),
+        ("settings", {"learning_rate": 0.3}, "learning_rate is 0.3, not 0.2"),
+        ("settings", {"init_from": "net.params"}, "init_from is net.params, not None"),
         ("data", {"is_sample": True}, "the embedded sample"),
         ("data", {"is_published": False}, "not the published fashion-mnist"),
         ("data", {"name": "mnist"}, "not the published fashion-mnist"),
     ],
 )
-def test_runs_of_other_settings_or_data_are_not_comparable(make_record, part, changes, reason):
+def test_runs_with_other_settings_or_data_are_not_comparable(make_record, part, changes, reason):
     record = make_record(SCRATCH, loss=0.45)
-    record[part].update(changes)
-    verdict = judge(get_recipe(SCRATCH), [make_record(SCRATCH, loss=0.45), record])
+    other = replace(record, **{part: replace(getattr(record, part), **changes)})
+    verdict = judge(get_recipe(SCRATCH), [record, other])
     assert verdict.verdict == NOT_COMPARABLE
     assert reason in verdict.statement
     assert verdict.comparisons == {}
 
 
 def test_an_unfinished_run_is_not_comparable(make_record):
-    record = {**make_record(SCRATCH, loss=0.45), "status": "diverged"}
+    record = replace(make_record(SCRATCH, loss=0.45), status="diverged")
     verdict = judge(get_recipe(SCRATCH), [record])
     assert (verdict.verdict, verdict.statement) == (NOT_COMPARABLE, "the run is diverged")
 
 
 def test_a_copy_of_the_published_data_in_another_folder_is_comparable(make_record):
     record = make_record(SCRATCH, loss=0.45)
-    record["settings"]["data"] = "/home/somebody/fashion"
-    assert judge(get_recipe(SCRATCH), [record]).verdict == REPRODUCED
-
-
-def test_a_record_older_than_a_setting_has_its_default(make_record):
-    record = make_record(SCRATCH, loss=0.45)
-    del record["settings"]["subset"]
-    assert judge(get_recipe(SCRATCH), [record]).verdict == REPRODUCED
+    elsewhere = replace(record, settings=replace(record.settings, data="/home/somebody/fashion"))
+    assert judge(get_recipe(SCRATCH), [elsewhere]).verdict == REPRODUCED
 
 
 def test_runs_at_chance_are_set_aside_where_published_ones_stayed_there_too(verdict_on):
@@ -126,9 +122,22 @@ def test_nothing_but_runs_at_chance_is_not_reproduced(verdict_on):
     assert verdict.statement == "all 2 runs stayed at chance"
 
 
-def test_a_figure_can_be_asked_for_after_any_epoch(make_record):
+def test_too_many_runs_at_chance_are_not_reproduced_whatever_the_others_say(verdict_on):
+    """Where 5 of 62 builds failed, three of five runs at chance have a probability of .010."""
+    few, many = (verdict_on(NIN, *[0.41] * (5 - stuck), *[2.303] * stuck) for stuck in (2, 3))
+    assert {verdict.comparisons["train_loss"].verdict for verdict in (few, many)} == {REPRODUCED}
+    assert (few.verdict, many.verdict) == (REPRODUCED, NOT_REPRODUCED)
+    assert "so that ours are too many (Fisher's exact test, p = 0.01" in many.statement
+
+
+def test_too_few_runs_at_chance_do_not_turn_other_losses_into_a_reproduction(verdict_on):
+    assert verdict_on(NIN, 0.6, 0.6, 2.303).verdict == NOT_REPRODUCED
+
+
+def test_values_are_those_after_the_given_epoch(make_record):
     record = make_record(SCRATCH)
-    record["epochs"][0]["train_loss"] = 2.3
+    first, *others = record.epochs
+    record = replace(record, epochs=(replace(first, train_loss=2.3), *others))
     verdict = judge(get_recipe(SCRATCH), [record])
     assert verdict.values("train_loss", 1) == [2.3]
     assert verdict.values("train_loss", 5) == verdict.values("train_loss") == [0.5]

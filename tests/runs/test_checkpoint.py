@@ -1,4 +1,4 @@
-"""Checkpoint files are read back to the bit, or recognised as damaged; a training goes on from them to the bit."""
+"""Checkpoint files are read back to the bit, or recognized as damaged; a training goes on from them to the bit."""
 
 from gluon_classics import utils
 from gluon_classics.errors import ClassicsError, RunError

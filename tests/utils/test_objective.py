@@ -128,7 +128,7 @@ def test_the_published_settings_of_every_network_are_valid():
         assert Settings.of(name).size == model_info(name).input_shape[1]
 
 
-def test_another_initialisation_replaces_that_of_the_networks_weights():
+def test_another_initialization_replaces_that_of_the_networks_weights():
     net = get_model("lenet5")
     initializers.initialize(net, Settings.of("lenet5", init="normal(0.3)"), [mx.cpu()], (1, 32, 32))
     net(nd.zeros((1, 1, 32, 32)))
@@ -137,7 +137,7 @@ def test_another_initialisation_replaces_that_of_the_networks_weights():
     assert abs(net[-1].codes.data()).min().asscalar() == 1
 
 
-def test_a_network_without_an_initialisation_of_its_own_cannot_have_it():
+def test_a_network_without_an_initialization_of_its_own_cannot_have_it():
     with pytest.raises(ClassicsError, match="lenet was published without its own initializer"):
         Settings.of("lenet", init="published")
 

@@ -1,0 +1,112 @@
+"""The table of the recorded results."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+import statistics
+from typing import Sequence
+
+import gluon_classics
+from gluon_classics.runs.record import RunRecord
+
+from .formatting import DIGITS, mean_words, published_words, settings_words, source_words
+from .recipes import name_of
+from .verdict import Verdict
+
+NUMBERS = ("n", "time per run")  # columns that align right
+EMPTY = "No runs yet."
+
+
+def table(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """Return a row per verdict: texts by the title of their column. Networks are in the order of `list_models`.
+
+    Settings and devices that are the same in all rows are left out, as is how images are resized if that follows from
+    the last batch. `constants` returns the optimizer and the device.
+    """
+    models = gluon_classics.list_models()
+    ordered = sorted(verdicts, key=lambda verdict: models.index(verdict.recipe.settings.model))
+    without = _implied_settings([asdict(verdict.recipe.settings) for verdict in ordered])
+    devices = {_device(record) for verdict in ordered for record in _runs(verdict)}
+    return [_row(verdict, without, len(devices) > 1) for verdict in ordered]
+
+
+def constants(verdicts: Sequence[Verdict]) -> str:
+    """Return the optimizer and the device in words, as far as they are the same in all runs."""
+    devices = {_device(record) for verdict in verdicts for record in _runs(verdict)}
+    optimizers = {verdict.recipe.settings.optimizer for verdict in verdicts}
+    return ", ".join([*(optimizers if len(optimizers) == 1 else ()), *(devices if len(devices) == 1 else ())])
+
+
+def summary(verdicts: Sequence[Verdict], names: Sequence[str]) -> list[dict[str, str]]:
+    """Return short rows for the recipes of these names, in this order: the deciding metric only."""
+    by_name = {verdict.recipe.name: verdict for verdict in verdicts}
+    return [_short_row(by_name[name]) for name in names]
+
+
+def markdown(rows: Sequence[dict[str, str]]) -> str:
+    """Return rows as a Markdown table."""
+    if not rows:
+        return EMPTY
+    titles = list(rows[0])
+    lines = [titles, ["--:" if title in NUMBERS else "---" for title in titles], *(row.values() for row in rows)]
+    return "\n".join("| " + " | ".join(line).replace("+-", "±") + " |" for line in lines)
+
+
+def _row(verdict, without, with_device):
+    recipe, runs = verdict.recipe, _runs(verdict)
+    row = {"recipe": recipe.name, "settings": settings_words(recipe.settings, without)}
+    for metric, digits in DIGITS.items():
+        if metric != "train_accuracy":
+            row[f"published {name_of(metric)}"] = published_words(recipe, metric, recipe.settings.epochs, digits)
+            row[f"our {name_of(metric)}"] = mean_words(verdict.values(metric), digits)
+    row["n"] = _number(verdict)
+    row["verdict"] = verdict.verdict
+    row["time per run"] = _duration(statistics.mean(record.seconds for record in runs))
+    if with_device:
+        row["device"] = "; ".join(dict.fromkeys(map(_device, runs)))
+    row["source"] = source_words(recipe) if recipe.deciding else ""
+    return row
+
+
+def _short_row(verdict):
+    recipe, metric = verdict.recipe, verdict.recipe.deciding
+    if metric is None:
+        raise ValueError(f"{recipe.name} has no published value")
+    published = published_words(recipe, metric, recipe.settings.epochs, DIGITS[metric])
+    return {
+        "recipe": f"`{recipe.name}`",
+        "published": f"{name_of(metric)} {published}",
+        "ours": mean_words(verdict.values(metric), DIGITS[metric]),
+        "n": _number(verdict),
+        "verdict": verdict.verdict,
+    }
+
+
+def _runs(verdict) -> tuple[RunRecord, ...]:
+    return (*verdict.records, *verdict.stuck)
+
+
+def _number(verdict):
+    return f"{verdict.n}" + (f" ({len(verdict.stuck)} more stayed at chance)" if verdict.stuck else "")
+
+
+def _implied_settings(settings):
+    """Names of the settings that are the same in all recipes, or follow from another one."""
+    if len(settings) < 2:
+        return ()
+    constant = {name for name in settings[0] if len({each[name] for each in settings}) == 1}
+    pairs = {(each["last_batch"], each["resize_in"]) for each in settings}
+    follows = len(pairs) == len({last_batch for last_batch, _ in pairs})
+    return constant | {"resize_in"} if follows else constant
+
+
+def _device(record):
+    provenance = record.provenance
+    if any(device.startswith("gpu") for device in provenance.devices):
+        return ", ".join(provenance.devices)
+    return f"{provenance.processor.name}, {provenance.threads} threads"
+
+
+def _duration(seconds):
+    minutes = seconds / 60
+    return f"{minutes:.1f} min" if minutes < 100 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,117 @@
+"""Write docs/results.md and its picture docs/results.svg from results/: python tools/make_results.py"""
+
+from pathlib import Path
+import statistics
+
+from gluon_classics.models.registry import list_models
+from gluon_classics.reproduction import equivalence, results, table
+from gluon_classics.reproduction.equivalence import Spread
+from gluon_classics.reproduction.formatting import DIGITS
+from gluon_classics.reproduction.recipes import name_of
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+ROOT = Path(__file__).parents[1]
+PAGE, PICTURE = ROOT / "docs" / "results.md", ROOT / "docs" / "results.svg"
+HEAD = """# Results
+
+<!-- written by python tools/make_results.py -->
+
+![Published and own results](results.svg)
+
+Each row is one recipe. The band is what is accepted: the published mean with its margin, or the range of the published
+runs, widened. All rows are scaled to it. An arrow is a run outside the picture. The deciding metric is the train loss
+if it is published, otherwise the test accuracy. The [findings](findings.md) explain results that differ.
+
+A ± is a standard deviation; n is the number of our runs. Square brackets are the lowest and highest published values.
+With the last batch discarded, images are resized as published: training images in float32, test images in uint8. The
+time per run is an upper bound, since the machine did other work at the same time.
+"""
+# text stays text; identifiers in an SVG follow from its content and the salt alone
+STYLE = {"font.family": "DejaVu Sans", "font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "gluon-classics"}
+COLOURS = {equivalence.REPRODUCED: "#0a6b3d", equivalence.NOT_REPRODUCED: "#a4281b", equivalence.UNDECIDED: "#6b5200"}
+PUBLISHED, BAND = "#1b1d22", "#e3e8ef"
+FARTHEST = 3.0  # half widths of the band that are shown
+ROW = 0.26  # inches
+
+
+def page() -> str:
+    """The content of docs/results.md."""
+    verdicts = results.read(ROOT / "results")
+    constants = f"The same in all runs: {table.constants(verdicts)}.\n"
+    return "\n".join([HEAD, table.markdown(table.table(verdicts)), "", constants])
+
+
+def draw(path) -> None:
+    """Draw the published and own values of all recipes that have a published value. Equal results give equal bytes."""
+    models = list_models()
+    verdicts = [verdict for verdict in results.read(ROOT / "results") if verdict.comparisons]
+    verdicts.sort(key=lambda verdict: models.index(verdict.recipe.settings.model))
+    with rc_context(STYLE):
+        height = ROW * (len(verdicts) + 3)
+        figure = Figure(figsize=(10, height))
+        axes = figure.add_axes((0.34, 1.4 * ROW / height, 0.3, 1 - 3 * ROW / height))
+        axes.axvspan(-1, 1, color=BAND)
+        for row, verdict in enumerate(verdicts):
+            _draw_row(axes, row, verdict)
+        axes.set_xlim(-FARTHEST - 0.15, FARTHEST + 0.15)
+        axes.set_ylim(len(verdicts) - 0.4, -0.6)
+        axes.set_xticks([-1, 0, 1], ["lowest\naccepted", "", "highest\naccepted"])
+        axes.set_yticks(range(len(verdicts)), [verdict.recipe.name for verdict in verdicts])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        handles = [
+            Patch(color=BAND, label="accepted"),
+            Line2D([], [], color=PUBLISHED, marker="d", linestyle="-", label="published: runs, or mean ± sd"),
+            Line2D([], [], color="#4b5563", marker="o", linestyle="-", label="ours: runs, and mean ± sd"),
+        ]
+        figure.legend(handles=handles, loc="upper center", ncol=3, frameon=False)
+        figure.savefig(path, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+
+
+def _draw_row(axes, row, verdict):
+    recipe, metric = verdict.recipe, verdict.recipe.deciding
+    target = recipe.target(metric)
+    if isinstance(target, Spread):
+        centre, half = target.mean, target.margin
+        published, spread = [target.mean], target.sd
+    else:
+        centre, half = (target.low + target.high) / 2, (target.high - target.low) / 2
+        found = [point for point in recipe.published() if point.metric == metric]
+        published, spread = [point.value for point in found if point.epochs == recipe.settings.epochs], 0.0
+    ours, colour = verdict.values(metric), COLOURS[verdict.verdict]
+
+    def place(value):
+        return max(-FARTHEST, min(FARTHEST, (value - centre) / half))
+
+    def line(middle, sd, height, line_colour):
+        ends = [place(middle - sd), place(middle + sd)]
+        axes.plot(ends, [height] * 2, color=line_colour, linewidth=1.5, solid_capstyle="butt")
+
+    line(published[0], spread, row - 0.17, PUBLISHED)
+    axes.plot([place(value) for value in published], [row - 0.17] * len(published), "d", color=PUBLISHED, markersize=4)
+    if len(ours) > 1:
+        mean, sd = statistics.mean(ours), statistics.stdev(ours)
+        line(mean, sd, row + 0.2, colour)
+        axes.plot([place(mean)], [row + 0.2], "|", color=colour, markersize=8, markeredgewidth=1.5)
+    for value in ours:
+        outside = abs(value - centre) > FARTHEST * half
+        marker = (">" if value > centre else "<") if outside else "o"
+        axes.plot([place(value)], [row + 0.2], marker, color=colour, markersize=5 if outside else 3.5, alpha=0.6)
+    digits = DIGITS[metric]
+    average = statistics.mean(ours)
+    words = (
+        f"{name_of(metric)} {average:.{digits}f}, published {statistics.mean(published):.{digits}f}, n = {verdict.n}: "
+    )
+    axes.text(FARTHEST + 0.25, row, f"{words}{verdict.verdict}", color=colour, va="center")
+
+
+def main():
+    PAGE.write_text(page(), encoding="utf-8")
+    draw(PICTURE)
+
+
+if __name__ == "__main__":
+    main()
