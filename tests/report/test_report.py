@@ -676,7 +676,7 @@ def test_tensorboard_reads_the_metrics_of_the_record_and_the_points_along_each_e
             expected["images/accuracy", 320 * epoch.epoch + images] = accuracy
     assert set(found) == set(expected)
     for key, value in expected.items():
-        assert found[key] == pytest.approx(value, rel=1e-6)
+        assert found[key] == np.float32(value)
     times = [time for *_, time in scalars(tmp_path / "logs" / trained_run.name)]
     assert times == sorted(times)
 
