@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 import tempfile
 
-from .errors import RunError
+from .errors import ClassicsError, RunError
 
 
 @contextlib.contextmanager
@@ -88,3 +88,12 @@ def locked(folder):
         yield
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def write_errors(path, advice: str, error: type[ClassicsError] = ClassicsError):
+    """Inside the context, an OSError becomes an `error` that names `path`, the reason, and the advice."""
+    try:
+        yield
+    except OSError as cause:
+        raise error(f"cannot write {path} ({cause.strerror or cause}): {advice}") from cause

@@ -27,6 +27,14 @@ class TrainingDiverged(ClassicsError):
     """The training loss or the parameters became infinite or not a number."""
 
 
+class Interrupted(Exception):
+    """A signal stopped a run, which can be resumed. `status` is the exit status that a shell expects."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"stopped by signal {status - 128}")
+        self.status = status
+
+
 @contextlib.contextmanager
 def require_extra(name: str, what: str):
     """Turn an ImportError in the `with` block into a ClassicsError that names the extra to install.

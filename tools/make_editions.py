@@ -8,6 +8,7 @@ import textwrap
 
 import gluon_classics
 from gluon_classics import _files
+from gluon_classics._format import format_shape
 from gluon_classics.inspection.layer_graph import IMAGE, layers
 from gluon_classics.models.registry import FAMILIES
 
@@ -60,7 +61,7 @@ def section(family: str) -> str:
 def row(info) -> str:
     """One edition as a row of its family's table."""
     count, depth = layers_and_depth(info)
-    shape = "x".join(map(str, info.input_shape))
+    shape = format_shape(info.input_shape)
     return (
         f"| `{info.name}` | {shape} | {info.classes} | {info.params:,} | {info.macs:,} "
         f"| {count} | {depth} | {info.source} |"

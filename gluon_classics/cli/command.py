@@ -9,7 +9,7 @@ import sys
 import click
 import gluon_classics
 from gluon_classics import _runtime
-from gluon_classics.errors import ClassicsError
+from gluon_classics.errors import ClassicsError, Interrupted
 from gluon_classics.runs.interrupts import KILLED_BY
 
 from . import networks, recipes, training
@@ -27,7 +27,9 @@ class _Commands(click.Group):
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             raise
-        except KeyboardInterrupt:  # training handles it itself and does not get here
+        except Interrupted as interrupted:  # the run has said how to resume
+            ctx.exit(interrupted.status)
+        except KeyboardInterrupt:  # outside of training
             click.echo("\nInterrupted.", err=True)
             ctx.exit(KILLED_BY + signal.SIGINT)
         except OSError as error:

@@ -8,6 +8,7 @@ from itertools import groupby
 import click
 import gluon_classics
 from gluon_classics import _console
+from gluon_classics._format import format_shape
 from gluon_classics.inspection.diff import Comparison, described
 
 
@@ -30,7 +31,7 @@ def show(comparison: Comparison) -> None:
     if facts:
         _console.table(["", *comparison.names], facts)
     one, other = comparison.totals
-    images = _times(one.input_shape)
+    images = format_shape(one.input_shape)
     if comparison.changes:
         counts = (_numbers(one.params, other.params), _numbers(one.macs, other.macs))
         titles = ["layer", *comparison.names, "output", "parameters:", "MAC:"]
@@ -48,7 +49,7 @@ FACTS = ("input", "classes", "parameters", "GMAC", "source")
 
 
 def _facts(info):
-    return _times(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:.3f}", info.source
+    return format_shape(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:.3f}", info.source
 
 
 def _rows(changes):
@@ -92,7 +93,7 @@ def _row(change):
     layers = (change.first, change.second)
     there = [layer for layer in layers if layer]
     path = _both(*(layer.path for layer in there))
-    output = _both(*(_times(layer.output_shape) for layer in there))
+    output = _both(*(format_shape(layer.output_shape) for layer in there))
     counts = [_numbers(*(_count(change, side, count) for side in SIDES)) for count in COUNTS]
     inputs = ", different inputs" if change.inputs_differ else ""
     return (path, *(text + inputs for text in described(change)), output, *counts)
@@ -109,7 +110,3 @@ def _both(one, other=None):
 
 def _numbers(one, other):
     return _both(f"{one:,}", f"{other:,}") if one or other else ""
-
-
-def _times(shape):
-    return "x".join(map(str, shape))

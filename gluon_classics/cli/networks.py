@@ -7,6 +7,7 @@ import json
 import click
 import gluon_classics
 from gluon_classics import _console
+from gluon_classics._format import format_shape
 
 from .options import json_option, known_model, shape_option
 
@@ -21,7 +22,7 @@ def list_networks(as_json):
         click.echo(json.dumps(facts, indent=2))
         return
     rows = [
-        (info.name, _times(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:#.3g}", info.source)
+        (info.name, format_shape(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:#.3g}", info.source)
         for info in infos
     ]
     _console.table(["network", "input", "classes:", "parameters:", "GMAC:", "source"], rows)
@@ -49,13 +50,13 @@ def summary(name, input_shape, classes, as_json):
     rows = [
         (
             "  " * row.depth + f"{row.path} {row.layer}",
-            _times(row.output_shape),
+            format_shape(row.output_shape),
             f"{row.params:,}" if row.params else "",
             f"{row.macs:,}" if row.macs else "",
         )
         for row in counts.rows
     ]
-    total = (f"total, {_times(counts.input_shape)} input", "", f"{counts.params:,}", f"{counts.macs:,}")
+    total = (f"total, {format_shape(counts.input_shape)} input", "", f"{counts.params:,}", f"{counts.macs:,}")
     _console.table(["layer", "output", "parameters:", "MAC:"], rows, total)
     if counts.running:
         click.echo(f"In addition: {counts.running:,} running statistics or constants, which are not trained")
@@ -130,10 +131,6 @@ def certify(name, steps, as_json):
         for row in rows
     ]
     _console.table(["threads:", "network", "devices:", "run", "parameters, outputs and loss", "worst array"], cells)
-
-
-def _times(shape):
-    return "x".join(map(str, shape))
 
 
 COMMANDS = (list_networks, summary, diff, draw, certify)

@@ -48,16 +48,18 @@ def recipes(as_json):
 )
 @click.option("--subset", type=click.IntRange(1), help="Number of training images; the result is not comparable.")
 @click.option("--epochs", type=click.IntRange(1), help="Number of epochs; the result is not comparable.")
-@click.option("--data", type=click.Path(), help="Folder of the recipe's data set (default: found by name).")
+@click.option("--data", type=click.Path(), help="Folder of the recipe's data set  [default: found by name]")
 @ctx_option
-@click.option("--out", type=click.Path(), help="Folder for the run folders seed-N (default: runs/RECIPE).")
+@click.option("--out", type=click.Path(), help="Folder for the run folders seed-N  [default: runs/RECIPE]")
 @click.option("--publish", is_flag=True, help="Add the runs to results/ if they are comparable.")
 @checkpoint_option
 @json_option
 def reproduce(recipe, publish, as_json, **options):
-    """Run RECIPE, print published and own results side by side, and give a verdict.
+    """Run a recipe and compare the results with the published ones.
 
-    Finished runs are not repeated, interrupted ones are resumed.
+    Print the published and the measured values of RECIPE side by side, and whether the result is reproduced.
+
+    If you run the command again, finished runs are kept and an interrupted run is resumed.
     """
     from gluon_classics.reproduction import results
     from gluon_classics.reproduction.reproduce import reproduce as run_recipe
@@ -78,11 +80,11 @@ def reproduce(recipe, publish, as_json, **options):
 
 @click.command("results")
 @click.option("--add", "added", multiple=True, metavar="RUN", help="Run folder to add first; may be repeated.")
-@click.option("--results", "folder", type=click.Path(), help="Folder of results (default: the checkout's).")
+@click.option("--results", "folder", type=click.Path(), help="Folder of results  [default: results/ of the checkout]")
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown, as in docs/results.md.")
 @json_option
 def show_results(added, folder, markdown, as_json):
-    """Show the recorded results of all recipes."""
+    """Show published and recorded results: of each recipe the deciding metric, with --markdown the whole table."""
     from gluon_classics.reproduction import results, table
 
     if added:
@@ -93,10 +95,10 @@ def show_results(added, folder, markdown, as_json):
     if as_json:
         click.echo(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
         return
-    rows = table.table(verdicts)
-    if markdown or not rows:
-        click.echo(table.markdown(rows))
+    if markdown or not verdicts:
+        click.echo(table.markdown(table.table(verdicts)))
         return
+    rows = table.summary(verdicts)
     titles = [f"{title}:" if title in table.NUMBERS else title for title in rows[0]]
     _console.table(titles, [tuple(row.values()) for row in rows])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import struct
 import zlib
 
+from gluon_classics._format import format_shape
 from gluon_classics.errors import DataError
 import numpy as np
 
@@ -35,9 +36,8 @@ def read_idx(path, dimensions: int) -> np.ndarray:
         raise DataError(f"{path} is not an IDX file with {dimensions} dimensions: {start}")
     shape = struct.unpack(f">{dimensions}I", content[4:header])
     if len(content) - header != math.prod(shape):
-        sizes = "x".join(map(str, shape))
         raise DataError(
-            f"{path} should have {sizes} bytes of data but has {len(content) - header:,}: "
+            f"{path} should have {format_shape(shape)} bytes of data but has {len(content) - header:,}: "
             "delete it and download it again"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

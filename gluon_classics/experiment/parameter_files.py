@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gluon_classics._files import atomic_path
+from gluon_classics._files import atomic_path, write_errors
 from gluon_classics.errors import RunError
 import mxnet as mx
 from mxnet import autograd, gluon
@@ -17,15 +17,13 @@ def save_parameters(net: gluon.nn.Block, path) -> None:
     Raises RunError if they cannot be written whole, DeferredInitializationError if there are none yet.
     """
     try:
-        with atomic_path(path) as temporary:
+        with write_errors(path, "choose another folder", RunError), atomic_path(path) as temporary:
             net.save_parameters(temporary)
             mx.nd.load(temporary)  # MXNet does not report a disk that fills up while the file is closed
     except DeferredInitializationError:
         raise  # an MXNetError too, and no fault of the disk
     except mx.base.MXNetError as error:
         raise RunError(f"cannot write {path}: is the disk full?") from error
-    except OSError as error:
-        raise RunError(f"cannot write {path} ({error.strerror})") from error
 
 
 def fix_shapes(net: gluon.nn.Block, contexts, input_shape) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import io
 import math
 
+from gluon_classics._format import format_shape
 from gluon_classics.errors import InputSizeError
 from gluon_classics.models.lenet5 import KERNEL, PartialConvolution
 import mxnet as mx
@@ -182,12 +183,12 @@ def _describe(block):
     kind = type(block).__name__
     settings = getattr(block, "_kwargs", {})
     if isinstance(block, nn.Conv2D):
-        parts = [f"{settings['num_filter']}", "@" + _times(settings["kernel"]), *_geometry(settings)]
+        parts = [f"{settings['num_filter']}", "@" + format_shape(settings["kernel"]), *_geometry(settings)]
         parts += [f"groups {settings['num_group']}"] * (settings["num_group"] > 1)
     elif isinstance(block, (nn.MaxPool2D, nn.AvgPool2D)):
-        parts = [_times(settings["kernel"]), *_geometry(settings)]
+        parts = [format_shape(settings["kernel"]), *_geometry(settings)]
     elif isinstance(block, PartialConvolution):
-        parts = [f"{block.maps}", "@" + _times((KERNEL, KERNEL))]
+        parts = [f"{block.maps}", "@" + format_shape((KERNEL, KERNEL))]
     elif isinstance(block, nn.Dense):
         parts = [str(block._units)]
     elif isinstance(block, nn.Dropout):
@@ -203,7 +204,3 @@ def _describe(block):
 def _geometry(settings):
     stride, pad = settings["stride"], settings["pad"]
     return [f"/{stride[0]}"] * (max(stride) > 1) + [f"pad {pad[0]}"] * (max(pad) > 0)
-
-
-def _times(kernel):
-    return "x".join(map(str, kernel))

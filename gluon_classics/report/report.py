@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gluon_classics import _console
-from gluon_classics._files import atomic_path
+from gluon_classics._files import atomic_path, write_errors
 from gluon_classics.errors import ClassicsError, RunError, require_extra
 from gluon_classics.experiment.build import load_data
 from gluon_classics.reproduction.recipes import get_recipe
@@ -45,14 +45,12 @@ def write_report(folders, output, ctx: str = "auto", tensorboard=None) -> None:
         raise ClassicsError(f"{output} is a folder: name a file with -o")
     if Path(output).suffix.lower() not in (".html", ".htm"):
         raise ClassicsError(f"{output} is not a name for a page: name a file that ends in .html with -o")
-    try:
-        with atomic_path(output) as temporary:  # first, so that a page that cannot be written fails at once
-            sections = [_section(number, label, run, ctx) for number, (label, run) in enumerate(runs.items())]
-            Path(temporary).write_text(render(sections), encoding="utf-8")
-            if tensorboard:
-                write_events(runs, tensorboard)
-    except OSError as error:
-        raise ClassicsError(f"cannot write {output} ({error.strerror}): choose another file with -o") from error
+    # the file comes first, so that a page that cannot be written fails at once
+    with write_errors(output, "choose another file with -o"), atomic_path(output) as temporary:
+        sections = [_section(number, label, run, ctx) for number, (label, run) in enumerate(runs.items())]
+        Path(temporary).write_text(render(sections), encoding="utf-8")
+        if tensorboard:
+            write_events(runs, tensorboard)
 
 
 def _labelled(runs) -> dict[str, Run]:

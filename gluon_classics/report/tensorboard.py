@@ -8,6 +8,7 @@ from pathlib import Path
 import tempfile
 import time
 
+from gluon_classics._files import write_errors
 from gluon_classics.errors import ClassicsError, require_extra
 from gluon_classics.runs.record import Run
 from gluon_classics.utils.history import METRICS
@@ -36,7 +37,7 @@ def write_events(runs: dict[str, Run], folder) -> None:
     from tensorboardX import SummaryWriter
 
     folder = Path(folder)
-    try:
+    with write_errors(folder, "choose another folder with --tensorboard"):
         folder.mkdir(parents=True, exist_ok=True)
         for label, run in runs.items():
             with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
@@ -45,8 +46,6 @@ def write_events(runs: dict[str, Run], folder) -> None:
                     _write(writer, run.record)
                 (folder / label).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(written, folder / label)
-    except OSError as error:
-        raise ClassicsError(f"cannot write to {folder} ({error.strerror}): choose another folder") from error
 
 
 def _write(writer, record):

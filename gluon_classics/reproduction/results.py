@@ -8,7 +8,7 @@ import re
 
 import gluon_classics
 from gluon_classics import _console
-from gluon_classics._files import write_text
+from gluon_classics._files import write_errors, write_text
 from gluon_classics.errors import RunError
 from gluon_classics.runs.record import Provenance, Run, RunRecord
 
@@ -61,11 +61,9 @@ def add(runs: list[Run], folder=None) -> None:
     for path, record in entries.items():
         if path.exists():
             continue
-        try:
+        with write_errors(path, "it and the later runs were not published", RunError):
             path.parent.mkdir(exist_ok=True)
             write_text(path, record.to_json())
-        except OSError as error:
-            raise RunError(f"cannot write {path} ({error.strerror}): nothing after it was published") from error
         _console.say(f"published: {path}")
 
 

@@ -37,10 +37,9 @@ def constants(verdicts: Sequence[Verdict]) -> str:
     return ", ".join([*(optimizers if len(optimizers) == 1 else ()), *(devices if len(devices) == 1 else ())])
 
 
-def summary(verdicts: Sequence[Verdict], names: Sequence[str]) -> list[dict[str, str]]:
-    """Return short rows for the recipes of these names, in this order: the deciding metric only."""
-    by_name = {verdict.recipe.name: verdict for verdict in verdicts}
-    return [_short_row(by_name[name]) for name in names]
+def summary(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """Return a short row per verdict, in this order: only the deciding metric, or the train loss if none decides."""
+    return [_short_row(verdict) for verdict in verdicts]
 
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:
@@ -69,14 +68,13 @@ def _row(verdict, without, with_device):
 
 
 def _short_row(verdict):
-    recipe, metric = verdict.recipe, verdict.recipe.deciding
-    if metric is None:
-        raise ValueError(f"{recipe.name} has no published value")
+    recipe, metric = verdict.recipe, verdict.recipe.deciding or "train_loss"
     published = published_words(recipe, metric, recipe.settings.epochs, DIGITS[metric])
+    ours = mean_words(verdict.values(metric), DIGITS[metric])
     return {
-        "recipe": f"`{recipe.name}`",
-        "published": f"{name_of(metric)} {published}",
-        "ours": mean_words(verdict.values(metric), DIGITS[metric]),
+        "recipe": recipe.name,
+        "published": f"{name_of(metric)} {published}" if published else "none",
+        "ours": ours if published else f"{name_of(metric)} {ours}",
         "n": _number(verdict),
         "verdict": verdict.verdict,
     }

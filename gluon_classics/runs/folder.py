@@ -19,7 +19,7 @@ from pathlib import Path
 import time
 
 from gluon_classics import _console
-from gluon_classics._files import atomic_path, locked, remove_leftovers, write_text
+from gluon_classics._files import atomic_path, locked, remove_leftovers, write_errors, write_text
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import Experiment
 from gluon_classics.experiment.parameter_files import save_parameters
@@ -155,12 +155,8 @@ class RunFolder:
             _console.say(f"{CURVES} not drawn: it needs the extra plot (pip install 'gluon-classics[plot]')")
 
 
-@contextlib.contextmanager
 def _writing(path):
-    try:
-        yield
-    except OSError as error:
-        raise RunError(f"cannot write the run folder {path} ({error.strerror}): choose another with --out") from error
+    return write_errors(f"the run folder {path}", "choose another with --out", RunError)
 
 
 def _now():

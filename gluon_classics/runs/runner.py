@@ -6,9 +6,8 @@ import contextlib
 import shlex
 import time
 
-import click
 from gluon_classics import _console
-from gluon_classics.errors import RunError, TrainingDiverged
+from gluon_classics.errors import Interrupted, RunError, TrainingDiverged
 from gluon_classics.experiment.build import Experiment
 from gluon_classics.utils.training import Callback, TrainingPosition
 
@@ -82,7 +81,7 @@ def run_training(
 ) -> None:
     """Train from `start` to the end in a folder that was started or resumed.
 
-    Ctrl-C and SIGTERM write a checkpoint, print how to resume, and raise click's Exit. Raises ClassicsError.
+    Ctrl-C and SIGTERM write a checkpoint, print how to resume, and raise Interrupted. Raises ClassicsError.
     """
     with Interrupts() as interrupts:
         try:
@@ -97,7 +96,7 @@ def run_training(
                 folder.set_status("diverged" if isinstance(error, TrainingDiverged) else "failed")
             raise
     if interrupts.signal:
-        raise click.exceptions.Exit(KILLED_BY + interrupts.signal)
+        raise Interrupted(KILLED_BY + interrupts.signal)
 
 
 def _train(experiment, folder, checkpoint_minutes, start, interrupts):

@@ -70,7 +70,11 @@ def test_diff_json_contains_the_settings_of_each_layer(command):
         (["draw", "lenet"], 2, "Missing option '-o'"),
         (["draw", "lenet", "-o", "lenet.pdf"], 1, "cannot draw 'lenet.pdf': use a name that ends in .svg or .png"),
         (["draw", "lenet", "-o", "lenet"], 1, "ends in .svg or .png"),
-        (["draw", "lenet", "-o", "nowhere/lenet.svg"], 1, "cannot write nowhere/lenet.svg: No such file or directory"),
+        (
+            ["draw", "lenet", "-o", "nowhere/lenet.svg"],
+            1,
+            "cannot write nowhere/lenet.svg (No such file or directory): choose another",
+        ),
         (["draw", "alexnet", "-o", "a.svg", "--input", "1x28x28"], 1, "the smallest it takes is 67x67"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -88,7 +92,7 @@ def test_draw_does_not_replace_a_folder_and_leaves_no_temporary_file(command, tm
     (tmp_path / "lenet.svg").mkdir()
     result = command("draw", "lenet", "-o", "lenet.svg")
     assert result.returncode == 1
-    assert result.stderr == "Error: cannot write lenet.svg: Is a directory\n"
+    assert result.stderr == "Error: cannot write lenet.svg (Is a directory): choose another file with -o\n"
     assert [path.name for path in tmp_path.iterdir()] == ["lenet.svg"]
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from arrays import assert_all_close
+from arrays import assert_all_close, assert_gradients_close, terms_of, terms_of_gradients
 from gluon_classics import get_model, utils
 import mxnet as mx
 from mxnet import autograd, gluon, nd
@@ -45,8 +45,8 @@ def trained(forward, net, *batches):
     return [a.asnumpy() for a in (*outputs, *(x.grad for x in batches))] + gradients(net)
 
 
-def assert_predicts_alike(one, other, x, tolerance=1e-5):
-    assert_all_close([one(x).asnumpy()], [other(x).asnumpy()], tolerance)
+def assert_predicts_alike(one, net, x):
+    assert_all_close([one(x).asnumpy()], [net(x).asnumpy()], terms_of(net))
 
 
 def filters(symbol):
@@ -60,22 +60,33 @@ def filters(symbol):
 def test_batches_of_different_sizes_can_alternate():
     net, _ = ready()
     twin = utils.hybridized(net)
-    batches = [nd.random.normal(shape=(size, 1, 12, 12)) for size in (BATCH, 1, BATCH - 1, BATCH + 5, BATCH)]
-    for x in batches:
-        assert_predicts_alike(twin, net, x)
-    assert_all_close(trained(twin, net, *batches), trained(net, net, *batches))
+
+    def drawn():
+        batches = [nd.random.normal(shape=(size, 1, 12, 12)) for size in (BATCH, 1, BATCH - 1, BATCH + 5, BATCH)]
+        for x in batches:
+            assert_predicts_alike(twin, net, x)
+        return trained(twin, net, *batches), trained(net, net, *batches)
+
+    every_image = nd.zeros((4 * BATCH + 5, 1, 12, 12))
+    assert_gradients_close(drawn, terms_of_gradients(net, every_image))
 
 
 def test_gradients_can_be_accumulated():
     net, x = ready()
     net.collect_params().setattr("grad_req", "add")
-    trained(net, net, x)
-    once = gradients(net)
-    net.collect_params().zero_grad()
     twin = utils.hybridized(net)
-    for _ in range(2):
-        trained(twin, net, x)
-    assert_all_close(gradients(net), [2 * gradient for gradient in once])
+
+    def drawn():
+        images = nd.random.normal(shape=x.shape)
+        net.collect_params().zero_grad()
+        trained(net, net, images)
+        once = gradients(net)
+        net.collect_params().zero_grad()
+        for _ in range(2):
+            trained(twin, net, images)
+        return gradients(net), [2 * gradient for gradient in once]
+
+    assert_gradients_close(drawn, terms_of_gradients(net, x))
 
 
 def train_step(net, twin, x, _folder):
@@ -203,8 +214,8 @@ def test_a_float64_network_is_not_padded(graphs):
     net.cast("float64")
     x = x.astype("float64")
     twin = utils.hybridized(net)
-    assert_predicts_alike(twin, net, x, 1e-14)
-    assert_all_close(trained(twin, net, x), trained(net, net, x), 1e-14)
+    assert_predicts_alike(twin, net, x)
+    assert_all_close(trained(twin, net, x), trained(net, net, x), terms_of_gradients(net, x))
     assert filters(graphs[0]) == [20, 50]
 
 
@@ -214,7 +225,7 @@ def test_a_network_can_be_cast_after_compilation(cast):
     twin = utils.hybridized(net)
     twin(x)
     {"net": net, "twin": twin}[cast].cast("float64")
-    assert_predicts_alike(twin, net, x.astype("float64"), 1e-14)
+    assert_predicts_alike(twin, net, x.astype("float64"))
 
 
 def test_a_cast_to_the_same_type_changes_nothing(graphs):
@@ -237,20 +248,26 @@ def test_the_first_call_of_the_twin_completes_deferred_shapes(count, training):
         outputs = [twin(x) for x in images]
     for x, output in zip(images, outputs):
         assert output.context == x.context
-        assert_all_close([output.asnumpy()], [net(x).asnumpy()])
+        assert_all_close([output.asnumpy()], [net(x).asnumpy()], terms_of(net))
 
 
 def test_a_twin_computes_the_same_on_every_context():
     contexts = [mx.cpu(0), mx.cpu(1)]
     net, x = ready()
-    output, gradient, *rest = trained(net, net, x)
-    net.collect_params().reset_ctx(contexts)
-    images = [x.as_in_context(context) for context in contexts]
-    *outputs, first, second = trained(utils.hybridized(net), net, *images)[:4]
-    np.testing.assert_array_equal(*outputs)
-    np.testing.assert_array_equal(first, second)
-    for context in contexts:
-        assert_all_close([outputs[0], first, *gradients(net, context)], [output, gradient, *rest])
+    twin = utils.hybridized(net)
+
+    def drawn():
+        images = nd.random.normal(shape=x.shape)
+        net.collect_params().reset_ctx(mx.cpu(0))
+        expected = trained(net, net, images)
+        net.collect_params().reset_ctx(contexts)
+        *outputs, first, second = trained(twin, net, *(images.as_in_context(context) for context in contexts))[:4]
+        np.testing.assert_array_equal(*outputs)
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(*([gradient.tobytes() for gradient in gradients(net, ctx)] for ctx in contexts))
+        return [outputs[0], first, *gradients(net, contexts[0])], expected
+
+    assert_gradients_close(drawn, terms_of_gradients(net, x))
 
 
 # --- other blocks
@@ -290,7 +307,7 @@ class Loop(nn.HybridBlock):
 
 def test_a_loop_can_be_compiled():
     x = nd.random.normal(shape=(4, 3))
-    assert_all_close([utils.hybridized(Loop())(x).asnumpy()], [np.cumsum(x.asnumpy(), axis=0)])
+    assert_all_close([utils.hybridized(Loop())(x).asnumpy()], [np.cumsum(x.asnumpy(), axis=0)], terms=len(x))
 
 
 class Nested(nn.HybridBlock):

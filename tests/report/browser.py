@@ -1,4 +1,4 @@
-"""A page in headless Chromium, driven through its DevTools protocol over two pipes: no driver, no port."""
+"""A page in headless Chromium, controlled by its DevTools protocol over two pipes, without driver and port."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-us
 
 
 class Page:
-    """One page of a browser of its own; use as a context manager. `events` are all the messages it sent so far."""
+    """One page in a new browser. Use it as a context manager; `events` are the messages that it has sent."""
 
     def __init__(self, profile):
         self._profile = profile
@@ -63,7 +63,7 @@ class Page:
                 return answer["result"]
 
     def open(self, address, width, height=800, dark=False):
-        """Load a page in a window of that size in pixels and wait until it is there."""
+        """Load a page in a window of this size in pixels and wait until it is loaded."""
         self.ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
@@ -75,18 +75,18 @@ class Page:
             self._next()
 
     def evaluate(self, expression):
-        """The value of a JavaScript expression."""
+        """Return the value of a JavaScript expression."""
         result = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
     def problems(self):
-        """What the page complained of: console messages, exceptions, and everything the browser logged."""
+        """Return console messages, exceptions, and everything else that the browser logged."""
         kinds = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Network.loadingFailed")
         return [event for event in self.events if event["method"] in kinds]
 
     def requests(self):
-        """The addresses that the page loaded."""
+        """Return the addresses that the page loaded."""
         sent = (event for event in self.events if event["method"] == "Network.requestWillBeSent")
         return [event["params"]["request"]["url"] for event in sent]
 

@@ -1,7 +1,9 @@
 """Each kind of verdict, from the records of runs."""
 
 from dataclasses import replace
+import sys
 
+from gluon_classics.errors import ClassicsError
 from gluon_classics.reproduction.equivalence import (
     NO_PUBLISHED_VALUE,
     NOT_COMPARABLE,
@@ -10,7 +12,7 @@ from gluon_classics.reproduction.equivalence import (
     UNDECIDED,
 )
 from gluon_classics.reproduction.recipes import get_recipe
-from gluon_classics.reproduction.verdict import judge
+from gluon_classics.reproduction.verdict import judge, require_statistics
 import pytest
 
 LENET = "lenet_d2l-fashion-mnist-d2l-0.17"  # train loss .472 +- .002 over 87 builds
@@ -102,7 +104,7 @@ def test_a_copy_of_the_published_data_in_another_folder_is_comparable(make_recor
     assert judge(get_recipe(SCRATCH), [elsewhere]).verdict == REPRODUCED
 
 
-def test_runs_at_chance_are_set_aside_where_published_ones_stayed_there_too(verdict_on):
+def test_runs_at_chance_are_not_compared_if_published_ones_stayed_there_too(verdict_on):
     verdict = verdict_on(NIN, 0.41, 2.303, 0.40)
     assert verdict.verdict == REPRODUCED
     assert (verdict.n, len(verdict.stuck)) == (2, 1)
@@ -117,7 +119,7 @@ def test_a_run_that_has_just_left_chance_is_compared(verdict_on):
     assert not verdict.stuck
 
 
-def test_runs_at_chance_count_where_no_published_one_stayed_there(verdict_on):
+def test_runs_at_chance_are_compared_if_no_published_one_stayed_there(verdict_on):
     verdict = verdict_on(SCRATCH, 0.46, 2.303)
     assert verdict.verdict == NOT_REPRODUCED
     assert not verdict.stuck
@@ -149,3 +151,12 @@ def test_values_are_those_after_the_given_epoch(make_record):
     assert verdict.values("train_loss", 1) == [2.3]
     assert verdict.values("train_loss", 5) == verdict.values("train_loss") == [0.5]
     assert verdict.values("train_loss", 6) == []
+
+
+@pytest.mark.parametrize("name", [LENET, NIN])
+def test_a_recipe_that_needs_scipy_is_refused_without_it(monkeypatch, name):
+    """Of NIN only the share of runs at chance needs it."""
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    require_statistics(get_recipe(SCRATCH))
+    with pytest.raises(ClassicsError, match=r"pip install 'gluon-classics\[reproduce\]'"):
+        require_statistics(get_recipe(name))

@@ -1,5 +1,6 @@
 """A run folder is claimed and locked in one step, and left as it was by everybody else."""
 
+from dataclasses import replace
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ TOGETHER = 5
 
 
 def test_a_claimed_folder_is_locked_until_it_is_left(tmp_path):
-    with RunFolder.claim(tmp_path / "run"), pytest.raises(RunError, match="another process is at work"):
+    with RunFolder.claim(tmp_path / "run"), pytest.raises(RunError, match="another process is using"):
         RunFolder.claim(tmp_path / "run")
     with RunFolder.claim(tmp_path / "run") as folder:
         assert folder.path == tmp_path / "run"
@@ -37,7 +38,7 @@ def test_the_temporary_file_of_a_running_process_is_not_deleted(tmp_path):
     path = tmp_path / "run"
     with RunFolder.claim(path):
         (path / ".run-a1b2c3d_.json").write_text("half of a record")
-        with pytest.raises(RunError, match="another process is at work"):
+        with pytest.raises(RunError, match="another process is using"):
             RunFolder.claim(path)
         assert (path / ".run-a1b2c3d_.json").exists()
 
@@ -79,13 +80,26 @@ def test_of_two_trainings_for_one_folder_the_second_is_told_and_changes_nothing(
         assert first.poll() is None
         first.kill()
     assert second.returncode == 1
-    assert second.stderr.splitlines()[-1].startswith("Error: another process is at work in run")
+    assert second.stderr.splitlines()[-1].startswith("Error: another process is using run")
     assert read_run(tmp_path / "run").record.settings.epochs == 1000
 
 
-def test_a_record_says_what_was_trained_and_on_what(small_home, monkeypatch, tmp_path):
+@pytest.fixture
+def experiment(small_home, monkeypatch):
+    """An experiment that trains on 320 images, and tests on none: 100 do not fill a batch."""
     monkeypatch.setenv("MXNET_HOME", str(small_home))
-    experiment = prepare(Settings("lenet", batch_size=160, last_batch="discard"), [mx.cpu()])
+    return prepare(Settings("lenet", batch_size=160, last_batch="discard"), [mx.cpu()])
+
+
+def test_the_time_of_a_resumed_run_includes_that_before_the_pause(experiment, tmp_path):
+    with RunFolder.claim(tmp_path / "run") as folder:
+        folder.start(experiment)
+        assert folder.record.seconds < 1000
+        folder.resume(replace(folder.record, seconds=1000.0), experiment, [], 0, 0, {})
+    assert 1000 <= read_run(tmp_path / "run").record.seconds < 2000
+
+
+def test_a_record_says_what_was_trained_and_on_what(experiment, tmp_path):
     with RunFolder.claim(tmp_path / "run") as folder:
         folder.start(experiment, "a recipe")
     record = read_run(tmp_path / "run").record

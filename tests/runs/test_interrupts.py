@@ -3,7 +3,7 @@
 import os
 import signal
 
-import click
+from gluon_classics.errors import Interrupted
 from gluon_classics.experiment import build
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
@@ -97,9 +97,9 @@ def test_ctrl_c_during_an_evaluation_is_obeyed_after_it(epoch, folder, monkeypat
         return evaluation.evaluate(*arguments, **options)
 
     monkeypatch.setattr(training, "evaluate", interrupted)
-    with pytest.raises(click.exceptions.Exit) as end:
+    with pytest.raises(Interrupted) as end:
         run_training(*folder, 10)
-    assert end.value.exit_code == 130
+    assert end.value.status == 130
     record = read_run(folder[1].path).record
     assert len(record.epochs) == epoch + 1
     assert record.status == ("done" if epoch == 2 else "interrupted")
@@ -110,7 +110,7 @@ def test_ctrl_c_during_a_batch_is_obeyed_at_the_next_fixed_point(folder):
     object.__setattr__(made, "streams", training.RandomStreams(0, every=2))
     data, given = made.train_data, []
 
-    class Interrupted:
+    class InterruptingData:
         examples = data.examples
 
         def batches(self, *arguments):
@@ -120,8 +120,8 @@ def test_ctrl_c_during_a_batch_is_obeyed_at_the_next_fixed_point(folder):
                     interrupt()
                 yield batch
 
-    object.__setattr__(made, "train_data", Interrupted())
-    with pytest.raises(click.exceptions.Exit):
+    object.__setattr__(made, "train_data", InterruptingData())
+    with pytest.raises(Interrupted):
         run_training(made, run, 10)
     assert len(given) == 2
     assert [path.name for path in run.path.glob("*.ckpt")] == ["checkpoint-00000-00000002.ckpt"]
@@ -133,8 +133,8 @@ def test_the_second_ctrl_c_says_how_to_resume_too(folder, monkeypatch, capfd):
         interrupt()
 
     monkeypatch.setattr(build.Experiment, "train", interrupted)
-    with pytest.raises(click.exceptions.Exit) as end:
+    with pytest.raises(Interrupted) as end:
         run_training(*folder, 10)
-    assert end.value.exit_code == 130
+    assert end.value.status == 130
     assert f"To resume: gluon-classics resume {folder[1].path}" in capfd.readouterr().err
     assert read_run(folder[1].path).record.status == "interrupted"

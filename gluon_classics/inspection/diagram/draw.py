@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import gluon_classics
-from gluon_classics._files import atomic_path
+from gluon_classics._files import atomic_path, write_errors
 from gluon_classics.errors import ClassicsError
 
 from ..layer_graph import layers
@@ -39,8 +39,5 @@ def draw(name: str, path, input_shape: tuple[int, ...] | None = None) -> None:
     total = summarize(net, shape)
     facts = f"{shape_text((shape,))} input, {total.params:,} parameters, {total.macs:,} MAC"
     canvas = picture(name, facts, arrange(layers(net, shape), shape))
-    try:
-        with atomic_path(path) as temporary:
-            canvas.save(temporary, name)
-    except OSError as error:
-        raise ClassicsError(f"cannot write {path}: {error.strerror or error}") from error
+    with write_errors(path, "choose another file with -o"), atomic_path(path) as temporary:
+        canvas.save(temporary, name)

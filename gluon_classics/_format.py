@@ -1,0 +1,10 @@
+"""Text forms that several packages use."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+
+def format_shape(shape: Iterable) -> str:
+    """Return a shape as people write it: "1x28x28" for (1, 28, 28)."""
+    return "x".join(map(str, shape))
