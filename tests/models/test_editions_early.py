@@ -317,7 +317,7 @@ KINDS = {
     "GlobalAvgPool2D, Flatten, Dropout 0.4, Dense 1000",
 }
 
-KINDS |= {f"{name}_first": KINDS[name].replace("Avg", "Max") for name in ("lenet_bn", "lenet_bn_scratch")}
+KINDS.update({f"{name}_first": KINDS[name].replace("Avg", "Max") for name in ("lenet_bn", "lenet_bn_scratch")})
 
 
 @pytest.mark.parametrize("name", KINDS)
