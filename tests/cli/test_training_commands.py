@@ -29,7 +29,7 @@ def test_a_run_folder_contains_parameters_record_checkpoint_and_curves(trained_r
     assert record["settings"]["learning_rate"] == 0.05
     assert record["data"]["train_images"] == 320
     assert record["data"]["is_sample"] is False
-    assert record["environment"]["devices"] == ["cpu(0)"]
+    assert record["provenance"]["devices"] == ["cpu(0)"]
     assert [row["epoch"] for row in record["epochs"]] == [0, 1]
     assert (record["trained_images"], record["tested_images"], record["parameters"]) == (320, 100, 170_988)
     assert record["recipe"] is None
@@ -144,7 +144,7 @@ def test_predict_shows_the_requested_number_of_classes(command, trained_run):
 def test_training_works_on_several_devices(command, tmp_path):
     result = command("train", "lenet", *QUICK, "--ctx", "cpu:0,cpu:1", "--out", "run")
     assert result.returncode == 0, result.stderr
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["environment"]["devices"] == ["cpu(0)", "cpu(1)"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["provenance"]["devices"] == ["cpu(0)", "cpu(1)"]
 
 
 def test_training_on_the_embedded_sample_warns_and_takes_10_epochs(command, environment, tmp_path):
@@ -177,7 +177,7 @@ def test_training_on_the_embedded_sample_warns_and_takes_10_epochs(command, envi
         (["train", "lenet", "--batch-size", "1000", "--last-batch", "discard"], 1, ["no examples"]),
         (["evaluate", "nothing"], 1, ["--model"]),
         (["evaluate", "nothing.params", "--model", "lenet"], 1, ["no parameter file nothing.params"]),
-        (["predict", "nothing", "image.png"], 1, ["nothing is no run folder"]),
+        (["predict", "nothing", "image.png"], 1, ["nothing is not a run folder"]),
         (["predict", "nothing"], 2, ["Missing argument"]),
     ],
 )
@@ -196,12 +196,12 @@ def test_a_run_folder_is_never_overwritten(command, trained_run):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("run.json", "{", ["run.json is damaged"]),
+        ("run.json", "{", ["run.json cannot be used"]),
         ("run.json", '{"format": 99}', ["has format 99"]),
-        ("run.json", '{"format": 1, "settings": {"model": "lenet", "colour": 1}}', ["run.json is damaged"]),
-        ("run.json", '{"format": 1, "settings": {"model": "oldnet"}}', ["run.json is damaged", "oldnet"]),
-        ("net.params", "not parameters", ["net.params is no parameter file"]),
-        ("net.params", "", ["net.params is no parameter file"]),
+        ("run.json", '{"format": 2, "settings": {"model": "lenet", "color": 1}}', ["unknown setting 'color'"]),
+        ("run.json", '{"format": 2, "settings": {"model": "oldnet"}}', ["run.json cannot be used", "oldnet"]),
+        ("net.params", "not parameters", ["net.params is not a parameter file"]),
+        ("net.params", "", ["net.params is not a parameter file"]),
     ],
 )
 def test_the_error_names_the_damaged_file_of_a_run_folder(command, trained_run, tmp_path, name, content, words):
@@ -217,7 +217,7 @@ def test_the_error_names_a_truncated_parameter_file(command, trained_run, tmp_pa
     content = (trained_run / "net.params").read_bytes()
     (tmp_path / "cut.params").write_bytes(content[: len(content) // 2])
     result = command("evaluate", "cut.params", "--model", "lenet")
-    assert_one_line_error(result, "cut.params is no parameter file, or a damaged one")
+    assert_one_line_error(result, "cut.params is not a parameter file, or it is damaged")
 
 
 def test_parameters_of_another_network_or_input_size_are_rejected(command, trained_run):

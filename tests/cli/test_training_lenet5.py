@@ -81,9 +81,9 @@ def test_options_override_the_published_settings(at_home, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["lenet5", "--schedule", "soon"], "'soon' is no schedule"),
-        (["lenet", "--optimizer", "diagonallm"], "diagonallm is for lenet5"),
-        (["lenet", "--init", "published"], "without an initialization of its own"),
+        (["lenet5", "--schedule", "soon"], "'soon' is not a schedule"),
+        (["lenet", "--optimizer", "diagonallm"], "diagonallm works with lenet5 only"),
+        (["lenet", "--init", "published"], "lenet was published without its own initializer"),
         (["lenet", "--fit", "pad", "--resize", "20"], "images of 28x28 cannot be padded to 20x20"),
     ],
 )
