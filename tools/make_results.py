@@ -29,23 +29,23 @@ A ± is a standard deviation; n is the number of our runs. Square brackets are t
 With the last batch discarded, images are resized as published: training images in float32, test images in uint8. The
 time per run is an upper bound, since the machine did other work at the same time.
 """
-# text stays text; identifiers in an SVG follow from its content and the salt alone
+# keep text as text; derive the identifiers in an SVG from its content and a constant salt
 STYLE = {"font.family": "DejaVu Sans", "font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "gluon-classics"}
 COLOURS = {equivalence.REPRODUCED: "#0a6b3d", equivalence.NOT_REPRODUCED: "#a4281b", equivalence.UNDECIDED: "#6b5200"}
 PUBLISHED, BAND = "#1b1d22", "#e3e8ef"
-FARTHEST = 3.0  # half widths of the band that are shown
+FARTHEST = 3.0  # limit of the picture, in half widths of the band
 ROW = 0.26  # inches
 
 
 def page() -> str:
-    """The content of docs/results.md."""
+    """Return the content of docs/results.md."""
     verdicts = results.read(ROOT / "results")
     constants = f"The same in all runs: {table.constants(verdicts)}.\n"
     return "\n".join([HEAD, table.markdown(table.table(verdicts)), "", constants])
 
 
 def draw(path) -> None:
-    """Draw the published and own values of all recipes that have a published value. Equal results give equal bytes."""
+    """Draw published and own values of all recipes with a published value. Equal results give equal files."""
     models = list_models()
     verdicts = [verdict for verdict in results.read(ROOT / "results") if verdict.comparisons]
     verdicts.sort(key=lambda verdict: models.index(verdict.recipe.settings.model))
