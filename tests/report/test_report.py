@@ -613,7 +613,7 @@ def test_a_run_that_cannot_be_reported_is_an_error_and_the_old_page_stays(at_hom
 
 
 @pytest.mark.parametrize("output", [".", "nowhere/page.html", "/proc/page.html", "run.json", "page"])
-def test_an_output_that_cannot_be_written_is_an_error_before_any_computation(monkeypatch, trained_run, tmp_path, output):
+def test_an_output_that_cannot_be_written_is_found_before_any_computation(monkeypatch, trained_run, tmp_path, output):
     monkeypatch.setattr(report, "from_run", pytest.fail)
     with pytest.raises(ClassicsError, match="-o") as error:
         report.write_report([trained_run], tmp_path / output)
