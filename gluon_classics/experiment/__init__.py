@@ -1,1 +1,1 @@
-"""An experiment, from its settings to a network, data loaders and a trainer that are ready to train."""
+"""Experiments: settings, and the network, the data loaders and the trainer that are built from them."""

@@ -79,7 +79,8 @@ def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, ar
     _set_parameters(parameters, arrays)
     if not trainer._kv_initialized:
         trainer._init_kvstore()
-    trainer._init_params()  # with several contexts this copies the first context's parameters to all
+    # with several contexts this hands the parameters to the key-value store, and copies the first context's to all
+    trainer._init_params()
     _set_parameters(parameters, arrays)
     optimizer, updaters = trainer.optimizer, _updaters(trainer)
     vars(optimizer).update(_unpack(facts["optimizer"], arrays))

@@ -111,7 +111,7 @@ def with_the_blogs_stem_and_end(net):
 
 # --- the table: editions, the closest networks, and all differences of their layers
 
-GREY = {("convolution", "inputs", 1, 3): 1}
+GRAY = {("convolution", "inputs", 1, 3): 1}
 QUARTER = {
     ("convolution", "channels", 16, 64): 1,
     ("convolution", "channels", 32, 128): 1,
@@ -163,7 +163,7 @@ def googlenet(edition, rewire=None, differences=(), aux_logits=False, **stated):
 
 def blogs_resnet(edition, differences, more_parameters, rewire=with_the_blogs_stem_and_end):
     build = partial(models.resnet18, num_classes=10)
-    differences = {**GREY, **BIASES, **differences}
+    differences = {**GRAY, **BIASES, **differences}
     return counterpart(edition, build, rewire=rewire, differences=differences, more_parameters=more_parameters)
 
 
@@ -172,7 +172,7 @@ def regnet(edition, build, **stated):
 
 
 COUNTERPARTS = [
-    alexnet("alexnet", without_adaptive_pool, {**GREY, ("dense", "inputs", 6400, 9216): 1}, 10_280_064),
+    alexnet("alexnet", without_adaptive_pool, {**GRAY, ("dense", "inputs", 6400, 9216): 1}, 10_280_064),
     alexnet(
         "alexnet_2012",
         with_response_norm_in_alexnet,
@@ -180,18 +180,18 @@ COUNTERPARTS = [
         135_616,
         width=PIXELS,
     ),
-    vgg("vgg", 13, differences=GREY, more_parameters=1_152),
+    vgg("vgg", 13, differences=GRAY, more_parameters=1_152),
     vgg("vgg11", 11),
     vgg("vgg13", 13),
     vgg("vgg16", 16),
     vgg("vgg19", 19),
-    vgg("vgg11_tutorial", 11, differences={**GREY, ("dense", "inputs", 4608, 25088): 1}, more_parameters=83_887_232),
-    vgg("vgg11_d2l", 11, differences={**GREY, **QUARTER}, more_parameters=85_713_984),
+    vgg("vgg11_tutorial", 11, differences={**GRAY, ("dense", "inputs", 4608, 25088): 1}, more_parameters=83_887_232),
+    vgg("vgg11_d2l", 11, differences={**GRAY, **QUARTER}, more_parameters=85_713_984),
     googlenet(
         "googlenet",
         with_the_tutorials_second_stage_and_end,
         {
-            **GREY,
+            **GRAY,
             ("convolution", "kernel", 1, 3): 18,
             ("convolution", "padding", 0, 1): 18,
             ("max pool", "size", 3, 2): 1,
@@ -203,12 +203,12 @@ COUNTERPARTS = [
     googlenet(
         "googlenet_tutorial",
         with_the_tutorials_second_stage_and_end,
-        {**GREY, **SMALLER_KERNELS, **ALL_ROUND_UP},
+        {**GRAY, **SMALLER_KERNELS, **ALL_ROUND_UP},
         more_parameters=-367_376,
     ),
     googlenet(
         "googlenet_d2l",
-        differences={**GREY, **SMALLER_KERNELS, **ALL_ROUND_UP, ("max pool", "padding", 1, 0): 4},
+        differences={**GRAY, **SMALLER_KERNELS, **ALL_ROUND_UP, ("max pool", "padding", 1, 0): 4},
         more_parameters=-367_376,
     ),
     googlenet(
@@ -233,7 +233,7 @@ COUNTERPARTS = [
     regnet(
         "regnetx32_d2l",
         lambda: RegNet(BlockParams([4, 6], [32, 80], [16, 16], [1.0, 1.0], [2, 2]), num_classes=10),
-        differences={**GREY, ("convolution", "bias", True, False): 33},
+        differences={**GRAY, ("convolution", "bias", True, False): 33},
         more_parameters=-1_392,
     ),
     regnet("regnetx_200mf", lambda: RegNet(BlockParams.from_init_params(13, 24, 36.44, 2.49, 8))),

@@ -431,19 +431,19 @@ def test_runs_have_different_markers():
 def test_text_and_curves_have_enough_contrast_with_the_background(scheme):
     css = Path(report.__file__).with_name("templates").joinpath("report.css").read_text()
     light, dark = re.findall(r":root \{(.*?)\}", css, flags=re.DOTALL)
-    colours = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
-    texts = [name for name in colours if name not in ("--paper", "--panel", "--line")]
+    colors = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
+    texts = [name for name in colors if name not in ("--paper", "--panel", "--line")]
     assert len(texts) == 14
     for name in texts:
         for ground in ("--paper", "--panel"):
-            assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+            assert contrast(colors[name], colors[ground]) >= 4.5, (name, ground)
 
 
 def contrast(first, second):
     """Return the contrast ratio of WCAG 2, 1 to 21."""
 
-    def luminance(colour):
-        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    def luminance(color):
+        channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
