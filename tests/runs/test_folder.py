@@ -79,7 +79,7 @@ def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(environm
         assert first.poll() is None
         first.kill()
     assert second.returncode == 1
-    assert second.stderr.splitlines()[-1].startswith("Error: another process is using in run")
+    assert second.stderr.splitlines()[-1].startswith("Error: another process is using run")
     assert read_run(tmp_path / "run").record.settings.epochs == 1000
 
 
