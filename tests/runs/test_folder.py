@@ -1,4 +1,4 @@
-"""A run folder is claimed and locked in one step, and left as it was by everybody else."""
+"""A run folder is claimed and locked in one step, and other processes do not change it."""
 
 import os
 import subprocess
@@ -12,11 +12,11 @@ from gluon_classics.runs.record import read_run
 import mxnet as mx
 import pytest
 
-TOGETHER = 5
+PROCESSES = 5
 
 
-def test_a_claimed_folder_is_locked_until_it_is_left(tmp_path):
-    with RunFolder.claim(tmp_path / "run"), pytest.raises(RunError, match="another process is at work"):
+def test_a_claimed_folder_is_locked_until_the_end_of_the_block(tmp_path):
+    with RunFolder.claim(tmp_path / "run"), pytest.raises(RunError, match="another process is using"):
         RunFolder.claim(tmp_path / "run")
     with RunFolder.claim(tmp_path / "run") as folder:
         assert folder.path == tmp_path / "run"
@@ -29,44 +29,44 @@ def test_a_folder_with_other_files_is_refused_and_not_touched(tmp_path, name):
         RunFolder.claim(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     with RunFolder(tmp_path):
-        pass  # the refusal has let go of the lock
+        pass  # the refusal released the lock
 
 
 def test_the_temporary_file_of_a_running_process_is_not_deleted(tmp_path):
-    """A second `train --out` in a folder that another process is just writing to."""
+    """For a second `train --out` in a folder that another process is writing to."""
     path = tmp_path / "run"
     with RunFolder.claim(path):
         (path / ".run-a1b2c3d_.json").write_text("half of a record")
-        with pytest.raises(RunError, match="another process is at work"):
+        with pytest.raises(RunError, match="another process is using"):
             RunFolder.claim(path)
         assert (path / ".run-a1b2c3d_.json").exists()
 
 
-def test_new_folders_of_one_name_are_numbered(tmp_path):
+def test_new_folders_of_the_same_name_are_numbered(tmp_path):
     folders = [RunFolder.claim_new(tmp_path / "runs" / "lenet") for _ in range(3)]
     assert [folder.path.name for folder in folders] == ["lenet", "lenet-2", "lenet-3"]
 
 
-def test_a_folder_that_cannot_be_made_is_one_message(tmp_path):
+def test_a_folder_that_cannot_be_created_is_a_one_line_error(tmp_path):
     (tmp_path / "file").write_text("")
     for claim in (RunFolder.claim, RunFolder.claim_new):
         with pytest.raises(RunError, match=r"cannot write the run folder .*choose another with --out"):
             claim(tmp_path / "file" / "run")
 
 
-def test_trainings_that_start_together_get_a_folder_each(environment, tmp_path):
+def test_trainings_that_start_at_the_same_time_get_separate_folders(environment, tmp_path):
     command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--epochs", "1", "--batch-size", "160"]
     processes = [
         subprocess.Popen(command, cwd=tmp_path, env={**environment, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
-        for _ in range(TOGETHER)
+        for _ in range(PROCESSES)
     ]
-    said = [process.communicate(timeout=300)[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0] * TOGETHER, said
+    outputs = [process.communicate(timeout=300)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * PROCESSES, outputs
     runs = [read_run(path) for path in (tmp_path / "runs").iterdir()]
-    assert [run.record.status for run in runs] == ["done"] * TOGETHER
+    assert [run.record.status for run in runs] == ["done"] * PROCESSES
 
 
-def test_of_two_trainings_for_one_folder_the_second_is_told_and_changes_nothing(environment, tmp_path):
+def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(environment, tmp_path):
     command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--batch-size", "16", "--out", "run"]
     first = subprocess.Popen(
         [*command, "--epochs", "1000"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
@@ -79,11 +79,11 @@ def test_of_two_trainings_for_one_folder_the_second_is_told_and_changes_nothing(
         assert first.poll() is None
         first.kill()
     assert second.returncode == 1
-    assert second.stderr.splitlines()[-1].startswith("Error: another process is at work in run")
+    assert second.stderr.splitlines()[-1].startswith("Error: another process is using run")
     assert read_run(tmp_path / "run").record.settings.epochs == 1000
 
 
-def test_a_record_says_what_was_trained_and_on_what(small_home, monkeypatch, tmp_path):
+def test_a_record_has_the_settings_the_data_and_the_devices_of_the_run(small_home, monkeypatch, tmp_path):
     monkeypatch.setenv("MXNET_HOME", str(small_home))
     experiment = prepare(Settings("lenet", batch_size=160, last_batch="discard"), [mx.cpu()])
     with RunFolder.claim(tmp_path / "run") as folder:
