@@ -1,7 +1,9 @@
 """LeNet-5 of 1998: the paper's arithmetic, layers and losses against plain NumPy, initial weights and step sizes."""
 
+import re
+
 from arrays import assert_close, terms_of
-from gluon_classics import get_model, utils
+from gluon_classics import get_model, model_info, utils
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment import diagonal_lm
 from gluon_classics.models import registry
@@ -437,10 +439,13 @@ def test_the_curvature_of_the_map_loss_at_its_input_is_exact(j, rng):
         np.testing.assert_allclose(actual[:, unit], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_step_is_the_gradient_by_the_curvature_plus_mu():
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_a_step_is_the_gradient_by_the_curvature_plus_the_documented_mu(decay):
+    (mu,) = re.findall(r"mu is (\.[0-9]+)", " ".join(model_info("lenet5").departures))
     net, x, labels = ready(batch=4)
     loss = MAPLoss()
-    trainer = gluon.Trainer(list(net.collect_params().values()), "diagonallm", {"learning_rate": 0.3})
+    options = {"learning_rate": 0.3, "wd": decay}
+    trainer = gluon.Trainer(list(net.collect_params().values()), "diagonallm", options)
     trainer.optimizer.estimate(net, loss, x)
     h, before = curvatures(net, loss, x), numbers_of(net)
     with autograd.record():
@@ -453,8 +458,8 @@ def test_a_step_is_the_gradient_by_the_curvature_plus_mu():
             np.testing.assert_array_equal(after[name], before[name])
         else:
             gradient = parameter.grad().asnumpy().astype(np.float64) / 4
-            expected = before[name] - 0.3 * gradient / (diagonal_lm.MU + h[name])
-            assert_close(parameter.data().asnumpy(), expected, terms=8)  # four operations, four constants
+            expected = before[name] - 0.3 * (gradient / (float(mu) + h[name]) + decay * before[name])
+            assert_close(parameter.data().asnumpy(), expected, terms=11)  # six operations, five constants
 
 
 def test_step_sizes_are_for_lenet5_only():

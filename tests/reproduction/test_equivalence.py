@@ -61,6 +61,11 @@ def test_means_further_apart_than_the_margin_are_not_reproduced():
     assert compare([0.440, 0.441, 0.442, 0.443], LENET).verdict == NOT_REPRODUCED
 
 
+def test_a_difference_about_as_large_as_the_margin_is_undecided():
+    assert compare([0.4760, 0.4765, 0.4770, 0.4775, 0.4780], LENET).verdict == UNDECIDED
+    assert compare([0.4660, 0.4665, 0.4670, 0.4675, 0.4680], LENET).verdict == UNDECIDED
+
+
 def test_too_few_runs_are_undecided_and_say_how_many_are_needed():
     result = compare([0.471, 0.4755], LENET)
     assert result.verdict == UNDECIDED

@@ -89,6 +89,16 @@ def test_a_seed_counts_once(make_record, write_run, folder):
         results.add([write_run(make_record(LENET, loss=0.48), "other")], folder)
 
 
+def test_a_run_can_be_added_again_with_its_points_along_the_epochs(make_record, write_run, folder):
+    run = write_run(make_record(LENET))
+    (run.path / "points.json").write_text(json.dumps([[[100, 2.3, 0.1]]]))
+    run = read_run(run.path)
+    assert run.record.epochs[0].curve
+    for _ in range(2):
+        results.add([run], folder)
+    assert len(list(folder.rglob("*.json"))) == 1
+
+
 def test_a_run_that_is_recorded_in_format_1_is_not_another_run(write_run, folder):
     """Its file stays as it is."""
     file = next(OURS.rglob("seed-0.json"))

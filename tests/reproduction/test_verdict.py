@@ -98,6 +98,12 @@ def test_an_unfinished_run_is_not_comparable(make_record):
     assert (verdict.verdict, verdict.statement) == (NOT_COMPARABLE, "the run is diverged")
 
 
+def test_data_of_the_right_name_whose_published_checksum_is_unknown_is_comparable(make_record):
+    record = make_record(SCRATCH, loss=0.45)
+    unknown = replace(record, data=replace(record.data, is_published=None))
+    assert judge(get_recipe(SCRATCH), [unknown]).verdict == REPRODUCED
+
+
 def test_a_copy_of_the_published_data_in_another_folder_is_comparable(make_record):
     record = make_record(SCRATCH, loss=0.45)
     elsewhere = replace(record, settings=replace(record.settings, data="/home/somebody/fashion"))
@@ -110,6 +116,13 @@ def test_runs_at_chance_are_not_compared_if_published_ones_stayed_there_too(verd
     assert (verdict.n, len(verdict.stuck)) == (2, 1)
     assert "1 of 3 runs stayed at chance" in verdict.statement
     assert verdict.values("train_loss") == [0.41, 0.40]
+
+
+def test_a_run_that_has_just_left_chance_is_compared(verdict_on):
+    """At ln 10 = 2.303 a network has learned nothing."""
+    verdict = verdict_on(NIN, 0.41, 2.25)
+    assert verdict.values("train_loss") == [0.41, 2.25]
+    assert not verdict.stuck
 
 
 def test_runs_at_chance_are_compared_if_no_published_one_stayed_there(verdict_on):

@@ -1,5 +1,6 @@
 """A run folder is claimed and locked in one step, and other processes do not change it."""
 
+from dataclasses import replace
 import os
 import subprocess
 import sys
@@ -83,9 +84,22 @@ def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(environm
     assert read_run(tmp_path / "run").record.settings.epochs == 1000
 
 
-def test_a_record_has_the_settings_the_data_and_the_devices_of_the_run(small_home, monkeypatch, tmp_path):
+@pytest.fixture
+def experiment(small_home, monkeypatch):
+    """Return an experiment that trains on 320 images, and tests on none: 100 do not fill a batch."""
     monkeypatch.setenv("MXNET_HOME", str(small_home))
-    experiment = prepare(Settings("lenet", batch_size=160, last_batch="discard"), [mx.cpu()])
+    return prepare(Settings("lenet", batch_size=160, last_batch="discard"), [mx.cpu()])
+
+
+def test_the_time_of_a_resumed_run_includes_that_before_the_pause(experiment, tmp_path):
+    with RunFolder.claim(tmp_path / "run") as folder:
+        folder.start(experiment)
+        assert folder.record.seconds < 1000
+        folder.resume(replace(folder.record, seconds=1000.0), experiment, [], 0, 0, {})
+    assert 1000 <= read_run(tmp_path / "run").record.seconds < 2000
+
+
+def test_a_record_has_the_settings_the_data_and_the_devices_of_the_run(experiment, tmp_path):
     with RunFolder.claim(tmp_path / "run") as folder:
         folder.start(experiment, "a recipe")
     record = read_run(tmp_path / "run").record

@@ -58,6 +58,17 @@ def test_a_field_that_is_missing_or_of_another_type_is_named_in_the_error(make_r
         RunRecord.from_json(json.dumps(content))
 
 
+def test_other_code_libraries_or_hardware_may_change_the_last_digits_and_another_python_does_not(make_record):
+    before = make_record(LENET).provenance
+    assert before.changes(before) == {}
+    harmless = replace(before, python="3.13.0", platform="elsewhere")
+    assert before.changes(harmless) == {}
+    changes = {"commit": "f" * 40, "dirty": True, "opencv": "4.5.0", "threads": "64"}
+    now = replace(harmless, processor=replace(before.processor, onednn_isa="AVX2"), **changes)
+    assert set(before.changes(now)) == {*changes, "processor"}
+    assert before.changes(now)["threads"] == ["2", "64"]
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity"])
 def test_a_metric_that_is_not_finite_is_refused(make_record, number):
     text = make_record(LENET).to_json().replace('"train_loss": 0.5', f'"train_loss": {number}', 1)

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 
-from gluon_classics.runs import checkpoint
+from gluon_classics.runs import checkpoint, resume
 from gluon_classics.runs.checkpoint import checkpoints, read_checkpoint, write_checkpoint
 from gluon_classics.runs.provenance import code
+from gluon_classics.runs.record import read_run
 import numpy as np
 import pytest
 
@@ -225,6 +226,23 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_over(train, finish, tm
     assert_same_outcome(tmp_path / "run", tmp_path / "whole")
 
 
+def test_a_run_with_a_checkpoint_is_resumed_without_the_parameters_that_it_started_from(train, finish, tmp_path):
+    assert train("first", epochs=1)[0] == 0
+    assert train("run", "--init-from", "first", epochs=1)[0] == 0
+    shutil.rmtree(tmp_path / "first")
+    status, said = finish("resume", "run", "--epochs", "2")
+    assert status == 0, said
+    assert len(record(tmp_path / "run")["epochs"]) == 2
+
+
+def test_a_damaged_checkpoint_is_removed_so_that_two_sound_ones_are_kept(stopped):
+    newest, before = checkpoints(stopped)
+    newest.write_bytes(b"")
+    facts, _ = resume._newest_checkpoint(read_run(stopped))
+    assert checkpoint.checkpoint_path(stopped, facts["epoch"], facts["batches"]) == before
+    assert checkpoints(stopped) == [before]
+
+
 def rewrite(folder, change):
     """Change the facts and arrays of a run's newest checkpoint."""
     path = checkpoints(folder)[0]
@@ -334,10 +352,12 @@ def test_a_running_training_locks_its_folder(start, finish, tmp_path):
 
 
 def test_other_files_of_a_folder_are_not_deleted(stopped, finish, tmp_path):
-    own = tmp_path / ".notes-20240101.txt"
-    own.write_text("mine")
+    own, like_ours = tmp_path / ".notes-20240101.txt", tmp_path / ".run-20240101.json"
+    for path in (own, like_ours):
+        path.write_text("mine")
     assert_error(finish("resume", "."), "is not a run folder")
-    assert own.read_text() == "mine"
+    for path in (own, like_ours):
+        assert path.read_text() == "mine"
     shutil.copy(own, stopped)
     assert finish("resume", stopped)[0] == 0
     assert (stopped / own.name).exists()

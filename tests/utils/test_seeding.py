@@ -140,6 +140,21 @@ def test_the_order_of_examples_depends_only_on_seed_and_epoch():
     assert np.array_equal(np.random.get_state()[1], state)
 
 
+def test_the_chosen_examples_are_different_and_depend_on_seed_epoch_and_batches():
+    places = list(itertools.product(range(2), repeat=3))
+    chosen = {place: RandomStreams(place[0]).some(*place[1:], 1000, 500) for place in places}
+    for numbers in chosen.values():
+        assert len(set(numbers)) == 500
+        assert 0 <= min(numbers) < max(numbers) < 1000
+    for one, another in itertools.combinations(chosen.values(), 2):
+        assert not np.array_equal(one, another)
+    assert np.array_equal(RandomStreams(1).some(0, 1, 1000, 500), chosen[1, 0, 1])
+
+
+def test_of_fewer_examples_all_are_chosen():
+    assert sorted(RandomStreams(0).some(0, 0, 40, 500)) == list(range(40))
+
+
 @pytest.mark.parametrize(("macs", "every"), [(1, 256), (10**9, 10), (10**10, 1), (10**12, 1)])
 def test_batches_with_more_work_are_seeded_more_often(macs, every):
     assert RandomStreams.for_work(0, macs).every == every

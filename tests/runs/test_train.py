@@ -1,0 +1,17 @@
+"""What `gluon-classics train` adds to an experiment: more epochs on the embedded sample."""
+
+from dataclasses import replace
+
+from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
+from gluon_classics.runs import train
+from gluon_classics.runs.record import read_run
+import pytest
+
+
+@pytest.mark.parametrize(("model", "asked", "epochs"), [("lenet", None, 10), ("lenet", 3, 3), ("lenet5", None, 20)])
+def test_on_the_sample_a_network_trains_at_least_10_epochs_unless_told(model, asked, epochs, monkeypatch, tmp_path):
+    sample = replace(load_dataset(str(SAMPLE_FOLDER)), is_sample=True)
+    monkeypatch.setattr(train, "load_data", lambda _settings: sample)
+    monkeypatch.setattr(train, "run_training", lambda *_: None)
+    train.train(model, "cpu", tmp_path / "run", None, 10, epochs=asked)
+    assert read_run(tmp_path / "run").record.settings.epochs == epochs
