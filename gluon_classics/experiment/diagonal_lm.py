@@ -4,7 +4,7 @@ Each weight w_k moves by -rate / (MU + h_kk) times its gradient. h_kk is an esti
 loss, a mean over 500 examples: it is propagated back through squared weights and squared slopes, so that it is never
 negative, and the derivatives of weights that several connections share are added up as if these were independent.
 
-Departs   MU is .2 (paper: .02), and h_kk is estimated anew after every 500 examples (paper: before each pass). From the
+Departs   MU is .2 (paper: .02), and h_kk is estimated after every 500 examples (paper: before each pass). From the
           paper's small initial weights h_kk starts near 0 and soon is far from it: with its values all units saturated
           within the first 3,000 examples, and with .05 too. The last layer's curvature is exact, where the paper does
           not say how it goes through the RBF units.

@@ -50,7 +50,7 @@ def load_parameters(net: gluon.nn.Block, path, contexts, input_shape) -> None:
         extra = [] if ignored else extra
         net.load_parameters(str(path), ctx=contexts, ignore_extra=ignored)
     except mx.base.MXNetError as error:
-        raise RunError(f"{path} is no parameter file, or a damaged one") from error
+        raise RunError(f"{path} is not a parameter file, or it is damaged") from error
     except (AssertionError, AttributeError, ValueError) as error:  # other names, a list without names, other shapes
         kind = type(net).__name__
         what = f"{path} does not hold the parameters of {kind} for {input_shape} images"

@@ -105,7 +105,7 @@ def image_batch(paths, image_shape, settings: Settings):
     """Image files as one batch for a network trained with `settings` on images of `image_shape`, (H, W, C).
 
     Each image is first brought to the training images' own shape, so that it looks as they did.
-    Raises DataError if a file is no image.
+    Raises DataError if a file is not an image.
     """
     height, width, channels = image_shape
     if height != width:
