@@ -17,12 +17,17 @@ HEAD = """# Editions
 
 <!-- written by python tools/make_editions.py -->
 
-An edition is one published definition of a network. The first edition of each of the blog's families is the blog's.
+An edition is one published definition of a network. These sources have many of them:
 
-Parameters are the trainable ones. MAC are the multiply-accumulates of convolutions and dense layers for one image of
-the edition's input size. "Layers" is the number of convolutions and dense layers, and "depth" the number of these on
-the longest path from the image to the logits. The tests recount all numbers. `gluon-classics diff` compares two
-editions layer by layer, and `gluon-classics draw` draws an edition.
+- the blog: a post of March 2018 with `lenet`, `alexnet`, `vgg`, `nin`, `googlenet` and `resnet`;
+- the Gluon tutorials of early 2018, which the blog follows: [d2l-zh](https://github.com/d2l-ai/d2l-zh);
+- D2L: the book [Dive into Deep Learning](https://d2l.ai), which grew out of the tutorials;
+- the paper that gave the network its name.
+
+Only trainable parameters are counted. MAC is the number of multiply-accumulates of convolutions and dense layers for
+one image of the edition's input size. "Layers" is the number of convolutions and dense layers, "depth" the number of
+those on the longest path from the image to the logits. Tests recount all of these numbers. `gluon-classics diff`
+compares two editions layer by layer, and `gluon-classics draw` draws one.
 """
 
 

@@ -1,4 +1,4 @@
-"""Write the facts of the registered networks to gluon_classics/models/facts.json: python tools/make_facts.py"""
+"""Write the facts next to the builders to gluon_classics/models/facts.json: python tools/make_facts.py"""
 
 from dataclasses import asdict
 import json

@@ -21,13 +21,18 @@ HEAD = """# Results
 
 ![Published and own results](results.svg)
 
-Each row is one recipe. The band is what is accepted: the published mean with its margin, or the range of the published
-runs, widened. All rows are scaled to it. An arrow is a run outside the picture. The deciding metric is the train loss
-if it is published, otherwise the test accuracy. The [findings](findings.md) explain results that differ.
+Each row of the picture is one recipe, scaled so that the band is what is accepted: the published mean with its margin,
+or the range of the published runs, widened. An arrow is a run outside the picture. The train loss decides if it is
+published, otherwise the test accuracy. The [findings](findings.md) explain results that differ.
 
-A ± is a standard deviation; n is the number of our runs. Square brackets are the lowest and highest published values.
-With the last batch discarded, images are resized as published: training images in float32, test images in uint8. The
-time per run is an upper bound, since the machine did other work at the same time.
+- A ± is a standard deviation. n is the number of our runs, or, after a published value, of published ones. Square
+  brackets are the lowest and the highest published value.
+- "Last batch" is what is done with a last partial batch. Discard: leave it out. Scale: train on it, but divide its
+  gradients by the full batch size. Without either: train on it. See `gluon-classics train --help`.
+- Recipes that discard the last batch resize training images in float32 and test images in uint8, all others in uint8.
+- "Unseeded weights" are the same for every seed, as if MXNet were not seeded.
+- The official builds are executions of D2L's notebooks by their authors, three of the first edition (A, B, C).
+- The time per run is an upper bound, because the machine did other work at the same time.
 """
 # keep text as text; derive the identifiers in an SVG from its content and a constant salt
 STYLE = {"font.family": "DejaVu Sans", "font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "gluon-classics"}

@@ -102,7 +102,7 @@ class Settings:
         if self.optimizer == DIAGONAL_LM and self.model != "lenet5":
             raise SettingsError(f"the optimizer {DIAGONAL_LM} works with lenet5 only: choose another optimizer")
         if self.background == self.foreground:
-            raise SettingsError("background and foreground are equal, and so all pixels would be: change one of them")
+            raise SettingsError("background and foreground are equal, so all images would be the same: change one")
         if self.init == PUBLISHED and info.training.get("init") != PUBLISHED:
             raise SettingsError(
                 f"{self.model} was published without its own initializer: use xavier, normal or uniform"
