@@ -161,5 +161,6 @@ def image_batch(paths, image_shape, settings: Settings):
         raise DataError(f"the run was trained on images of {height}x{width}: only square images can be predicted")
     images = np.stack([read_image(path, height, channels) for path in paths])
     resize = None if settings.size == height else settings.size
-    preprocess = Preprocess(resize, "uint8", settings.fit, settings.pixels)
+    resize_in = "float32" if settings.resize_in == "float32" else "uint8"  # as of test images
+    preprocess = Preprocess(resize, resize_in, settings.fit, settings.pixels)
     return preprocess(mx.nd.array(images, dtype=np.uint8), mx.nd.zeros(len(images)))

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from gluon_classics.data import datasets
-from gluon_classics.experiment.build import prepare
+from gluon_classics.errors import DataError
+from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.experiment.settings import Settings
 import mxnet as mx
 import numpy as np
@@ -15,6 +16,17 @@ def data():
     """Return 40 training and 20 test images."""
     sample = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
     return replace(sample, train=sample.train.subset(40), test=sample.test.subset(20))
+
+
+@pytest.mark.parametrize("subset", [1, 5999, 6000])
+def test_a_subset_may_be_as_large_as_the_data(subset):
+    data = load_data(Settings("lenet", data=str(datasets.SAMPLE_FOLDER), subset=subset))
+    assert len(data.train) == subset
+
+
+def test_a_subset_cannot_be_larger_than_the_data():
+    with pytest.raises(DataError, match="has 6,000 training images, not 6,001"):
+        load_data(Settings("lenet", data=str(datasets.SAMPLE_FOLDER), subset=6001))
 
 
 def weights(experiment):

@@ -326,19 +326,6 @@ def test_rows_may_have_their_own_number_of_inputs():
 # --- what the network says of itself
 
 
-def test_the_published_training_is_that_of_section_iii():
-    """20 passes over the images one by one; the global rates by pass; the background and foreground of the pixels."""
-    training = registry._infos["lenet5"].training
-    assert (training["epochs"], training["batch_size"], training["optimizer"]) == (20, 1, "diagonallm")
-    assert (training["background"], training["foreground"]) == (-0.1, 1.175)
-    factors = dict(part.split(":") for part in training["schedule"].split())
-    rates, factor = [], 1.0
-    for epoch in range(20):
-        factor = float(factors.get(str(epoch), factor))
-        rates.append(training["learning_rate"] * factor)
-    assert rates == pytest.approx([5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8)
-
-
 def test_the_smallest_distance_has_the_best_score():
     net, x, _ = ready(batch=5)
     scores = objective_of(net).scores(net(x))

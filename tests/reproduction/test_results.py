@@ -138,6 +138,13 @@ def test_a_folder_that_cannot_be_written_is_named(make_record, write_run, folder
     assert results.read(folder) == [], "the recipe's empty folder does no harm"
 
 
+def test_runs_are_read_in_the_order_of_their_seeds(make_record, write_run, folder):
+    seeds = [0, 2, 10, 100]
+    results.add([write_run(make_record(LENET, seed), f"{seed}") for seed in reversed(seeds)], folder)
+    (verdict,) = results.read(folder)
+    assert verdict.as_dict()["seeds"] == seeds
+
+
 def test_folders_without_records_are_ignored(folder):
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / LENET).mkdir()

@@ -177,6 +177,18 @@ def test_training_differs_without_the_state_of_the_optimizer(forgotten, tmp_path
     assert not np.array_equal(whole.values()[1][0], fresh.values()[1][0])
 
 
+def test_restored_states_of_the_optimizer_move_to_the_device_of_the_training(tmp_path):
+    device = mx.cpu(1)
+    first, again = (Training("sgd", [device], momentum=0.9) for _ in range(2))
+    first.steps([0])
+    write_checkpoint(tmp_path / "half", *capture_trainer(first.net, first.trainer))
+    restore_trainer(again.net, again.trainer, *read_checkpoint(tmp_path / "half"))
+    again.steps([1])
+    states = [state for state in again.trainer._updaters[0].states.values() if state is not None]
+    assert len(states) == 8
+    assert {state.context for state in states} == {device}
+
+
 def test_a_learning_rate_schedule_is_resumed(tmp_path):
     def training():
         schedule = mx.lr_scheduler.FactorScheduler(step=2, factor=0.5, base_lr=0.1)

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from gluon_classics.runs import runner
+from gluon_classics.runs.checkpoint import checkpoint_path, checkpoints
 import pytest
 
 SECONDS_PER_BATCH = 10
@@ -29,19 +30,22 @@ class Loop:
 
 
 @pytest.fixture
-def training(monkeypatch):
+def training(monkeypatch, tmp_path):
     """Return a function that makes a training with `minutes` between checkpoints, and the list of their positions."""
 
     def make(minutes):
         clock, written = SimpleNamespace(now=1000.0), []
         monkeypatch.setattr(runner.time, "perf_counter", lambda: clock.now)
         monkeypatch.setattr(runner, "capture", lambda _experiment, position, _epochs: (position, None))
-        monkeypatch.setattr(runner, "checkpoint_path", lambda *_: None)
-        monkeypatch.setattr(runner, "write_checkpoint", lambda _path, at, _: written.append((at.epoch, at.batches)))
-        monkeypatch.setattr(runner, "remove_old", lambda _folder: None)
+
+        def write(path, at, _arrays):
+            path.touch()
+            written.append((at.epoch, at.batches))
+
+        monkeypatch.setattr(runner, "write_checkpoint", write)
         streams = SimpleNamespace(is_fixed_point=lambda number: number % FIXED_POINTS == 0)
         experiment = SimpleNamespace(streams=streams, settings=SimpleNamespace(epochs=3))
-        folder = SimpleNamespace(path="run", record=SimpleNamespace(epochs=()))
+        folder = SimpleNamespace(path=tmp_path, record=SimpleNamespace(epochs=()))
         callback = runner.CheckpointCallback(experiment, folder, minutes, SimpleNamespace(signal=None))
         return Loop(callback, clock), written
 
@@ -54,6 +58,13 @@ def test_a_checkpoint_is_written_at_the_first_fixed_point_after_the_minutes_and_
     assert written == [(0, 8), (0, 16), (1, 0)]
     loop.train(6)
     assert written[3:] == [(2, 0)], "the minutes count from the last checkpoint, which ended the previous epoch"
+
+
+def test_two_checkpoints_are_kept_while_a_training_runs(training, tmp_path):
+    loop, written = training(minutes=0)
+    loop.train(9)
+    assert len(written) == 3
+    assert checkpoints(tmp_path) == [checkpoint_path(tmp_path, *position) for position in reversed(written[1:])]
 
 
 def test_with_0_minutes_a_checkpoint_is_written_at_every_fixed_point(training):

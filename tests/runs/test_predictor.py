@@ -1,9 +1,10 @@
 """A trained network is evaluated on every test image."""
 
+import cv2
 from gluon_classics.data.datasets import load_dataset
-from gluon_classics.experiment.build import build
+from gluon_classics.experiment.build import build, loaders
 from gluon_classics.experiment.settings import Settings
-from gluon_classics.runs.predictor import Trained
+from gluon_classics.runs.predictor import Trained, image_batch
 import mxnet as mx
 from mxnet.gluon import nn
 import numpy as np
@@ -35,3 +36,13 @@ def test_predictions_are_without_dropout(data):
     np.testing.assert_array_equal(first, second)
     expected = net(mx.nd.array(data.test.images / 255.0)).softmax().asnumpy()
     np.testing.assert_allclose(first, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("resize", [28, 45])
+@pytest.mark.parametrize("resize_in", ["uint8", "float32", "published"])
+def test_an_image_file_becomes_the_same_input_as_the_test_image(resize, resize_in, data, tmp_path):
+    settings = Settings("lenet", resize=resize, resize_in=resize_in, background=-0.1, foreground=1.175)
+    _, test_data = loaders(settings, data)
+    cv2.imwrite(str(tmp_path / "image.png"), data.test.images[3])
+    images, _ = image_batch([tmp_path / "image.png"], (28, 28, 1), settings)
+    np.testing.assert_array_equal(images.asnumpy()[0], next(iter(test_data))[0][3].asnumpy())

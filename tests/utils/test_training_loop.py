@@ -301,6 +301,20 @@ def test_training_on_two_contexts_equals_training_on_one(sizes, examples, tmp_pa
     assert min(moved) > 1e-3
 
 
+def test_the_first_update_on_several_contexts_waits_for_the_running_statistics(examples, monkeypatch):
+    """It copies them between contexts, while MXNet's engine does not know that the backward pass writes them."""
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    net = layers(nn.Flatten(), nn.Dense(3), nn.BatchNorm())
+    net.initialize(ctx=contexts)
+    trainer, events = trainer_of(net), []
+    step = trainer.step
+    monkeypatch.setattr(trainer, "step", lambda size: events.append("update") or step(size))
+    monkeypatch.setattr(nd, "waitall", lambda: events.append("wait"))
+    data = batches(*examples, 4, 4, 3)
+    utils.train(data, data, net, LOSS, trainer, contexts, 1)
+    assert events == ["wait", "update", "update", "update"]
+
+
 def test_a_hybridized_network_is_trained_and_stays_hybridized(examples):
     net = nn.HybridSequential()
     net.add(nn.Flatten(), nn.Dense(3))
