@@ -48,7 +48,7 @@ ROOT = Path(__file__).parents[1]
 PUBLISHED = Path(__file__).with_name("speed.json")
 MODES = ("eager", "channels_last", "compile", "channels_last compile")
 KINDS = ("step", "epoch", "predict", "predict 1")
-BESIDE_EPOCH = "step beside epoch"  # our steps again, right after the epoch: in minutes, speed drifts by some percent
+STEP_AFTER_EPOCH = "step after epoch"  # our steps again, since speed drifts by some percent within minutes
 CLEARLY_BEHIND = 0.85  # of the fastest mode's speed
 QUIET = 0.5  # load average per core; above it, nothing is published
 # maximum difference: of outputs, relative to the largest output; of losses, relative to the change of the loss
@@ -127,7 +127,7 @@ def measure(case, names, options):
         facts = {name: worker.ask("facts") for name, worker in workers.items()}
     names = [name for name in names if is_same(name, differences.get(name))]
     rates = {kind: {name: [] for name in names} for kind in KINDS}
-    rates[BESIDE_EPOCH] = {"ours": []}
+    rates[STEP_AFTER_EPOCH] = {"ours": []}
     peaks = []
     for number in range(options.rounds):
         contestants_of = {kind: still_in(names, rates[kind], number) for kind in KINDS}
@@ -138,7 +138,7 @@ def measure(case, names, options):
                 for name in contestants_of[kind]:
                     rates[kind][name].append(ask(workers[name], kind, case, options.seconds))
                     if (kind, name) == ("epoch", "ours"):
-                        rates[BESIDE_EPOCH][name].append(ask(workers[name], "step", case, options.seconds))
+                        rates[STEP_AFTER_EPOCH][name].append(ask(workers[name], "step", case, options.seconds))
                 for name in names:  # None for a turn without this mode
                     rates[kind][name] += [None] * (number + 1 - len(rates[kind][name]))
             peaks.append(workers["ours"].ask("convolution_peak", options.seconds / 2))
@@ -228,7 +228,7 @@ def ratios(rates, memory, peaks, macs):
     found = {
         "train / blog": turns.ratio(step, rates["step"]["blog"]),
         "epoch / blog's epoch": turns.ratio(rates["epoch"]["ours"], rates["epoch"]["blog"]),
-        "epoch / step": turns.ratio(rates["epoch"]["ours"], rates[BESIDE_EPOCH]["ours"]),
+        "epoch / step": turns.ratio(rates["epoch"]["ours"], rates[STEP_AFTER_EPOCH]["ours"]),
         "predict / blog": turns.ratio(rates["predict"]["ours"], rates["predict"]["blog"]),
         "train / convolution peak": turns.ratio([rate * 3 * 2 * macs / 1e9 for rate in step], peaks),
     }

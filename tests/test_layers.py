@@ -1,4 +1,4 @@
-"""Each package imports only from packages in a lower layer, as CONTRIBUTING.md says."""
+"""Each package imports only from packages in a lower layer of the table in CONTRIBUTING.md."""
 
 import ast
 from pathlib import Path
@@ -24,7 +24,7 @@ PUBLIC = {name: home.split(".")[1] for name, home in gluon_classics._HOMES.items
 
 
 def imported(path):
-    """Yield the package of `gluon_classics` that each import of a file names, and its number of leading dots."""
+    """Yield, for each import of our modules in a file, the imported package and the number of leading dots."""
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             module = (node.module or "").split(".")

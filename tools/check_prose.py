@@ -12,7 +12,7 @@ import tokenize
 ROOT = Path(__file__).parents[1]
 PHRASES = Path(__file__).with_name("banned_phrases.txt")
 KINDS = (".md", ".py", ".html", ".cfg", ".ini")
-UNCHECKED = (  # Chinese; the text of a licence; the phrases themselves
+UNCHECKED = (  # Chinese; the text of a license; the phrases themselves
     "README.zh-CN.md",
     "gluon_classics/data/sample/README.md",
     "tests/packaging/test_prose.py",

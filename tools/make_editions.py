@@ -15,24 +15,29 @@ from gluon_classics.models.registry import FAMILIES
 PAGE = Path(__file__).parents[1] / "docs" / "editions.md"
 HEAD = """# Editions
 
-<!-- made by python tools/make_editions.py -->
+<!-- written by python tools/make_editions.py -->
 
-An edition is one published definition of a network. Of each family the first edition that the blog has is the blog's.
+An edition is one published definition of a network. These sources have many of them:
 
-Parameters are the trainable ones; MAC are the multiply-accumulates of convolutions and dense layers for one image of
-the edition's own size. "Layers" counts convolutions and dense layers, "depth" those on the longest way from the image
-to the logits. All of it is recounted by the tests. `gluon-classics diff` shows what two editions differ in, layer by
-layer, and `gluon-classics draw` draws one.
+- the blog: a post of March 2018 with `lenet`, `alexnet`, `vgg`, `nin`, `googlenet` and `resnet`;
+- the Gluon tutorials of early 2018, which the blog follows: [d2l-zh](https://github.com/d2l-ai/d2l-zh);
+- D2L: the book [Dive into Deep Learning](https://d2l.ai), which grew out of the tutorials;
+- the paper that gave the network its name.
+
+Only trainable parameters are counted. MAC is the number of multiply-accumulates of convolutions and dense layers for
+one image of the edition's input size. "Layers" is the number of convolutions and dense layers, "depth" the number of
+those on the longest path from the image to the logits. Tests recount all of these numbers. `gluon-classics diff`
+compares two editions layer by layer, and `gluon-classics draw` draws one.
 """
 
 
 def page() -> str:
-    """The whole of docs/editions.md."""
+    """Return the content of docs/editions.md."""
     return "\n".join([HEAD, *map(section, FAMILIES)])
 
 
 def section(family: str) -> str:
-    """A family's editions side by side, where they differ from the paper, their sources, and what is open."""
+    """Return the section of a family: a table of its editions, sources, departures from the paper, open questions."""
     about = docstring(family)
     infos = editions(family)
     rows = [
@@ -59,7 +64,7 @@ def section(family: str) -> str:
 
 
 def row(info) -> str:
-    """One edition as a row of its family's table."""
+    """Return the row of an edition in the table of its family."""
     count, depth = layers_and_depth(info)
     shape = format_shape(info.input_shape)
     return (
@@ -69,7 +74,7 @@ def row(info) -> str:
 
 
 def layers_and_depth(info) -> tuple:
-    """How many convolutions and dense layers an edition has, and how many of them on the longest way through it."""
+    """Return the number of convolutions and dense layers, in all and on the longest path from image to logits."""
     network = layers(gluon_classics.get_model(info.name), info.input_shape)
     depths = {IMAGE: 0}
     for number, layer in enumerate(network):
@@ -78,23 +83,23 @@ def layers_and_depth(info) -> tuple:
 
 
 def editions(family: str) -> list:
-    """The registry's facts of each edition of a family."""
+    """Return the registry's facts of the editions of a family."""
     infos = map(gluon_classics.model_info, gluon_classics.list_models())
     return [info for info in infos if info.family == family]
 
 
 def title(family: str) -> str:
-    """What the paper calls the network."""
+    """Return the title of a family's section, which is the beginning of its docstring."""
     return docstring(family)["paper"].partition(" (")[0]
 
 
 def anchor(family: str) -> str:
-    """Where the family's section is on the page."""
+    """Return the anchor of a family's section."""
     return re.sub(r"[^\w-]", "", title(family).lower().replace(" ", "-"))
 
 
 def docstring(family: str) -> dict:
-    """The parts of a family's docstring: "paper", its first sentence, then "Source", "Departs" and, maybe, "Open"."""
+    """Return the parts of a family's docstring: "paper" (the first sentence), "Source", "Departs" and maybe "Open"."""
     paper, _, rest = import_module(f"gluon_classics.models.{family}").__doc__.partition("\n\n")
     found = re.findall(r"^(\w+) +(.*(?:\n .*)*)", rest, re.MULTILINE)
     return {"paper": paper, **{heading: textwrap.dedent(" " * 10 + body) for heading, body in found}}

@@ -1,4 +1,4 @@
-"""Write what stands beside the builders into gluon_classics/facts.json: python tools/make_facts.py"""
+"""Write the facts next to the builders to gluon_classics/models/facts.json: python tools/make_facts.py"""
 
 from dataclasses import asdict
 import json

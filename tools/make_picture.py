@@ -30,7 +30,7 @@ def main():
                 sys.exit(result.stdout)
             console.print(Text(result.stdout.rstrip()))
     picture = console.export_svg(title="gluon-classics")
-    picture = re.sub(r"@font-face \{.*?\}\n", "", picture, flags=re.DOTALL)  # no fonts from elsewhere
+    picture = re.sub(r"@font-face \{.*?\}\n", "", picture, flags=re.DOTALL)  # the picture must not load fonts
     (ROOT / "docs" / "terminal.svg").write_text(picture)
 
 

@@ -21,31 +21,36 @@ HEAD = """# Results
 
 ![Published and own results](results.svg)
 
-Each row is one recipe. The band is what is accepted: the published mean with its margin, or the range of the published
-runs, widened. All rows are scaled to it. An arrow is a run outside the picture. The deciding metric is the train loss
-if it is published, otherwise the test accuracy. The [findings](findings.md) explain results that differ.
+Each row of the picture is one recipe, scaled so that the band is what is accepted: the published mean with its margin,
+or the range of the published runs, widened. An arrow is a run outside the picture. The train loss decides if it is
+published, otherwise the test accuracy. The [findings](findings.md) explain results that differ.
 
-A ± is a standard deviation; n is the number of our runs. Square brackets are the lowest and highest published values.
-With the last batch discarded, images are resized as published: training images in float32, test images in uint8. The
-time per run is an upper bound, since the machine did other work at the same time.
+- A ± is a standard deviation. n is the number of our runs, or, after a published value, of published ones. Square
+  brackets are the lowest and the highest published value.
+- "Last batch" is what is done with a last partial batch. Discard: leave it out. Scale: train on it, but divide its
+  gradients by the full batch size. Without either: train on it. See `gluon-classics train --help`.
+- Recipes that discard the last batch resize training images in float32 and test images in uint8, all others in uint8.
+- "Unseeded weights" are the same for every seed, as if MXNet were not seeded.
+- The official builds are executions of D2L's notebooks by their authors, three of the first edition (A, B, C).
+- The time per run is an upper bound, because the machine did other work at the same time.
 """
-# text stays text; identifiers in an SVG follow from its content and the salt alone
+# keep text as text; derive the identifiers in an SVG from its content and a constant salt
 STYLE = {"font.family": "DejaVu Sans", "font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "gluon-classics"}
-COLOURS = {equivalence.REPRODUCED: "#0a6b3d", equivalence.NOT_REPRODUCED: "#a4281b", equivalence.UNDECIDED: "#6b5200"}
+COLORS = {equivalence.REPRODUCED: "#0a6b3d", equivalence.NOT_REPRODUCED: "#a4281b", equivalence.UNDECIDED: "#6b5200"}
 PUBLISHED, BAND = "#1b1d22", "#e3e8ef"
-FARTHEST = 3.0  # half widths of the band that are shown
+FARTHEST = 3.0  # limit of the picture, in half widths of the band
 ROW = 0.26  # inches
 
 
 def page() -> str:
-    """The content of docs/results.md."""
+    """Return the content of docs/results.md."""
     verdicts = results.read(ROOT / "results")
     constants = f"The same in all runs: {table.constants(verdicts)}.\n"
     return "\n".join([HEAD, table.markdown(table.table(verdicts)), "", constants])
 
 
 def draw(path) -> None:
-    """Draw the published and own values of all recipes that have a published value. Equal results give equal bytes."""
+    """Draw published and own values of all recipes with a published value. Equal results give equal files."""
     models = list_models()
     verdicts = [verdict for verdict in results.read(ROOT / "results") if verdict.comparisons]
     verdicts.sort(key=lambda verdict: models.index(verdict.recipe.settings.model))
@@ -75,37 +80,37 @@ def _draw_row(axes, row, verdict):
     recipe, metric = verdict.recipe, verdict.recipe.deciding
     target = recipe.target(metric)
     if isinstance(target, Spread):
-        centre, half = target.mean, target.margin
+        center, half = target.mean, target.margin
         published, spread = [target.mean], target.sd
     else:
-        centre, half = (target.low + target.high) / 2, (target.high - target.low) / 2
+        center, half = (target.low + target.high) / 2, (target.high - target.low) / 2
         found = [point for point in recipe.published() if point.metric == metric]
         published, spread = [point.value for point in found if point.epochs == recipe.settings.epochs], 0.0
-    ours, colour = verdict.values(metric), COLOURS[verdict.verdict]
+    ours, color = verdict.values(metric), COLORS[verdict.verdict]
 
     def place(value):
-        return max(-FARTHEST, min(FARTHEST, (value - centre) / half))
+        return max(-FARTHEST, min(FARTHEST, (value - center) / half))
 
-    def line(middle, sd, height, line_colour):
+    def line(middle, sd, height, line_color):
         ends = [place(middle - sd), place(middle + sd)]
-        axes.plot(ends, [height] * 2, color=line_colour, linewidth=1.5, solid_capstyle="butt")
+        axes.plot(ends, [height] * 2, color=line_color, linewidth=1.5, solid_capstyle="butt")
 
     line(published[0], spread, row - 0.17, PUBLISHED)
     axes.plot([place(value) for value in published], [row - 0.17] * len(published), "d", color=PUBLISHED, markersize=4)
     if len(ours) > 1:
         mean, sd = statistics.mean(ours), statistics.stdev(ours)
-        line(mean, sd, row + 0.2, colour)
-        axes.plot([place(mean)], [row + 0.2], "|", color=colour, markersize=8, markeredgewidth=1.5)
+        line(mean, sd, row + 0.2, color)
+        axes.plot([place(mean)], [row + 0.2], "|", color=color, markersize=8, markeredgewidth=1.5)
     for value in ours:
-        outside = abs(value - centre) > FARTHEST * half
-        marker = (">" if value > centre else "<") if outside else "o"
-        axes.plot([place(value)], [row + 0.2], marker, color=colour, markersize=5 if outside else 3.5, alpha=0.6)
+        outside = abs(value - center) > FARTHEST * half
+        marker = (">" if value > center else "<") if outside else "o"
+        axes.plot([place(value)], [row + 0.2], marker, color=color, markersize=5 if outside else 3.5, alpha=0.6)
     digits = DIGITS[metric]
     average = statistics.mean(ours)
     words = (
         f"{name_of(metric)} {average:.{digits}f}, published {statistics.mean(published):.{digits}f}, n = {verdict.n}: "
     )
-    axes.text(FARTHEST + 0.25, row, f"{words}{verdict.verdict}", color=colour, va="center")
+    axes.text(FARTHEST + 0.25, row, f"{words}{verdict.verdict}", color=color, va="center")
 
 
 def main():

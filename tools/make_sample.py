@@ -14,7 +14,7 @@ PER_CLASS = {"train": 600, "test": 100}
 
 
 def first_of_each_class(images: Images, count: int) -> Images:
-    """The first `count` images of each class, in the order they have."""
+    """Return the first `count` images of each class, in their original order."""
     chosen = [np.flatnonzero(images.labels == label)[:count] for label in np.unique(images.labels)]
     return Images(*images[np.sort(np.concatenate(chosen))])
 
@@ -22,7 +22,7 @@ def first_of_each_class(images: Images, count: int) -> Images:
 def main():
     data = load_dataset(sys.argv[1] if len(sys.argv) > 1 else "fashion-mnist")
     if data.is_sample:
-        sys.exit("the full Fashion-MNIST is needed: name the folder that holds it")
+        sys.exit("the full Fashion-MNIST was not found: name its folder")
     train = first_of_each_class(data.train, PER_CLASS["train"])
     test = first_of_each_class(data.test, PER_CLASS["test"])
     arrays = (train.images[..., 0], train.labels, test.images[..., 0], test.labels)

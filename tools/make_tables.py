@@ -79,7 +79,7 @@ TABLES = {"networks": networks_table, "speed": speed_table, "results": results_t
 
 
 def with_tables(text: str) -> str:
-    """`text` with the current tables between their markers."""
+    """Return `text` with the current tables between their markers."""
     for name, content in TABLES.items():
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, has_start, rest = text.partition(start)

@@ -40,9 +40,16 @@ def evaluate_accuracy(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx=None)
 
 
 def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: bool = False) -> RunningMetrics:
-    """Return the metrics of all examples, without their loss, in prediction mode.
+    """Return the metrics of all examples in prediction mode; the loss is not computed.
 
-    `eager` runs the network as it is instead of compiling it. Raises DataError if there are no examples.
+    Args:
+        data_iterator: Batches of images and labels, as NDArrays.
+        net: Network, initialized on `ctx`.
+        ctx: One context or several, over which each batch is split.
+        eager: Run the network as it is instead of compiling it.
+
+    Raises:
+        DataError: There are no examples.
     """
     metrics = RunningMetrics()
     contexts = as_contexts(ctx)
@@ -69,7 +76,7 @@ def predict_probabilities(batches: Iterable, net: mx.gluon.nn.Block, ctx) -> np.
 
 
 def accuracy_by_class(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> list[tuple[int, int]]:
-    """Return for each class the number of its images that were classified correctly, and the number of its images."""
+    """Return for each class the number of correctly classified images, and the number of images."""
     correct = probabilities.argmax(axis=1) == labels
     return [(int(correct[labels == c].sum()), int((labels == c).sum())) for c in range(classes)]
 

@@ -13,9 +13,9 @@ from .training import train
 
 
 def do_exp() -> list[EpochRecord]:
-    """The blog's experiment: one epoch of ResNet on Fashion-MNIST at 224, batch 64, SGD with learning rate .01.
+    """Run the blog's experiment: ResNet on Fashion-MNIST at 224x224, one epoch, batch size 64, SGD with rate 0.01.
 
-    Prints `train`'s lines and returns its results.
+    Print the lines of `train`, and return its metrics.
     """
     ctx = try_gpu()
     train_data, test_data = load_data_fashion_mnist(64, resize=224)

@@ -13,7 +13,7 @@ class EpochRecord:
     Attributes:
         epoch: Number of the epoch, counted from 0.
         train_loss: Mean loss per example. Each batch is measured before its update.
-        train_accuracy: Fraction 0..1 of correct predictions, measured as the loss.
+        train_accuracy: Fraction 0..1 of correct predictions, measured in the same way.
         test_accuracy: Fraction 0..1 after the epoch.
         seconds: Duration of the epoch with its evaluation.
         images_per_second: Speed of the training part.

@@ -1,4 +1,4 @@
-"""Show images on a grid."""
+"""Show images in a grid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def show_images(imgs, nrows: int, ncols: int, figsize=None):
-    """Show the first images on a grid with matplotlib.
+    """Show the first images in a grid with matplotlib.
 
     Args:
         imgs: (N, H, W), (N, H, W, 1) or (N, H, W, 3), as an NDArray or a NumPy array.
@@ -15,7 +15,7 @@ def show_images(imgs, nrows: int, ncols: int, figsize=None):
         figsize: The width and height of the grid in inches (default: 1 inch per image).
 
     Returns:
-        (nrows, ncols) matplotlib axes.
+        Matplotlib axes, (nrows, ncols).
 
     Raises:
         ImportError: matplotlib is not installed.

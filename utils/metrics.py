@@ -1,4 +1,4 @@
-"""Metrics that are summed up while batches are trained, without waiting for them."""
+"""Metrics that are summed during training, without waiting for MXNet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from mxnet import nd
 import numpy as np
 
-LATE = 2  # batches: a sum that is read this late is computed already, and no more work and memory is queued
+LATE = 2  # batches: by then a sum is computed, and the queue stays short
 CURVE_POINTS = 50
 
 
@@ -26,13 +26,13 @@ class RunningMetrics:
         self._queued: deque[tuple[int, list[nd.NDArray]]] = deque()
 
     def state(self) -> dict:
-        """Return all that was added, for JSON. Waits for queued batches."""
+        """Return the content, for JSON. Wait for the queued batches."""
         self.finish()
         return {"loss": self._loss, "correct": self._correct, "batches": self._batches}
 
     @classmethod
     def of_state(cls, state: dict) -> RunningMetrics:
-        """Return metrics with this `state`, to add more to."""
+        """Return metrics with this `state`, to which more batches can be added."""
         metrics = cls()
         metrics._loss, metrics._correct = state["loss"], state["correct"]
         metrics._batches = [tuple(batch) for batch in state["batches"]]

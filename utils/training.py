@@ -21,13 +21,13 @@ from .seeding import RandomStreams
 
 @dataclass(frozen=True)
 class TrainingPosition:
-    """How far a training is.
+    """A position in a training, between two batches.
 
     Attributes:
         epoch: Number of the current epoch, counted from 0.
-        batches: Number of batches of this epoch that were trained.
-        metrics: Their metrics.
-        seconds: Time that this epoch has taken.
+        batches: Number of batches of this epoch that are trained.
+        metrics: Metrics of these batches.
+        seconds: Time that this epoch has taken so far.
     """
 
     epoch: int = 0
@@ -37,7 +37,7 @@ class TrainingPosition:
 
 
 class Callback:
-    """Code that a `TrainingLoop` calls on the way. Override the methods that you need; by default they do nothing."""
+    """Code that a `TrainingLoop` calls during training. Override the methods that you need; the others do nothing."""
 
     def before_epoch(self, loop: TrainingLoop) -> None:
         """Run before an epoch, or before the rest of one that is resumed."""
@@ -53,7 +53,7 @@ class Callback:
 
 
 class TrainingLoop:
-    """Trains a network, one update a batch, and evaluates it after each epoch.
+    """Trains a network with one update per batch, and evaluates it after each epoch.
 
     Args:
         net: Network, initialized on the contexts.
@@ -93,25 +93,28 @@ class TrainingLoop:
 
     @property
     def position(self) -> TrainingPosition:
-        """How far the training is."""
+        """Current position of the training."""
         return TrainingPosition(self.epoch, self.batches, self.metrics, self.seconds)
 
     @property
     def seconds(self) -> float:
-        """Time that the current epoch has taken."""
+        """Time that the current epoch has taken so far."""
         return time.perf_counter() - self._epoch_start
 
     def run(
         self, train_data: Iterable, test_data: Iterable, num_epochs: int, start: TrainingPosition | None = None
     ) -> list[EpochRecord]:
-        """Train until `num_epochs` epochs are done and return the records of those that ended here.
+        """Train until `num_epochs` epochs are done.
 
         Args:
             train_data: Batches of images and labels, as NDArrays.
             test_data: Batches to evaluate on.
-            num_epochs: Number of epochs in all.
-            start: Position to start from, a fixed point of the streams. With the parameters and the trainer of that
-                moment the result is bit-identical to an uninterrupted training.
+            num_epochs: Total number of epochs.
+            start: Position to start from, a fixed point of the streams. If the parameters and the trainer have the
+                state of that position, the result is bit-identical to an uninterrupted training.
+
+        Returns:
+            The metrics of the epochs that this call finished.
 
         Raises:
             DataError: There are no examples.
@@ -162,7 +165,7 @@ class TrainingLoop:
         self._check_parameters()
 
     def _batches(self, train_data):
-        """The rest of the epoch's batches; with streams MXNet's generators are seeded on the way."""
+        """Yield the rest of the epoch's batches. With streams, MXNet's generators are seeded at each fixed point."""
         if self.streams is None:
             yield from train_data
             return
@@ -182,8 +185,8 @@ class TrainingLoop:
             heads += [_zero_loss(self.trainer, idle) for idle in self.contexts[len(parts) :]]
         autograd.backward(heads)
         if self.trainer._params_to_init:
-            # the first step copies all parameters from the first context to the others, with the running statistics,
-            # which the backward pass writes without MXNet's engine knowing
+            # the first step copies all parameters from the first context to the others, also the running statistics,
+            # and MXNet's engine does not know that the backward pass writes these
             nd.waitall()
         self.trainer.step(self.step_size or len(images))
         return sums
@@ -193,7 +196,7 @@ class TrainingLoop:
             raise self._diverged(f"the training loss became {self.metrics.loss}")
 
     def _check_parameters(self):
-        """Check the parameters too: on the CPU MXNet's ReLU turns NaN into 0, which hides it from the loss."""
+        """Check the parameters, too. On the CPU MXNet's ReLU turns NaN into 0, which hides it from the loss."""
         for parameter in self.trainer._params:
             if not all(nd.all_finite(array).asscalar() for array in parameter.list_data()):
                 raise self._diverged("parameters became infinite or not a number")
@@ -204,7 +207,7 @@ class TrainingLoop:
 
 
 def _zero_loss(trainer, ctx):
-    """0, computed from all parameters on a context that got no example, so that its gradients are zero, not stale."""
+    """Return 0, computed from all parameters on a context without examples, so that its gradients become 0."""
     parameters = [parameter for parameter in trainer._params if parameter.grad_req != "null"]
     return sum((parameter.data(ctx) * 0).sum() for parameter in parameters)
 
@@ -247,7 +250,7 @@ def train(
         test_data: Batches to evaluate on after each epoch.
         net: Network, initialized on `ctx`.
         loss: Loss of the outputs and labels, (N,), as an array (N,).
-        trainer: Updates the parameters once a batch, with the gradient averaged over the batch's examples.
+        trainer: Updates the parameters once per batch, with the gradient averaged over the batch's examples.
         ctx: One context or several, over which each batch is split.
         num_epochs: Passes over the training data.
         print_batches: Number of batches between two lines; None prints none.
@@ -259,8 +262,8 @@ def train(
         DataError: There are no examples.
         TrainingDiverged: The loss, or a parameter at the end of an epoch, is infinite or not a number.
 
-    Source: the blog's `utils.train`. Departs: test accuracy is over all test examples that `test_data` gives, a last
-    partial batch is trained on, and the metrics are returned.
+    Source: the blog's `utils.train`. Departs: the test accuracy covers all examples of `test_data`, a last partial
+    batch is trained on, and the metrics are returned.
     """
     contexts = as_contexts(ctx)
     print("Start training on ", contexts)

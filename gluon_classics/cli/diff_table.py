@@ -49,7 +49,7 @@ FACTS = ("input", "classes", "parameters", "GMAC", "source")
 
 
 def _facts(info):
-    return format_shape(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:.3f}", info.source
+    return format_shape(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:#.3g}", info.source
 
 
 def _rows(changes):

@@ -38,7 +38,10 @@ def image_shape(_ctx, _param, text):
 
 
 ctx_option = click.option(
-    "--ctx", default="auto", show_default=True, help="Device: auto, cpu, gpu, gpu:1, or a list such as gpu:0,gpu:1."
+    "--ctx",
+    default="auto",
+    show_default=True,
+    help="Device: auto (all GPUs, or the CPU), cpu, gpu, gpu:1, or a list such as gpu:0,gpu:1.",
 )
 DATA_HELP = (
     "Data set: fashion-mnist, mnist, cifar10, or a folder with IDX files, CIFAR-10 binary files, "

@@ -17,7 +17,10 @@ from .options import checkpoint_option, ctx_option, json_option, known_recipe
 @click.command()
 @json_option
 def recipes(as_json):
-    """List the recipes: settings and the results published for them."""
+    """List the recipes.
+
+    A recipe is a set of settings and the results that were published for them.
+    """
     from gluon_classics.reproduction import formatting
     from gluon_classics.reproduction.recipes import list_recipes
 
@@ -46,11 +49,15 @@ def recipes(as_json):
     show_default=True,
     help="Seed of the first run; later runs use the following seeds.",
 )
-@click.option("--subset", type=click.IntRange(1), help="Number of training images; the result is not comparable.")
-@click.option("--epochs", type=click.IntRange(1), help="Number of epochs; the result is not comparable.")
-@click.option("--data", type=click.Path(), help="Folder of the recipe's data set  [default: found by name]")
+@click.option(
+    "--subset", type=click.IntRange(1), help="Number of training images to use; the result is not comparable."
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), help="Number of epochs, if not the recipe's; the result is not comparable."
+)
+@click.option("--data", type=click.Path(), help="Folder with the recipe's data set.  [default: found by its name]")
 @ctx_option
-@click.option("--out", type=click.Path(), help="Folder for the run folders seed-N  [default: runs/RECIPE]")
+@click.option("--out", type=click.Path(), help="Folder for the run folders seed-N.  [default: runs/RECIPE]")
 @click.option("--publish", is_flag=True, help="Add the runs to results/ if they are comparable.")
 @checkpoint_option
 @json_option
@@ -79,12 +86,19 @@ def reproduce(recipe, publish, as_json, **options):
 
 
 @click.command("results")
-@click.option("--add", "added", multiple=True, metavar="RUN", help="Run folder to add first; may be repeated.")
-@click.option("--results", "folder", type=click.Path(), help="Folder of results  [default: results/ of the checkout]")
+@click.option(
+    "--add", "added", multiple=True, metavar="RUN", help="Run folder to add to the results first. May be repeated."
+)
+@click.option(
+    "--results", "folder", type=click.Path(), help="Folder of results.  [default: results/ of the repository]"
+)
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown, as in docs/results.md.")
 @json_option
 def show_results(added, folder, markdown, as_json):
-    """Show published and recorded results: of each recipe the deciding metric, with --markdown the whole table."""
+    """Show the recorded results next to the published ones.
+
+    The table shows the metric that decides the verdict on each recipe.
+    """
     from gluon_classics.reproduction import results, table
 
     if added:

@@ -42,7 +42,7 @@ from .options import (
     help="Height and width of the network's input in pixels.",
     shown="the network's own",
 )
-@setting("fit", type=click.Choice(FIT), help="Resize or pad images to that size.")
+@setting("fit", type=click.Choice(FIT), help="Resize or pad images to the size of --resize.")
 @setting("background", type=Finite(), help="Network input for the pixel value 0.")
 @setting("foreground", type=Finite(), help="Network input for the pixel value 255.")
 @setting("optimizer", help="Optimizer of MXNet (sgd, adam, ...), or diagonallm (for lenet5 only).")
@@ -84,8 +84,8 @@ def train(name, ctx, out, quiet, **options):
     The run folder contains the parameters, the metrics of each epoch (run.json), a picture of the curves, and
     checkpoints.
 
-    The defaults below are the settings of the blog. For some networks, such as lenet5, other settings were published.
-    For these networks, the published settings are the defaults.
+    The defaults below are the settings of the blog post that the first networks come from. For some networks, such as
+    lenet5, other settings were published. For these networks, the published settings are the defaults.
     """
     from gluon_classics.runs import train as command
 

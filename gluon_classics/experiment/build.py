@@ -1,4 +1,4 @@
-"""From settings to a network that is ready to train."""
+"""Build the network, the data loaders and the trainer that settings describe."""
 
 from __future__ import annotations
 
@@ -29,7 +29,20 @@ from .settings import Settings
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that training takes; `parameters` is the number of trainable parameters."""
+    """Everything that training needs.
+
+    Attributes:
+        settings: Settings of the run.
+        data: Data set, limited to the settings' subset.
+        train_data: Loader of the training images.
+        test_data: Loader of the test images.
+        net: Network, initialized on the contexts.
+        loss: Loss of the network's outputs and labels.
+        trainer: Updates the network's parameters.
+        contexts: Devices to train on.
+        parameters: Number of trainable parameters.
+        streams: Source of all random numbers.
+    """
 
     settings: Settings
     data: DataSet
@@ -53,7 +66,7 @@ class Experiment:
         output = self.net(mx.sym.var("data"))
         graph = mx.sym.Group(output if isinstance(output, (list, tuple)) else [output])
         nodes = [
-            # of an input: its node, and which output; a third number, a version, depends on the process
+            # an input is a node and the number of its output; a third number, a version, depends on the process
             (node["op"], [entry[:2] for entry in node["inputs"]], node["op"] != "null" and node.get("attrs"))
             for node in json.loads(graph.tojson())["nodes"]
         ]
@@ -62,9 +75,19 @@ class Experiment:
     def train(
         self, callbacks: Sequence[Callback] = (), start: TrainingPosition | None = None, *, eager: bool = False
     ) -> list[EpochRecord]:
-        """Train from `start` to the settings' number of epochs, as `TrainingLoop.run` does.
+        """Train until the settings' number of epochs is done.
 
-        `callbacks` run after those that set the learning rate and the optimizer's step sizes.
+        Args:
+            callbacks: Called after those that set the learning rate and the optimizer's step sizes.
+            start: Position to start from; see `TrainingLoop.run`.
+            eager: Run the network as it is instead of its compiled twin.
+
+        Returns:
+            The metrics of the epochs that this call finished.
+
+        Raises:
+            DataError: There are no examples.
+            TrainingDiverged: The loss, or a parameter at the end of an epoch, is infinite or not a number.
         """
         own: list[Callback] = [ScheduleCallback(self.settings.learning_rate, self.settings.schedule)]
         if isinstance(self.trainer.optimizer, DiagonalLM):
@@ -83,9 +106,15 @@ class Experiment:
 
 
 def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None = None) -> Experiment:
-    """Seed all generators, load the data (unless given), build and initialize the network and its trainer.
+    """Seed all generators, and build the network, its loaders and its trainer.
 
-    Raises ClassicsError.
+    Args:
+        settings: Settings of the run.
+        contexts: Devices to train on.
+        data: Data set; None loads that of the settings.
+
+    Raises:
+        ClassicsError: The network, the data or the initial parameters cannot be used together.
     """
     data = data or load_data(settings)
     seed_everything(settings.seed)
@@ -96,7 +125,7 @@ def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None
         load_parameters(net, settings.init_from, contexts, input_shape)
     else:
         initialize(net, settings, contexts, input_shape)
-        fix_shapes(net, contexts, input_shape)  # draws the weights now, before training draws anything
+        fix_shapes(net, contexts, input_shape)  # draws the weights now, before training draws random numbers
     train_data, test_data = loaders(settings, data)
     return Experiment(
         settings=settings,
@@ -113,10 +142,15 @@ def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None
 
 
 def build(model: str, classes: int, trained: bool = False) -> gluon.nn.Block:
-    """Return a new, uninitialized network for this number of classes.
+    """Return a new, uninitialized network.
 
-    With `trained` it has the parts that only training needs, such as auxiliary classifiers. Raises ClassicsError for a
-    number of classes that the network cannot have.
+    Args:
+        model: Name of the network.
+        classes: Number of classes.
+        trained: Whether to include the parts that only training needs, such as auxiliary classifiers.
+
+    Raises:
+        ClassicsError: The network cannot have this number of classes.
     """
     arguments = model_info(model).trained_as if trained else {}
     try:
@@ -126,7 +160,7 @@ def build(model: str, classes: int, trained: bool = False) -> gluon.nn.Block:
 
 
 def load_data(settings: Settings) -> DataSet:
-    """Load the data set of the settings, with as many training images as they say. Raises DataError."""
+    """Load the data set of the settings, limited to their subset of training images. Raises DataError."""
     data = load_dataset(settings.data, settings.size)
     if settings.subset is None:
         return data
@@ -136,7 +170,7 @@ def load_data(settings: Settings) -> DataSet:
 
 
 def loaders(settings: Settings, data: DataSet) -> tuple[DataLoader, DataLoader]:
-    """Return loaders of the training and the test images. Images that have the right size are not resized."""
+    """Return loaders of the training and the test images. Images of the right size are not resized."""
     resize = None if data.train.images.shape[1:3] == (settings.size, settings.size) else settings.size
     return make_loaders(
         data,

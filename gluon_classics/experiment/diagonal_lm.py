@@ -1,13 +1,13 @@
 """LeNet-5's own step sizes: a diagonal Levenberg-Marquardt method (LeCun et al. 1998, appendix C).
 
-Each weight w_k moves by -rate / (MU + h_kk) times its gradient. h_kk is an estimate of the second derivative of the
-loss, a mean over 500 examples: it is propagated back through squared weights and squared slopes, so that it is never
-negative, and the derivatives of weights that several connections share are added up as if these were independent.
+Each weight w_k changes by -rate / (MU + h_kk) times its gradient. h_kk is an estimate of the second derivative of the
+loss, a mean over 500 examples. It is propagated back through squared weights and squared slopes and is therefore never
+negative. For a weight that several connections share, the derivatives are added as if the connections were independent.
 
-Departs   MU is .2 (paper: .02), and h_kk is estimated anew after every 500 examples (paper: before each pass). From the
-          paper's small initial weights h_kk starts near 0 and soon is far from it: with its values all units saturated
-          within the first 3,000 examples, and with .05 too. The last layer's curvature is exact, where the paper does
-          not say how it goes through the RBF units.
+Departs   MU is .2 (paper: .02), and h_kk is estimated again after every 500 examples (paper: before each pass). With
+          the paper's small initial weights, h_kk starts near 0 and soon grows. With the paper's values all units
+          saturated within the first 3,000 examples, and with an MU of .05 too. The last layer's curvature is exact,
+          since the paper does not say how to propagate it through the RBF units.
 """
 
 from __future__ import annotations
@@ -21,19 +21,28 @@ import mxnet as mx
 from mxnet import autograd, nd
 
 MU = 0.2
-EXAMPLES = 500  # of an estimate, and between two
+EXAMPLES = 500  # for one estimate, and between two estimates
 
 
 @mx.optimizer.register
 class DiagonalLM(mx.optimizer.Optimizer):
-    """Gradient descent whose rate is divided, for each weight, by MU plus its curvature: call `estimate` first."""
+    """Gradient descent that divides the rate of each weight by MU plus its curvature. Call `estimate` first."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.scales: dict[int, nd.NDArray] = {}  # by the parameters' numbers in their trainer: 1 / (MU + h)
+        self.scales: dict[int, nd.NDArray] = {}  # 1 / (MU + h), by the number of the parameter in its trainer
 
     def estimate(self, net: mx.gluon.nn.Block, loss: mx.gluon.loss.Loss, images: nd.NDArray) -> None:
-        """Take the step sizes from the curvature of `loss` for `images`, (N, C, H, W). Raises ClassicsError."""
+        """Estimate the step sizes.
+
+        Args:
+            net: LeNet-5 with distances as outputs.
+            loss: MAPLoss or TargetDistanceLoss.
+            images: (N, C, H, W).
+
+        Raises:
+            ClassicsError: `net` is another network.
+        """
         by_name = curvatures(net, loss, images)
         self.scales = {
             number: 1 / (MU + by_name[parameter.name])
@@ -67,10 +76,18 @@ class StepSizeCallback(Callback):
 
 
 def curvatures(net: mx.gluon.nn.Block, loss: mx.gluon.loss.Loss, images: nd.NDArray) -> dict[str, nd.NDArray]:
-    """The estimated second derivative of the mean `loss` by each trained parameter of `net`, by its name.
+    """Estimate the second derivative of the mean loss with respect to each trained parameter.
 
-    `loss` is MAPLoss or TargetDistanceLoss: neither's curvature depends on the labels. Raises ClassicsError for
-    another network than LeNet-5.
+    Args:
+        net: LeNet-5 with distances as outputs.
+        loss: MAPLoss or TargetDistanceLoss. Their curvature does not depend on the labels.
+        images: (N, C, H, W).
+
+    Returns:
+        The second derivatives by the name of the parameter, in its shape.
+
+    Raises:
+        ClassicsError: `net` is another network.
     """
     if not isinstance(net, LeNet5Distances):
         raise ClassicsError("the curvature can be estimated for lenet5 only: choose another optimizer")
@@ -89,7 +106,7 @@ def curvatures(net: mx.gluon.nn.Block, loss: mx.gluon.loss.Loss, images: nd.NDAr
         with autograd.record():
             signal = nd.zeros_like(images)
             for layer, square in zip(layers, squares):
-                # what is asked of a linear layer are its derivatives, by squared input and by squared weights
+                # a linear layer passes gradients to its squared input and its squared weights
                 linear = not isinstance(layer, Squash)
                 signal = layer(square + signal - signal.detach()) if linear else signal * square
         signal.backward(at_output)
@@ -108,11 +125,11 @@ def _slope(layer, x):
 
 
 def _output_curvature(loss, states, codes):
-    """(N, 84): the second derivative of each example's loss by each unit before the RBF output; exact."""
+    """Return (N, 84): the exact second derivative of each example's loss by each unit before the RBF output."""
     if not isinstance(loss, MAPLoss):
         return nd.full(states.shape, 2, ctx=states.context)
     slopes = 2 * (states.expand_dims(1) - codes.expand_dims(0))
-    # of the classes, and of none of them
+    # probabilities of the classes, and of none of them
     shares = nd.concat(-(slopes**2).sum(axis=2) / 4, nd.full((len(states), 1), -loss.j, ctx=states.context), dim=1)
     shares = shares.softmax()
     of_classes, of_none = shares[:, :-1].expand_dims(2), shares[:, -1:]

@@ -1,4 +1,4 @@
-"""Initializers: how the initial weights are drawn."""
+"""Initializers of the parameters, by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mxnet import gluon
 
 from .settings import PUBLISHED, WEIGHTS, Settings, parse_initializer
 
-# Gluon's classes, and the argument that the number in parentheses sets (without one: Gluon's default)
+# Gluon's classes, and the argument that the number in parentheses sets (without a number: Gluon's default)
 CLASSES = {
     "xavier": (mx.init.Xavier, "magnitude"),  # uniform within sqrt(magnitude / mean of fan-in and fan-out); 3
     "normal": (mx.init.Normal, "sigma"),  # standard deviation; 0.01
@@ -19,7 +19,7 @@ CLASSES = {
 def initializer(text: str) -> mx.init.Initializer:
     """Return the initializer of a name such as "xavier" or "normal(0.01)".
 
-    Biases start from 0 with all of them. Parameters for which a network has its own initializer keep it.
+    Biases start from 0 with every initializer. Parameters for which the network sets an initializer keep that one.
     Raises SettingsError for an unknown name.
     """
     name, number = parse_initializer(text)
@@ -30,11 +30,12 @@ def initializer(text: str) -> mx.init.Initializer:
 def initialize(net: gluon.nn.Block, settings: Settings, contexts: list[mx.Context], input_shape) -> None:
     """Draw the parameters of a new network, for images of `input_shape`, (C, H, W).
 
-    A network that was published with its own initializer uses it with the setting init="published". Any other
-    initializer replaces that of its weights.
+    With the setting init="published" a network uses the initializer that it was published with. Any other initializer
+    replaces that of its weights.
 
-    weights="unseeded" repeats what a notebook of D2L's LeNet does in a process that never seeds MXNet, which equals
-    seed 0: MXNet draws an image, then Gluon's default weights to show the layers' shapes, then the weights to train.
+    With weights="unseeded" the weights are those of D2L's notebook of LeNet, in a process that never seeds MXNet. This
+    equals seed 0. The notebook draws an image, then Gluon's default weights to show the shapes of the layers, then the
+    weights to train.
     """
     if settings.weights == WEIGHTS[1]:
         mx.random.seed(0)

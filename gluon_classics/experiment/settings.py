@@ -10,7 +10,7 @@ from gluon_classics.data import FIT, LAST_BATCH, RESIZE_IN
 from gluon_classics.errors import SettingsError
 
 WEIGHTS = ("seeded", "unseeded")
-PUBLISHED = "published"  # the initializer of a network that was published with its own
+PUBLISHED = "published"  # the initializer that a network was published with
 INITIALIZERS = ("xavier", "normal", "uniform")
 DIAGONAL_LM = "diagonallm"
 _WITHOUT_MOMENTUM = (
@@ -37,7 +37,7 @@ class Settings:
         batch_size: Images per update.
         learning_rate: Learning rate.
         schedule: Learning-rate schedule: epochs (from 0) and the factor from each one on, as in "2:0.4 5:0.2".
-        optimizer: MXNet's name of the optimizer, or "diagonallm", LeNet-5's.
+        optimizer: MXNet's name of the optimizer, or "diagonallm" for LeNet-5.
         momentum: 0..1, for optimizers that take one.
         weight_decay: Weight decay, 0 or more.
         resize: Side of the images in pixels; None is the network's own input.
@@ -102,7 +102,7 @@ class Settings:
         if self.optimizer == DIAGONAL_LM and self.model != "lenet5":
             raise SettingsError(f"the optimizer {DIAGONAL_LM} works with lenet5 only: choose another optimizer")
         if self.background == self.foreground:
-            raise SettingsError("background and foreground are equal, so that all images would be: change one of them")
+            raise SettingsError("background and foreground are equal, so all images would be the same: change one")
         if self.init == PUBLISHED and info.training.get("init") != PUBLISHED:
             raise SettingsError(
                 f"{self.model} was published without its own initializer: use xavier, normal or uniform"

@@ -7,8 +7,8 @@ Departs   `alexnet`, from the paper: one tower (no groups), no local response no
           convolution (54x54 feature maps at 224; the paper's 55x55 need 227), pools without padding, 1 input channel
           and 10 classes. Xavier initialization; the paper draws N(0, .01) and sets some biases to 1.
           `alexnet_2012`: 227x227 input; the paper prints 224x224, which does not give 55x55 feature maps.
-Open      - `alexnet_2012`: 224x224 is printed, but does not give the 55x55 feature maps; 227x227 does.
-          - `alexnet_2012`: that the normalization looks across the two towers is not verified.
+Open      - `alexnet_2012`: the paper prints an input of 224x224, but only 227x227 gives its 55x55 feature maps.
+          - `alexnet_2012`: that local response normalization includes channels of both towers is not verified.
 """
 
 from typing import NamedTuple

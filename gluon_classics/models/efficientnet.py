@@ -7,7 +7,7 @@ Source    `efficientnet_b0`: the paper's table 1; swish, stochastic depth with a
           no biases in the other convolutions, a survival probability that falls from 1 by .2 / 16 in each block.
 Departs   From the authors' code: padding is the same on both sides, where TensorFlow's "SAME" pads one side only for
           stride 2 (sizes are equal); the caller's initializer sets the initial weights (authors: normal, by fan-out).
-Open      - `efficientnet_b0`: whether the paper's results use what only the authors' code defines.
+Open      - `efficientnet_b0`: whether the paper's results use the details that only the authors' code defines.
 """
 
 from typing import NamedTuple

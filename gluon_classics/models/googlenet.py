@@ -1,6 +1,6 @@
 """GoogLeNet (Szegedy et al. 2014, "Going deeper with convolutions", arXiv:1409.4842).
 
-Source    `googlenet`: the blog, as printed. `googlenet_tutorial`: the Gluon tutorials of early 2018, which it follows.
+Source    `googlenet`: the blog, as printed. `googlenet_tutorial`: the Gluon tutorials of early 2018.
           `googlenet_d2l`: Dive into Deep Learning (D2L). `googlenet_v1`: the paper; layers from table 1 and figure 3,
           auxiliary classifiers and the weight of their losses from section 5.
 Departs   `googlenet`, from the tutorial: the convolutions that the source calls 3x3 and 5x5 are printed with kernel 1

@@ -14,8 +14,7 @@ Departs   From the paper, all: full connections between feature maps (paper: par
           `lenet`, `lenet_slides`, straight dope: 20 and 50 channels (paper: 6 and 16), one hidden layer. `lenet`: a
           3x3 second convolution. `lenet_d2l_first` and those with batch normalization: 28x28 images without padding,
           which leaves 4x4 feature maps (paper: 5x5). `lenet_cifar10`: 3 input channels.
-Open      - `lenet_conv3` names no activation: that its convolutions have ReLU is a guess.
-          - `lenet_conv3`: the authors are not known.
+Open      - `lenet_conv3`: the authors are not known. They name no activation; ReLU after the convolutions is a guess.
 """
 
 from functools import partial

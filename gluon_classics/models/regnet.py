@@ -3,7 +3,7 @@
 Source    `regnetx_200mf` to `regnetx_800mf`: depth, w_0, w_a, w_m and group width of the paper's top RegNetX models;
           stem, X block and head of its figures 3 and 4. Rounding widths to multiples of 8, then of the group width, is
           from the authors' code, as are convolutions without bias.
-          `regnetx32_d2l`: Dive into Deep Learning (D2L), the edition for PyTorch (that for MXNet differs).
+          `regnetx32_d2l`: Dive into Deep Learning (D2L), the edition for PyTorch; the one for MXNet differs.
 Departs   From the paper: the caller's initializer sets the initial weights (authors: normal, by fan-out).
           `regnetx32_d2l`: two stages (paper: four), biases in the convolutions, 1 input channel.
 Open      - `regnetx32_d2l`: the editions for PyTorch and for MXNet differ; we follow the one for PyTorch.

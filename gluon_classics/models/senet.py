@@ -2,11 +2,12 @@
 
 Source    `se_resnet50`: the paper's table 1, the middle column; block as in its figure 3, reduction ratio 16.
           Equation 3 shows no biases in the two dense layers. The published number of parameters, 28,088,024, includes
-          them: without, there are 16,048 fewer. `se_resnet18`: the same block in ResNet-18; the paper's tables
+          them; without biases it would be 16,048 less. `se_resnet18`: the same block in ResNet-18; the paper's tables
           begin at 50 layers. Stride and biases of the convolutions are as in `resnet50_v1`.
 Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization).
-Open      - `se_resnet50`: equation 3 has no biases, the published number of parameters has; we follow the number.
-          - `se_resnet50`: that the first convolution of a bottleneck has the stride is taken from ResNet, not verified.
+Open      - `se_resnet50`: equation 3 has no biases, but the published number of parameters includes them. We follow the
+            number.
+          - `se_resnet50`: as in ResNet, the first convolution of a bottleneck has the stride; this is not verified.
 """
 
 from functools import partial

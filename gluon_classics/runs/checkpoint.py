@@ -1,7 +1,7 @@
-"""Checkpoint files: facts and arrays that are read back whole, or recognized as damaged.
+"""Checkpoint files of a run: facts and arrays, protected by a checksum.
 
-A file is one line of JSON (the facts, and the arrays' names), then each array in NumPy's own format, and the SHA-256
-of all before. Nothing in it is executed when it is read. A run folder keeps the last two.
+A file is one line of JSON (the facts and the names of the arrays), then each array in NumPy's format, then the SHA-256
+of everything before it. Reading a file executes nothing in it. A run folder keeps the last two checkpoints.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 FORMAT = 2
 CHECKPOINTS = "checkpoint-*.ckpt"
-KEPT = 2  # so that one is left when the newest is damaged
+KEPT = 2  # one is left if the newest is damaged
 _DIGEST = hashlib.sha256
 _CHUNK = 1 << 24  # bytes read at once
 
@@ -26,7 +26,7 @@ class Damaged(RunError):
 
 
 def checkpoint_path(folder, epoch: int, batches: int) -> Path:
-    """Return the checkpoint file of a run after `batches` batches of `epoch`. Names sort by position."""
+    """Return the path of the checkpoint after `batches` batches of `epoch`. The names sort by position."""
     return Path(folder, f"checkpoint-{epoch:05d}-{batches:08d}.ckpt")
 
 
@@ -36,13 +36,22 @@ def checkpoints(folder) -> list[Path]:
 
 
 def remove_old(folder, kept: int = KEPT) -> None:
-    """Remove all checkpoints but the newest `kept`."""
+    """Remove all checkpoints except the newest `kept`."""
     for path in checkpoints(folder)[kept:]:
         path.unlink()
 
 
 def write_checkpoint(path, facts: dict, arrays: dict) -> None:
-    """Write `facts` (for JSON) and `arrays` (of MXNet or NumPy) atomically. Raises OSError if writing fails."""
+    """Write a checkpoint file atomically.
+
+    Args:
+        path: File to write.
+        facts: Content for JSON.
+        arrays: MXNet or NumPy arrays by name.
+
+    Raises:
+        OSError: Writing failed.
+    """
     header = {"format": FORMAT, "facts": facts, "arrays": list(arrays)}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         summed = _Summed(file)
@@ -54,7 +63,12 @@ def write_checkpoint(path, facts: dict, arrays: dict) -> None:
 
 
 def read_checkpoint(path) -> tuple[dict, dict[str, np.ndarray]]:
-    """Return the facts and arrays of a file. Raises Damaged, and RunError for the format of another version."""
+    """Return the facts and the arrays of a checkpoint file.
+
+    Raises:
+        Damaged: The file is missing or damaged.
+        RunError: The file has the format of another version, or may not be read.
+    """
     try:
         with open(path, "rb") as file:
             _check(path, file)
@@ -62,18 +76,18 @@ def read_checkpoint(path) -> tuple[dict, dict[str, np.ndarray]]:
             if header["format"] != FORMAT:
                 raise RunError(
                     f"{path} has format {header['format']}, this version reads {FORMAT}: "
-                    "resume it with the version that wrote it"
+                    "resume the run with the version that wrote it"
                 )
             arrays = {name: np.lib.format.read_array(file, allow_pickle=False) for name in header["arrays"]}
     except PermissionError as error:
-        raise RunError(f"{path} cannot be read ({error.strerror}): is it another user's?") from error
+        raise RunError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
     except OSError as error:
         raise Damaged(f"{path} cannot be read ({error.strerror})") from error
     return header["facts"], arrays
 
 
 def _check(path, file):
-    """Compare the file with its checksum, and go back to its start."""
+    """Compare the file with its checksum and rewind it. Raises Damaged if they differ."""
     digest = _DIGEST()
     left = Path(path).stat().st_size - digest.digest_size
     while left > 0:
@@ -86,7 +100,7 @@ def _check(path, file):
 
 
 class _Summed:
-    """A file to write to, with the checksum of what was written."""
+    """A file for writing that computes the checksum of its content."""
 
     def __init__(self, file):
         self._file = file

@@ -1,4 +1,4 @@
-"""The picture of a run."""
+"""Plot the metrics of a run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from gluon_classics.utils.history import EpochRecord
 
 
 def draw(epochs: Sequence[EpochRecord], title: str, path) -> None:
-    """Draw training loss and accuracy over the epochs, and test accuracy after each, as a PNG file.
+    """Plot the training loss and the accuracies over the epochs as a PNG file.
 
-    Raises ImportError without matplotlib.
+    Args:
+        epochs: Metrics of the epochs, at least one.
+        title: Title of the picture.
+        path: File to write.
+
+    Raises:
+        ImportError: matplotlib is not installed.
     """
     from matplotlib.figure import Figure
 

@@ -6,7 +6,7 @@
     curves.png   loss and accuracies over the epochs (needs matplotlib)
     *.ckpt       checkpoints to resume from
 
-Every file is replaced as a whole. A reader, also after a crash, finds a complete earlier state.
+Files are replaced atomically. After a crash, a reader finds the complete previous version.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ FILES = (PARAMETERS, RECORD, POINTS, CURVES, CHECKPOINTS)
 
 
 class RunFolder:
-    """A run folder that this process has locked. Leaving it as a context manager unlocks it.
+    """A run folder that is locked by this process. Use it as a context manager: the end of the block unlocks it.
 
-    The constructor locks an existing folder. `claim` and `claim_new` make one. Then call `start` for a new run or
-    `resume` for one that was interrupted.
+    The constructor locks an existing folder. `claim` and `claim_new` create one. Then call `start` for a new run or
+    `resume` for an interrupted one.
 
     Raises:
-        RunError: There is no such folder, or another process has locked it.
+        RunError: The folder does not exist, or another process has locked it.
     """
 
     record: RunRecord
@@ -58,7 +58,7 @@ class RunFolder:
 
     @classmethod
     def claim(cls, path) -> RunFolder:
-        """Make the folder `path`, or take an empty one, and lock it.
+        """Create the folder `path`, or use it if it is empty, and lock it.
 
         Raises RunError if it is not empty, cannot be written, or is locked by another process.
         """
@@ -77,7 +77,7 @@ class RunFolder:
 
     @classmethod
     def claim_new(cls, path) -> RunFolder:
-        """Make a folder that did not exist and lock it: `path`, or `path` with the first free number.
+        """Create a new folder and lock it: `path`, or `path` with the first free number appended.
 
         Raises RunError if it cannot be written.
         """
@@ -90,10 +90,10 @@ class RunFolder:
                 except FileExistsError:
                     continue
                 return cls(candidate)
-        raise AssertionError("numbers do not end")
+        raise AssertionError("unreachable")
 
     def start(self, experiment: Experiment, recipe: str | None = None) -> None:
-        """Write the record of a new run. `recipe` is the name of the recipe that it runs, if any.
+        """Write the record of a new run. `recipe` is the name of its recipe, if it has one.
 
         Raises RunError if the record cannot be written.
         """
@@ -116,9 +116,15 @@ class RunFolder:
     def resume(
         self, record: RunRecord, experiment: Experiment, epochs: list[EpochRecord], epoch: int, batches: int, changed
     ) -> None:
-        """Go on with an interrupted run after `epochs`, in `epoch` after `batches` batches.
+        """Continue the record of an interrupted run.
 
-        `changed` is what `Provenance.changes` says.
+        Args:
+            record: Record of the run so far.
+            experiment: The experiment, with the restored state.
+            epochs: Records of the epochs that the restored state includes.
+            epoch: Epoch in which the run resumes, counted from 0.
+            batches: Number of batches of this epoch that are already trained.
+            changed: Result of `Provenance.changes`.
         """
         resumption = Resumption(_now(), epoch, batches, changed)
         resumed = (*record.resumed, resumption)
@@ -147,7 +153,7 @@ class RunFolder:
         save_parameters(self._net, self.path / PARAMETERS)
 
     def draw_curves(self) -> None:
-        """Draw the metrics of the epochs. Without matplotlib, print which extra draws them."""
+        """Plot the metrics of the epochs. Without matplotlib, print which extra to install."""
         try:
             with atomic_path(self.path / CURVES) as temporary:
                 curves.draw(self.record.epochs, self.record.settings.model, temporary)

@@ -1,19 +1,19 @@
-"""Ctrl-C that is never lost and never comes in the middle."""
+"""Signal handling that lets a training stop between two batches."""
 
 from __future__ import annotations
 
 import os
 import signal
 
-KILLED_BY = 128  # exit status of a process ended by a signal, as shells have it: 128 and the signal's number
-NOTE = b"Stopping after what is under way; once more to stop at once.\n"
+KILLED_BY = 128  # exit status of a process that a signal ended, as in shells: 128 plus the signal's number
+NOTE = b"Stopping after the next checkpoint. Press Ctrl-C again to stop at once.\n"
 
 
 class Interrupts:
-    """While entered, Ctrl-C (SIGINT) and SIGTERM are noted in `signal`, for the training to look at between batches.
+    """Context manager that records SIGINT (Ctrl-C) and SIGTERM in `signal`. Check it between batches.
 
-    Python throws away what is raised inside of a `__del__`, and MXNet's arrays have one: a KeyboardInterrupt can be
-    lost. The second signal raises it all the same. What was ignored before stays ignored, as under nohup.
+    Python discards exceptions that are raised inside a `__del__`, and MXNet's arrays have one. A KeyboardInterrupt can
+    therefore be lost, so only a second signal raises it. Signals that were ignored before stay ignored, as under nohup.
     """
 
     def __init__(self) -> None:
@@ -33,4 +33,4 @@ class Interrupts:
         self.signal = number
         if again:
             raise KeyboardInterrupt
-        os.write(2, NOTE)  # not through sys.stderr, in the middle of whose writing the signal may have come
+        os.write(2, NOTE)  # not sys.stderr: the signal may have interrupted a write to it

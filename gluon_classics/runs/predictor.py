@@ -1,4 +1,4 @@
-"""A trained network from its run folder or parameter file, ready to evaluate and predict."""
+"""Load a trained network from a run folder or a parameter file, to evaluate it and to predict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ PREDICTED_AT_ONCE = 64  # images
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with what is needed to feed it; `image_shape` is (H, W, C) of the images it was trained on."""
+    """A trained network with what its input needs.
+
+    Attributes:
+        settings: Settings of the training; for a parameter file, those that the network was published with.
+        classes: Names of the classes, in the order of the outputs.
+        image_shape: (H, W, C) of the training images before they were resized.
+        net: The network, with its parameters.
+        contexts: Devices that the network is on.
+    """
 
     settings: Settings
     classes: tuple[str, ...]
@@ -34,14 +42,26 @@ class Trained:
     contexts: list[mx.Context]
 
     def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
-        """(N, classes): the probabilities of all test images of `data`. Raises DataError."""
+        """Return (N, classes): the probabilities of the classes for all test images of `data`.
+
+        Raises:
+            DataError: `data` has other classes or channels than the training data.
+        """
         if data.classes != self.classes or data.test.images.shape[3] != self.image_shape[2]:
             raise DataError(f"{data.origin} has other classes or channels than the network was trained on")
         _, test_data = loaders(replace(self.settings, batch_size=batch_size, last_batch="keep"), data)
         return predict_probabilities(test_data, self.net, self.contexts)
 
     def evaluate(self, data: DataSet, batch_size: int = 64) -> dict:
-        """Accuracy (a fraction 0..1) over all test images of `data`, and counts by class. Raises DataError."""
+        """Evaluate the network on all test images of `data`.
+
+        Returns:
+            The network, the data, the number of images, the accuracy as a fraction 0..1, and for each class the number
+            of its images and of correct predictions.
+
+        Raises:
+            DataError: `data` has other classes or channels than the training data.
+        """
         probabilities = self.test_probabilities(data, batch_size)
         counts = accuracy_by_class(probabilities, data.test.labels, len(data.classes))
         return {
@@ -56,7 +76,18 @@ class Trained:
         }
 
     def predict(self, paths, top: int = 3) -> list[dict]:
-        """For each image file its `top` classes, most probable first, with probabilities 0..1. Raises DataError."""
+        """Predict the classes of image files.
+
+        Args:
+            paths: Image files.
+            top: Number of classes to return for each image.
+
+        Returns:
+            For each image its path and its `top` classes, most probable first, with probabilities 0..1.
+
+        Raises:
+            DataError: A file is not an image, or the network was trained on images that are not square.
+        """
         parts = [paths[start : start + PREDICTED_AT_ONCE] for start in range(0, len(paths), PREDICTED_AT_ONCE)]
         batches = (image_batch(part, self.image_shape, self.settings) for part in parts)
         results = []
@@ -68,17 +99,25 @@ class Trained:
 
 
 def from_run(path, ctx: str = "auto") -> Trained:
-    """The network of a run folder. Raises RunError."""
+    """Load the network of a run folder. Raises RunError if it is not a run folder or its files are damaged."""
     run = read_run(path)
     record = run.record
     return _load(record.settings, record.data.classes, record.data.image_shape, run.parameters, ctx)
 
 
 def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto") -> tuple[Trained, DataSet]:
-    """The network of a run folder or a parameter file, and the data to evaluate it on.
+    """Load a trained network and the data to evaluate it on.
 
-    A run folder knows its network, data and size; `data` replaces its data. A parameter file needs `model`; the
-    data is Fashion-MNIST unless given, the size the network's own. Raises RunError or DataError.
+    Args:
+        target: Run folder or parameter file.
+        model: Name of the network; required for a parameter file, not allowed for a run folder.
+        data: Name of a known data set, or a folder; None is the data of the run, or Fashion-MNIST for a parameter file.
+        resize: Side of the images in pixels, for a parameter file; None is the network's own input.
+        ctx: Devices, as `parse_contexts` takes them.
+
+    Raises:
+        RunError: `target` cannot be used, or does not fit the other arguments.
+        DataError: The data cannot be used.
     """
     if Path(target).is_dir():
         if model or resize:
@@ -102,14 +141,24 @@ def _load(settings, classes, image_shape, parameters, ctx):
 
 
 def image_batch(paths, image_shape, settings: Settings):
-    """Image files as one batch for a network trained with `settings` on images of `image_shape`, (H, W, C).
+    """Read image files as one batch for a trained network.
 
-    Each image is first brought to the training images' own shape, so that it looks as they did.
-    Raises DataError if a file is no image.
+    Each image first gets the shape of the training images, and is then resized as they were.
+
+    Args:
+        paths: Image files.
+        image_shape: (H, W, C) of the training images before they were resized.
+        settings: Settings of the training.
+
+    Returns:
+        Images, (N, C, size, size), and labels of 0, (N,).
+
+    Raises:
+        DataError: A file is not an image, or the training images were not square.
     """
     height, width, channels = image_shape
     if height != width:
-        raise DataError(f"the run was trained on images of {height}x{width}: only square ones can be predicted")
+        raise DataError(f"the run was trained on images of {height}x{width}: only square images can be predicted")
     images = np.stack([read_image(path, height, channels) for path in paths])
     resize = None if settings.size == height else settings.size
     resize_in = "float32" if settings.resize_in == "float32" else "uint8"  # as of test images

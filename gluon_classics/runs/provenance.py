@@ -16,7 +16,7 @@ import numpy as np
 from .record import Processor, Provenance
 
 CPUINFO = Path("/proc/cpuinfo")
-SIMD = ("sse4_1", "avx", "avx2", "fma", "avx512", "avx_vnni", "amx")  # beginnings of the flags that choose kernels
+SIMD = ("sse4_1", "avx", "avx2", "fma", "avx512", "avx_vnni", "amx")  # prefixes of the flags that select kernels
 # oneDNN 2.4's names of instruction sets, weakest first, and the flags that each needs
 ISAS = (
     ("SSE41", {"sse4_1"}),
@@ -51,7 +51,7 @@ def provenance(contexts) -> Provenance:
 def code() -> Tuple[Optional[str], Optional[bool]]:
     """Return the checkout's commit, and whether the package's files differ from it; (None, None) without a checkout.
 
-    The first call in a process decides: later changes of the files do not change the code that runs.
+    The result of the first call is kept: later changes of the files do not change the code that runs.
     """
     package = Path(gluon_classics.__file__).parent
 

@@ -18,9 +18,11 @@ STATUSES = ("running", "done", "interrupted", "diverged", "failed")
 
 @dataclass(frozen=True)
 class Processor:
-    """A processor, well enough to explain other last digits: `flags` are those of its vector instructions.
+    """A processor, in enough detail to explain differences in the last digits.
 
-    `onednn_isa` is the instruction set that oneDNN used, which may be limited by DNNL_MAX_CPU_ISA.
+    Attributes:
+        flags: CPU flags of the vector instructions.
+        onednn_isa: Instruction set that oneDNN used; DNNL_MAX_CPU_ISA may limit it.
     """
 
     name: str
@@ -35,8 +37,11 @@ class Processor:
 class Provenance:
     """What the last digits of a result may depend on besides its settings and data.
 
-    `commit` is None without a checkout; `dirty` says whether the package's files differed from the commit. `threads` is
-    OMP_NUM_THREADS, `devices` are MXNet's names.
+    Attributes:
+        commit: Commit of the checkout; None without a checkout.
+        dirty: Whether the package's files differed from the commit; None without a checkout.
+        threads: OMP_NUM_THREADS; None if it was not set.
+        devices: MXNet's names of the devices.
     """
 
     commit: Optional[str]
@@ -72,14 +77,21 @@ class Resumption:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run: what was trained, on what, with which results.
+    """The settings, the data, the provenance and the results of a run.
 
     Attributes:
-        recipe: Name of the recipe, None for a run without one.
+        recipe: Name of the recipe; None for a run without a recipe.
+        settings: Settings of the run.
+        data: Data set of the run.
         parameters: Number of trainable parameters.
+        tested_images: Number of test images in each evaluation.
+        provenance: What the last digits may depend on.
         started: UTC time in ISO 8601.
         status: One of `STATUSES`.
         seconds: Time since the start, without pauses.
+        epochs: Metrics of the finished epochs.
+        trained_images: Number of training images in each epoch; None in older records.
+        resumed: When and where the run was resumed.
     """
 
     recipe: Optional[str]
@@ -107,7 +119,7 @@ class RunRecord:
         return self.epochs[-1]
 
     def to_json(self) -> str:
-        """Return the content of run.json. The points along an epoch have a file of their own."""
+        """Return the content of run.json. The points along an epoch are in a separate file."""
         content = {"format": FORMAT, **asdict(self)}
         for epoch in content["epochs"]:
             del epoch["curve"]
@@ -136,7 +148,7 @@ class RunRecord:
 
 
 def _from_format_1(content):
-    """The names of format 1, before July 2026, in those of today."""
+    """Translate the content of format 1 (before July 2026) to the current names."""
     environment = dict(content.pop("environment"))
     settings = dict(content["settings"])
     if settings.get("last_batch") == "damp":
@@ -186,7 +198,7 @@ def read_run(path) -> Run:
 
 
 def _curves(path):
-    """The points along each epoch; none where their file is missing or damaged, since nothing depends on it."""
+    """Return the points along each epoch. A missing or damaged file gives none: they are only drawn."""
     try:
         curves = msgspec.json.decode(path.read_text(encoding="utf-8"), type=List[Tuple[Tuple[int, float, float], ...]])
     except (OSError, ValueError, msgspec.MsgspecError):

@@ -1,4 +1,4 @@
-"""Resume an interrupted run, bit-identical to an uninterrupted one: what `gluon-classics resume` does."""
+"""The command `gluon-classics resume`: resume a run; the result is bit-identical to an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
 
     Args:
         path: Run folder.
-        epochs: Number of epochs in all; None is the run's.
+        epochs: Total number of epochs; None is the run's.
         checkpoint_minutes: Time between two checkpoints.
 
     Raises:
-        RunError: The result would not be that of the same run: settings, data or network differ from its start. What
-            changes the last digits only (versions, threads) is a warning.
+        RunError: The settings, the data or the network differ from those of the run. A change that affects only the
+            last digits, such as of versions or threads, is a warning.
     """
     with RunFolder(path) as folder:
         run = read_run(path)
@@ -38,7 +38,7 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
         settings = replace(record.settings, epochs=epochs or record.settings.epochs)
         done = len(record.epochs)
         if done > settings.epochs:
-            raise RunError(f"{path} has {done} epochs already: ask for more")
+            raise RunError(f"{path} has {done} epochs already: choose a larger number with --epochs")
         if record.status == "done" and done == settings.epochs:
             _console.say(f"Nothing left to do: all {done} epochs of {path} are done (use --epochs to train more).")
             return
@@ -46,7 +46,7 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
         if checkpoint:
             _check_settings(checkpoint[0], record.settings, path)
         contexts = parse_contexts(",".join(_context_name(device) for device in record.provenance.devices))
-        # with a checkpoint the parameters that the run started from are not needed, and may be gone
+        # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
         experiment = prepare(replace(settings, init_from=None) if checkpoint else settings, contexts)
         experiment = replace(experiment, settings=settings)
         if experiment.data.record().sha256 != record.data.sha256:
@@ -62,7 +62,7 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
 
 
 def _newest_checkpoint(run: Run):
-    """Facts and arrays of the newest intact checkpoint; None if the run was stopped before its first."""
+    """Return the facts and arrays of the newest intact checkpoint; None if the run stopped before its first one."""
     found = checkpoints(run.path)
     damaged = []
     for path in found:
@@ -89,7 +89,7 @@ def _check_settings(facts, settings, path):
 
 
 def _restore(checkpoint, experiment, path):
-    """The position and the history of the training, with the experiment in the state of that moment."""
+    """Restore the state of the experiment, and return the position and the history of the training."""
     if checkpoint is None:
         return TrainingPosition(), []
     try:
@@ -103,5 +103,5 @@ def _short(value):
 
 
 def _context_name(device):
-    """As --ctx takes it: cpu:0 for MXNet's cpu(0)."""
+    """Return a device as --ctx takes it: cpu:0 for MXNet's cpu(0)."""
     return device.replace("(", ":").rstrip(")")

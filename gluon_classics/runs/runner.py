@@ -1,4 +1,4 @@
-"""Run an experiment in its folder: training, record, checkpoints, and how it ends."""
+"""Train an experiment in its run folder, with a record, checkpoints and signal handling."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class RecordCallback(Callback):
 
 
 class CheckpointCallback(Callback):
-    """Writes checkpoints: after every epoch and, within one, at the first fixed point after some minutes.
+    """Writes checkpoints: after every epoch, and within an epoch at the first fixed point after `minutes`.
 
-    After a signal it writes one at the next fixed point and stops the training.
+    After a signal it writes a checkpoint at the next fixed point and stops the training.
 
     Args:
-        experiment: What is trained.
-        folder: Where the checkpoints go.
-        minutes: Time between two checkpoints.
-        interrupts: Notes signals.
+        experiment: The experiment that is trained.
+        folder: Run folder to write to.
+        minutes: Time between two checkpoints within an epoch.
+        interrupts: Records signals.
     """
 
     def __init__(self, experiment: Experiment, folder: RunFolder, minutes: float, interrupts: Interrupts) -> None:
@@ -122,7 +122,7 @@ def resume_command(folder: RunFolder) -> str:
 
 @contextlib.contextmanager
 def _writing(folder):
-    """Turn a file that cannot be written into one message that says how to resume afterwards."""
+    """Turn an error while writing into a one-line RunError that says how to resume."""
     try:
         yield
     except (OSError, RunError) as error:

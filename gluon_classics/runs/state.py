@@ -1,7 +1,8 @@
-"""The state of a training between two batches, as plain arrays and back, bit for bit.
+"""Save and restore the exact state of a training between two batches, as numbers and arrays.
 
-Parameters with all running statistics, and the optimizer's states and counts. A parameter is kept once for each context
-where the contexts differ, as running statistics do. MXNet's own `Trainer.save_states` would pickle the optimizer.
+The state is the parameters, the running statistics, and the optimizer's states and counts. A parameter whose values
+differ between contexts, such as a running statistic, is saved once for each context. MXNet's `Trainer.save_states` is
+not used because it pickles the optimizer.
 """
 
 from __future__ import annotations
@@ -18,15 +19,22 @@ import msgspec
 from mxnet import gluon, nd
 import numpy as np
 
-# attributes of an optimizer that its trainer sets, and another name of _all_index_update_counts
+# attributes of an optimizer that its trainer sets, and an alias of an entry of _all_index_update_counts
 _NOT_STATE = ("param_dict", "sym_info", "idx2name", "lr_scheduler", "_index_update_count")
 
 
 def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, dict]:
-    """Return the state as facts for JSON, and the arrays that they name.
+    """Return the state of a network and its trainer.
 
-    `trainer` must have its parameters in the order of the network, as a list. Raises ClassicsError for an optimizer
-    that keeps anything but numbers and arrays.
+    Args:
+        net: The network.
+        trainer: Its trainer. It must have got the parameters as a list, in the order of the network.
+
+    Returns:
+        Facts for JSON, and the arrays that they name.
+
+    Raises:
+        ClassicsError: The optimizer holds something other than numbers, text and arrays.
     """
     nd.waitall()  # MXNet's engine does not know that the backward pass writes running statistics
     arrays: dict = {}
@@ -51,9 +59,16 @@ def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, 
 
 
 def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Restore a captured state in a network with the same shapes and its new trainer.
+    """Restore a captured state.
 
-    Raises RunError if the state belongs to another network, or to another number of contexts.
+    Args:
+        net: A network with the same parameters.
+        trainer: Its new trainer.
+        facts: Facts from `capture_trainer`.
+        arrays: Arrays from `capture_trainer`, as NumPy arrays.
+
+    Raises:
+        RunError: The state belongs to another network, or to another number of contexts.
     """
     parameters = net._collect_params_with_prefix()
     shapes = {name: parameter.shape for name, parameter in parameters.items()}
@@ -64,7 +79,8 @@ def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, ar
     _set_parameters(parameters, arrays)
     if not trainer._kv_initialized:
         trainer._init_kvstore()
-    trainer._init_params()  # with several contexts the trainer keeps parameters too, and gives all the first one's
+    # with several contexts this hands the parameters to the key-value store, and copies the first context's to all
+    trainer._init_params()
     _set_parameters(parameters, arrays)
     optimizer, updaters = trainer.optimizer, _updaters(trainer)
     vars(optimizer).update(_unpack(facts["optimizer"], arrays))
@@ -72,7 +88,7 @@ def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, ar
         vars(optimizer.lr_scheduler).update(_unpack(facts["scheduler"], arrays))
     for updater, states in zip(updaters, facts["states"]):
         updater.states = _unpack(states, arrays)
-        updater.states_synced = dict.fromkeys(updater.states, False)  # they move to their contexts when used
+        updater.states_synced = dict.fromkeys(updater.states, False)  # so that the updater moves them to their contexts
 
 
 def _updaters(trainer):
@@ -122,9 +138,18 @@ def _unpack(packed, arrays):
 def capture(
     experiment: Experiment, position: TrainingPosition, epochs: Sequence[EpochRecord]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return all that the rest of the training depends on, after these epochs: facts for JSON, and arrays.
+    """Return everything that the rest of the training depends on.
 
-    Raises ClassicsError for an optimizer whose state cannot be written.
+    Args:
+        experiment: The experiment.
+        position: Position of the training.
+        epochs: Metrics of the finished epochs.
+
+    Returns:
+        Facts for JSON, and the arrays that they name.
+
+    Raises:
+        ClassicsError: The optimizer holds something other than numbers, text and arrays.
     """
     state, arrays = capture_trainer(experiment.net, experiment.trainer)
     facts = {
@@ -143,9 +168,13 @@ def capture(
 def restore(
     experiment: Experiment, facts: dict[str, Any], arrays: dict[str, np.ndarray]
 ) -> tuple[TrainingPosition, list[EpochRecord]]:
-    """Restore a captured state in a new experiment and return its position, and the epochs so far.
+    """Restore a captured state in a new experiment.
 
-    Raises RunError if it belongs to another network, or to another number of devices.
+    Returns:
+        The position of the training, and the metrics of the finished epochs.
+
+    Raises:
+        RunError: The state belongs to another network, or to another number of devices.
     """
     if facts["network"] != experiment.graph_digest:
         raise RunError("its network has other layers than this version's")

@@ -1,4 +1,4 @@
-"""Train with new settings: what `gluon-classics train` does."""
+"""The command `gluon-classics train`: train a network in a new run folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .folder import RunFolder
 from .record import PARAMETERS
 from .runner import run_training
 
-SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: ten passes make as many updates as one
+SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: ten epochs make as many updates as one of all
 
 
 def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=None, init_from=None, **options) -> None:
@@ -27,13 +27,13 @@ def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=Non
         ctx: Devices, as `parse_contexts` takes them.
         out: Run folder to write; None makes a new one in runs/.
         data: Name of a known data set, or a folder; None is the default.
-        checkpoint_minutes: Time between two checkpoints.
+        checkpoint_minutes: Time between two checkpoints within an epoch.
         epochs: Passes over the training images; None is the default, or `SAMPLE_EPOCHS` on the embedded sample.
         init_from: Run folder or parameter file to start from.
         options: Other fields of `Settings`; None is the default.
 
     Raises:
-        ClassicsError: The training cannot be started, or did not reach its end.
+        ClassicsError: The training cannot start, or failed.
     """
     options = {**options, "epochs": epochs, "init_from": _parameter_file(init_from)}
     settings = Settings.of(model, data=None if data is None else absolute_data(data), **options)
@@ -53,7 +53,7 @@ def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=Non
 
 
 def _parameter_file(init_from):
-    """A run folder stands for its parameters."""
+    """Return the absolute path of a parameter file, or of the one in a run folder."""
     if init_from is None:
         return None
     path = Path(init_from).expanduser().resolve()

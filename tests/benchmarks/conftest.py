@@ -1,4 +1,4 @@
-"""The folder of the benchmarks is no package: put it on the path as running one of them does."""
+"""Put the folder of the benchmarks, which is not a package, on the path, as running a benchmark does."""
 
 from pathlib import Path
 import sys

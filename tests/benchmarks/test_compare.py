@@ -1,4 +1,4 @@
-"""`benchmarks/compare.py` flags what became slower, and nothing else."""
+"""`benchmarks/compare.py` flags ratios that fell, and no others."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def result(**ratios):
 
 
 def compare(tmp_path, old, new):
-    """The finished process that compared two results, given as values or as the text of their files."""
+    """Run compare.py on two results, each a value or the text of a file, and return the finished process."""
     paths = []
     for name, content in (("old.json", old), ("new.json", new)):
         paths.append(tmp_path / name)
@@ -36,19 +36,19 @@ def compare(tmp_path, old, new):
         (3.0, 2.9, 3.1, False),
     ],
 )
-def test_a_fall_by_more_than_the_spread_is_flagged(tmp_path, median, low, high, flagged):
+def test_a_ratio_that_fell_by_more_than_the_spread_is_flagged(tmp_path, median, low, high, flagged):
     new = {"median": median, "low": low, "high": high, "turns": 5}
     done = compare(tmp_path, result(train=OLD), result(train=new))
     assert (done.returncode, "fell" in done.stdout) == (int(flagged), flagged)
 
 
 @pytest.mark.parametrize(("median", "flagged"), [(1.99, False), (1.91, False), (1.89, True)])
-def test_a_ratio_without_a_spread_is_flagged_when_it_fell_by_a_twentieth(tmp_path, median, flagged):
+def test_a_ratio_without_a_spread_is_flagged_if_it_fell_by_more_than_a_twentieth(tmp_path, median, flagged):
     old, new = ({"median": value, "low": value, "high": value, "turns": 1} for value in (2.0, median))
     assert compare(tmp_path, result(memory=old), result(memory=new)).returncode == int(flagged)
 
 
-def test_other_options_and_machines_give_a_warning(tmp_path):
+def test_different_options_give_a_warning(tmp_path):
     old = {**result(train=OLD), "options": {"seconds": 1.5}, "machine": {"processor": "A", "load": 0.1}}
     new = {**result(train=OLD), "options": {"seconds": 0.8}, "machine": {"processor": "A", "load": 0.4}}
     done = compare(tmp_path, old, new)
@@ -57,7 +57,7 @@ def test_other_options_and_machines_give_a_warning(tmp_path):
     assert "machine" not in done.stderr
 
 
-def test_only_what_fell_is_flagged(tmp_path):
+def test_only_the_ratio_that_fell_is_flagged(tmp_path):
     fallen = {"median": 1.0, "low": 0.9, "high": 1.1, "turns": 5}
     done = compare(tmp_path, result(train=OLD, predict=OLD), result(train=OLD, predict=fallen))
     rows = [line for line in done.stdout.splitlines() if "lenet" in line]
@@ -65,7 +65,7 @@ def test_only_what_fell_is_flagged(tmp_path):
     assert len(rows) == 2
 
 
-def test_what_only_one_file_has_is_named(tmp_path):
+def test_a_ratio_that_only_one_file_has_is_reported(tmp_path):
     done = compare(tmp_path, result(train=OLD, predict=OLD), result(train=OLD))
     assert done.returncode == 0
     assert "only in one of the files: lenet, predict" in done.stderr
@@ -79,7 +79,7 @@ def test_what_only_one_file_has_is_named(tmp_path):
         '{"networks": {"lenet": {"ratios": {"train": {"median": NaN, "low": 1, "high": 1, "turns": 1}}}}}',
     ],
 )
-def test_a_file_of_another_kind_is_named_in_one_line(tmp_path, content):
+def test_another_kind_of_file_is_a_one_line_error(tmp_path, content):
     done = compare(tmp_path, content, result(train=OLD))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
@@ -92,7 +92,7 @@ def test_files_without_a_common_ratio_cannot_be_compared(tmp_path):
     assert "no ratio in common" in done.stderr
 
 
-def test_a_missing_file_is_named_in_one_line(tmp_path):
+def test_a_missing_file_is_a_one_line_error(tmp_path):
     missing = str(tmp_path / "none.json")
     done = subprocess.run([sys.executable, str(COMPARE), missing, missing], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, f"{missing}: No such file or directory\n")

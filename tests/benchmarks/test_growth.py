@@ -1,4 +1,4 @@
-"""What `benchmarks/growth.py` measures, and what it makes of it. The curves themselves are not a test."""
+"""The measurements and the pictures of `benchmarks/growth.py`. The measured values are not tested."""
 
 import json
 import os
@@ -10,8 +10,8 @@ import pytest
 SHORT = 0.01  # seconds
 
 
-class Told:
-    """A contestant that tells the threads it was given."""
+class ThreadCounter:
+    """A contestant whose speed is the number of its threads."""
 
     def steps(self, _seconds):
         return float(os.environ["OMP_NUM_THREADS"])
@@ -20,25 +20,25 @@ class Told:
         return 7
 
 
-def told(_case):
-    return Told()
+def thread_counter(_case):
+    return ThreadCounter()
 
 
-def test_a_point_is_measured_in_a_process_of_its_own_with_so_many_threads(monkeypatch):
+def test_a_point_is_measured_in_a_separate_process_with_the_given_threads(monkeypatch):
     case = Case("lenet", 28, 8, 1, 0.01)
     time, memory = growth.point(growth.GROWTHS["batch"], case, 1, SHORT)
     assert 0 < time < 1000
     assert 50 < memory < 2000
-    monkeypatch.setattr(growth, "make", told)
+    monkeypatch.setattr(growth, "make", thread_counter)
     assert growth.point(growth.GROWTHS["batch"], case, 5, SHORT) == (200, 7)
 
 
-def test_steps_cost_milliseconds_an_image_and_epochs_seconds():
+def test_steps_are_in_milliseconds_per_image_and_epochs_in_seconds():
     assert growth.GROWTHS["batch"].time(rate=2000, images=100) == 0.5
     assert growth.GROWTHS["images"].time(rate=2000, images=100) == 0.05
 
 
-def test_one_quantity_is_varied_and_the_others_stay(monkeypatch):
+def test_one_quantity_varies_and_the_others_are_constant(monkeypatch):
     seen = []
     monkeypatch.setattr(growth, "point", lambda growth, case, threads, seconds: seen.append((case, threads)) or (1, 2))
     for name, quantity in growth.GROWTHS.items():
@@ -61,7 +61,7 @@ def test_one_quantity_is_varied_and_the_others_stay(monkeypatch):
             assert {case.network for case in cases} == {[*quantity.cases][first // len(quantity.values)]}
 
 
-def test_a_picture_has_both_curves_of_each_network(tmp_path, monkeypatch):
+def test_a_picture_has_a_time_and_a_memory_curve_for_each_network(tmp_path, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is absent: pip install -e '.[cpu,plot]'")
     (tmp_path / "docs").mkdir()
     monkeypatch.setattr(growth, "ROOT", tmp_path)
@@ -79,7 +79,7 @@ def test_a_picture_has_both_curves_of_each_network(tmp_path, monkeypatch):
     assert (tmp_path / "docs/growth-batch.svg").read_text().rstrip().endswith("</svg>")
 
 
-def test_the_published_curves_are_whole():
+def test_the_published_curves_are_complete():
     published = json.loads(growth.PUBLISHED.read_text())
     assert set(published["curves"]) == set(growth.GROWTHS)
     for name, quantity in growth.GROWTHS.items():
@@ -91,12 +91,12 @@ def test_the_published_curves_are_whole():
 
 
 @pytest.mark.parametrize("name", growth.GROWTHS)
-def test_each_published_curve_has_its_picture_in_the_notes(name):
+def test_the_notes_have_a_picture_of_each_published_curve(name):
     assert f"(../docs/growth-{name}.svg)" in growth.PUBLISHED.with_name("NOTES.md").read_text()
     assert (growth.ROOT / "docs" / f"growth-{name}.svg").exists()
 
 
-def test_half_of_the_curves_are_not_published(monkeypatch, capsys):
+def test_publishing_only_some_of_the_curves_is_refused(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["growth.py", "--of", "batch", "--publish"])
     with pytest.raises(SystemExit):
         growth.main()

@@ -1,4 +1,4 @@
-"""The knobs of `benchmarks/knobs.py` change something and keep the function. What they gain is not tested."""
+"""The knobs of `benchmarks/knobs.py` change the compiled graph, not its results. Their speed is not tested."""
 
 import importlib
 import json
@@ -78,7 +78,7 @@ def used(net, compiled):
 
 
 @pytest.mark.parametrize("name", OF_COMPILING)
-def test_a_knob_changes_what_is_compiled_and_not_what_it_computes(name, knob, net, compiled):
+def test_a_knob_changes_the_compiled_graph_and_not_its_results(name, knob, net, compiled):
     expected, before = used(net, compiled)
     assert used(net, compiled)[1] == before
     knob(name)
@@ -89,7 +89,7 @@ def test_a_knob_changes_what_is_compiled_and_not_what_it_computes(name, knob, ne
         assert abs(one - other).max() < 4 * 2**-24 * terms**0.5 * abs(other).max()
 
 
-def test_memory_and_shapes_are_static_without_a_knob(net, compiled):
+def test_without_a_knob_memory_and_shapes_are_static(net, compiled):
     _, given = used(net, compiled)
     assert given
     assert all(flags == [("static_alloc", True), ("static_shape", True)] for _, flags in given)

@@ -1,4 +1,4 @@
-"""`startup.py` and `waiting.py` measure what they say. Their figures are not a test."""
+"""`startup.py` and `waiting.py` run their measurements correctly. The measured values are not tested."""
 
 import importlib
 import os
@@ -24,11 +24,11 @@ def test_a_command_that_fails_is_not_timed():
         startup.measure("no-such-command")
 
 
-def test_waiting_trains():
+def test_waiting_measures_a_positive_speed():
     assert waiting.speed("passive", 0.05) > 0
 
 
-def test_each_process_has_the_policy_it_is_given(monkeypatch):
+def test_each_process_has_its_waiting_policy(monkeypatch):
     tell = "import os; import gluon_classics, mxnet; print(1 + (os.environ['OMP_WAIT_POLICY'] == 'passive'))"
     monkeypatch.setattr(waiting, "TRAIN", tell)
     assert [waiting.speed(policy, 0) for policy in waiting.POLICIES] == [1, 2]
@@ -39,6 +39,6 @@ def os_after_importing(module):
     return os
 
 
-def test_the_blogs_threads_wait_as_openmps_do_by_default():
+def test_the_blogs_threads_use_openmps_default_waiting():
     with turns.Worker(os_after_importing, ("mxnet_contestants",), speed.environment_of("blog", None)) as worker:
         assert worker.ask("getenv", "OMP_WAIT_POLICY") == ""

@@ -1,4 +1,4 @@
-"""What `benchmarks/speed.py` makes of its measurements. The measuring itself is not a test."""
+"""What `benchmarks/speed.py` computes from its measurements. The measured values are not tested."""
 
 import argparse
 import importlib
@@ -17,7 +17,7 @@ def test_the_fastest_mode_of_pytorch_counts():
     assert speed.fastest({"ours": [9], "blog": [8]}) is None
 
 
-def test_a_mode_that_is_clearly_behind_is_not_measured_again():
+def test_a_clearly_slower_mode_is_not_measured_again():
     rates = {"ours": [1.0], "blog": [0.1], "eager": [5.0], "channels_last": [9.0], "compile": [10.0]}
     assert speed.still_in(list(rates), rates, 0) == list(rates)
     assert speed.still_in(list(rates), rates, 1) == ["ours", "blog", "channels_last", "compile"]
@@ -28,14 +28,14 @@ def test_ratios_are_taken_within_a_turn():
     assert turns.ratio([10, 30], [5, None])["turns"] == 1
 
 
-def test_a_mode_that_fell_behind_is_not_judged_by_the_turns_it_had():
+def test_a_mode_that_was_dropped_cannot_be_the_fastest():
     assert speed.fastest({"eager": [100, None, None], "channels_last": [90, 91, 92]}) == "channels_last"
 
 
 OUTPUTS, LOSSES = np.array([[1.0, -2.0]]), [2.0, 1.99, 1.98, 1.97]
 
 
-def test_the_same_function_is_zero_apart():
+def test_the_difference_of_equal_results_is_zero():
     apart = speed.difference((OUTPUTS, LOSSES), (OUTPUTS, LOSSES))
     assert apart == {"outputs": 0, "loss": 0}
     assert speed.is_same("blog", apart)
@@ -46,12 +46,12 @@ def test_the_same_function_is_zero_apart():
     [
         (OUTPUTS + 0.001, LOSSES),
         (OUTPUTS * np.nan, LOSSES),
-        (OUTPUTS, [2.0] * 4),  # no update at all
-        (OUTPUTS, [2.0, 1.99, 1.98, 1.9704]),  # a hundredth of the way
+        (OUTPUTS, [2.0] * 4),  # without any update
+        (OUTPUTS, [2.0, 1.99, 1.98, 1.9704]),  # the change of the loss differs by more than 1%
         (OUTPUTS, [2.0, 1.99, 1.98, float("nan")]),
     ],
 )
-def test_contestants_that_compute_something_else_are_not_measured(other, capsys):
+def test_contestants_with_different_results_are_not_measured(other, capsys):
     apart = speed.difference((OUTPUTS, LOSSES), other)
     for name in ("blog", "eager", "channels_last"):
         with pytest.raises(SystemExit, match=f"{name} does not compute the same function"):
@@ -60,13 +60,13 @@ def test_contestants_that_compute_something_else_are_not_measured(other, capsys)
     assert "compile is left out" in capsys.readouterr().err
 
 
-def test_memory_is_compared_with_the_leanest_mode():
+def test_memory_is_compared_with_the_mode_that_needs_least():
     memory = {"ours": [100, 110], "blog": [50, 50], "eager": [300, 320], "channels_last": [280, 290]}
     assert speed.leanest(memory) == "channels_last"
     assert speed.leanest({"ours": [100], "blog": [50]}) is None
 
 
-def test_half_a_table_is_not_published(monkeypatch, capsys):
+def test_an_incomplete_or_disturbed_table_is_not_published(monkeypatch, capsys):
     parser = argparse.ArgumentParser()
     whole, part = argparse.Namespace(networks=list(CASES)), argparse.Namespace(networks=["lenet"])
     monkeypatch.setattr(turns, "machine", lambda: {"load": 0.0})
@@ -78,7 +78,7 @@ def test_half_a_table_is_not_published(monkeypatch, capsys):
     assert "its load is 99.0:" in capsys.readouterr().err
 
 
-def test_each_contestant_has_the_same_threads_and_pytorch_the_waiting_that_it_is_given(monkeypatch):
+def test_contestants_have_equally_many_threads_and_pytorch_its_waiting_policy(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     policies = {}
     for name, waiting in (("ours", "spinning"), ("eager", "spinning"), ("compile", "asleep")):
@@ -88,7 +88,7 @@ def test_each_contestant_has_the_same_threads_and_pytorch_the_waiting_that_it_is
     assert policies == {"ours": "passive", "eager": None, "compile": "passive"}
 
 
-def test_a_failure_in_a_process_of_its_own_is_told():
+def test_an_error_in_a_worker_process_is_raised_here():
     with turns.Worker(dict, ()) as worker:
         with pytest.raises(RuntimeError, match="no_such_method"):
             worker.ask("no_such_method")
@@ -96,7 +96,7 @@ def test_a_failure_in_a_process_of_its_own_is_told():
     assert worker.process.exitcode == 0
 
 
-def test_the_memory_of_a_process_is_not_that_of_the_one_that_started_it():
+def test_the_memory_of_a_worker_does_not_include_that_of_its_parent():
     held = np.ones(50_000_000)  # 400 MB
     assert turns.peak_memory() > 400
     with turns.Worker(importlib.import_module, ("turns",)) as worker:
@@ -104,7 +104,7 @@ def test_the_memory_of_a_process_is_not_that_of_the_one_that_started_it():
     assert held[-1] == 1
 
 
-def test_every_registered_family_of_the_blog_is_measured():
+def test_the_blogs_six_networks_are_measured():
     assert list(CASES) == ["lenet", "alexnet", "vgg", "nin", "googlenet", "resnet"]
 
 
@@ -112,7 +112,7 @@ def test_every_registered_family_of_the_blog_is_measured():
     importlib.util.find_spec("torch") is None, reason="PyTorch is absent: pip install -e '.[cpu,bench]'"
 )
 @pytest.mark.parametrize("network", ["lenet", "resnet", "googlenet"])
-def test_the_networks_in_pytorch_compute_ours(network):
+def test_the_networks_in_pytorch_compute_the_same_as_ours(network):
     case = CASES[network]
     workers = {
         name: turns.Worker(speed.make, (case, name), speed.environment_of(name, None)) for name in ("ours", "eager")

@@ -198,10 +198,10 @@ def test_a_run_folder_is_never_overwritten(command, trained_run):
     [
         ("run.json", "{", ["run.json cannot be used"]),
         ("run.json", '{"format": 99}', ["has format 99"]),
-        ("run.json", '{"format": 1, "settings": {"model": "lenet", "colour": 1}}', ["run.json cannot be used"]),
-        ("run.json", '{"format": 1, "settings": {"model": "oldnet"}}', ["run.json cannot be used"]),
-        ("net.params", "not parameters", ["net.params is no parameter file"]),
-        ("net.params", "", ["net.params is no parameter file"]),
+        ("run.json", '{"format": 2, "settings": {"model": "lenet", "color": 1}}', ["unknown setting 'color'"]),
+        ("run.json", '{"format": 2, "settings": {"model": "oldnet"}}', ["run.json cannot be used", "oldnet"]),
+        ("net.params", "not parameters", ["net.params is not a parameter file"]),
+        ("net.params", "", ["net.params is not a parameter file"]),
     ],
 )
 def test_the_error_names_the_damaged_file_of_a_run_folder(command, trained_run, tmp_path, name, content, words):
@@ -217,7 +217,7 @@ def test_the_error_names_a_truncated_parameter_file(command, trained_run, tmp_pa
     content = (trained_run / "net.params").read_bytes()
     (tmp_path / "cut.params").write_bytes(content[: len(content) // 2])
     result = command("evaluate", "cut.params", "--model", "lenet")
-    assert_one_line_error(result, "cut.params is no parameter file, or a damaged one")
+    assert_one_line_error(result, "cut.params is not a parameter file, or it is damaged")
 
 
 def test_parameters_of_another_network_or_input_size_are_rejected(command, trained_run):

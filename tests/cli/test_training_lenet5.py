@@ -83,7 +83,7 @@ def test_options_override_the_published_settings(at_home, tmp_path):
     [
         (["lenet5", "--schedule", "soon"], "'soon' is not a schedule"),
         (["lenet", "--optimizer", "diagonallm"], "diagonallm works with lenet5 only"),
-        (["lenet", "--init", "published"], "without its own initializer"),
+        (["lenet", "--init", "published"], "lenet was published without its own initializer"),
         (["lenet", "--fit", "pad", "--resize", "20"], "images of 28x28 cannot be padded to 20x20"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The rules that draw initial weights, by name."""
+"""Initializers by name, and the weights that they draw."""
 
 import math
 import subprocess
@@ -16,7 +16,7 @@ import pytest
 
 
 def weights(rule, name="lenet_d2l", shape=(1, 1, 28, 28)):
-    """The network's parameters after initialization by the rule, by their place in the network."""
+    """Return the parameters of a network, initialized as `rule` says, by their position in the network."""
     net = get_model(name)
     net.initialize(initializer(rule))
     net(mx.nd.zeros(shape))
@@ -24,7 +24,7 @@ def weights(rule, name="lenet_d2l", shape=(1, 1, 28, 28)):
 
 
 @pytest.mark.parametrize(
-    ("rule", "bound"),  # half the width of a uniform distribution
+    ("rule", "bound"),  # of a uniform distribution
     [
         ("uniform(0.07)", 0.07),
         ("uniform", 0.07),
@@ -33,7 +33,7 @@ def weights(rule, name="lenet_d2l", shape=(1, 1, 28, 28)):
         ("xavier(2.24)", math.sqrt(2.24 / ((120 + 400) / 2))),
     ],
 )
-def test_uniform_rules_fill_their_interval(rule, bound):
+def test_uniform_initializers_fill_their_interval(rule, bound):
     weight = weights(rule)[f"{dense()}.weight"]
     assert abs(weight).max() == pytest.approx(bound, rel=15 / weight.size)  # fails by chance with probability e^-15
     assert abs(weight).max() <= bound
@@ -42,14 +42,14 @@ def test_uniform_rules_fill_their_interval(rule, bound):
 
 
 @pytest.mark.parametrize(("rule", "sigma"), [("normal(0.01)", 0.01), ("normal", 0.01), ("normal(2e-2)", 0.02)])
-def test_the_normal_rule_has_its_standard_deviation(rule, sigma):
+def test_the_normal_initializer_has_its_standard_deviation(rule, sigma):
     weight = weights(rule)[f"{dense()}.weight"]
     assert weight.std() == pytest.approx(sigma, rel=5 / math.sqrt(2 * weight.size))  # five standard errors
     assert abs(weight).max() > 3 * sigma
 
 
 def dense():
-    """The place of D2L's first dense layer, 120 units of 400 inputs."""
+    """Return the position of the first dense layer of D2L's LeNet, with 120 units and 400 inputs."""
     return next(name[: -len(".weight")] for name, values in weights("xavier").items() if values.shape == (120, 400))
 
 
@@ -60,7 +60,7 @@ def test_biases_start_from_zero(rule):
     assert not any(values.any() for values in biases)
 
 
-def test_a_network_keeps_the_rules_of_its_own_parameters():
+def test_parameters_with_their_own_initializer_keep_it():
     found = weights("uniform(0.07)", "lenet_bn")
     gammas = [values for name, values in found.items() if name.endswith("gamma")]
     assert gammas
@@ -68,16 +68,16 @@ def test_a_network_keeps_the_rules_of_its_own_parameters():
 
 
 @pytest.mark.parametrize("rule", ["", "zero", "normal()", "normal(-1)", "normal(0.01", "xavier 3", "Xavier"])
-def test_an_unknown_rule_is_named_with_the_known_ones(rule):
+def test_the_error_for_an_unknown_initializer_lists_the_known_ones(rule):
     with pytest.raises(ClassicsError, match=r"unknown initializer .*xavier, xavier\(2.24\)"):
         initializer(rule)
 
 
-# --- weights that no seed decides
+# --- unseeded weights
 
 
 def drawn(seed, weights):
-    """The first kernels of LeNet, drawn under a seed."""
+    """Return the first kernels of LeNet after seeding."""
     seed_everything(seed)
     net = get_model("lenet_d2l")
     initialize(net, Settings.of("lenet_d2l", weights=weights, seed=seed), [mx.cpu()], (1, 28, 28))
@@ -85,8 +85,8 @@ def drawn(seed, weights):
     return net[0].weight.data().asnumpy()
 
 
-def test_weights_of_a_notebook_are_those_of_a_process_that_is_never_seeded():
-    """A notebook's steps, in a new process: an image for the untrained network, then the weights to train."""
+def test_unseeded_weights_are_those_of_a_process_that_is_never_seeded():
+    """The new process repeats the notebook: an image for the untrained network, then the weights to train."""
     code = """
         import gluon_classics, mxnet as mx
         image = mx.nd.random.uniform(shape=(1, 1, 28, 28))

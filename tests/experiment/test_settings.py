@@ -47,7 +47,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value", "words"), WRONG, ids=lambda value: str(value)[:20])
-def test_a_wrong_setting_is_refused_with_what_would_be_right(name, value, words):
+def test_a_wrong_setting_is_refused_with_the_allowed_values(name, value, words):
     with pytest.raises(SettingsError, match=words) as caught:
         dataclasses.replace(Settings("lenet"), **{name: value})
     assert "\n" not in str(caught.value)
@@ -57,14 +57,14 @@ def test_every_setting_has_a_wrong_value_that_is_refused():
     assert {name for name, _, _ in WRONG} == {field.name for field in dataclasses.fields(Settings)} - {"init_from"}
 
 
-def test_a_momentum_is_refused_with_an_optimizer_that_takes_none():
+def test_momentum_is_refused_for_an_optimizer_without_it():
     with pytest.raises(SettingsError, match="adam takes no momentum"):
         Settings("lenet", optimizer="adam", momentum=0.9)
 
 
 def test_the_known_optimizers_are_those_of_mxnet():
     registered = mx.optimizer.Optimizer.opt_registry
-    assert set(OPTIMIZERS) == set(registered) - {"test", "ccsgd"}  # for MXNet's own tests; another name of sgd
+    assert set(OPTIMIZERS) == set(registered) - {"test", "ccsgd"}  # one for MXNet's own tests, and an alias of sgd
     for name, takes_momentum in OPTIMIZERS.items():
         assert ("momentum" in inspect.signature(registered[name].__init__).parameters) == takes_momentum
 

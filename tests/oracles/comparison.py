@@ -1,6 +1,6 @@
-"""What is claimed of an edition and its counterpart in a library, and checked.
+"""Compare an edition with its counterpart in another library.
 
-`library` is a module that reads and fills the library's networks: `torch_layers` or `gluon_layers`.
+`library` is the module that reads and fills the library's networks: `torch_layers` or `gluon_layers`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,25 @@ from layer_lists import Layer, count, differences
 from layer_values import Values, fill, random_images
 import numpy as np
 
-TOLERANCE = 1e-4  # of the largest logit
+TOLERANCE = 1e-4  # relative to the largest logit
 BATCH = 2
 SEED = 20151210
 
 
 @dataclass(frozen=True)
 class Counterpart:
-    """The network of a library that comes closest to an edition, and all in which its layers differ.
+    """The network of a library that is closest to an edition, and all differences between their layers.
 
-    `read(net, input_shape)` lists its layers in our order. `differences` are those that `layer_lists.differences`
-    finds, `more_parameters` what theirs has more than ours. `adapt(net, our_layers)` takes the differences away, but
-    for those that `rules` can settle: they translate values. `build_ours(edition)` makes ours, `width` is the standard
-    deviation of the images.
+    Attributes:
+        edition: Name of our network.
+        build: Returns the library's network.
+        read: Called with a network and its input shape, lists its layers in our order.
+        differences: The result of `layer_lists.differences`.
+        more_parameters: Number of parameters of the library's network minus that of ours.
+        adapt: Called with the library's network and our layers, removes the differences that `rules` do not handle.
+        rules: Translate values of the library's layers to values of ours.
+        build_ours: Called with the edition, returns our network.
+        width: Standard deviation of the images.
     """
 
     edition: str
@@ -47,13 +53,13 @@ class Counterpart:
         return model_info(self.edition).input_shape
 
     def ours(self):
-        """Our edition and its layers."""
+        """Return our network and its layers."""
         net = self.build_ours(self.edition)
         return net, gluon_layers.layers_of(net, self.input_shape)
 
 
 class Pair(NamedTuple):
-    """Both networks and their layers, filled with the same values, and images."""
+    """Both networks and their layers, with the same parameters, and images."""
 
     net: Any
     layers: list[Layer]
@@ -63,7 +69,7 @@ class Pair(NamedTuple):
 
 
 def assert_differences_are_stated(library, counterpart):
-    """The definitions differ in nothing but what the counterpart says, and no parameter is in no layer."""
+    """Check that the layers have exactly the stated differences, and that every parameter belongs to a layer."""
     net, layers = counterpart.ours()
     theirs = counterpart.build()
     their_layers = counterpart.read(theirs, counterpart.input_shape)
@@ -73,7 +79,7 @@ def assert_differences_are_stated(library, counterpart):
 
 
 def filled(library, counterpart):
-    """The pair, theirs adapted, filled with random values."""
+    """Return both networks with the same random values, after adapting the library's network."""
     rng = np.random.default_rng(SEED)
     net, layers = counterpart.ours()
     theirs = counterpart.build()
@@ -88,8 +94,8 @@ def filled(library, counterpart):
 
 
 def agree(ours, theirs):
-    """Whether logits, (N, classes), are the same up to 1e-4 of the largest."""
+    """Return whether logits, (N, classes), are equal up to 1e-4 of the largest."""
     assert ours.shape == theirs.shape
     scale = np.abs(theirs).max()
-    assert np.ptp(theirs, axis=0).max() > 0.01 * scale, "the images do not matter to the logits"
+    assert np.ptp(theirs, axis=0).max() > 0.01 * scale, "the logits do not depend on the images"
     return bool(np.abs(ours - theirs).max() <= TOLERANCE * scale)

@@ -1,4 +1,4 @@
-"""Networks of Gluon, ours and GluonCV's, as lists of layers."""
+"""Read and fill networks of Gluon, ours and GluonCV's, as lists of layers."""
 
 import math
 
@@ -11,9 +11,9 @@ from mxnet.gluon import nn
 
 
 def layers_of(net, input_shape):
-    """The layers of `net`, whose parameters get their shapes for images of `input_shape`, (C, H, W)."""
+    """Return the layers of `net`, after setting the shapes of its parameters for images of (C, H, W)."""
     _settle_shapes(net, input_shape)
-    blocks = {}  # GluonCV's GoogLeNet has its classifier in two places
+    blocks = {}  # GluonCV's GoogLeNet registers its classifier twice
     net.apply(lambda block: blocks.setdefault(id(block), block))
     return [layer for block in blocks.values() for layer in _described(block)]
 
@@ -42,7 +42,7 @@ def _described(block):
         roles, (units, inputs) = {"weight": block.weight, "bias": block.bias}, block.weight.shape
         yield _layer("dense", block, roles, units=units, inputs=inputs, bias=block.bias is not None)
     elif isinstance(block, nn.BatchNorm):
-        assert not given["fix_gamma"]  # else gamma counts as 1, whatever it is
+        assert not given["fix_gamma"]  # otherwise MXNet uses 1 instead of gamma
         statistics = {"mean": block.running_mean, "variance": block.running_var}
         roles = {"gamma": block.gamma, "beta": block.beta, **statistics}
         yield _layer("norm", block, roles, channels=block.gamma.shape[0], epsilon=given["eps"])
@@ -66,7 +66,7 @@ def _one(sides):
 
 
 def pixels_as_convolutions(layers):
-    """All dense layers but the last, which see maps of one pixel, as the 1x1 convolutions that they are."""
+    """Return the layers with all dense layers except the last, which see maps of one pixel, as 1x1 convolutions."""
     *inner, last = layers
     return [*(_as_convolution(layer) if layer.kind == "dense" else layer for layer in inner), last]
 
@@ -80,12 +80,12 @@ def _as_convolution(layer):
 
 
 def count(net):
-    """Trainable parameters as Gluon counts them."""
+    """Return the number of trainable parameters of a Gluon network."""
     return sum(math.prod(p.shape) for p in net.collect_params().values() if p.grad_req != "null")
 
 
 def put(layers, values):
-    """Give the layers these values."""
+    """Set the tensors of the layers to these values."""
     for layer, of_layer in fitted(layers, values):
         for role, array in of_layer.arrays.items():
             parameter = layer.tensors[role]
@@ -98,7 +98,7 @@ def get(layer, role):
 
 
 def measure_statistics(net, layers, images):
-    """Make the running statistics those of the images; MXNet does it in the backward pass."""
+    """Set the running statistics to those of the images. MXNet updates them in the backward pass."""
     for layer in of_kind(layers, "norm"):
         layer.at._kwargs["momentum"] = 0.0
     with autograd.record():
@@ -108,13 +108,13 @@ def measure_statistics(net, layers, images):
 
 
 def predict(net, images):
-    """Logits of (N, C, H, W) images, in NumPy; of several heads, side by side."""
+    """Return the logits of (N, C, H, W) images as a NumPy array; those of several heads are concatenated."""
     logits = net(nd.array(images))
     return (nd.concat(*logits, dim=1) if isinstance(logits, tuple) else logits).asnumpy()
 
 
 def gradients(net, layers, images, direction):
-    """Gradients of the sum of `direction` times logits in training, without dropout: one for each trained tensor."""
+    """Return the gradients of the sum of `direction` times logits, in training mode without dropout."""
     net.apply(_without_dropout)
     with autograd.record():
         total = (net(nd.array(images)) * nd.array(direction)).sum()

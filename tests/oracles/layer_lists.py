@@ -1,7 +1,6 @@
-"""A network as the list of its layers in the order of their definition, whatever framework it is of.
+"""Represent a network of any framework as the list of its layers, in the order of their definition.
 
-Two lists tell how two definitions differ, and where in one network the values of the other belong: by places, never by
-names.
+Layers of two networks are matched by position, not by name, to compare the definitions and to copy values.
 """
 
 from __future__ import annotations
@@ -13,15 +12,19 @@ from typing import Any
 import numpy as np
 
 KINDS = ("convolution", "dense", "norm", "max pool", "response norm")
-STATISTICS = ("mean", "variance")  # running ones, not trained
+STATISTICS = ("mean", "variance")  # running statistics, not trained
 
 
 @dataclass
 class Layer:
-    """A layer with what defines it, and its tensors by their roles, as the framework has them.
+    """A layer of a network.
 
-    `kind` is one of `KINDS`, of which "norm" is that of batches; the roles are weight and bias, or gamma, beta, mean
-    and variance. `shapes` has the shapes of the tensors, `at` is the framework's layer.
+    Attributes:
+        kind: One of `KINDS`; "norm" is batch normalization.
+        settings: What defines the layer, such as its channels and its stride.
+        tensors: The framework's tensors by role: weight and bias, or gamma, beta, mean and variance.
+        shapes: Shapes of the tensors by role.
+        at: The framework's layer.
     """
 
     kind: str
@@ -36,7 +39,7 @@ def of_kind(layers, kind):
 
 
 def pairs(ours, theirs):
-    """The n-th layers of each kind of which both lists have the same number."""
+    """Yield the corresponding layers of each kind, if both lists have equally many of that kind."""
     for kind in KINDS:
         mine, its = of_kind(ours, kind), of_kind(theirs, kind)
         if len(mine) == len(its):
@@ -44,9 +47,10 @@ def pairs(ours, theirs):
 
 
 def differences(ours, theirs):
-    """How many of the n-th layers of a kind differ in a setting: {(kind, setting, ours, theirs): layers}.
+    """Return the differences between two lists of layers.
 
-    A kind of which they have not the same number is one entry: {kind: (number of ours, number of theirs)}.
+    Corresponding layers are counted by the setting that differs: {(kind, setting, ours, theirs): number of layers}.
+    A kind whose numbers of layers differ is one entry: {kind: (number of ours, number of theirs)}.
     """
     numbers = {kind: (len(of_kind(ours, kind)), len(of_kind(theirs, kind))) for kind in KINDS}
     settings = Counter(
@@ -59,6 +63,6 @@ def differences(ours, theirs):
 
 
 def count(layers):
-    """Trainable parameters: all but the running statistics."""
+    """Return the number of trainable parameters: all except the running statistics."""
     shapes = [shape for layer in layers for role, shape in layer.shapes.items() if role not in STATISTICS]
     return sum(int(np.prod(shape)) for shape in shapes)

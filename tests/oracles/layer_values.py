@@ -1,4 +1,4 @@
-"""Random values for the layers of a network, and rules that make of them those of another one."""
+"""Random values for the layers of a network, and rules that translate them to another network."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from layer_lists import STATISTICS
 import numpy as np
 
-PATCHES = 8  # a side
+PATCHES = 8  # per side
 
 
 @dataclass
 class Values:
-    """Arrays for the tensors of a layer of that kind, by their roles; `epsilon` is a norm's."""
+    """Arrays for the tensors of a layer of this kind, by role, and the epsilon of a batch normalization."""
 
     kind: str
     arrays: dict[str, np.ndarray]
@@ -20,7 +20,10 @@ class Values:
 
 
 def random_images(rng, shape):
-    """(N, C, H, W) images, about 0 and 1 wide: patches, which set images apart on average, and noise."""
+    """Return random (N, C, H, W) images with mean 0 and standard deviation 1, made of patches and noise.
+
+    The patches make the averages of the images differ.
+    """
     number, channels, height, width = shape
     patch = np.ones((-(-height // PATCHES), -(-width // PATCHES)))
     patches = np.kron(rng.standard_normal((number, channels, PATCHES, PATCHES)), patch)[..., :height, :width]
@@ -30,8 +33,8 @@ def random_images(rng, shape):
 def fill(framework, net, layers, images, rng):
     """Fill `net` with random values and return them, in the order of `layers`.
 
-    Running statistics lie about those of `images`, not on them: so every layer counts for the logits, however many
-    come behind it, and none of them is idle.
+    The running statistics are close to those of `images`, but not equal. Every layer then affects the logits, even in a
+    deep network, and normalization is not the identity.
     """
     values = [Values(layer.kind, _drawn(layer, rng), layer.settings.get("epsilon")) for layer in layers if layer.shapes]
     framework.put(layers, values)
@@ -59,7 +62,7 @@ def _drawn(layer, rng):
 
 
 def fitted(layers, values):
-    """(layer, its values) for the layers that have tensors; kinds, roles and shapes must agree."""
+    """Return pairs of a layer and its values, for the layers with tensors. Kinds, roles and shapes must agree."""
     layers = [layer for layer in layers if layer.shapes]
     assert [layer.kind for layer in layers] == [of_layer.kind for of_layer in values]
     for number, (layer, of_layer) in enumerate(zip(layers, values)):
@@ -67,18 +70,18 @@ def fitted(layers, values):
     return zip(layers, values)
 
 
-# --- rules: from values of their layers to values of ours that give the same function
+# --- rules: translate values of their layers to values of ours that compute the same function
 
 
 def _followed(values):
-    """(convolution, the norm that comes next or None) for all convolutions."""
+    """Yield each convolution with the batch normalization that follows it, or None."""
     for of_layer, following in zip(values, [*values[1:], None]):
         if of_layer.kind == "convolution":
             yield of_layer, following if following is not None and following.kind == "norm" else None
 
 
 def fold_biases(values):
-    """Biases before batch normalization go into its running means, where they cancel: (x + b) - m = x - (m - b)."""
+    """Move biases before batch normalization into its running means: (x + b) - m = x - (m - b)."""
     for convolution, norm in _followed(values):
         if norm is not None and "bias" in convolution.arrays:
             norm.arrays["mean"] = norm.arrays["mean"] - convolution.arrays.pop("bias")
@@ -86,7 +89,7 @@ def fold_biases(values):
 
 
 def fold_norms(values):
-    """Batch normalization after a convolution with bias is linear in prediction: it goes into weight and bias."""
+    """Move batch normalization, which is linear in prediction, into the convolution before it."""
     folded = []
     for convolution, norm in _followed(values):
         if norm is not None:
@@ -99,7 +102,7 @@ def fold_norms(values):
 
 
 def zero_biases(values):
-    """Convolutions that have neither bias nor batch normalization get biases of 0."""
+    """Add biases of 0 to convolutions that have neither bias nor batch normalization."""
     for convolution, norm in _followed(values):
         if norm is None and "bias" not in convolution.arrays:
             convolution.arrays["bias"] = np.zeros(len(convolution.arrays["weight"]))

@@ -1,4 +1,4 @@
-"""Our editions beside GluonCV's networks: what differs is stated, and without it both compute the same."""
+"""Our editions compared with GluonCV's networks: without the stated differences both compute the same."""
 
 from functools import partial
 import warnings
@@ -13,19 +13,19 @@ import pytest
 
 try:
     with warnings.catch_warnings():
-        # it compares versions with distutils
+        # GluonCV compares versions with distutils
         warnings.filterwarnings("ignore", "distutils Version classes are deprecated", DeprecationWarning)
         from gluoncv import model_zoo
         from gluoncv.model_zoo.vgg import VGG
-except (ImportError, RuntimeError) as error:  # RuntimeError: PyTorch 2 is there, which it refuses
+except (ImportError, RuntimeError) as error:  # RuntimeError: GluonCV refuses PyTorch 2
     pytest.skip(f"needs GluonCV, without PyTorch ({error}): tox -e oracle-gluoncv", allow_module_level=True)
 
-# where SciPy is installed, as by GluonCV, MXNet asks it for an old name
+# MXNet imports an old name from SciPy, which GluonCV installs
 pytestmark = pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning")
 
 
 def with_pixels(net, input_shape):
-    """The layers of a network whose squeeze and excitation is made of dense layers."""
+    """Return the layers of a network whose squeeze and excitation consists of dense layers."""
     return pixels_as_convolutions(layers_of(net, input_shape))
 
 
@@ -34,7 +34,7 @@ def counterpart(edition, build, **stated):
     return Counterpart(edition, partial(build, classes=classes), **{"read": layers_of, **stated})
 
 
-# biases before batch normalization, to no effect: in both 1x1 convolutions of each bottleneck
+# biases before batch normalization, without effect, in both 1x1 convolutions of each bottleneck
 USELESS_BIASES = ("convolution", "bias", False, True)
 # no biases in squeeze and excitation
 NO_BIASES = ("convolution", "bias", True, False)
@@ -78,7 +78,7 @@ COUNTERPARTS = [
         rules=(fold_biases, zero_biases),
     ),
 ]
-# Too far off to be compared: their differences are stated, what is left without them `test_torchvision.py` compares.
+# Too different to compare logits: here only the differences are checked, and test_torchvision.py compares the logits.
 DISTANT = [
     counterpart(
         "alexnet",
@@ -102,7 +102,7 @@ DISTANT = [
 
 
 @pytest.mark.parametrize("counterpart", [*COUNTERPARTS, *DISTANT], ids=str)
-def test_definitions_differ_in_nothing_but_what_is_stated(counterpart):
+def test_definitions_have_exactly_the_stated_differences(counterpart):
     assert_differences_are_stated(gluon_layers, counterpart)
 
 

@@ -1,4 +1,4 @@
-"""Our editions beside torchvision's networks: what differs is stated, and without it both compute the same."""
+"""Our editions compared with torchvision's networks: without the stated differences both compute the same."""
 
 from functools import partial
 import importlib.util
@@ -20,7 +20,7 @@ from torch_layers import layers_of, redefine
 from torchvision import models
 from torchvision.models.regnet import BlockParams, RegNet
 
-GRADIENT_TOLERANCE = 0.1  # of the norm of a tensor's gradient
+GRADIENT_TOLERANCE = 0.1  # relative to the norm of a tensor's gradient
 WITH_GRADIENTS = (
     "alexnet_2012",
     "vgg11_tutorial",
@@ -30,13 +30,18 @@ WITH_GRADIENTS = (
     "regnetx_200mf",
     "efficientnet_b0",
 )
-PIXELS = 100.0  # as wide as those of photographs: local response normalization does next to nothing to small values
+PIXELS = 100.0  # standard deviation as in photographs: local response normalization hardly changes small values
 
 
 def counterpart(edition, build, last=(), rewire=None, **stated):
-    """A network of torchvision, evaluated, which gets our settings where its layers have others.
+    """Return a counterpart in torchvision, in prediction mode. Adapting it gives its layers our settings.
 
-    `last` is that of `layers_of`; `rewire(net)` changes what no setting of a layer can.
+    Args:
+        edition: Name of our network.
+        build: Returns torchvision's network.
+        last: See `layers_of`.
+        rewire: Called with the network to remove differences that are not settings of a layer.
+        stated: Other fields of `Counterpart`.
     """
 
     def read(net, _input_shape):
@@ -50,11 +55,11 @@ def counterpart(edition, build, last=(), rewire=None, **stated):
     return Counterpart(edition, lambda: build().eval(), read, adapt=adapt, **stated)
 
 
-# --- what no setting of a layer can change
+# --- differences that are not settings of a layer
 
 
 def without_adaptive_pool(net):
-    """AlexNet and VGG average to 6x6 and 7x7 maps, ours take what comes."""
+    """Remove the pooling to 6x6 maps (AlexNet) or 7x7 maps (VGG), which ours do not have."""
     net.avgpool = nn.Identity()
 
 
@@ -63,31 +68,31 @@ def local_response_norm():
 
 
 def with_response_norm_in_alexnet(net):
-    """After the ReLU of convolutions 1 and 2, as the paper has it."""
+    """Add it after the ReLU of convolutions 1 and 2, as in the paper."""
     first, second, rest = net.features[:2], net.features[2:5], net.features[5:]
     net.features = nn.Sequential(*first, local_response_norm(), *second, local_response_norm(), *rest)
 
 
 def with_response_norm_in_googlenet(net):
-    """After the first pool and before the second, as in the paper's figure 3."""
+    """Add it after the first pool and before the second, as in figure 3 of the paper."""
     net.maxpool1 = nn.Sequential(net.maxpool1, local_response_norm())
     net.maxpool2 = nn.Sequential(local_response_norm(), net.maxpool2)
 
 
 def with_auxiliary_logits(net):
-    """Auxiliary classifiers also in prediction, in our order, behind the paper's pool of 5x5 with stride 3.
+    """Return auxiliary logits in prediction, too, in our order, after the paper's 5x5 pool with stride 3.
 
-    Theirs averages to 4x4 in windows of 4x4, which 4x4 maps pass unchanged.
+    Torchvision averages to 4x4 maps, which does not change maps that are 4x4 already.
     """
     with_response_norm_in_googlenet(net)
-    net.training = True  # of the network alone: its layers predict
+    net.training = True  # of the network only: its layers stay in prediction mode
     net.register_forward_hook(lambda _net, _images, logits: (logits.logits, logits.aux_logits1, logits.aux_logits2))
     for head in (net.aux1, net.aux2):
         head.register_forward_pre_hook(lambda _head, maps: nn.functional.avg_pool2d(maps[0], 5, 3))
 
 
 def with_the_tutorials_second_stage_and_end(net):
-    """No ReLU in the second stage, 2x2 average pooling before the classifier."""
+    """Remove the ReLUs of the second stage, and use 2x2 average pooling before the classifier."""
     net.conv2, net.conv3 = net.conv2.conv, net.conv3.conv
     net.avgpool = nn.AvgPool2d(2)
 
@@ -98,15 +103,15 @@ def without_norm_on_projections(net):
 
 
 def with_the_blogs_stem_and_end(net):
-    """A stem that is one convolution, no batch normalization on projections, 3x3 average pooling at the end."""
+    """Use one convolution as the stem, no batch normalization on projections, and 3x3 average pooling at the end."""
     without_norm_on_projections(net)
     net.bn1 = net.relu = nn.Identity()
     net.avgpool = nn.AvgPool2d(3)
 
 
-# --- the table: editions, the networks nearest to them, and all in which their layers differ
+# --- the table: editions, the closest networks, and all differences of their layers
 
-GREY = {("convolution", "inputs", 1, 3): 1}
+GRAY = {("convolution", "inputs", 1, 3): 1}
 QUARTER = {
     ("convolution", "channels", 16, 64): 1,
     ("convolution", "channels", 32, 128): 1,
@@ -120,13 +125,13 @@ QUARTER = {
 }
 # all pools of GoogLeNet round up
 ALL_ROUND_UP = {("max pool", "rounds_up", False, True): 13}
-INNER_ROUND_UP = {("max pool", "rounds_up", False, True): 9}  # where the stride is 1, which changes nothing
-# biases of the blog's ResNet: in all its convolutions
+INNER_ROUND_UP = {("max pool", "rounds_up", False, True): 9}  # in pools with stride 1, without effect
+# the blog's ResNet has biases in all convolutions
 BIASES = {("convolution", "bias", True, False): 20}
 PLAIN_STEM = {("convolution", "padding", 0, 3): 1, ("max pool", "padding", 0, 1): 1, "norm": (16, 20)}
-# the "version 1.5" of a bottleneck: the stride is in the 3x3 convolution, not in the 1x1 before it
+# "version 1.5" of a bottleneck: the 3x3 convolution has the stride, not the 1x1 convolution before it
 STRIDE_LATER = {("convolution", "stride", 2, 1): 3, ("convolution", "stride", 1, 2): 3}
-# 392 = 24.5 groups of 16 maps: the authors' code rounds to the even 24, torchvision up to 25
+# 392 channels are 24.5 groups of 16: the authors' code rounds to even, 24, and torchvision rounds up to 25
 WIDER_STAGE = {
     ("convolution", "channels", 384, 400): 37,
     ("convolution", "inputs", 384, 400): 35,
@@ -158,7 +163,7 @@ def googlenet(edition, rewire=None, differences=(), aux_logits=False, **stated):
 
 def blogs_resnet(edition, differences, more_parameters, rewire=with_the_blogs_stem_and_end):
     build = partial(models.resnet18, num_classes=10)
-    differences = {**GREY, **BIASES, **differences}
+    differences = {**GRAY, **BIASES, **differences}
     return counterpart(edition, build, rewire=rewire, differences=differences, more_parameters=more_parameters)
 
 
@@ -167,7 +172,7 @@ def regnet(edition, build, **stated):
 
 
 COUNTERPARTS = [
-    alexnet("alexnet", without_adaptive_pool, {**GREY, ("dense", "inputs", 6400, 9216): 1}, 10_280_064),
+    alexnet("alexnet", without_adaptive_pool, {**GRAY, ("dense", "inputs", 6400, 9216): 1}, 10_280_064),
     alexnet(
         "alexnet_2012",
         with_response_norm_in_alexnet,
@@ -175,18 +180,18 @@ COUNTERPARTS = [
         135_616,
         width=PIXELS,
     ),
-    vgg("vgg", 13, differences=GREY, more_parameters=1_152),
+    vgg("vgg", 13, differences=GRAY, more_parameters=1_152),
     vgg("vgg11", 11),
     vgg("vgg13", 13),
     vgg("vgg16", 16),
     vgg("vgg19", 19),
-    vgg("vgg11_tutorial", 11, differences={**GREY, ("dense", "inputs", 4608, 25088): 1}, more_parameters=83_887_232),
-    vgg("vgg11_d2l", 11, differences={**GREY, **QUARTER}, more_parameters=85_713_984),
+    vgg("vgg11_tutorial", 11, differences={**GRAY, ("dense", "inputs", 4608, 25088): 1}, more_parameters=83_887_232),
+    vgg("vgg11_d2l", 11, differences={**GRAY, **QUARTER}, more_parameters=85_713_984),
     googlenet(
         "googlenet",
         with_the_tutorials_second_stage_and_end,
         {
-            **GREY,
+            **GRAY,
             ("convolution", "kernel", 1, 3): 18,
             ("convolution", "padding", 0, 1): 18,
             ("max pool", "size", 3, 2): 1,
@@ -198,12 +203,12 @@ COUNTERPARTS = [
     googlenet(
         "googlenet_tutorial",
         with_the_tutorials_second_stage_and_end,
-        {**GREY, **SMALLER_KERNELS, **ALL_ROUND_UP},
+        {**GRAY, **SMALLER_KERNELS, **ALL_ROUND_UP},
         more_parameters=-367_376,
     ),
     googlenet(
         "googlenet_d2l",
-        differences={**GREY, **SMALLER_KERNELS, **ALL_ROUND_UP, ("max pool", "padding", 1, 0): 4},
+        differences={**GRAY, **SMALLER_KERNELS, **ALL_ROUND_UP, ("max pool", "padding", 1, 0): 4},
         more_parameters=-367_376,
     ),
     googlenet(
@@ -228,7 +233,7 @@ COUNTERPARTS = [
     regnet(
         "regnetx32_d2l",
         lambda: RegNet(BlockParams([4, 6], [32, 80], [16, 16], [1.0, 1.0], [2, 2]), num_classes=10),
-        differences={**GREY, ("convolution", "bias", True, False): 33},
+        differences={**GRAY, ("convolution", "bias", True, False): 33},
         more_parameters=-1_392,
     ),
     regnet("regnetx_200mf", lambda: RegNet(BlockParams.from_init_params(13, 24, 36.44, 2.49, 8))),
@@ -258,15 +263,15 @@ every_counterpart = pytest.mark.parametrize(
 )
 
 
-def test_every_edition_has_a_counterpart_where_torchvision_has_its_family():
-    """DenseNet's plain layers it has not, nor squeeze and excitation in ResNet; the latter GluonCV has."""
+def test_every_edition_of_a_family_in_torchvision_has_a_counterpart():
+    """Torchvision has no DenseNet without bottlenecks, and no SE-ResNet, which GluonCV has."""
     families = {model_info(row.edition).family for row in COUNTERPARTS}
     editions = {edition for edition in list_models() if model_info(edition).family in families}
     assert editions - {row.edition for row in COUNTERPARTS} == {"densenet_tutorial", "densenet_d2l"}
 
 
 @every_counterpart
-def test_definitions_differ_in_nothing_but_what_is_stated(counterpart):
+def test_definitions_have_exactly_the_stated_differences(counterpart):
     assert_differences_are_stated(torch_layers, counterpart)
 
 
@@ -278,7 +283,7 @@ def test_without_these_differences_the_logits_are_equal(counterpart):
 
 @pytest.mark.parametrize("counterpart", [row for row in COUNTERPARTS if row.edition in WITH_GRADIENTS], ids=str)
 def test_the_gradients_of_all_parameters_are_equal(counterpart):
-    """But for ReLUs whose inputs are within rounding of 0: in PyTorch, too, float32 and float64 are up to 2 % apart."""
+    """Rounding can switch ReLUs whose input is close to 0. In PyTorch, float32 and float64 also differ by up to 2%."""
     pair = filled(torch_layers, counterpart)
     direction = np.random.default_rng(SEED).standard_normal((BATCH, model_info(counterpart.edition).classes), "float32")
     ours = gluon_layers.gradients(pair.net, pair.layers, pair.images, direction)
@@ -286,12 +291,12 @@ def test_the_gradients_of_all_parameters_are_equal(counterpart):
     largest = max(map(np.linalg.norm, theirs))
     assert len(ours) == len(theirs)
     for mine, its in zip(ours, theirs):
-        # some are 0: what a batch normalization adds that another one takes away
+        # some gradients are 0: what one batch normalization adds, the next one removes
         assert np.linalg.norm(mine - its) <= GRADIENT_TOLERANCE * max(np.linalg.norm(its), 1e-3 * largest)
 
 
-def test_a_tensor_that_is_off_by_five_percent_is_noticed():
-    """Else equal logits would prove little: here every tensor of a network, one after another."""
+def test_a_change_of_five_percent_in_any_tensor_is_detected():
+    """Otherwise equal logits would prove little. Each tensor of a network is changed in turn."""
     (counterpart,) = (row for row in COUNTERPARTS if row.edition == "regnetx_200mf")
     pair = filled(torch_layers, counterpart)
     theirs = torch_layers.predict(pair.theirs, pair.images)

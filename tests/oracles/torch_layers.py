@@ -1,11 +1,11 @@
-"""Networks of torchvision as lists of layers, and how they are given our settings where theirs differ."""
+"""Read and fill networks of torchvision as lists of layers, and give them our settings."""
 
 from layer_lists import STATISTICS, Layer, of_kind, pairs
 from layer_values import fitted
 import torch
 from torch import nn
 
-# what we call each kind of layer, its settings and its tensors, and what PyTorch does
+# our names of the kinds of layers, of their settings and their tensors, and PyTorch's
 KINDS = {
     nn.Conv2d: "convolution",
     nn.Linear: "dense",
@@ -37,9 +37,9 @@ TENSORS = {
 
 
 def layers_of(net, last=()):
-    """The layers of `net` in the order of their definition, but modules of the names in `last` after their siblings.
+    """Return the layers of `net` in the order of their definition, with modules named in `last` after their siblings.
 
-    That is for what torchvision defines before the rest of a block or of the network, and we after it.
+    `last` is for modules that torchvision defines before the rest of a block or a network, and we after it.
     """
     if type(net) in KINDS:
         return [_described(net, KINDS[type(net)])]
@@ -65,14 +65,14 @@ def _one(setting):
 
 
 def count(net):
-    """Trainable parameters as PyTorch counts them."""
+    """Return the number of parameters of a PyTorch network."""
     return sum(parameter.numel() for parameter in net.parameters())
 
 
 def redefine(layers, ours):
-    """Give each layer the settings of the one of ours in the same place; wiring and activations stay theirs.
+    """Give each layer the settings of our corresponding layer. Connections and activations do not change.
 
-    Kinds of which we have not the same number stay as they are.
+    Kinds of layers whose numbers differ do not change.
     """
     for its, mine in pairs(layers, ours):
         module = its.at
@@ -86,7 +86,7 @@ def redefine(layers, ours):
 
 
 def put(layers, values):
-    """Give the layers these values."""
+    """Set the tensors of the layers to these values."""
     for layer, of_layer in fitted(layers, values):
         for role, array in of_layer.arrays.items():
             layer.tensors[role].data.copy_(torch.from_numpy(array))
@@ -97,7 +97,7 @@ def get(layer, role):
 
 
 def measure_statistics(net, layers, images):
-    """Make the running statistics those of the images, without dropout."""
+    """Set the running statistics to those of the images, without dropout."""
     for layer in of_kind(layers, "norm"):
         layer.at.train().momentum = 1.0
     predict(net, images)
@@ -106,14 +106,14 @@ def measure_statistics(net, layers, images):
 
 
 def predict(net, images):
-    """Logits of (N, C, H, W) images, in NumPy; of several heads, side by side."""
+    """Return the logits of (N, C, H, W) images as a NumPy array; those of several heads are concatenated."""
     with torch.no_grad():
         logits = net(torch.from_numpy(images))
     return (torch.cat(logits, dim=1) if isinstance(logits, tuple) else logits).numpy()
 
 
 def gradients(net, layers, images, direction):
-    """Gradients of the sum of `direction` times logits in training, without dropout: one for each trained tensor."""
+    """Return the gradients of the sum of `direction` times logits, in training mode without dropout."""
     for layer in of_kind(layers, "norm"):
         layer.at.train()
     (net(torch.from_numpy(images)) * torch.from_numpy(direction)).sum().backward()

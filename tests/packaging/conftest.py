@@ -1,4 +1,4 @@
-"""The sdist and the wheel that the tests of packaging install. Imports nothing that a base installation lacks."""
+"""Fixtures that build the sdist and the wheel. They import nothing that a base installation lacks."""
 
 from pathlib import Path
 import shutil
@@ -12,13 +12,13 @@ LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "__pycach
 
 
 def left_out(folder, names):
-    """The names that are not copied; runs/ is left out at the top only, since the package has a folder of that name."""
+    """Return the names to leave out; runs/ only at the top level, since the package has a folder of that name."""
     return LEFT_OUT(folder, names) | ({"runs"} if Path(folder) == CHECKOUT else set())
 
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory):
-    """A copy of the checkout to build in, so that building leaves nothing behind."""
+    """Return a copy of the checkout, in which builds may leave files."""
     copy = tmp_path_factory.mktemp("source") / "checkout"
     shutil.copytree(CHECKOUT, copy, symlinks=True, ignore=left_out)
     return copy
@@ -26,7 +26,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def built(source, tmp_path_factory):
-    """The folder of the sdist built from the copy, and of the wheel built from that sdist."""
+    """Return the folder of the sdist, built from the copy, and of the wheel, built from the sdist."""
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(source)],

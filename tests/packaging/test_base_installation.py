@@ -1,7 +1,6 @@
-"""The wheel without extras, next to NumPy 2, as PyTorch and JAX install it: networks can be listed, but not run.
+"""The wheel without extras, next to NumPy 2, can list networks, but not run them.
 
-The tests install it in an environment that they make. They import nothing of the package and run without MXNet, too:
-`tox -e base`.
+The tests install it in a new environment. They import nothing of the package and also run without MXNet: `tox -e base`.
 """
 
 import json
@@ -31,7 +30,7 @@ NEEDS_MXNET = [
 
 @pytest.fixture(scope="module")
 def python(wheel, tmp_path_factory):
-    """A function that runs the Python of a base installation, in an empty folder."""
+    """Return a function that runs the Python of a base installation in an empty folder."""
     folder = tmp_path_factory.mktemp("base")
     venv.create(folder / "environment", with_pip=True)
     interpreter = folder / "environment" / "bin" / "python"
@@ -53,12 +52,12 @@ def python(wheel, tmp_path_factory):
 
 
 def answer(finished):
-    """What a Python process printed as JSON."""
+    """Return the JSON that a process printed."""
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout)
 
 
-def test_it_leaves_numpy_as_it_was_and_brings_no_opencv(python):
+def test_the_base_installation_keeps_numpy_2_and_does_not_install_opencv(python):
     packages = {package["name"]: package["version"] for package in answer(python("-m", "pip", "list", "--format=json"))}
     assert packages["numpy"].startswith("2." if sys.version_info >= (3, 9) else "1.")
     assert not {"mxnet", "opencv-python-headless", "opencv-python"} & set(packages)
@@ -80,14 +79,14 @@ def test_networks_can_be_listed(python):
 
 
 def advice_of(error):
-    """The last line of standard error, which must say what to install."""
+    """Return the last line of an error, which must say what to install."""
     line = error.strip().splitlines()[-1]
     assert ("pip install 'gluon-classics[cpu]'" if sys.version_info < (3, 14) else "Python 3.8 to 3.13") in line
     return line
 
 
 @pytest.mark.parametrize("arguments", NEEDS_MXNET, ids=lambda arguments: arguments[0])
-def test_a_command_that_needs_mxnet_says_in_one_line_what_to_install(python, arguments):
+def test_the_error_of_a_command_that_needs_mxnet_is_one_line_with_what_to_install(python, arguments):
     finished = python("-m", "gluon_classics", *arguments)
     assert finished.returncode == 1
     assert finished.stdout == ""
@@ -103,13 +102,13 @@ def test_a_command_that_needs_mxnet_says_in_one_line_what_to_install(python, arg
         "from gluon_classics import utils; utils.train",
     ],
 )
-def test_a_name_that_needs_mxnet_says_what_to_install(python, wish):
+def test_the_error_of_a_name_that_needs_mxnet_says_what_to_install(python, wish):
     finished = python("-c", wish)
     assert finished.returncode == 1
     assert advice_of(finished.stderr).startswith("ModuleNotFoundError: ")
 
 
-def test_doctor_blames_only_what_is_missing(python):
+def test_doctor_reports_only_what_is_missing(python):
     finished = python("-m", "gluon_classics", "doctor", "--json")
     assert finished.returncode == 1, finished.stderr
     checks = {check["name"]: check for check in json.loads(finished.stdout)}

@@ -1,4 +1,4 @@
-"""docs/editions.md says what the registry and the docstrings say."""
+"""docs/editions.md matches the registry and the docstrings."""
 
 from pathlib import Path
 import re
@@ -16,7 +16,7 @@ import make_tables  # noqa: E402
 PAGE = make_editions.PAGE.read_text(encoding="utf-8")
 
 
-def test_the_page_is_the_registrys():
+def test_the_page_is_up_to_date():
     assert make_editions.page() == PAGE, "run python tools/make_editions.py"
 
 
@@ -28,7 +28,7 @@ def test_every_edition_has_one_row_with_its_facts():
         assert info.source in row
 
 
-def test_every_departure_stands_on_the_page():
+def test_every_departure_is_on_the_page():
     for name in gluon_classics.list_models():
         for departure in gluon_classics.model_info(name).departures:
             assert departure in PAGE
@@ -63,7 +63,7 @@ def test_open_questions_are_a_list_about_networks_of_the_family(family):
         *(("googlenet_v1", 22), ("alexnet_2012", 8)),
     ],
 )
-def test_networks_are_as_deep_as_their_papers_say(name, depth):
+def test_networks_have_the_depth_that_their_papers_state(name, depth):
     assert make_editions.layers_and_depth(gluon_classics.model_info(name))[1] == depth
 
 
@@ -75,7 +75,7 @@ def test_the_readmes_link_every_family_to_its_section(readme):
     assert links == [heading.lower().replace(" ", "-") for heading in headings]
 
 
-def test_the_readmes_table_names_every_network_once():
+def test_the_table_of_the_readmes_names_every_network_once():
     table = make_tables.networks_table()
     names = re.findall(r"`(\w+)`", table)
     assert names == gluon_classics.list_models()

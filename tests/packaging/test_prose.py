@@ -1,4 +1,4 @@
-"""The prose checker sees what people read, and nothing else."""
+"""The prose checker reads docstrings, comments, messages and text, but not code."""
 
 from pathlib import Path
 import sys
@@ -12,7 +12,7 @@ import check_prose  # noqa: E402  a tool, not a module of the package
 
 @pytest.fixture
 def found_in(tmp_path, monkeypatch):
-    """A function that writes a file and returns what the checker says of it."""
+    """Return a function that writes a file and returns the checker's messages about it."""
     monkeypatch.setattr(check_prose, "ROOT", tmp_path)
 
     def check(name, text):
@@ -32,15 +32,15 @@ def found_in(tmp_path, monkeypatch):
         ("a.md", "```\n```\nbeside\n"),
     ],
 )
-def test_a_banned_phrase_is_reported_with_its_line_and_what_to_write(found_in, name, text):
+def test_a_banned_phrase_is_reported_with_its_line_and_a_replacement(found_in, name, text):
     (message,) = found_in(name, text)
     assert message == f"{name}:3: 'beside': write next to, or alongside"
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.py", "beside = 1\n"), ("a.md", "`beside`\n\n```\nbeside\n```\n")])
-def test_code_is_not_prose(found_in, name, text):
+def test_code_is_not_checked(found_in, name, text):
     assert found_in(name, text) == []
 
 
-def test_a_phrase_that_a_line_break_divides_is_found(found_in):
+def test_a_phrase_across_a_line_break_is_found(found_in):
     assert len(found_in("a.md", "in\nplace of\n")) == 1

@@ -1,4 +1,4 @@
-"""The READMEs say what is so: their tables are current, their commands and examples run."""
+"""The READMEs are correct: their tables are up to date, and their commands and examples run."""
 
 import os
 from pathlib import Path
@@ -18,17 +18,17 @@ import make_tables  # noqa: E402  a tool, not a module of the package
 
 
 def blocks(name, language):
-    """The code blocks of one language in a file of the checkout."""
+    """Return the code blocks of one language in a file of the checkout."""
     return re.findall(rf"```{language}\n(.*?)```", (CHECKOUT / name).read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.mark.parametrize("name", READMES)
-def test_the_table_of_networks_is_the_registrys(name):
+def test_the_tables_are_up_to_date(name):
     text = (CHECKOUT / name).read_text(encoding="utf-8")
     assert make_tables.with_tables(text) == text, "run python tools/make_tables.py"
 
 
-def test_the_commands_of_the_table_run_one_after_another(environment, tmp_path):
+def test_the_commands_of_the_table_run_in_their_order(environment, tmp_path):
     (tmp_path / "examples").symlink_to(CHECKOUT / "examples")
     environment = {**environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     rows = re.findall(r"^\| (`gluon-classics .*`) \|", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
@@ -45,7 +45,7 @@ def test_the_readme_has_at_most_150_lines():
     assert len((CHECKOUT / "README.md").read_text().splitlines()) <= 150
 
 
-def test_every_other_command_is_run_by_ci():
+def test_ci_runs_every_other_command():
     ci = (CHECKOUT / ".ci" / "run").read_text()
     others = [
         line
@@ -80,7 +80,7 @@ def test_the_examples_run(environment, name, number):
         assert re.search(r"Epoch 0\. Loss: [\d.]+, Train acc [\d.]+, Test acc [\d.]+, Time [\d.]+ sec", result.stdout)
 
 
-def test_the_lines_that_the_readme_explains_are_doctors():
+def test_the_problems_that_the_readme_explains_are_checks_of_doctor():
     section = (CHECKOUT / "README.md").read_text().partition("| check | problem |")[2].partition("\n\n")[0]
     explained = re.findall(r"^\| ([\w -]+) \|", section, re.MULTILINE)
     assert len(explained) >= 7

@@ -1,4 +1,4 @@
-"""What is built and installed, and under which names it is found."""
+"""The content of the sdist and the wheel, and the names under which the installed modules are found."""
 
 import os
 from pathlib import Path
@@ -14,19 +14,19 @@ CHECKOUT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def site(wheel, tmp_path_factory):
-    """A folder into which pip has installed the wheel."""
+    """Return a folder into which pip installed the wheel."""
     folder = tmp_path_factory.mktemp("site")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), str(wheel)]
     subprocess.run(pip, check=True)
     return folder
 
 
-def test_the_wheels_only_top_level_is_gluon_classics(wheel):
+def test_the_only_top_level_package_of_the_wheel_is_gluon_classics(wheel):
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"gluon_classics"}
 
 
-def test_the_wheel_holds_every_file_of_the_package_as_a_real_file(wheel):
+def test_the_wheel_contains_every_file_of_the_package_as_a_regular_file(wheel):
     with zipfile.ZipFile(wheel) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
     package = CHECKOUT / "gluon_classics"
@@ -41,7 +41,7 @@ def test_the_wheel_declares_the_command(wheel):
         assert "gluon-classics = gluon_classics.cli:main" in archive.read(name).decode()
 
 
-def test_the_sdist_holds_utils_and_the_licence(built):
+def test_the_sdist_contains_utils_and_the_license(built):
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
         members = {member.name.partition("/")[2]: member for member in archive.getmembers()}
@@ -49,8 +49,8 @@ def test_the_sdist_holds_utils_and_the_licence(built):
     assert members["gluon_classics/utils/loader.py"].isfile()
 
 
-def test_no_network_needs_mxnet_to_be_declared_by_the_package_itself(wheel):
-    """Two packages provide MXNet, so it may be asked for by extras only."""
+def test_only_extras_require_mxnet(wheel):
+    """Two packages provide MXNet, and the user must choose one."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("METADATA")]
         needs = [line for line in archive.read(name).decode().splitlines() if line.startswith("Requires-Dist: mxnet")]
@@ -59,7 +59,7 @@ def test_no_network_needs_mxnet_to_be_declared_by_the_package_itself(wheel):
 
 
 def python(code, cwd, *paths):
-    """The output of a Python process that starts in `cwd` and finds modules in `paths` first."""
+    """Return the output of a Python process that starts in `cwd` and looks for modules in `paths` first."""
     path = ":".join(map(str, paths))
     result = subprocess.run(
         [sys.executable, "-c", code],
@@ -73,7 +73,7 @@ def python(code, cwd, *paths):
     return result.stdout.strip()
 
 
-def test_a_strangers_utils_is_left_alone_by_the_installed_package(site, tmp_path):
+def test_the_installed_package_does_not_hide_another_utils(site, tmp_path):
     (tmp_path / "utils.py").write_text("WHOSE = 'theirs'\n", encoding="utf-8")
     code = (
         "import utils; from gluon_classics import utils as ours, LeNet\n"
@@ -84,7 +84,7 @@ def test_a_strangers_utils_is_left_alone_by_the_installed_package(site, tmp_path
     assert place.startswith(str(site))
 
 
-def test_both_spellings_of_utils_are_one_module_in_the_checkout(tmp_path):
+def test_both_names_of_utils_are_the_same_module_in_the_checkout(tmp_path):
     code = (
         "import utils; from gluon_classics import utils as ours; import gluon_classics.utils\n"
         "from utils import train; from gluon_classics.utils import train as same\n"
@@ -94,7 +94,7 @@ def test_both_spellings_of_utils_are_one_module_in_the_checkout(tmp_path):
     assert python(code, tmp_path, CHECKOUT) == "True True"
 
 
-def test_modules_of_utils_are_one_under_both_spellings():
+def test_modules_of_utils_are_the_same_under_both_names():
     code = (
         "import utils.metrics; from utils.loader import DataLoader; import gluon_classics.utils.loader as loader\n"
         "import gluon_classics.utils.metrics as metrics; import utils\n"
@@ -103,12 +103,12 @@ def test_modules_of_utils_are_one_under_both_spellings():
     assert python(code, CHECKOUT) == "True True gluon_classics.utils.metrics"
 
 
-def test_the_installed_command_runs_away_from_the_checkout(site, tmp_path):
+def test_the_installed_command_runs_without_the_checkout(site, tmp_path):
     code = "from gluon_classics.cli import main; main(['summary', 'vgg'])"
     assert "128,990,666" in python(code, tmp_path, site)
 
 
-def test_the_installed_package_brings_its_sample(site, tmp_path):
+def test_the_installed_package_contains_its_sample(site, tmp_path):
     code = (
         "from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset\n"
         "print(len(load_dataset(str(SAMPLE_FOLDER)).train), SAMPLE_FOLDER)"

@@ -1,4 +1,4 @@
-"""A page in headless Chromium, controlled by its DevTools protocol over two pipes, without driver and port."""
+"""Control a page in headless Chromium through the DevTools protocol over two pipes, without a driver or a port."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-us
 
 
 class Page:
-    """One page in a new browser. Use it as a context manager; `events` are the messages that it has sent."""
+    """A page in a new browser, as a context manager. `events` are the messages that it has sent so far."""
 
     def __init__(self, profile):
         self._profile = profile
@@ -63,7 +63,7 @@ class Page:
                 return answer["result"]
 
     def open(self, address, width, height=800, dark=False):
-        """Load a page in a window of this size in pixels and wait until it is loaded."""
+        """Load a page in a window of the given size in pixels and wait until it is loaded."""
         self.ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
@@ -81,7 +81,7 @@ class Page:
         return result["result"].get("value")
 
     def problems(self):
-        """Return console messages, exceptions, and everything else that the browser logged."""
+        """Return console messages, exceptions, log entries of the browser and failed requests."""
         kinds = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Network.loadingFailed")
         return [event for event in self.events if event["method"] in kinds]
 
@@ -100,7 +100,7 @@ class Page:
             ready, _, _ = select.select([self._read], [], [], PATIENCE)
             assert ready, "the browser does not answer"
             part = os.read(self._read, 1 << 20)
-            assert part, "the browser is gone"
+            assert part, "the browser has exited"
             self._received += part
         message, _, self._received = self._received.partition(b"\0")
         message = json.loads(message)

@@ -1,4 +1,4 @@
-"""The page of `report`: its numbers are those of run.json, it refers to nothing outside, and it fits a phone."""
+"""The page of `report` has the numbers of run.json, loads no other file, and fits on a phone."""
 
 import base64
 from dataclasses import asdict, replace
@@ -35,14 +35,14 @@ NASTY = [
 
 
 class Element:
-    """An element of a page with the text in it."""
+    """An element of a page, with its text."""
 
     def __init__(self, tag, attributes, parent):
         self.tag, self.attributes, self.parent = tag, dict(attributes), parent
         self.text = ""
 
     def near(self, name):
-        """Return the attribute of the element, or of the nearest one around it that has it."""
+        """Return an attribute of the element, or of the nearest enclosing element that has it."""
         element = self
         while element and name not in element.attributes:
             element = element.parent
@@ -75,12 +75,12 @@ class Elements(HTMLParser):
             element.text += data
 
     def having(self, attribute):
-        """The elements with an attribute."""
+        """Return the elements with an attribute."""
         return [element for element in self.all if attribute in element.attributes]
 
 
 def changed(run, folder, **changes):
-    """A copy of a run folder whose record has `changes`."""
+    """Copy a run folder, apply `changes` to its record, and return the copy."""
     shutil.copytree(run, folder)
     write_text(folder / "run.json", replace(record_of(run), **changes).to_json())
     return folder
@@ -92,7 +92,7 @@ def record_of(run):
 
 @pytest.fixture(scope="module")
 def recipe():
-    """A recipe of LeNet with published values after several epochs."""
+    """Return a recipe of LeNet with published values after several epochs."""
     return next(
         recipe
         for recipe in list_recipes()
@@ -102,7 +102,7 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def recipe_run(trained_run, recipe, tmp_path_factory):
-    """A run with the settings of the recipe and the published results."""
+    """Return the folder of a run with the settings of the recipe and the published results."""
     of_last_epoch = [run for run in recipe.runs if run.epoch == recipe.settings.epochs]
     metrics = {metric: float(np.mean([getattr(run, metric) for run in of_last_epoch])) for metric in METRICS}
     epochs = [
@@ -126,7 +126,7 @@ def recipe_run(trained_run, recipe, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page_file(trained_run, recipe_run, small_home, tmp_path_factory):
-    """The report on both runs."""
+    """Return the path of the report on both runs."""
     path = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MXNET_HOME", str(small_home))
@@ -141,12 +141,12 @@ def page(page_file):
 
 @pytest.fixture
 def at_home(monkeypatch, small_home):
-    """The small Fashion-MNIST is found."""
+    """Make the package find the small Fashion-MNIST."""
     monkeypatch.setenv("MXNET_HOME", str(small_home))
 
 
 def numbers_of(page):
-    """Run, epoch (None: after the last), metric, value and text of every number with a metric."""
+    """Return run, epoch (None: the last), metric, value and displayed text of every labeled number."""
     return [
         (*map(element.near, ("data-run", "data-epoch", "data-metric")), element.attributes["value"], element.text)
         for element in page.having("data-metric")
@@ -154,7 +154,7 @@ def numbers_of(page):
 
 
 def assert_numbers_are(numbers, runs):
-    """Every metric of every epoch is in the page once, those of the last epoch again: as in run.json, and rounded."""
+    """Check that each epoch's metrics occur once, and the last ones again, as in run.json and correctly rounded."""
     of_epochs = []
     shown = set()
     for run, epoch, metric, value, text in numbers:
@@ -214,7 +214,7 @@ def test_settings_data_and_provenance_are_those_of_the_records(page, trained_run
     assert facts["1", "provenance.onednn_isa"] == "AVX512_CORE"
 
 
-def test_the_confusion_matrix_counts_what_evaluate_counts(page, at_home, trained_run):
+def test_the_confusion_matrix_has_the_counts_of_evaluate(page, at_home, trained_run):
     network, data = predictor.with_test_data(trained_run)
     counted = network.evaluate(data)
     rows = [
@@ -240,13 +240,13 @@ def test_the_confusion_matrix_counts_what_evaluate_counts(page, at_home, trained
     assert accuracy == counted["accuracy"]
 
 
-def test_accuracies_of_classes_are_those_of_evaluate(page, at_home, trained_run):
+def test_the_accuracies_of_the_classes_are_those_of_evaluate(page, at_home, trained_run):
     network, data = predictor.with_test_data(trained_run)
     shown = [float(value) for run, _, metric, value, _ in numbers_of(page) if (run, metric) == ("0", "class_accuracy")]
     assert shown == [row["right"] / row["images"] for row in network.evaluate(data)["classes"]]
 
 
-def test_mistakes_show_the_test_images_that_are_wrong_the_most_confident_first(page, at_home, trained_run):
+def test_mistakes_are_wrong_test_images_with_the_most_confident_first(page, at_home, trained_run):
     network, data = predictor.with_test_data(trained_run)
     probabilities = network.test_probabilities(data)
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != data.test.labels)
@@ -265,12 +265,12 @@ def test_mistakes_show_the_test_images_that_are_wrong_the_most_confident_first(p
 
 
 def decoded(picture):
-    """The pixels of a picture in the page."""
+    """Return the pixels of a picture in the page."""
     content = base64.b64decode(picture.attributes["src"].partition("base64,")[2])
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-def test_filters_are_the_first_convolutions_weights(page, trained_run):
+def test_filters_are_the_weights_of_the_first_convolution(page, trained_run):
     weights = mx.nd.load(str(trained_run / "net.params"))["0.weight"].asnumpy()[:, 0]
     pictures = [
         e for e in page.all if e.tag == "img" and e.parent.near("class") == "filters" and e.near("data-run") == "0"
@@ -280,7 +280,7 @@ def test_filters_are_the_first_convolutions_weights(page, trained_run):
         assert np.abs(decoded(picture) - 127.5 * (1 + weight / np.abs(weight).max())).max() <= 0.5 + 1e-4
 
 
-def test_a_network_whose_first_layer_does_not_see_the_image_has_no_filters():
+def test_a_network_that_does_not_start_with_a_convolution_of_the_image_has_no_filters():
     net = mx.gluon.nn.Dense(3, in_units=4)
     net.initialize()
     assert predictions.first_filters(net, 1) is None
@@ -304,14 +304,14 @@ def test_confusions_and_mistakes_of_a_small_example():
     ]
 
 
-def test_colours_of_pictures_are_red_green_blue():
+def test_the_channels_of_pictures_are_red_green_blue():
     image = np.zeros((1, 2, 3), np.uint8)
     image[0, 0] = (255, 128, 0)
     content = base64.b64decode(predictions.png(image).partition("base64,")[2])
     assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[0, 0].tolist() == [0, 128, 255]
 
 
-def test_a_verdict_is_that_of_the_recipe_and_a_run_without_one_has_none(page, recipe, recipe_run):
+def test_only_a_run_with_a_recipe_has_a_verdict(page, recipe, recipe_run):
     verdict = judge(recipe, [record_of(recipe_run)])
     assert verdict.verdict == "reproduced"
     shown = {(element.near("data-run"), element.text) for element in page.having("data-verdict")}
@@ -332,7 +332,7 @@ def test_several_runs_of_a_recipe_are_judged_together(at_home, recipe, recipe_ru
     assert "seed 1" in page.all[0].text
 
 
-def test_published_values_are_points_after_their_epochs(page, recipe):
+def test_published_values_are_shown_after_their_epochs(page, recipe):
     points = {(point.metric, point.epochs, point.value) for point in recipe.published()}
     assert points == {
         (metric, run.epoch, getattr(run, metric))
@@ -352,7 +352,7 @@ def test_published_values_are_points_after_their_epochs(page, recipe):
             assert f"published after epoch {run.epoch}: {shown}" in label
 
 
-def test_builds_are_published_as_mean_and_standard_deviation():
+def test_the_published_value_of_builds_is_a_mean_with_a_standard_deviation():
     recipe = next(recipe for recipe in list_recipes() if recipe.builds and recipe.builds.test_accuracy)
     (point,) = [p for p in recipe.published() if p.metric == "test_accuracy" and p.sd]
     assert (point.value, point.sd) == recipe.builds.test_accuracy
@@ -360,12 +360,12 @@ def test_builds_are_published_as_mean_and_standard_deviation():
 
 
 def marks(svg):
-    """Return the positions of the chart's marks, in the order in which they are drawn."""
+    """Return the positions of the marks of a chart, in drawing order."""
     found = re.findall(r'<use [^>]*x="([\d.-]+)" y="([\d.-]+)"', svg)
     return [(float(x), float(y)) for x, y in found]
 
 
-def test_a_published_value_is_drawn_where_an_equal_one_of_a_run_is():
+def test_a_published_value_is_drawn_where_an_equal_value_of_a_run_is_drawn():
     line = charts.Line(0, [], [(1, 0.5), (2, 0.25), (4, 0.125)])
 
     def where(value):
@@ -377,20 +377,20 @@ def test_a_published_value_is_drawn_where_an_equal_one_of_a_run_is():
     assert equal in others
     (x, y), others = where(0.375)
     assert x == equal[0]
-    assert y < equal[1]  # up is less in SVG
+    assert y < equal[1]  # y grows downward in SVG
     assert (x, y) not in others
 
 
-def test_a_range_is_drawn_from_one_standard_deviation_below_to_one_above():
+def test_a_published_mean_is_drawn_with_one_standard_deviation_on_both_sides():
     line = charts.Line(0, [], [(1, 0.0), (2, 1.0)])
     svg = charts.chart("a", [line], [charts.Target(1, 0.5, sd=0.5)], False, "label")
     heights = sorted({y for _, y in marks(svg)})
-    low, high = min(heights), max(y for y in heights if y < 150)  # below 150: the axis
+    low, high = min(heights), max(y for y in heights if y < 150)  # larger values belong to the axis
     caps = [y for _, y in marks(svg) if y in (low, high)]
-    assert len(caps) == 4  # the line's two ends, the range's two
+    assert len(caps) == 4  # both ends of the line and of the range
 
 
-def test_charts_have_thin_lines_and_no_colour_that_the_dark_scheme_cannot_change():
+def test_charts_have_thin_lines_along_epochs_and_colors_of_the_scheme_only():
     along, after = [(0.5, 2.0), (1.0, 1.5)], [(1, 1.75)]
     without = charts.chart("a", [charts.Line(0, [], after)], [], False, "label")
     svg = charts.chart("a", [charts.Line(0, along, after)], [], False, "label")
@@ -420,29 +420,29 @@ def test_the_charts_of_the_page_show_points_and_published_values(page, page_file
         assert sum(name.startswith(f"{metric}-published-") for name in ids) == len(recipe.runs)
 
 
-def test_runs_can_be_distinguished_without_colour():
+def test_runs_have_different_markers():
     swatches = [str(charts.swatch(number, "here")) for number in range(len(charts.MARKERS))]
     shapes = {re.sub(r"var\(--\w+-?\d*\)|swatch-here-\d+|m[0-9a-f]{10}", "", swatch) for swatch in swatches}
     assert len(shapes) == len(charts.MARKERS)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_and_curves_contrast_with_what_is_behind_them(scheme):
+def test_text_and_curves_have_enough_contrast_with_the_background(scheme):
     css = Path(report.__file__).with_name("templates").joinpath("report.css").read_text()
     light, dark = re.findall(r":root \{(.*?)\}", css, flags=re.DOTALL)
-    colours = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
-    texts = [name for name in colours if name not in ("--paper", "--panel", "--line")]
+    colors = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
+    texts = [name for name in colors if name not in ("--paper", "--panel", "--line")]
     assert len(texts) == 14
     for name in texts:
         for ground in ("--paper", "--panel"):
-            assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+            assert contrast(colors[name], colors[ground]) >= 4.5, (name, ground)
 
 
 def contrast(first, second):
-    """The contrast ratio of WCAG 2, 1 to 21."""
+    """Return the contrast ratio of WCAG 2, 1 to 21."""
 
-    def luminance(colour):
-        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    def luminance(color):
+        channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -450,7 +450,7 @@ def contrast(first, second):
     return (high + 0.05) / (low + 0.05)
 
 
-def test_the_page_refers_to_nothing_outside(page_file, page):
+def test_the_page_refers_to_no_other_file(page_file, page):
     for element in page.all:
         assert element.tag not in ("script", "link", "iframe", "object", "base")
         for name in ("src", "href", "xlink:href"):
@@ -458,7 +458,7 @@ def test_the_page_refers_to_nothing_outside(page_file, page):
     assert "url(" not in re.sub(r"url\(#[\w-]+\)", "", page_file.read_text())
     assert "@import" not in page_file.read_text()
     (policy,) = [e.attributes["content"] for e in page.having("http-equiv")]
-    assert policy.startswith("default-src 'none';")  # so that a browser would not load or run anything either
+    assert policy.startswith("default-src 'none';")  # a browser must not load or run anything either
 
 
 def test_ids_are_unique_and_every_reference_has_its_target(page):
@@ -470,7 +470,7 @@ def test_ids_are_unique_and_every_reference_has_its_target(page):
                 assert element.attributes[name][1:] in ids
 
 
-def test_pictures_have_alternative_texts_and_tables_have_headers(page):
+def test_pictures_have_alternative_text_and_tables_have_headers(page):
     assert all("alt" in element.attributes for element in page.all if element.tag == "img")
     tables = [element for element in page.all if element.tag == "table"]
     assert tables
@@ -486,7 +486,7 @@ def ancestors(element):
 
 @pytest.fixture(scope="module")
 def nasty_page(tmp_path_factory, rng_of_module):
-    """The report on a run whose classes and folder have names that must be escaped."""
+    """Return the path of a report whose classes and folder have names with special characters."""
     home = tmp_path_factory.mktemp("nasty")
     for number, name in enumerate(NASTY):
         folder = home / "images" / name
@@ -505,7 +505,7 @@ def rng_of_module():
     return np.random.RandomState(20180306)
 
 
-def test_names_of_classes_and_folders_are_text(nasty_page):
+def test_names_of_classes_and_folders_are_escaped(nasty_page):
     page = Elements(nasty_page.read_text(encoding="utf-8"))
     assert not [element for element in page.all if element.tag == "script"]
     assert all(e.attributes["src"].startswith("data:image/png") for e in page.all if e.tag == "img")
@@ -514,7 +514,7 @@ def test_names_of_classes_and_folders_are_text(nasty_page):
     assert '"><img src=x onerror=alert(1)>' in page.all[0].text
 
 
-def test_a_report_on_one_run_needs_no_comparison(at_home, trained_run, tmp_path):
+def test_a_report_on_one_run_has_no_comparison(at_home, trained_run, tmp_path):
     report.write_report([trained_run, trained_run / "." / ".." / trained_run.name], tmp_path / "page.html")
     page = Elements((tmp_path / "page.html").read_text())
     assert "Compared" not in page.all[0].text
@@ -522,7 +522,7 @@ def test_a_report_on_one_run_needs_no_comparison(at_home, trained_run, tmp_path)
     assert_numbers_are(numbers_of(page), [trained_run])
 
 
-def test_many_classes_are_a_picture(at_home, trained_run):
+def test_the_confusion_matrix_of_many_classes_is_a_picture(at_home, trained_run):
     confusion = np.diag(np.arange(1, 21))
     confusion[3, 5] = 2
     found = predictions.Findings(confusion, [], [], None)
@@ -537,7 +537,7 @@ def test_many_classes_are_a_picture(at_home, trained_run):
     assert not [e for e in page.all if e.attributes.get("class") == "matrix"]
 
 
-def test_runs_are_labelled_by_the_shortest_ends_of_their_paths_that_differ(at_home, trained_run, tmp_path):
+def test_runs_are_labeled_with_the_shortest_distinct_ends_of_their_paths(at_home, trained_run, tmp_path):
     runs = [changed(trained_run, tmp_path / name / "run") for name in ("a", "b")]
     report.write_report(runs, tmp_path / "page.html")
     page = Elements((tmp_path / "page.html").read_text())
@@ -545,21 +545,21 @@ def test_runs_are_labelled_by_the_shortest_ends_of_their_paths_that_differ(at_ho
     assert labels[-2:] == ["a/run", "b/run"]
 
 
-def test_the_page_of_an_interrupted_run_says_so(at_home, trained_run, tmp_path):
+def test_the_page_says_that_a_run_was_interrupted(at_home, trained_run, tmp_path):
     settings = replace(record_of(trained_run).settings, epochs=7)
     run = changed(trained_run, tmp_path / "run", status="interrupted", settings=settings)
     report.write_report([run], tmp_path / "page.html")
     assert "This run is interrupted: 2 of 7 epochs are done." in (tmp_path / "page.html").read_text()
 
 
-def test_parameters_that_are_not_those_of_the_last_epoch_are_noted(at_home, trained_run, tmp_path):
+def test_the_page_says_that_parameters_are_not_those_of_the_last_epoch(at_home, trained_run, tmp_path):
     *others, last = record_of(trained_run).epochs
     run = changed(trained_run, tmp_path / "run", epochs=(*others, replace(last, test_accuracy=0.125)))
     report.write_report([run], tmp_path / "page.html")
     assert "the parameters were saved at another time" in (tmp_path / "page.html").read_text()
 
 
-def test_the_command_writes_the_page_and_prints_where(command, trained_run, tmp_path):
+def test_the_command_writes_the_page_and_prints_its_path(command, trained_run, tmp_path):
     result = command("report", trained_run, "-o", "page.html")
     assert (result.returncode, result.stdout) == (0, "page.html\n")
     assert "src/" not in result.stderr
@@ -573,7 +573,7 @@ def test_the_same_runs_give_the_same_page(at_home, trained_run, tmp_path):
 
 
 def damaged(part, trained_run, folder):
-    """A copy of the run without a part."""
+    """Return a copy of a run folder that lacks a part or has a wrong one."""
     record = record_of(trained_run)
     if part == "no parameters":
         (changed(trained_run, folder) / "net.params").unlink()
@@ -599,7 +599,7 @@ def damaged(part, trained_run, folder):
         ("no data", "there is no folder .*nowhere"),
     ],
 )
-def test_a_run_that_cannot_be_reported_on_is_named_and_the_old_page_stays(at_home, trained_run, tmp_path, part, words):
+def test_a_run_that_cannot_be_reported_is_an_error_and_the_old_page_stays(at_home, trained_run, tmp_path, part, words):
     run = damaged(part, trained_run, tmp_path / "run")
     page = tmp_path / "pages" / "page.html"
     page.parent.mkdir()
@@ -612,7 +612,7 @@ def test_a_run_that_cannot_be_reported_on_is_named_and_the_old_page_stays(at_hom
 
 
 @pytest.mark.parametrize("output", [".", "nowhere/page.html", "/proc/page.html", "run.json", "page"])
-def test_a_page_that_cannot_be_written_is_named_before_anything_is_computed(monkeypatch, trained_run, tmp_path, output):
+def test_an_output_that_cannot_be_written_is_found_before_any_computation(monkeypatch, trained_run, tmp_path, output):
     monkeypatch.setattr(report, "from_run", pytest.fail)
     with pytest.raises(ClassicsError, match="-o") as error:
         report.write_report([trained_run], tmp_path / output)
@@ -620,14 +620,14 @@ def test_a_page_that_cannot_be_written_is_named_before_anything_is_computed(monk
 
 
 @pytest.mark.parametrize("module", ["jinja2", "matplotlib"])
-def test_without_the_extra_plot_one_line_names_it(monkeypatch, trained_run, tmp_path, module):
+def test_without_the_extra_plot_the_error_names_it(monkeypatch, trained_run, tmp_path, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ClassicsError, match=r"pip install 'gluon-classics\[plot\]'"):
         report.write_report([trained_run], tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
 
 
-def test_without_tensorboardx_one_line_names_its_extra(monkeypatch, at_home, trained_run, tmp_path):
+def test_without_tensorboardx_the_error_names_its_extra(monkeypatch, at_home, trained_run, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ClassicsError, match=r"pip install 'gluon-classics\[tensorboard\]'"):
         report.write_report([trained_run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
@@ -643,7 +643,7 @@ def test_an_error_of_the_command_is_one_line(command, tmp_path):
 
 
 def scalars(folder):
-    """Tag, step, value and time of all scalars in the one event file of a folder."""
+    """Return tag, step, value and time of all scalars in the only event file of a folder."""
     from tensorboardX.proto.event_pb2 import Event
 
     (path,) = folder.iterdir()
@@ -657,7 +657,7 @@ def scalars(folder):
     return found
 
 
-def test_tensorboard_reads_the_metrics_of_the_record_and_the_points_along_each_epoch(
+def test_the_event_file_has_the_metrics_of_the_record_and_the_points_along_each_epoch(
     at_home, trained_run, recipe_run, tmp_path
 ):
     report.write_report([trained_run, recipe_run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
@@ -681,14 +681,14 @@ def test_tensorboard_reads_the_metrics_of_the_record_and_the_points_along_each_e
     assert times == sorted(times)
 
 
-def test_tensorboards_files_of_another_report_are_not_mixed_with_new_ones(at_home, trained_run, tmp_path):
+def test_existing_event_files_are_not_mixed_with_new_ones(at_home, trained_run, tmp_path):
     (tmp_path / "logs" / trained_run.name).mkdir(parents=True)
     with pytest.raises(ClassicsError, match="exists already"):
         report.write_report([trained_run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
     assert not (tmp_path / "page.html").exists()
 
 
-def test_a_run_whose_points_are_lost_is_reported_without_thin_lines(at_home, trained_run, tmp_path):
+def test_a_run_without_points_is_reported_without_thin_lines(at_home, trained_run, tmp_path):
     run = changed(trained_run, tmp_path / "run")
     (run / "points.json").unlink()
     report.write_report([run], tmp_path / "page.html")
@@ -697,7 +697,7 @@ def test_a_run_whose_points_are_lost_is_reported_without_thin_lines(at_home, tra
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    """A page in headless Chromium."""
+    """Return a page in headless Chromium."""
     if browser.COMMAND is None:
         pytest.skip(f"Chromium is not installed; to run this test: {browser.INSTALL}")
     with browser.Page(tmp_path_factory.mktemp("profile")) as page:
@@ -710,7 +710,7 @@ OPEN_ALL = "document.querySelectorAll('details').forEach(part => part.open = tru
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 768, 360])
 @pytest.mark.parametrize("which", ["page_file", "nasty_page"])
-def test_chromium_renders_the_page_without_messages_and_within_its_width(request, chromium, which, width, dark):
+def test_chromium_renders_the_page_without_problems_and_within_its_width(request, chromium, which, width, dark):
     path = request.getfixturevalue(which)
     chromium.open(path.as_uri(), width, dark=dark)
     chromium.evaluate(OPEN_ALL)
@@ -736,7 +736,7 @@ def test_the_numbers_that_chromium_shows_are_those_of_the_records(chromium, page
     assert_numbers_are(numbers, [trained_run, recipe_run])
 
 
-def test_charts_are_drawn_and_their_text_can_be_read_on_a_phone(chromium, page_file):
+def test_charts_are_drawn_with_readable_text_on_a_phone(chromium, page_file):
     chromium.open(page_file.as_uri(), 360)
     sizes = chromium.evaluate(
         "[...document.querySelectorAll('.chart svg')].map(svg => [svg.getBoundingClientRect().width,"

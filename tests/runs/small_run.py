@@ -1,4 +1,7 @@
-"""The command with a network, in place of lenet, of all that may break exactness, seeded anew every third batch."""
+"""Run the command with a small network instead of lenet. A run with it is hard to resume exactly.
+
+The network has dropout and running statistics, and MXNet is seeded again before every third batch.
+"""
 
 from gluon_classics.cli import command
 from gluon_classics.experiment import build

@@ -1,4 +1,4 @@
-"""Checkpoint files are read back to the bit, or recognized as damaged; a training goes on from them to the bit."""
+"""Checkpoint files are read exactly or reported as damaged, and training resumes from them bit-identically."""
 
 from gluon_classics import utils
 from gluon_classics.errors import ClassicsError, RunError
@@ -21,7 +21,7 @@ ARRAYS = {
     "half@0": np.ones(3, np.float16),
 }
 MXNETS = {name for name, kind in mx.optimizer.Optimizer.opt_registry.items() if kind.__module__.startswith("mxnet.")}
-OPTIMIZERS = sorted(MXNETS - {"test", "groupadagrad"})  # the last is for 2-d weights only
+OPTIMIZERS = sorted(MXNETS - {"test", "groupadagrad"})  # groupadagrad updates 2-d weights only
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_checkpoint_is_read_as_it_was_written(path):
     assert np.array_equal(arrays["ndarray@0"], np.arange(5))
 
 
-def test_any_changed_byte_is_noticed(path, rng):
+def test_a_changed_byte_is_detected(path, rng):
     content = path.read_bytes()
     for place in [0, len(content) - 1, *rng.randint(0, len(content), 60)]:
         damaged = bytearray(content)
@@ -51,7 +51,7 @@ def test_any_changed_byte_is_noticed(path, rng):
             read_checkpoint(path)
 
 
-def test_a_file_that_was_cut_or_grew_is_noticed(path, rng):
+def test_a_truncated_or_extended_file_is_detected(path, rng):
     content = path.read_bytes()
     for length in [0, 1, 31, 32, 33, len(content) - 1, *rng.randint(0, len(content), 20)]:
         path.write_bytes(content[:length])
@@ -62,7 +62,7 @@ def test_a_file_that_was_cut_or_grew_is_noticed(path, rng):
         read_checkpoint(path)
 
 
-def test_a_missing_file_is_damage_and_another_format_is_not(path, monkeypatch):
+def test_a_missing_file_counts_as_damaged_and_another_format_does_not(path, monkeypatch):
     with pytest.raises(Damaged, match="No such file"):
         read_checkpoint(path.with_name("missing.ckpt"))
     monkeypatch.setattr(checkpoint, "FORMAT", 99)
@@ -73,14 +73,14 @@ def test_a_missing_file_is_damage_and_another_format_is_not(path, monkeypatch):
     assert not isinstance(error.value, Damaged)
 
 
-def test_writing_that_fails_leaves_the_checkpoint_before_as_it_was(path):
-    class Unwilling:
+def test_a_failed_write_leaves_the_previous_content(path):
+    class Unreadable:
         def asnumpy(self):
             raise OSError(28, "No space left on device")
 
     before = path.read_bytes()
     with pytest.raises(OSError, match="No space left"):
-        write_checkpoint(path, {}, {**ARRAYS, "last": Unwilling()})
+        write_checkpoint(path, {}, {**ARRAYS, "last": Unreadable()})
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
@@ -99,7 +99,7 @@ def test_the_newest_checkpoints_are_kept_by_position(tmp_path):
 
 
 class Training:
-    """A small network with all that may break exactness, its optimizer, and batches of its own."""
+    """A small network that is hard to restore exactly, with its optimizer and its training batches."""
 
     def __init__(self, optimizer, contexts, net=None, **options):
         self.contexts = contexts
@@ -121,7 +121,7 @@ class Training:
         TrainingLoop(self.forward, LOSS, self.trainer, self.contexts).run(given, [batch(0)], 1)
 
     def values(self):
-        """Every number of the network on every context, and of the optimizer."""
+        """Return the facts of the state, and all arrays of the network on every context and of the optimizer."""
         facts, arrays = capture_trainer(self.net, self.trainer)
         copies = [c.asnumpy() for p in self.net.collect_params().values() for c in p.list_data()]
         return facts, copies + [array.asnumpy() for array in arrays.values()]
@@ -143,7 +143,7 @@ CONTEXTS = [[mx.cpu(0)], [mx.cpu(0), mx.cpu(1)]]
 
 @pytest.mark.parametrize("contexts", CONTEXTS, ids=["one", "two"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_goes_on_to_the_same_bits_with_every_optimizer(name, contexts, tmp_path):
+def test_resumed_training_is_bit_identical_with_every_optimizer(name, contexts, tmp_path):
     options = {"learning_rate": 0.01, "wd": 0.001}
     if name in ("sgd", "nag", "signum", "lars", "lbsgd", "ccsgd"):
         options["momentum"] = 0.9
@@ -163,8 +163,8 @@ def test_training_goes_on_to_the_same_bits_with_every_optimizer(name, contexts, 
 
 
 @pytest.mark.parametrize("forgotten", ["optimizer", "states"])
-def test_the_state_of_the_optimizer_matters(forgotten, tmp_path):
-    """What the tests above compare would differ without it."""
+def test_training_differs_without_the_state_of_the_optimizer(forgotten, tmp_path):
+    """Without it the comparison in the test above would fail."""
     whole = Training("adam", CONTEXTS[0])
     whole.steps(range(3))
     facts, arrays = capture_trainer(whole.net, whole.trainer)
@@ -189,7 +189,7 @@ def test_restored_states_of_the_optimizer_move_to_the_device_of_the_training(tmp
     assert {state.context for state in states} == {device}
 
 
-def test_a_schedule_of_learning_rates_goes_on(tmp_path):
+def test_a_learning_rate_schedule_is_resumed(tmp_path):
     def training():
         schedule = mx.lr_scheduler.FactorScheduler(step=2, factor=0.5, base_lr=0.1)
         return Training("sgd", CONTEXTS[0], lr_scheduler=schedule)
@@ -212,7 +212,7 @@ def test_running_statistics_are_kept_for_each_context():
     assert twice == {"1.running_mean", "1.running_var"}
 
 
-def test_another_network_or_number_of_devices_is_refused():
+def test_the_state_of_another_network_or_number_of_devices_is_refused():
     training = Training("sgd", CONTEXTS[0], momentum=0.9)
     training.steps(range(1))
     state, arrays = capture_trainer(training.net, training.trainer)
@@ -227,7 +227,7 @@ def test_another_network_or_number_of_devices_is_refused():
         restore_trainer(other.net, other.trainer, state, arrays)
 
 
-def test_an_optimizer_that_keeps_what_a_file_cannot_hold_is_named():
+def test_an_optimizer_whose_state_cannot_be_saved_is_named_in_the_error():
     training = Training("sgd", CONTEXTS[0])
     training.steps(range(1))
     training.trainer.optimizer.callback = print

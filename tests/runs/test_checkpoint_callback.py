@@ -1,4 +1,4 @@
-"""Within an epoch a checkpoint is written at the first fixed point after some minutes."""
+"""Checkpoints are written after each epoch, and within an epoch at the first fixed point after some minutes."""
 
 from types import SimpleNamespace
 
@@ -6,12 +6,12 @@ from gluon_classics.runs import runner
 from gluon_classics.runs.checkpoint import checkpoint_path, checkpoints
 import pytest
 
-SECONDS_A_BATCH = 10
-FIXED_POINTS = 4  # batches from one to the next
+SECONDS_PER_BATCH = 10
+FIXED_POINTS = 4  # batches between two fixed points
 
 
 class Loop:
-    """A training whose batches take some seconds on a clock."""
+    """A training whose batches advance a simulated clock."""
 
     def __init__(self, callback, clock):
         self.epoch = self.batches = 0
@@ -23,7 +23,7 @@ class Loop:
 
     def train(self, batches):
         for self.batches in range(1, batches + 1):
-            self._clock.now += SECONDS_A_BATCH
+            self._clock.now += SECONDS_PER_BATCH
             self._callback.after_batch(self)
         self.epoch, self.batches = self.epoch + 1, 0
         self._callback.after_epoch(self, None)
@@ -31,7 +31,7 @@ class Loop:
 
 @pytest.fixture
 def training(monkeypatch, tmp_path):
-    """A function that makes a training with this many minutes between checkpoints, and the list of their positions."""
+    """Return a function that makes a training with `minutes` between checkpoints, and the list of their positions."""
 
     def make(minutes):
         clock, written = SimpleNamespace(now=1000.0), []
@@ -52,9 +52,9 @@ def training(monkeypatch, tmp_path):
     return make
 
 
-def test_a_checkpoint_follows_the_first_fixed_point_after_the_minutes_and_each_epoch(training):
+def test_a_checkpoint_is_written_at_the_first_fixed_point_after_the_minutes_and_after_each_epoch(training):
     loop, written = training(minutes=1)
-    loop.train(18)  # a minute is over after batch 6, and again six batches after the checkpoint of batch 8
+    loop.train(18)  # a minute is over after batch 6, and six batches after the checkpoint at batch 8
     assert written == [(0, 8), (0, 16), (1, 0)]
     loop.train(6)
     assert written[3:] == [(2, 0)], "the minutes count from the last checkpoint, which ended the previous epoch"
@@ -67,7 +67,7 @@ def test_two_checkpoints_are_kept_while_a_training_runs(training, tmp_path):
     assert checkpoints(tmp_path) == [checkpoint_path(tmp_path, *position) for position in reversed(written[1:])]
 
 
-def test_without_minutes_every_fixed_point_gets_a_checkpoint(training):
+def test_with_0_minutes_a_checkpoint_is_written_at_every_fixed_point(training):
     loop, written = training(minutes=0)
     loop.train(9)
     assert written == [(0, 4), (0, 8), (1, 0)]

@@ -1,4 +1,4 @@
-"""A run folder is claimed and locked in one step, and left as it was by everybody else."""
+"""A run folder is claimed and locked in one step, and other processes do not change it."""
 
 from dataclasses import replace
 import os
@@ -13,10 +13,10 @@ from gluon_classics.runs.record import read_run
 import mxnet as mx
 import pytest
 
-TOGETHER = 5
+PROCESSES = 5
 
 
-def test_a_claimed_folder_is_locked_until_it_is_left(tmp_path):
+def test_a_claimed_folder_is_locked_until_the_end_of_the_block(tmp_path):
     with RunFolder.claim(tmp_path / "run"), pytest.raises(RunError, match="another process is using"):
         RunFolder.claim(tmp_path / "run")
     with RunFolder.claim(tmp_path / "run") as folder:
@@ -30,11 +30,11 @@ def test_a_folder_with_other_files_is_refused_and_not_touched(tmp_path, name):
         RunFolder.claim(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     with RunFolder(tmp_path):
-        pass  # the refusal has let go of the lock
+        pass  # the refusal released the lock
 
 
 def test_the_temporary_file_of_a_running_process_is_not_deleted(tmp_path):
-    """A second `train --out` in a folder that another process is just writing to."""
+    """For a second `train --out` in a folder that another process is writing to."""
     path = tmp_path / "run"
     with RunFolder.claim(path):
         (path / ".run-a1b2c3d_.json").write_text("half of a record")
@@ -43,31 +43,31 @@ def test_the_temporary_file_of_a_running_process_is_not_deleted(tmp_path):
         assert (path / ".run-a1b2c3d_.json").exists()
 
 
-def test_new_folders_of_one_name_are_numbered(tmp_path):
+def test_new_folders_of_the_same_name_are_numbered(tmp_path):
     folders = [RunFolder.claim_new(tmp_path / "runs" / "lenet") for _ in range(3)]
     assert [folder.path.name for folder in folders] == ["lenet", "lenet-2", "lenet-3"]
 
 
-def test_a_folder_that_cannot_be_made_is_one_message(tmp_path):
+def test_a_folder_that_cannot_be_created_is_a_one_line_error(tmp_path):
     (tmp_path / "file").write_text("")
     for claim in (RunFolder.claim, RunFolder.claim_new):
         with pytest.raises(RunError, match=r"cannot write the run folder .*choose another with --out"):
             claim(tmp_path / "file" / "run")
 
 
-def test_trainings_that_start_together_get_a_folder_each(environment, tmp_path):
+def test_trainings_that_start_at_the_same_time_get_separate_folders(environment, tmp_path):
     command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--epochs", "1", "--batch-size", "160"]
     processes = [
         subprocess.Popen(command, cwd=tmp_path, env={**environment, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
-        for _ in range(TOGETHER)
+        for _ in range(PROCESSES)
     ]
-    said = [process.communicate(timeout=300)[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0] * TOGETHER, said
+    outputs = [process.communicate(timeout=300)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * PROCESSES, outputs
     runs = [read_run(path) for path in (tmp_path / "runs").iterdir()]
-    assert [run.record.status for run in runs] == ["done"] * TOGETHER
+    assert [run.record.status for run in runs] == ["done"] * PROCESSES
 
 
-def test_of_two_trainings_for_one_folder_the_second_is_told_and_changes_nothing(environment, tmp_path):
+def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(environment, tmp_path):
     command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--batch-size", "16", "--out", "run"]
     first = subprocess.Popen(
         [*command, "--epochs", "1000"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
@@ -86,7 +86,7 @@ def test_of_two_trainings_for_one_folder_the_second_is_told_and_changes_nothing(
 
 @pytest.fixture
 def experiment(small_home, monkeypatch):
-    """An experiment that trains on 320 images, and tests on none: 100 do not fill a batch."""
+    """Return an experiment that trains on 320 images, and tests on none: 100 do not fill a batch."""
     monkeypatch.setenv("MXNET_HOME", str(small_home))
     return prepare(Settings("lenet", batch_size=160, last_batch="discard"), [mx.cpu()])
 
@@ -99,7 +99,7 @@ def test_the_time_of_a_resumed_run_includes_that_before_the_pause(experiment, tm
     assert 1000 <= read_run(tmp_path / "run").record.seconds < 2000
 
 
-def test_a_record_says_what_was_trained_and_on_what(experiment, tmp_path):
+def test_a_record_has_the_settings_the_data_and_the_devices_of_the_run(experiment, tmp_path):
     with RunFolder.claim(tmp_path / "run") as folder:
         folder.start(experiment, "a recipe")
     record = read_run(tmp_path / "run").record

@@ -1,4 +1,4 @@
-"""Signals are noted while a training runs, wherever they arrive."""
+"""No signal is lost during training, whenever it arrives."""
 
 import os
 import signal
@@ -18,19 +18,19 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def ctrl_c_works():
-    """Also where the tests themselves run in the background."""
+    """Make Ctrl-C work even if the tests run in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-class Unlucky:
-    """Is interrupted while it goes away."""
+class InterruptedDel:
+    """An object that is interrupted in its `__del__`."""
 
     interrupted = 0
 
     def __del__(self):
-        Unlucky.interrupted += 1
+        InterruptedDel.interrupted += 1
         interrupt()
 
 
@@ -40,7 +40,7 @@ def interrupt(number=signal.SIGINT):
 
 @pytest.fixture
 def folder(small_home, monkeypatch, tmp_path):
-    """The folder of a new run of three epochs, with its experiment."""
+    """Return the experiment of a new run of three epochs, and its folder."""
     monkeypatch.setenv("MXNET_HOME", str(small_home))
     made = prepare(Settings("lenet", epochs=3, batch_size=160), [mx.cpu()])
     with RunFolder.claim(tmp_path / "run") as run:
@@ -49,15 +49,15 @@ def folder(small_home, monkeypatch, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_python_alone_loses_a_ctrl_c_that_comes_inside_of_a_del():
-    """Why there is a handler; if this fails one day, it is no longer needed for that."""
-    before = Unlucky.interrupted
-    Unlucky()
-    assert Unlucky.interrupted == before + 1  # and no KeyboardInterrupt came here
+def test_python_loses_a_ctrl_c_that_arrives_inside_a_del():
+    """This is why `Interrupts` exists. If this test fails on a new Python, the reason is gone."""
+    before = InterruptedDel.interrupted
+    InterruptedDel()
+    assert InterruptedDel.interrupted == before + 1  # and no KeyboardInterrupt was raised
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_noted_and_the_second_stops_at_once(number, capfd):
+def test_the_first_signal_is_recorded_and_the_second_one_stops_at_once(number, capfd):
     with Interrupts() as interrupts:
         assert interrupts.signal is None
         interrupt(number)
@@ -67,13 +67,13 @@ def test_the_first_signal_is_noted_and_the_second_stops_at_once(number, capfd):
     assert capfd.readouterr().err == NOTE.decode()
 
 
-def test_a_signal_inside_of_a_del_is_noted():
+def test_a_signal_inside_a_del_is_recorded():
     with Interrupts() as interrupts:
-        Unlucky()
+        InterruptedDel()
         assert interrupts.signal == signal.SIGINT
 
 
-def test_handlers_are_put_back_and_what_is_ignored_stays_ignored():
+def test_handlers_are_restored_and_ignored_signals_stay_ignored():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         with Interrupts() as interrupts:
@@ -86,14 +86,14 @@ def test_handlers_are_put_back_and_what_is_ignored_stays_ignored():
 
 
 @pytest.mark.parametrize("epoch", [0, 2])
-def test_ctrl_c_during_an_evaluation_is_obeyed_after_it(epoch, folder, monkeypatch):
-    """In the last epoch the run is complete, and ends as interrupted all the same for who waits for its status."""
+def test_ctrl_c_during_an_evaluation_stops_the_run_after_it(epoch, folder, monkeypatch):
+    """In the last epoch the run is done, but the exit status still reports the interrupt."""
     calls = []
 
     def interrupted(*arguments, **options):
         calls.append(arguments)
         if len(calls) == epoch + 1:
-            Unlucky()
+            InterruptedDel()
         return evaluation.evaluate(*arguments, **options)
 
     monkeypatch.setattr(training, "evaluate", interrupted)
@@ -105,7 +105,7 @@ def test_ctrl_c_during_an_evaluation_is_obeyed_after_it(epoch, folder, monkeypat
     assert record.status == ("done" if epoch == 2 else "interrupted")
 
 
-def test_ctrl_c_during_a_batch_is_obeyed_at_the_next_fixed_point(folder):
+def test_ctrl_c_during_a_batch_stops_the_run_at_the_next_fixed_point(folder):
     made, run = folder
     object.__setattr__(made, "streams", training.RandomStreams(0, every=2))
     data, given = made.train_data, []
@@ -127,7 +127,7 @@ def test_ctrl_c_during_a_batch_is_obeyed_at_the_next_fixed_point(folder):
     assert [path.name for path in run.path.glob("*.ckpt")] == ["checkpoint-00000-00000002.ckpt"]
 
 
-def test_the_second_ctrl_c_says_how_to_resume_too(folder, monkeypatch, capfd):
+def test_the_second_ctrl_c_also_prints_how_to_resume(folder, monkeypatch, capfd):
     def interrupted(*_arguments):
         interrupt()
         interrupt()

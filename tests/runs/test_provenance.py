@@ -1,4 +1,4 @@
-"""A record says which code ran, on which processor."""
+"""A record contains the code version and the processor of a run."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A clean repository with one commit that stands for the package's own; its folder."""
+    """Return the folder of a clean repository with one commit, which replaces the package's own."""
     for folder in ("gluon_classics", "utils", "results"):
         (tmp_path / folder).mkdir()
     (tmp_path / "gluon_classics" / "__init__.py").write_text("")
@@ -34,28 +34,28 @@ def git(folder, *arguments):
     ).stdout.strip()
 
 
-def test_a_clean_checkout_is_its_commit(checkout):
+def test_the_code_of_a_clean_checkout_is_its_commit(checkout):
     assert provenance.code() == (git(checkout, "rev-parse", "HEAD"), False)
 
 
 @pytest.mark.parametrize("file", ["utils/training.py", "gluon_classics/__init__.py", "utils/new.py"])
-def test_a_changed_or_new_file_of_the_package_makes_it_dirty(checkout, file):
+def test_a_changed_or_new_file_of_the_package_makes_the_checkout_dirty(checkout, file):
     (checkout / file).write_text("changed = True")
     assert provenance.code()[1] is True
 
 
 @pytest.mark.parametrize("file", ["results/seed-0.json", "report.html"])
-def test_files_next_to_the_package_do_not_make_it_dirty(checkout, file):
+def test_files_outside_the_package_do_not_make_the_checkout_dirty(checkout, file):
     (checkout / file).write_text("")
     assert provenance.code()[1] is False
 
 
-def test_outside_of_a_checkout_the_code_is_unknown(checkout):
+def test_outside_a_checkout_the_code_is_unknown(checkout):
     git(checkout, "rm", "-q", "--cached", "gluon_classics/__init__.py")
     assert provenance.code() == (None, None)
 
 
-def test_a_commit_made_while_a_process_trains_is_not_the_code_of_its_next_run(checkout):
+def test_a_commit_made_while_a_process_runs_does_not_change_its_code(checkout):
     first = provenance.code()
     (checkout / "utils" / "training.py").write_text("changed = True")
     git(checkout, "commit", "-qam", "second")
@@ -78,14 +78,14 @@ FLAGS = ("avx", "avx2", "avx512_vnni", "avx512bw", "avx512dq", "avx512f", "avx51
 
 @pytest.fixture
 def cpuinfo(tmp_path, monkeypatch):
-    """A file in the form of /proc/cpuinfo; the processor is read from it."""
+    """Return the path of a file that is read instead of /proc/cpuinfo."""
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(provenance, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
     return tmp_path / "cpuinfo"
 
 
-def test_a_processor_has_its_name_numbers_and_vector_instructions(cpuinfo):
+def test_a_processor_has_the_name_numbers_and_vector_instructions_of_cpuinfo(cpuinfo):
     cpuinfo.write_text(CPUINFO)
     found = provenance.processor()
     assert (found.name, found.family, found.model, found.stepping) == ("A processor", 6, 85, 7)
@@ -93,7 +93,7 @@ def test_a_processor_has_its_name_numbers_and_vector_instructions(cpuinfo):
     assert found.onednn_isa == "AVX512_CORE_VNNI"
 
 
-def test_a_processor_of_another_architecture_has_what_is_known(cpuinfo):
+def test_on_another_architecture_unknown_facts_are_empty(cpuinfo):
     cpuinfo.write_text("processor\t: 0\nBogoMIPS\t: 50.00\n")
     found = provenance.processor()
     assert (found.family, found.flags, found.onednn_isa) == (None, (), None)

@@ -1,4 +1,4 @@
-"""The record of a run: what is written is read again, and a damaged or unknown record is named."""
+"""The record of a run is read as it was written, and a damaged or unknown record is an error."""
 
 from dataclasses import replace
 import json
@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parents[2] / "results"
 
 
 def at(content, path):
-    """The part of a JSON value that holds the last of `path`."""
+    """Return the part of a JSON value that contains the last key of `path`."""
     for name in path[:-1]:
         content = content[name]
     return content
@@ -27,7 +27,7 @@ def test_a_record_is_read_as_it_was_written(make_record):
     assert RunRecord.from_json(record.to_json()) == record
 
 
-def test_the_points_along_an_epoch_are_in_another_file(make_record):
+def test_the_points_along_an_epoch_are_not_in_the_record(make_record):
     record = make_record(LENET)
     with_curve = replace(record, epochs=(replace(record.epochs[0], curve=((64, 2.3, 0.1),)), *record.epochs[1:]))
     assert with_curve.to_json() == record.to_json()
@@ -47,7 +47,7 @@ def test_the_points_along_an_epoch_are_in_another_file(make_record):
     ],
     ids=lambda path: "-".join(map(str, path)),
 )
-def test_a_part_that_is_missing_or_of_another_type_is_named(make_record, path):
+def test_a_field_that_is_missing_or_of_another_type_is_named_in_the_error(make_record, path):
     name = path[-1]
     content = json.loads(make_record(LENET).to_json())
     value = at(content, path).pop(name)
@@ -70,7 +70,7 @@ def test_other_code_libraries_or_hardware_may_change_the_last_digits_and_another
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity"])
-def test_a_metric_is_a_finite_number(make_record, number):
+def test_a_metric_that_is_not_finite_is_refused(make_record, number):
     text = make_record(LENET).to_json().replace('"train_loss": 0.5', f'"train_loss": {number}', 1)
     with pytest.raises(ValueError, match="JSON is malformed"):
         RunRecord.from_json(text)
@@ -96,8 +96,8 @@ def test_an_impossible_record_is_refused_with_the_reason(make_record, change, wo
         RunRecord.from_json(json.dumps(content))
 
 
-def test_records_of_format_1_are_read_with_the_names_of_today():
-    """The files in results/ of recipes that were renamed still have the former names."""
+def test_records_of_format_1_get_the_current_names():
+    """Files in results/ of renamed recipes still contain the old names."""
     name = "lenet_d2l_first-fashion-mnist-d2l-first-unseeded"
     text = (RESULTS / name / "seed-0.json").read_text()
     before, record = json.loads(text), RunRecord.from_json(text)
@@ -109,19 +109,19 @@ def test_records_of_format_1_are_read_with_the_names_of_today():
     assert [epoch.train_loss for epoch in record.epochs] == [epoch["train_loss"] for epoch in before["epochs"]]
 
 
-def test_a_setting_that_an_older_record_lacks_has_its_default(make_record):
+def test_a_setting_that_an_older_record_lacks_gets_its_default(make_record):
     content = json.loads(make_record(LENET).to_json())
     del content["settings"]["subset"]
     assert RunRecord.from_json(json.dumps(content)).settings.subset is None
 
 
-def test_a_damaged_file_ends_in_one_line(tmp_path):
+def test_a_damaged_file_is_a_one_line_error(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(RunError, match=r"^[^\n]*run\.json cannot be used \(.*\): train again$"):
         read_run(tmp_path)
 
 
-def test_for_a_recipes_folder_one_of_its_runs_is_named(make_record, tmp_path):
+def test_the_error_for_a_folder_of_runs_names_one_of_them(make_record, tmp_path):
     for seed in (0, 1):
         (tmp_path / f"seed-{seed}").mkdir()
         (tmp_path / f"seed-{seed}" / "run.json").write_text(make_record(LENET, seed).to_json())
@@ -132,7 +132,7 @@ def test_for_a_recipes_folder_one_of_its_runs_is_named(make_record, tmp_path):
 POINTS = [[[100, 2.3, 0.1], [200, 2.2, 0.2]], [[100, 2.1, 0.3]]]
 
 
-def test_a_runs_epochs_have_the_points_of_their_file(make_record, tmp_path):
+def test_the_epochs_get_their_points_from_the_points_file(make_record, tmp_path):
     (tmp_path / "run.json").write_text(make_record(LENET).to_json())
     (tmp_path / "points.json").write_text(json.dumps(POINTS))
     curves = [epoch.curve for epoch in read_run(tmp_path).record.epochs]
@@ -140,7 +140,7 @@ def test_a_runs_epochs_have_the_points_of_their_file(make_record, tmp_path):
 
 
 @pytest.mark.parametrize("points", [None, "{", "[3]", "[[[0, 2.3, 0.1]]]"])
-def test_a_run_without_usable_points_is_read(make_record, tmp_path, points):
+def test_a_run_without_usable_points_is_still_read(make_record, tmp_path, points):
     record = make_record(LENET)
     (tmp_path / "run.json").write_text(record.to_json())
     if points:

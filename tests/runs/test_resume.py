@@ -1,4 +1,4 @@
-"""A run that was stopped, anyhow and at any moment, goes on to the bits of one that was not; or says why it cannot."""
+"""A run that was stopped at any moment resumes bit-identically, or an error says why it cannot."""
 
 import fcntl
 import functools
@@ -23,34 +23,34 @@ import pytest
 SMALL_RUN = Path(__file__).with_name("small_run.py")
 KILLS = 20
 OPTIONS = ["--batch-size", "16", "--momentum", "0.9", "--lr", "0.05", "--seed", "3"]  # 20 batches an epoch
-LONG = 30  # epochs: a signal comes in time
+LONG = 30  # epochs; long enough for a signal to arrive before the end
 OFTEN = ["--checkpoint-minutes", "0"]
 
 
 @pytest.fixture
 def start(environment, tmp_path):
-    """Start `small_run.py` in an empty folder; returns the process."""
+    """Return a function that starts `small_run.py` in an empty folder and returns the process."""
     return functools.partial(started, environment, tmp_path)
 
 
 @pytest.fixture
 def finish(environment, tmp_path):
-    """Run `small_run.py` to its end; returns its exit status and what it said."""
+    """Return a function that runs `small_run.py` and returns its exit status and its messages."""
     return functools.partial(finished, environment, tmp_path)
 
 
 @pytest.fixture
 def train(environment, tmp_path):
-    """Train to the end, or until a line that begins so was said and a signal after it has had its effect."""
+    """Return a function that trains to the end, or sends a signal after a line that starts with `until`."""
     return functools.partial(trained, environment, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def folders(environment, tmp_path_factory):
-    """A folder with `stopped`, an interrupted run that has two checkpoints, and `whole`, the same uninterrupted."""
+    """Return a folder with `stopped`, an interrupted run with two checkpoints, and `whole`, the uninterrupted run."""
     folder = tmp_path_factory.mktemp("resume")
-    status, said = trained(environment, folder, "stopped", epochs=LONG, until=f"epoch 2/{LONG}")
-    assert status == 130, said
+    status, output = trained(environment, folder, "stopped", epochs=LONG, until=f"epoch 2/{LONG}")
+    assert status == 130, output
     assert len(checkpoints(folder / "stopped")) == 2
     assert trained(environment, folder, "whole", epochs=LONG)[0] == 0
     return folder
@@ -58,13 +58,13 @@ def folders(environment, tmp_path_factory):
 
 @pytest.fixture
 def whole(folders):
-    """An uninterrupted run."""
+    """Return the folder of the uninterrupted run."""
     return folders / "whole"
 
 
 @pytest.fixture
 def stopped(folders, tmp_path):
-    """The same run, interrupted and with two checkpoints."""
+    """Return a copy of the folder of the interrupted run."""
     shutil.copytree(folders / "stopped", tmp_path / "run")
     return tmp_path / "run"
 
@@ -76,8 +76,8 @@ def started(environment, folder, *arguments, **options):
 
 def finished(environment, folder, *arguments, **options):
     with started(environment, folder, *arguments, **options) as process:
-        said = process.communicate(timeout=120)[1]
-    return process.returncode, said
+        output = process.communicate(timeout=120)[1]
+    return process.returncode, output
 
 
 def trained(environment, folder, out, *arguments, epochs, until=None, number=signal.SIGINT):
@@ -87,8 +87,8 @@ def trained(environment, folder, out, *arguments, epochs, until=None, number=sig
     with started(environment, folder, *command) as process:
         assert any(line.startswith(until) for line in process.stderr)
         process.send_signal(number)
-        said = process.communicate(timeout=120)[1]
-    return process.returncode, said
+        output = process.communicate(timeout=120)[1]
+    return process.returncode, output
 
 
 def record(folder):
@@ -96,7 +96,7 @@ def record(folder):
 
 
 def outcome(folder):
-    """All that a run leaves behind, but for times."""
+    """Return everything that a run wrote, except times."""
     epochs = [
         {name: value for name, value in epoch.items() if name not in ("seconds", "images_per_second")}
         for epoch in record(folder)["epochs"]
@@ -113,24 +113,24 @@ def assert_same_outcome(folder, other):
 
 
 def assert_error(result, *words):
-    status, said = result
+    status, output = result
     assert status == 1
-    assert "Traceback" not in said
-    errors = [line for line in said.splitlines() if line.startswith("Error: ")]
+    assert "Traceback" not in output
+    errors = [line for line in output.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1
-    assert said.rstrip().endswith(errors[0])
+    assert output.rstrip().endswith(errors[0])
     for word in words:
         assert word in errors[0]
 
 
-def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_happened(start, finish, train, tmp_path):
+def test_a_run_killed_at_random_moments_ends_bit_identical_to_an_uninterrupted_one(start, finish, train, tmp_path):
     seed = int(os.environ.get("KILL_SEED") or time.time_ns() % 2**32)
     print(f"to replay: KILL_SEED={seed}")
     chance = random.Random(seed)
     epochs, small = 8, ["--batch-size", "4"]  # 80 batches an epoch, 27 checkpoints
     began = time.perf_counter()
-    status, said = train("whole", *small, *OFTEN, epochs=epochs)
-    assert status == 0, said
+    status, output = train("whole", *small, *OFTEN, epochs=epochs)
+    assert status == 0, output
     training = sum(epoch["seconds"] for epoch in record(tmp_path / "whole")["epochs"])
     starting_up = time.perf_counter() - began - training
     run, kills = tmp_path / "run", 0
@@ -142,16 +142,16 @@ def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_happened(start, f
         if not (run / "run.json").exists():
             shutil.rmtree(run, ignore_errors=True)
             command = ["train", "lenet", "--epochs", epochs, *OPTIONS, *OFTEN, *small, "--out", run]
-        with open(tmp_path / "said", "w+") as file, start(*command, stderr=file) as process:
+        with open(tmp_path / "output", "w+") as file, start(*command, stderr=file) as process:
             try:
-                # before, in and after the start; a life is short enough that the run outlasts several
+                # kill during startup or training; each process is short enough that the run needs several
                 process.wait(chance.uniform(0.5 * starting_up, starting_up + training / 8))
             except subprocess.TimeoutExpired:
                 process.kill()
-        assert process.returncode in (0, -signal.SIGKILL), (tmp_path / "said").read_text()
+        assert process.returncode in (0, -signal.SIGKILL), (tmp_path / "output").read_text()
         kills += process.returncode != 0
-    status, said = finish("resume", run, *OFTEN)
-    assert status == 0, said
+    status, output = finish("resume", run, *OFTEN)
+    assert status == 0, output
     assert kills >= KILLS
     within = [resumed["batches"] for resumed in record(run).get("resumed", []) if resumed["batches"]]
     print(f"{kills} kills, the last run resumed within an epoch after batches {within}")
@@ -159,18 +159,18 @@ def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_happened(start, f
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(number, whole, train, finish, tmp_path):
-    status, said = train("run", *OFTEN, epochs=LONG, until=f"epoch 2/{LONG}", number=number)
+def test_ctrl_c_writes_a_checkpoint_and_prints_how_to_resume(number, whole, train, finish, tmp_path):
+    status, output = train("run", *OFTEN, epochs=LONG, until=f"epoch 2/{LONG}", number=number)
     assert status == 128 + number
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert record(tmp_path / "run")["status"] == "interrupted"
-    assert said.splitlines()[-1] == f"Interrupted. To resume: gluon-classics resume {tmp_path / 'run'}"
+    assert output.splitlines()[-1] == f"Interrupted. To resume: gluon-classics resume {tmp_path / 'run'}"
     assert finish("resume", tmp_path / "run", cwd="/")[0] == 0
     assert record(tmp_path / "run")["status"] == "done"
     assert_same_outcome(tmp_path / "run", whole)
 
 
-def test_several_devices_go_on_to_the_same_bits(train, finish, tmp_path):
+def test_a_run_on_several_devices_resumes_bit_identically(train, finish, tmp_path):
     devices = ["--ctx", "cpu:0,cpu:1", "--optimizer", "adam", "--momentum", "0"]
     assert train("whole", *devices, epochs=LONG)[0] == 0
     assert train("run", *devices, epochs=LONG, until=f"epoch 1/{LONG}")[0] == 130
@@ -180,15 +180,15 @@ def test_several_devices_go_on_to_the_same_bits(train, finish, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "flipped"])
-def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(damage, stopped, whole, finish):
+def test_a_damaged_checkpoint_is_reported_and_the_previous_one_is_used(damage, stopped, whole, finish):
     newest, before = checkpoints(stopped)
     content = newest.read_bytes()
     middle = len(content) // 2
     flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
     newest.write_bytes({"cut": content[:middle], "empty": b"", "flipped": flipped}[damage])
-    status, said = finish("resume", stopped)
-    assert status == 0, said
-    lines = [line for line in said.splitlines() if newest.name in line]
+    status, output = finish("resume", stopped)
+    assert status == 0, output
+    lines = [line for line in output.splitlines() if newest.name in line]
     assert len(lines) == 1
     assert "trying the previous one" in lines[0]
     facts, _ = read_checkpoint(checkpoints(stopped)[0])
@@ -198,7 +198,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(damage, stopped
     assert_same_outcome(stopped, whole)
 
 
-def test_without_a_sound_checkpoint_a_run_is_not_resumed(stopped, finish):
+def test_a_run_without_an_intact_checkpoint_is_not_resumed(stopped, finish):
     for path in checkpoints(stopped):
         path.write_bytes(b"")
     result = finish("resume", stopped)
@@ -219,9 +219,9 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_over(train, finish, tm
     whole = record(tmp_path / "run")
     begun = {**whole, "status": "running", "epochs": whole["epochs"][:done]}
     (tmp_path / "run" / "run.json").write_text(json.dumps(begun))
-    status, said = finish("resume", "run", *OFTEN)
+    status, output = finish("resume", "run", *OFTEN)
     assert status == 0
-    assert "in epoch 1, after 0 batches" in said
+    assert "in epoch 1, after 0 batches" in output
     train("whole", epochs=2)
     assert_same_outcome(tmp_path / "run", tmp_path / "whole")
 
@@ -251,15 +251,15 @@ def rewrite(folder, change):
     write_checkpoint(path, facts, arrays)
 
 
-def test_what_does_not_belong_together_is_refused(stopped, finish, small_home, tmp_path):
-    shutil.copytree(stopped, tmp_path / "sound")
+def test_a_checkpoint_that_does_not_fit_its_run_is_refused(stopped, finish, small_home, tmp_path):
+    shutil.copytree(stopped, tmp_path / "intact")
 
     def refused(*words, **options):
         folders = sorted(path.name for path in stopped.iterdir())
         assert_error(finish("resume", stopped, **options), *words)
         assert sorted(path.name for path in stopped.iterdir()) == folders
         shutil.rmtree(stopped)
-        shutil.copytree(tmp_path / "sound", stopped)
+        shutil.copytree(tmp_path / "intact", stopped)
 
     changed = record(stopped)
     changed["settings"].update(learning_rate=0.5, seed=4)
@@ -289,32 +289,32 @@ def test_what_does_not_belong_together_is_refused(stopped, finish, small_home, t
     assert_error(finish("resume", tmp_path / "home"), "is not a run folder")
 
 
-def test_other_threads_or_versions_are_told_and_recorded(stopped, finish, environment):
+def test_changed_threads_or_versions_are_reported_and_recorded(stopped, finish, environment):
     changed = record(stopped)
     changed["provenance"].update(mxnet="1.9.0", threads="64")
     (stopped / "run.json").write_text(json.dumps(changed))
-    status, said = finish("resume", stopped, env={**environment, "OMP_NUM_THREADS": "1"})
+    status, output = finish("resume", stopped, env={**environment, "OMP_NUM_THREADS": "1"})
     assert status == 0
-    (line,) = [line for line in said.splitlines() if "last digits" in line]
+    (line,) = [line for line in output.splitlines() if "last digits" in line]
     assert "mxnet 1.9.0 -> 1.9.1" in line
     assert "threads 64 -> 1" in line
     assert record(stopped)["resumed"][0]["changed"]["threads"] == ["64", "1"]
 
 
-def test_a_run_that_is_unchanged_is_resumed_without_a_warning(stopped, finish):
+def test_a_run_with_unchanged_provenance_is_resumed_without_a_warning(stopped, finish):
     unchanged = record(stopped)
-    unchanged["provenance"]["commit"], unchanged["provenance"]["dirty"] = code()  # somebody may commit while tests run
+    unchanged["provenance"]["commit"], unchanged["provenance"]["dirty"] = code()  # in case of a commit meanwhile
     (stopped / "run.json").write_text(json.dumps(unchanged))
     assert "last digits" not in finish("resume", stopped)[1]
 
 
-def test_a_finished_run_has_nothing_left_to_do_but_can_be_longer(train, finish, tmp_path):
+def test_a_finished_run_is_left_alone_unless_more_epochs_are_asked_for(train, finish, tmp_path):
     train("whole", epochs=5)
     train("run", epochs=3)
     before = (tmp_path / "run" / "run.json").read_bytes()
-    status, said = finish("resume", "run")
+    status, output = finish("resume", "run")
     assert status == 0
-    assert said.startswith("Nothing left to do: all 3 epochs of run are done")
+    assert output.startswith("Nothing left to do: all 3 epochs of run are done")
     assert_error(finish("resume", "run", "--epochs", "2"), "has 3 epochs already")
     assert (tmp_path / "run" / "run.json").read_bytes() == before
     assert finish("resume", "run", "--epochs", "5")[0] == 0
@@ -322,9 +322,9 @@ def test_a_finished_run_has_nothing_left_to_do_but_can_be_longer(train, finish, 
     assert len(checkpoints(tmp_path / "run")) == 1
 
 
-def test_a_disk_that_fills_up_ends_the_run_and_leaves_the_checkpoint_before(stopped, whole, finish):
+def test_a_full_disk_ends_the_run_and_keeps_its_checkpoints(stopped, whole, finish):
     kept = {path: path.read_bytes() for path in checkpoints(stopped)}
-    limit = len((stopped / "net.params").read_bytes()) + 2000  # bytes a file: enough for all but a checkpoint
+    limit = len((stopped / "net.params").read_bytes()) + 2000  # bytes per file: too few for a checkpoint only
     result = finish(
         "resume", stopped, *OFTEN, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     )
@@ -336,7 +336,7 @@ def test_a_disk_that_fills_up_ends_the_run_and_leaves_the_checkpoint_before(stop
     assert_same_outcome(stopped, whole)
 
 
-def test_two_processes_are_not_at_work_in_one_folder(stopped, finish):
+def test_a_locked_run_is_not_resumed(stopped, finish):
     handle = os.open(stopped, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     assert_error(finish("resume", stopped), "another process is using")
@@ -344,14 +344,14 @@ def test_two_processes_are_not_at_work_in_one_folder(stopped, finish):
     assert finish("resume", stopped)[0] == 0
 
 
-def test_a_running_training_holds_its_folder(start, finish, tmp_path):
+def test_a_running_training_locks_its_folder(start, finish, tmp_path):
     with start("train", "lenet", "--epochs", "1000", *OPTIONS, "--out", "run") as process:
         assert any(line.startswith("epoch 1/1000") for line in process.stderr)
         assert_error(finish("resume", "run"), "another process is using")
         process.kill()
 
 
-def test_files_of_a_folder_that_is_no_run_are_left_alone(stopped, finish, tmp_path):
+def test_other_files_of_a_folder_are_not_deleted(stopped, finish, tmp_path):
     own, like_ours = tmp_path / ".notes-20240101.txt", tmp_path / ".run-20240101.json"
     for path in (own, like_ours):
         path.write_text("mine")
@@ -363,14 +363,14 @@ def test_files_of_a_folder_that_is_no_run_are_left_alone(stopped, finish, tmp_pa
     assert (stopped / own.name).exists()
 
 
-def test_a_folder_in_which_a_process_was_killed_at_its_first_file_can_be_used(train, tmp_path):
+def test_a_folder_with_only_the_temporary_file_of_a_killed_process_can_be_used(train, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".run-a1b2c3d_.json").write_text("half of")
     assert train("run", epochs=1)[0] == 0
     assert not list((tmp_path / "run").glob(".*"))
 
 
-def test_what_killed_processes_left_is_removed(stopped, finish):
+def test_temporary_files_of_killed_processes_are_removed(stopped, finish):
     for name in (".checkpoint-00001-00000003-a1b2c3d4.ckpt", ".run-a1b2c3d_.json"):
         (stopped / name).write_text("half of")
     assert finish("resume", stopped)[0] == 0

@@ -1,4 +1,4 @@
-"""The blog's script, run as it is used there: from the repository's root, with `import utils`."""
+"""The blog's script runs unchanged from the root of the repository, with `import utils`."""
 
 from pathlib import Path
 import re
@@ -7,7 +7,7 @@ import sys
 
 CHECKOUT = Path(__file__).parents[2]
 
-# The calls and settings are the blog's, the words around them ours.
+# The calls and the settings are the blog's.
 SCRIPT = """
 import utils
 from gluon_classics import {network}
@@ -39,13 +39,13 @@ def run(code, environment):
     return result.stdout
 
 
-def test_the_blogs_script_runs_as_it_stands_and_prints_its_lines(environment):
+def test_the_blogs_script_runs_unchanged_and_prints_its_lines(environment):
     assert re.fullmatch(LINES, run(SCRIPT.format(network="ResNet", arguments="10"), environment))
 
 
-def test_the_blogs_lenet_takes_the_scripts_large_images(environment):
+def test_the_blogs_lenet_accepts_the_large_images_of_the_script(environment):
     assert re.fullmatch(LINES, run(SCRIPT.format(network="LeNet", arguments=""), environment))
 
 
-def test_do_exp_is_the_blogs_main_job(environment):
+def test_do_exp_runs_the_blogs_experiment(environment):
     assert re.fullmatch(LINES, run("import utils; utils.do_exp()", environment))

@@ -1,4 +1,4 @@
-"""What a network is trained on and judged by, and the settings it was published with."""
+"""The loss and the scores of a network, and the settings that it was published with."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ import pytest
 
 
 class SecondOutput(nn.HybridBlock):
-    """Answers with the smallest number of its second output."""
+    """A network whose class is the position of the smallest number of its second output."""
 
     objective = Objective(loss=gluon.loss.L1Loss, scores=lambda outputs: -outputs[1])
 
@@ -41,17 +41,17 @@ WAYS = [lambda net: net, utils.hybridized, utils.for_inference, lambda net: util
 
 
 @pytest.mark.parametrize("way", WAYS, ids=["eager", "compiled", "inference", "both"])
-def test_what_a_network_says_of_itself_holds_for_its_twins(way):
+def test_a_compiled_twin_has_the_objective_of_its_network(way):
     assert objective_of(way(SecondOutput())) is SecondOutput.objective
     assert objective_of(way(nn.HybridSequential())) is SOFTMAX
 
 
 @pytest.mark.parametrize("way", WAYS[:2], ids=["eager", "compiled"])
-def test_evaluation_judges_by_the_networks_own_scores(way):
+def test_evaluation_uses_the_networks_own_scores(way):
     net = way(SecondOutput())
     assert utils.evaluate_accuracy([(ROWS, SMALLEST)], net) == 1
     assert utils.evaluate_accuracy([(ROWS, nd.array([1, 0, 0, 1]))], net) == 0.75
-    assert utils.evaluate_accuracy([(ROWS, nd.zeros(4))], way(FirstOutput())) == 1  # a tie: the first entry
+    assert utils.evaluate_accuracy([(ROWS, nd.zeros(4))], way(FirstOutput())) == 1  # ties count as the first entry
 
 
 def test_probabilities_are_the_softmax_of_the_scores():
@@ -62,12 +62,12 @@ def test_probabilities_are_the_softmax_of_the_scores():
     np.testing.assert_allclose(actual, expected, rtol=2**-26)  # half of the digits of float64
 
 
-def test_accuracy_is_of_the_first_of_several_outputs():
+def test_accuracy_uses_the_first_of_several_outputs():
     assert utils.accuracy([ROWS, -ROWS], nd.array([0, 1, 1, 0])) == 1
     assert utils.accuracy(-ROWS, SMALLEST) == 1
 
 
-def test_training_accuracy_is_by_the_networks_own_scores():
+def test_training_accuracy_uses_the_networks_own_scores():
     net = nn.HybridSequential()
     net.add(nn.Dense(3, weight_initializer="zeros"))
     net.objective = Objective(scores=lambda outputs: -outputs)
@@ -86,7 +86,7 @@ def sample():
     return datasets.DataSet(data.name, data.train.subset(40), data.test.subset(20), data.classes, data.origin)
 
 
-def test_an_experiment_has_the_loss_the_initial_weights_and_the_pixels_of_its_network(sample):
+def test_an_experiment_uses_the_published_loss_initial_weights_and_pixels(sample):
     made = build.prepare(Settings.of("lenet5"), [mx.cpu()], sample)
     assert isinstance(made.loss, MAPLoss)
     assert type(made.trainer.optimizer).__name__ == "DiagonalLM"
@@ -102,7 +102,7 @@ def test_an_experiment_has_the_loss_the_initial_weights_and_the_pixels_of_its_ne
     assert 0 < abs(made.net[0].weight.data()).max().asscalar() <= 2.4 / 25
 
 
-def test_other_networks_are_trained_as_the_blog_does(sample):
+def test_other_networks_are_trained_with_the_blogs_settings(sample):
     assert Settings.of("lenet") == Settings("lenet")
     made = build.prepare(Settings.of("lenet"), [mx.cpu()], sample)
     assert isinstance(made.loss, gluon.loss.SoftmaxCrossEntropyLoss)
@@ -110,14 +110,14 @@ def test_other_networks_are_trained_as_the_blog_does(sample):
     assert (images.min().asscalar(), images.max().asscalar()) == (0, 1)
 
 
-def test_googlenet_v1_is_trained_with_its_auxiliary_classifiers_and_predicts_without(sample):
+def test_googlenet_v1_has_its_auxiliary_classifiers_in_training_only(sample):
     made = build.prepare(Settings.of("googlenet_v1", resize=80), [mx.cpu()], sample)
     assert isinstance(made.loss, AuxiliaryLoss)
     assert made.parameters > utils.summarize(build.build("googlenet_v1", 10), (1, 80, 80)).params
     assert not hasattr(build.build("googlenet_v1", 10), "auxiliary_4a")
 
 
-def test_options_win_over_the_networks_own_settings():
+def test_options_override_the_published_settings():
     own = Settings.of("lenet5")
     assert own.epochs != Settings("lenet5").epochs
     options = {"batch_size": 64, "optimizer": "sgd", "background": 0.0}
@@ -129,7 +129,7 @@ def test_the_published_settings_of_every_network_are_valid():
         assert Settings.of(name).size == model_info(name).input_shape[1]
 
 
-def test_another_initialization_replaces_that_of_the_networks_weights():
+def test_another_initializer_replaces_that_of_the_networks_weights():
     net = get_model("lenet5")
     initializers.initialize(net, Settings.of("lenet5", init="normal(0.3)"), [mx.cpu()], (1, 32, 32))
     net(nd.zeros((1, 1, 32, 32)))
@@ -138,7 +138,7 @@ def test_another_initialization_replaces_that_of_the_networks_weights():
     assert abs(net[-1].codes.data()).min().asscalar() == 1
 
 
-def test_a_number_of_classes_that_a_network_cannot_have_is_one_line():
+def test_a_number_of_classes_that_a_network_cannot_have_is_refused():
     with pytest.raises(ClassicsError, match="lenet5 has codes for 10 classes, not for 12"):
         build.build("lenet5", 12)
 
@@ -146,8 +146,7 @@ def test_a_number_of_classes_that_a_network_cannot_have_is_one_line():
 # --- schedules
 
 
-def test_lenet5_is_trained_by_the_published_schedule():
-    """.0005 twice, .0002 three times, .0001 three times, .00005 four times, then .00001."""
+def test_lenet5_has_the_published_schedule():
     settings = Settings.of("lenet5")
     rates = [settings.learning_rate * rate_factor(settings.schedule, epoch) for epoch in range(settings.epochs)]
     expected = [0.0005] * 2 + [0.0002] * 3 + [0.0001] * 3 + [0.00005] * 4 + [0.00001] * 8
@@ -168,7 +167,7 @@ def test_training_follows_the_schedule(sample, monkeypatch):
     ("last_batch", "sizes"), [("keep", [16, 16, 8]), ("discard", [16, 16]), ("scale", [16, 16, 16])]
 )
 def test_a_last_partial_batch_is_trained_as_the_settings_say(last_batch, sizes, sample, monkeypatch):
-    """Of 40 images: what the sum of each batch's gradients is divided by."""
+    """`sizes` are the divisors of the summed gradients of each batch, with 40 images."""
     settings = Settings.of("lenet", batch_size=16, last_batch=last_batch)
     made = build.prepare(settings, [mx.cpu()], sample)
     divisors = []
@@ -189,16 +188,16 @@ def test_a_malformed_schedule_is_refused(text):
         Settings.of("lenet", schedule=text)
 
 
-# --- step sizes on the way
+# --- step sizes during training
 
 
 def trained(experiment):
-    """What a loop over the experiment trains."""
+    """Return the arguments of a TrainingLoop for the experiment."""
     return experiment.net, experiment.loss, experiment.trainer, experiment.contexts
 
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(20, [0, 25]), (1000, [0, 1])])
-def test_step_sizes_are_estimated_anew_after_every_500_examples(batch_size, expected, sample, monkeypatch):
+def test_step_sizes_are_estimated_again_after_every_500_examples(batch_size, expected, sample, monkeypatch):
     settings = Settings.of("lenet5", batch_size=batch_size)
     made = build.prepare(settings, [mx.cpu()], sample)
     estimated = []
@@ -209,10 +208,10 @@ def test_step_sizes_are_estimated_anew_after_every_500_examples(batch_size, expe
         at += [loop.batches] * (len(estimated) > len(at))
     assert at == expected
     assert estimated[0].shape == (40, 1, 32, 32)
-    assert not np.array_equal(estimated[0].asnumpy(), estimated[1].asnumpy())  # in another order here
+    assert not np.array_equal(estimated[0].asnumpy(), estimated[1].asnumpy())  # the examples are in another order
 
 
-def test_a_resumed_training_goes_on_with_the_step_sizes_of_the_uninterrupted_one():
+def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one():
     data = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
     data = datasets.DataSet(data.name, data.train.subset(300), data.test.subset(20), data.classes, data.origin)
     settings = Settings.of("lenet5", epochs=1)

@@ -1,4 +1,4 @@
-"""The real training loop and evaluation, on made-up images."""
+"""The training loop and the evaluation, on synthetic images."""
 
 import re
 
@@ -33,7 +33,7 @@ def trainer_of(net, rate=0.1, optimizer="sgd", **options):
 
 
 def batches(images, labels, *sizes):
-    """The examples in batches of these sizes, one after another."""
+    """Split the examples into batches of these sizes."""
     ends = np.cumsum(sizes)
     assert ends[-1] == len(images)
     return [(nd.array(images[end - size : end]), nd.array(labels[end - size : end])) for size, end in zip(sizes, ends)]
@@ -50,7 +50,7 @@ def values(net, ctx=None):
 
 @pytest.fixture
 def examples(rng):
-    """Eleven random images and labels 0 to 2."""
+    """Return 11 random images and labels 0 to 2."""
     return rng.randn(11, 1, 12, 12).astype(np.float32), rng.randint(0, 3, 11).astype(np.float32)
 
 
@@ -60,14 +60,14 @@ def examples(rng):
 FAMILIES = {
     # a small member of each family, side of its images, number of images, epochs, learning rate
     "lenet": (LeNet, 12, 6, 20, 0.01),
-    "alexnet": (AlexNet, 67, 2, 30, 0.0001),  # has no smaller member
+    "alexnet": (AlexNet, 67, 2, 30, 0.0001),  # there is no smaller AlexNet
     "vgg": (lambda: VGGNet(architecture=((1, 8), (1, 16))), 8, 6, 15, 0.0003),
     "nin": (
         lambda: layers(
             mlpconv(32, kernel_size=3, padding=1),
             mlpconv(32, kernel_size=3, padding=1, max_pooling=False),
             nn.GlobalAvgPool2D(),
-            nn.Dense(10),  # for NiN's own last block, which now and then loses a class for good to its last ReLU
+            nn.Dense(10),  # instead of NiN's last block, whose last ReLU sometimes outputs 0 for a class forever
         ),
         *(12, 6, 40, 0.005),
     ),
@@ -91,9 +91,9 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_memorises_a_batch_of_random_images(family, rng):
+def test_every_family_memorizes_a_batch_of_random_images(family, rng):
     build, side, count, epochs, rate = FAMILIES[family]
-    # blocks of a few pixels, for pure noise would be averaged away by the pooling layers
+    # blocks of a few pixels, because pooling layers would average out pixel noise
     images = np.kron(2 * rng.randn(count, 1, 4, 4), np.ones((1, 1, side // 4 + 1, side // 4 + 1)))[..., :side, :side]
     batch = batches(images, np.arange(count), count)
     net = build()
@@ -104,7 +104,7 @@ def test_every_family_memorises_a_batch_of_random_images(family, rng):
     assert history[-1].train_loss < history[0].train_loss / 3
 
 
-# --- what is printed and returned
+# --- printed lines and returned metrics
 
 NUMBER = r"\d+\.\d{6}"
 EPOCH_LINE = re.compile(
@@ -113,7 +113,7 @@ EPOCH_LINE = re.compile(
 BATCH_LINE = re.compile(rf"Batch (\d+)\. Loss: ({NUMBER}), Train acc ({NUMBER})")
 
 
-def test_an_epoch_is_one_line_as_in_the_blog(examples, capsys):
+def test_each_epoch_prints_the_blogs_line(examples, capsys):
     net = LeNet(3)
     net.initialize()
     history = utils.train(
@@ -134,8 +134,8 @@ def test_an_epoch_is_one_line_as_in_the_blog(examples, capsys):
     assert all(result.seconds > 0 and result.images_per_second > 11 / result.seconds for result in history)
 
 
-def test_every_so_many_batches_there_is_a_line_as_in_the_blog(examples, capsys):
-    """With the examples so far, and the means over them; the last one covers the epoch."""
+def test_print_batches_prints_the_blogs_line_of_a_batch(examples, capsys):
+    """Each line has the number of examples so far and the means over them. The last one covers the epoch."""
     net = LeNet(3)
     net.initialize()
     history = utils.train(
@@ -162,17 +162,17 @@ def test_the_contexts_are_printed_as_a_list(examples, capsys):
     assert capsys.readouterr().out.splitlines()[0] == "Start training on  [cpu(0), cpu(1)]"
 
 
-# --- what is measured
+# --- metrics
 
 
 def log_likelihoods(net, images):
-    """Log-probabilities (N, classes) by NumPy, of the network's own outputs."""
+    """Return the log-probabilities, (N, classes), computed by NumPy from the network's outputs."""
     outputs = net(nd.array(images, dtype="float64")).asnumpy()
     return outputs - np.log(np.exp(outputs).sum(axis=1, keepdims=True))
 
 
-def test_loss_and_accuracy_are_means_over_all_training_examples(examples):
-    """With a learning rate of 0 they are those of the initial network, whatever the sizes of the batches."""
+def test_training_metrics_are_means_over_all_examples(examples):
+    """With a learning rate of 0 they are those of the initial network, for batches of any size."""
     images, labels = examples
     net = LeNet(3)
     net.initialize(mx.init.Xavier())
@@ -195,13 +195,13 @@ def test_each_batch_is_measured_before_its_update(examples):
     first, second = utils.train(whole, whole, net, LOSS, trainer_of(net, 0.1), mx.cpu(), 2)
     assert first.train_loss == pytest.approx(-logs[np.arange(11), labels.astype(int)].mean(), rel=HALF)
     assert first.train_accuracy == pytest.approx((logs.argmax(axis=1) == labels).mean())
-    # the test accuracy, on the same images, comes after the update: the next epoch starts from there
+    # the test accuracy, on the same images, is measured after the update, before the next epoch
     assert second.train_loss < 0.7 * first.train_loss
     assert second.train_accuracy == pytest.approx(first.test_accuracy)
 
 
-def test_training_is_in_training_mode_and_evaluation_is_not(examples):
-    """Dropout of nearly everything: by its noise training sees other losses, evaluation always the same outputs."""
+def test_training_uses_training_mode_and_evaluation_does_not(examples):
+    """With strong dropout, the training loss differs in each epoch, and the test accuracy does not."""
     images, _ = examples
     net = layers(nn.Flatten(), nn.Dropout(0.9), nn.Dense(3))
     net.initialize(mx.init.Normal(1))
@@ -217,10 +217,10 @@ def test_training_is_in_training_mode_and_evaluation_is_not(examples):
 
 
 @pytest.mark.parametrize("step_size", [None, 8])
-def test_an_update_is_the_mean_over_a_batch_also_over_an_uneven_last_one(step_size, examples):
-    """Softmax regression by hand: 8 examples and then 3, each batch with the mean of its own examples.
+def test_an_update_is_the_mean_over_its_batch(step_size, examples):
+    """Equal to softmax regression in NumPy, with a batch of 8 examples and one of 3.
 
-    With a step size the 3 examples' sum is divided by it, too.
+    The sum of the gradients is divided by the number of examples in the batch, or by the step size if it is given.
     """
     images, labels = examples
     net = softmax_regression()
@@ -243,7 +243,7 @@ def test_an_update_is_the_mean_over_a_batch_also_over_an_uneven_last_one(step_si
 
 
 def trained(seed):
-    """Parameters of a tiny VGG, dropout and all, after training on shuffled random images."""
+    """Return the parameters of a tiny VGG with dropout after training on shuffled random images."""
     utils.seed_everything(seed)
     images = np.random.RandomState(0).randint(0, 256, (11, 8, 8, 1)).astype(np.uint8)
 
@@ -261,7 +261,7 @@ def trained(seed):
     return values(net)
 
 
-def test_the_same_seed_trains_to_the_same_bits():
+def test_training_with_the_same_seed_is_bit_identical():
     first, second, other = trained(1), trained(1), trained(2)
     assert all(np.array_equal(a, b) for a, b in zip(first, second))
     assert not any(np.array_equal(a, b) for a, b in zip(first, other) if a.ndim > 1)
@@ -271,7 +271,7 @@ def test_the_same_seed_trains_to_the_same_bits():
     "sizes",
     [
         (8, 3),  # 4 + 4, then 2 + 1
-        (5, 5, 1),  # the last example is on one context: the other has nothing to do
+        (5, 5, 1),  # the last batch uses one context only
         (1,) * 11,
     ],
 )
@@ -301,7 +301,7 @@ def test_training_on_two_contexts_equals_training_on_one(sizes, examples, tmp_pa
     assert min(moved) > 1e-3
 
 
-def test_a_network_that_is_hybridized_already_is_trained_as_it_is(examples):
+def test_a_hybridized_network_is_trained_and_stays_hybridized(examples):
     net = nn.HybridSequential()
     net.add(nn.Flatten(), nn.Dense(3))
     net.initialize()
@@ -313,7 +313,7 @@ def test_a_network_that_is_hybridized_already_is_trained_as_it_is(examples):
 
 
 class OwnForward(nn.Block):
-    """What only eager execution can run: it looks at values."""
+    """A block that reads values in its forward pass and can therefore only run eagerly."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -344,11 +344,11 @@ def test_a_verbose_network_is_trained_without_a_warning(rng):
     assert len(utils.train(one, one, net, LOSS, trainer_of(net), mx.cpu(), 1)) == 1
 
 
-# --- when it goes wrong
+# --- errors
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_loss_that_is_no_number_stops_the_training(value, examples):
+def test_an_infinite_or_nan_loss_stops_the_training(value, examples):
     images, labels = examples
     images[7] = value
     net = softmax_regression()
@@ -362,8 +362,8 @@ def test_a_loss_that_is_no_number_stops_the_training(value, examples):
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_training_stops_soon_after_the_loss_is_no_number():
-    """Not at the end of an epoch of hours: sums are read a few batches late."""
+def test_training_stops_a_few_batches_after_the_loss_is_nan():
+    """The sums are read a few batches late, but not only at the end of the epoch."""
     given = []
 
     def endless():
@@ -379,19 +379,19 @@ def test_training_stops_soon_after_the_loss_is_no_number():
 
 
 @pytest.mark.parametrize(("sizes", "epoch"), [((11,), 1), ((4, 4, 3), 0), ((1,) * 11, 0)])
-def test_a_learning_rate_too_high_is_named_with_the_epoch(sizes, epoch, examples, capsys):
-    """With one batch an epoch the first loss is still that of the initial network."""
+def test_the_error_for_a_diverged_training_names_epoch_and_learning_rate(sizes, epoch, examples, capsys):
+    """With one batch per epoch, the first loss is that of the initial network and still finite."""
     net = softmax_regression()
     net.initialize(mx.init.Normal(1))
     data = batches(*examples, *sizes)
-    # the loss of finite parameters times images is infinite from here on, the parameters are not
+    # after the first update the loss is infinite, but the parameters are finite
     with pytest.raises(TrainingDiverged, match=rf" in epoch {epoch}, after \d+ images: .* below 1e\+38$"):
         utils.train(data, data, net, LOSS, trainer_of(net, 1e38), mx.cpu(), 3)
     assert capsys.readouterr().out.count("Epoch") == epoch
 
 
-def test_parameters_that_are_no_numbers_stop_the_training_at_the_end_of_the_epoch(examples, capsys):
-    """The losses of this epoch's only batch, before the update, were fine."""
+def test_infinite_parameters_stop_the_training_at_the_end_of_the_epoch(examples, capsys):
+    """The loss of the only batch is computed before the update and is finite."""
     images, labels = examples
     net = softmax_regression()
     net.initialize(mx.init.Normal(0.001))
@@ -402,7 +402,7 @@ def test_parameters_that_are_no_numbers_stop_the_training_at_the_end_of_the_epoc
     assert "Epoch" not in capsys.readouterr().out
 
 
-def test_nothing_to_train_or_evaluate_on_is_an_error(examples):
+def test_training_or_evaluating_without_examples_is_an_error(examples):
     net = softmax_regression()
     net.initialize()
     whole = batches(*examples, 11)
@@ -420,19 +420,19 @@ def test_nothing_to_train_or_evaluate_on_is_an_error(examples):
 @pytest.mark.parametrize("sizes", [(11,), (4, 4, 3), (5, 5, 1), (1,) * 11], ids=str)
 @pytest.mark.parametrize("count", [None, 1, 2, 3])
 def test_evaluation_sees_every_example(sizes, count, examples):
-    """On one context (the default), two or three, of which some get no example of a small batch."""
+    """Also with several contexts, of which some get no example of a small batch."""
     contexts = None if count is None else [mx.cpu(i) for i in range(count)]
     net = LeNet(3)
     net.initialize(mx.init.Xavier(magnitude=6), ctx=contexts or mx.cpu())
     images, _ = examples
     predicted = net(nd.array(images)).asnumpy().argmax(axis=1)
-    # right for all but the last example, which a dropped or double one would change
+    # correct for all examples except the last; a dropped or repeated example changes the accuracy
     labels = np.append(predicted[:-1], (predicted[-1] + 1) % 3)
     assert utils.evaluate_accuracy(batches(images, labels, *sizes), net, contexts) == pytest.approx(10 / 11)
 
 
 def test_evaluation_sees_every_example_of_a_loader():
-    """Also the last ones, which fill no batch."""
+    """Also the last ones, which do not fill a batch."""
     numbers = np.arange(11)
 
     class Data:
@@ -440,7 +440,7 @@ def test_evaluation_sees_every_example_of_a_loader():
             return numbers[:, None].astype(np.float32)[index], numbers[index]
 
     class Guess(nn.HybridBlock):
-        """The class is the number in the image, except for 10, which is taken for 0."""
+        """Predict the number in the image, except 0 for 10."""
 
         def hybrid_forward(self, F, x):
             return F.one_hot(F.where(x < 10, x, F.zeros_like(x)).reshape(-1), 11)
@@ -452,35 +452,35 @@ def test_evaluation_sees_every_example_of_a_loader():
     assert utils.evaluate_accuracy(utils.DataLoader(Data(), 4, False, last_batch="discard"), net) == 1.0
 
 
-def test_accuracy_counts_as_numpy_does(rng):
-    """Of a batch and of a whole data set; the first of equal outputs wins in both."""
+def test_accuracy_equals_that_of_numpy(rng):
+    """For a batch and for a data set. Of equal outputs the first counts."""
     outputs = rng.randint(0, 4, (50, 5)).astype(np.float32)
     labels = rng.randint(0, 5, 50).astype(np.float32)
-    by_hand = np.mean([np.argmax(row) == label for row, label in zip(outputs, labels)])
-    assert 0 < by_hand < 1
-    assert utils.accuracy(nd.array(outputs), nd.array(labels)) == pytest.approx(by_hand)
+    expected = np.mean([np.argmax(row) == label for row, label in zip(outputs, labels)])
+    assert 0 < expected < 1
+    assert utils.accuracy(nd.array(outputs), nd.array(labels)) == pytest.approx(expected)
 
     identity = layers(nn.Flatten())
-    assert utils.evaluate_accuracy(batches(outputs, labels, 20, 20, 10), identity) == pytest.approx(by_hand)
+    assert utils.evaluate_accuracy(batches(outputs, labels, 20, 20, 10), identity) == pytest.approx(expected)
 
 
-def test_evaluation_equals_a_count_by_numpy(examples):
+def test_evaluation_of_a_network_equals_that_of_numpy(examples):
     images, labels = examples
     net = softmax_regression()
     net.initialize(mx.init.Normal(1))
     net(nd.array(images))
     weight, bias = values(net)
-    by_hand = ((images.reshape(11, -1) @ weight.T + bias).argmax(axis=1) == labels).mean()
-    assert utils.evaluate_accuracy(batches(*examples, 4, 4, 3), net) == pytest.approx(by_hand)
+    expected = ((images.reshape(11, -1) @ weight.T + bias).argmax(axis=1) == labels).mean()
+    assert utils.evaluate_accuracy(batches(*examples, 4, 4, 3), net) == pytest.approx(expected)
 
 
-def test_evaluation_is_without_dropout(examples):
+def test_evaluation_does_not_use_dropout(examples):
     images, _ = examples
     net = layers(nn.Flatten(), nn.Dropout(0.9), nn.Dense(3))
     net.initialize(mx.init.Normal(1))
     predicted = net(nd.array(images)).asnumpy().argmax(axis=1)
     for around in (autograd.predict_mode, autograd.train_mode):
-        with around():  # whatever mode the caller is in
+        with around():  # the caller's mode does not matter
             assert utils.evaluate_accuracy(batches(images, predicted, 4, 4, 3), net) == 1.0
 
 
@@ -492,7 +492,7 @@ def active(*blocks):
 
 
 class Eager(nn.Sequential):
-    """What cannot be compiled: a chain with a forward() of its own."""
+    """A chain that cannot be compiled because it overrides forward()."""
 
     def forward(self, x):
         return super().forward(x)
@@ -507,8 +507,8 @@ def eager(*blocks):
 @pytest.mark.filterwarnings("ignore:running eagerly:RuntimeWarning")
 @pytest.mark.parametrize("build", [layers, active, eager])
 @pytest.mark.parametrize("contexts", [1, 2])
-def test_every_epochs_test_accuracy_is_of_the_weights_after_it(build, contexts, rng):
-    """Each epoch teaches another class; the labels to test against are what the layers say one by one by then."""
+def test_test_accuracy_is_measured_with_the_weights_after_the_epoch(build, contexts, rng):
+    """Each epoch teaches another class. The test labels are the predictions of the layers, run one by one."""
     contexts = [mx.cpu(i) for i in range(contexts)]
     net = build(
         nn.Conv2D(20, kernel_size=3, use_bias=False, activation="relu"),
@@ -517,33 +517,33 @@ def test_every_epochs_test_accuracy_is_of_the_weights_after_it(build, contexts, 
     )
     net.initialize(mx.init.Xavier(), ctx=contexts)
     images = nd.array(rng.rand(16, 1, 8, 8))
-    lessons, said = iter([0, 1, 2, 0, 1]), []
+    lessons, predicted = iter([0, 1, 2, 0, 1]), []
 
     class Lessons:
         def __iter__(self):
             return iter([(images, nd.full(16, next(lessons)))] * 20)
 
-    class Said:
+    class Predicted:
         def __iter__(self):
             maps = images
             for layer in net:
                 maps = layer(maps)
-            said.append(maps.argmax(axis=1))
-            yield images, said[-1]
+            predicted.append(maps.argmax(axis=1))
+            yield images, predicted[-1]
 
-    history = utils.train(Lessons(), Said(), net, LOSS, trainer_of(net, 0.1), contexts, 5)
+    history = utils.train(Lessons(), Predicted(), net, LOSS, trainer_of(net, 0.1), contexts, 5)
     assert [result.test_accuracy for result in history] == [1.0] * 5
-    assert [set(labels.asnumpy()) for labels in said] == [{0}, {1}, {2}, {0}, {1}]
+    assert [set(labels.asnumpy()) for labels in predicted] == [{0}, {1}, {2}, {0}, {1}]
 
 
-def test_evaluation_leaves_parameters_and_running_statistics_alone(examples):
+def test_evaluation_does_not_change_parameters_or_running_statistics(examples):
     images, _ = examples
     net = layers(nn.Conv2D(4, kernel_size=3), nn.BatchNorm(), nn.Dense(3))
     net.initialize(mx.init.Normal(1))
     whole = batches(*examples, 11)
-    utils.train(whole, whole, net, LOSS, trainer_of(net, 0.01), mx.cpu(), 2)  # statistics other than 0 and 1
+    utils.train(whole, whole, net, LOSS, trainer_of(net, 0.01), mx.cpu(), 2)  # running statistics other than 0 and 1
     before = values(net)
     predicted = net(nd.array(images)).asnumpy().argmax(axis=1)
-    # by running statistics a prediction does not depend on the other images of its batch
+    # with running statistics a prediction does not depend on the other images of its batch
     assert utils.evaluate_accuracy(batches(images, predicted, *(1,) * 11), net) == 1.0
     assert all(np.array_equal(a, b) for a, b in zip(before, values(net)))
