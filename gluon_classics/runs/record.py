@@ -148,7 +148,7 @@ class RunRecord:
 
 
 def _from_format_1(content):
-    """Translate the content of format 1 (before July 2026) to the current names."""
+    """Translate the content of format 1 to the current names."""
     environment = dict(content.pop("environment"))
     settings = dict(content["settings"])
     if settings.get("last_batch") == "damp":
