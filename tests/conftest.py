@@ -8,6 +8,9 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before MXNet loads: each of the two workers has a core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from gluon_classics import utils
 from gluon_classics.data import catalogue, datasets
 from gluon_classics.data.idx import read_idx, write_idx
