@@ -42,10 +42,11 @@ def _blog(model, runs=(), widening=NOT_WIDENED, notes=(FIRST,), short=None):
 
 
 # The blog's learning rate is for 938 steps at 224x224. With it, networks without batch normalization do not leave the
-# plateau at 2.303 in the hundred steps of a short run. These use Adam.
-def _short(model, resize, subset, epochs, learning_rate, optimizer="adam"):
+# plateau at 2.303 in the hundred steps of a short run. These use Adam. NiN starts from twice the variance, as He et al.
+# propose for ReLU: with the blog's weights, rounding decides how long it stays on the plateau.
+def _short(model, resize, subset, epochs, learning_rate, optimizer="adam", init="xavier"):
     return Settings(
-        model, subset=subset, epochs=epochs, learning_rate=learning_rate, optimizer=optimizer, resize=resize
+        model, subset=subset, epochs=epochs, learning_rate=learning_rate, optimizer=optimizer, resize=resize, init=init
     )
 
 
@@ -158,7 +159,7 @@ RECIPES = (
         runs=(PublishedRun(LIXIXI, 1, 2.290, 0.17, 0.18),),
         widening=Widening(0.01, 0.05, "four fifths of the way to chance, a loss of 2.303, which must not be accepted"),
         notes=("at this learning rate NiN does not learn in one epoch; it only begins to leave chance",),
-        short=_short("nin", 96, subset=3000, epochs=6, learning_rate=0.0005),
+        short=_short("nin", 96, subset=3000, epochs=3, learning_rate=0.0005, init="xavier(6)"),
     ),
     _blog("googlenet", short=_short("googlenet", 96, subset=3000, epochs=2, learning_rate=0.0003)),
     _blog("resnet", short=_short("resnet", 75, subset=2000, epochs=2, learning_rate=0.05, optimizer="sgd")),
