@@ -11,27 +11,23 @@ from short_runs import short_run
 SHORT = {recipe.name: recipe for recipe in list_recipes() if recipe.short}
 WIDTH = 4  # standard deviations to both sides: with bands from 10 runs, about one false alarm in 300 metrics
 CHANCE = 0.1
-SEEDS = (0, 1, 2)
-
-
-def ends_in_its_band(recipe, seed):
-    result = short_run(recipe.short, seed)
-    return result.test_accuracy > 3 * CHANCE and all(
-        abs(getattr(result, metric) - band.mean) <= WIDTH * band.sd for metric, band in recipe.bands().items()
-    )
+SEED = 0
+OTHER_SEEDS = {"nin-fashion-mnist-blog": 1}  # with seed 0, NiN stays near chance for longer than its short run
 
 
 @pytest.mark.short
 @pytest.mark.parametrize("name", list(SHORT))
 def test_a_short_run_ends_in_its_band(name):
-    """With one of a few seeds: rounding, and so the processor, may keep one run near chance, but a fault keeps all."""
-    assert any(ends_in_its_band(SHORT[name], seed) for seed in SEEDS)
+    result = short_run(SHORT[name].short, OTHER_SEEDS.get(name, SEED))
+    assert result.test_accuracy > 3 * CHANCE
+    for metric, band in SHORT[name].bands().items():
+        assert getattr(result, metric) == pytest.approx(band.mean, abs=WIDTH * band.sd)
 
 
 @pytest.mark.short
 def test_nin_stays_near_chance_at_the_blogs_learning_rate():
     settings = get_recipe("nin-fashion-mnist-blog").settings
-    result = short_run(replace(settings, resize=96, subset=3000), SEEDS[0])
+    result = short_run(replace(settings, resize=96, subset=3000), SEED)
     assert result.train_loss == pytest.approx(2.303, abs=0.02)
 
 
