@@ -10,6 +10,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 EPSILON = 1e-5  # added to the variance
+MOMENTUM_KEEP = 0.9  # share of a running statistic that a training step keeps
 
 
 class ScratchBatchNorm(nn.Block):
@@ -48,7 +49,7 @@ class ScratchBatchNorm(nn.Block):
         variance = centered.square().mean(axis=self._axes, keepdims=True)
         with autograd.pause():
             for old, batch in zip(running, (mean, variance)):
-                old[:] = 0.9 * old + 0.1 * batch.reshape(-1)
+                old[:] = MOMENTUM_KEEP * old + (1 - MOMENTUM_KEEP) * batch.reshape(-1)
         return self._scaled(mx.nd, centered, gamma, beta, variance)
 
     def _with_running(self, F, x, gamma, beta, mean, variance):
