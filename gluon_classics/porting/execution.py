@@ -44,7 +44,7 @@ def predict(graph: Graph, values: dict[str, np.ndarray]) -> dict[str, np.ndarray
     """
     values = dict(values)
     for operation in graph.operations:
-        values[operation.name] = _forward(operation, values, training=False)
+        values[operation.name] = forward(operation, values)
     return {operation.name: values[operation.name] for operation in graph.operations}
 
 
@@ -59,7 +59,7 @@ def train(graph: Graph, values: dict[str, np.ndarray], label: np.ndarray, masks:
     """
     values = dict(values)
     for operation in graph.operations:
-        values[operation.name] = _forward(operation, values, True, masks.get(operation.name))
+        values[operation.name] = forward(operation, values, True, masks.get(operation.name))
     loss, gradients = _loss(graph.loss, values, label)
     trainable = {parameter.name for parameter in graph.parameters if parameter.trainable}
     wanted = trainable | {operation.name for operation in graph.operations}
@@ -82,6 +82,13 @@ def train(graph: Graph, values: dict[str, np.ndarray], label: np.ndarray, masks:
     )
 
 
+def forward(operation: Operation, values: dict[str, np.ndarray], training: bool = False, mask=None) -> np.ndarray:
+    """Return the output of an operation; see `replay.forward`. Its type is that of the values."""
+    arrays = {name: _array(values[name]) for name in (*operation.inputs, *operation.parameters.values())}
+    with autograd.train_mode() if training else autograd.predict_mode():
+        return _compute(operation, arrays, training, mask).asnumpy()
+
+
 def sgd_step(weight, gradient, state, learning_rate: float, momentum: float, weight_decay: float):
     """Return a parameter and its momentum buffer after a step of MXNet's SGD with momentum."""
     weight, state = _array(weight), _array(state)
@@ -90,22 +97,8 @@ def sgd_step(weight, gradient, state, learning_rate: float, momentum: float, wei
     return weight.asnumpy(), state.asnumpy()
 
 
-def mask_shape(operation: Operation, images: int) -> tuple[int, ...]:
-    """Return the shape of the mask of a dropout. It has size 1 along shared axes."""
-    shape = [images if size is None else size for size in operation.output_shape]
-    for axis in operation.settings["shared_axes"]:
-        shape[axis] = 1
-    return tuple(shape)
-
-
 def _array(value):
     return nd.array(value, dtype=value.dtype)
-
-
-def _forward(operation, values, training, mask=None):
-    arrays = {name: _array(values[name]) for name in (*operation.inputs, *operation.parameters.values())}
-    with autograd.train_mode() if training else autograd.predict_mode():
-        return _compute(operation, arrays, training, mask).asnumpy()
 
 
 def _backward(operation, values, output_gradient, wanted, mask):
