@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
+import io
 import json
 
+from gluon_classics._format import format_shape
 from gluon_classics.errors import ClassicsError, InputSizeError
 from gluon_classics.models._batch_norm import EPSILON, MOMENTUM_KEEP, ScratchBatchNorm
 from gluon_classics.models.googlenet import AuxiliaryLoss
@@ -298,9 +300,11 @@ def _shapes(symbol, input_shapes):
     for images in (2, 3):
         try:
             given = {name: (images, *shape) for name, shape in input_shapes.items()}
-            _, outputs, _ = every.infer_shape(**given)
+            with redirect_stdout(io.StringIO()):  # MXNet prints before it raises an error about a shape
+                _, outputs, _ = every.infer_shape(**given)
         except mx.base.MXNetError as error:
-            raise InputSizeError(f"the network cannot take images of {input_shapes}: choose larger ones") from error
+            sizes = " and ".join(format_shape(shape) for shape in input_shapes.values())
+            raise InputSizeError(f"the network cannot take {sizes} images: choose another size") from error
         found.append(outputs)
     heads = json.loads(every.tojson())["heads"]
     return {

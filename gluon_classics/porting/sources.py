@@ -14,6 +14,7 @@ from gluon_classics.experiment.build import build
 from gluon_classics.experiment.initializers import initialize
 from gluon_classics.experiment.parameter_files import fix_shapes
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.inspection.summary import summarize
 from gluon_classics.models.registry import suggestion
 from gluon_classics.runs.predictor import from_run
 from gluon_classics.runs.record import RECORD
@@ -178,6 +179,7 @@ def _own(name, input_shape, partial):
     info = gluon_classics.model_info(name)
     net = build(name, info.classes, trained=True)
     shape = input_shape or info.input_shape
+    summarize(net, shape)  # its error names the smallest image
     made = from_block(net, shape, name, partial, settings=settings)
 
     def parameters():
