@@ -37,14 +37,14 @@ def write(graph: Graph, parameters: dict[str, np.ndarray], path: str | os.PathLi
     with require_extra("onnx", "an ONNX file"):
         import onnx
         import onnx.checker
-    model = _Model(graph.for_prediction(), parameters).build()
+    model = _Model(graph.for_prediction(), parameters).build(graph_digest(graph))
     with atomic_path(path) as temporary:
         onnx.save(model, temporary)
         onnx.checker.check_model(temporary, full_check=True)
 
 
-def predict(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
-    """Return the output of an ONNX file for float32 images, (N, C, H, W).
+def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.ndarray:
+    """Return the first output for float32 images, (N, C, H, W), computed by onnxruntime with an ONNX file.
 
     Raises:
         ClassicsError: onnxruntime is missing.
@@ -52,7 +52,7 @@ def predict(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
     with require_extra("onnx", "running an ONNX file"):
         import onnxruntime
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (output,) = session.run(None, {session.get_inputs()[0].name: images})
+    (output,) = session.run(list(graph.outputs[:1]), dict.fromkeys(graph.inputs, images))
     return output
 
 
@@ -83,8 +83,8 @@ class _Model:
             **{operation.name: operation.output_shape for operation in graph.operations},
         }
 
-    def build(self):
-        """Return the ONNX model. Raises ClassicsError if ONNX cannot express it."""
+    def build(self, digest):
+        """Return the ONNX model, with the digest of the graph that it comes from. Raises ClassicsError."""
         size = sum(array.nbytes for array in self._initializers.values())
         if size > LARGEST:
             raise ClassicsError(f"the parameters have {size / 2**30:.1f} GiB: an ONNX file holds less than 2 GiB")
@@ -115,7 +115,7 @@ class _Model:
             producer_name="gluon-classics",
             producer_version=gluon_classics.__version__,
         )
-        helper.set_model_props(model, {"network": self._graph.network, "graph_sha256": graph_digest(self._graph)})
+        helper.set_model_props(model, {"network": self._graph.network, "graph_sha256": digest})
         return model
 
     def _info(self, name):

@@ -95,7 +95,8 @@ def _batch_norm(model, operation):
 
 @_writes("layer_norm")
 def _layer_norm(model, operation):  # opset 17 has a node for it
-    x, axis = operation.inputs[0], operation.settings["axis"]
+    x = operation.inputs[0]
+    axis = operation.settings["axis"] % _rank(model, x)
     mean = model.node("ReduceMean", [x], "mean", axes=[axis])
     centered = model.node("Sub", [x, mean], "centered")
     square = model.node("Mul", [centered, centered], "square")
