@@ -113,15 +113,23 @@ def _group_norm_parts(call):
     return (*normalize(parts, axes, call.settings["eps"]), axes)
 
 
+def _per_group_to_channel(call):
+    """Return the call with gamma and beta of each channel. MXNet 1.9.1 has one gamma and one beta for each group."""
+    channels = call.inputs[0].shape[1]
+    spread = {role: array.repeat(channels // array.size) for role, array in call.parameters.items()}
+    return call._replace(parameters=spread)
+
+
 def _group_norm(call):
     normalized, _, _ = _group_norm_parts(call)
-    return _affine(call, normalized.reshape(call.inputs[0].shape), 1)
+    return _affine(_per_group_to_channel(call), normalized.reshape(call.inputs[0].shape), 1)
 
 
 def _group_norm_backward(call, gradient):
     normalized, divisor, axes = _group_norm_parts(call)
     shape = call.inputs[0].shape
-    inner, parameters = _affine_backward(call, gradient, normalized.reshape(shape), 1)
+    inner, spread = _affine_backward(_per_group_to_channel(call), gradient, normalized.reshape(shape), 1)
+    parameters = {role: array.reshape(call.parameters[role].size, -1).sum(axis=1) for role, array in spread.items()}
     result = _through_statistics(_in_groups(inner, call), normalized, divisor, axes)
     return [result.reshape(shape)], parameters
 

@@ -74,6 +74,7 @@ def _read_member(archive, member, name):
             if version not in read_header:
                 raise ValueError(f"version {version} of the .npy format is not supported")
             shape, _, dtype = read_header[version](stream)
+            available = archive.getinfo(member).file_size - stream.tell()
         if dtype.hasobject:
             raise PortError(f"{_stem(member)!r} in {name} holds Python objects. Save arrays of numbers")
         if dtype.kind not in "biuf":
@@ -81,7 +82,7 @@ def _read_member(archive, member, name):
         size = dtype.itemsize
         for extent in shape:
             size *= extent
-        if size > min(MAX_ARRAY, archive.getinfo(member).file_size) or any(extent < 0 for extent in shape):
+        if size > min(MAX_ARRAY, available) or any(extent < 0 for extent in shape):
             raise PortError(f"{_stem(member)!r} in {name} is shorter than its header says. Save it again")
         with archive.open(member) as stream:
             return _usable(np.lib.format.read_array(stream, allow_pickle=False))

@@ -26,6 +26,11 @@ def pad_space(x, padding, value=0.0):
     return np.pad(x, widths, constant_values=value) if any(padding) else x
 
 
+def remove_padding(padded, padding, sizes):
+    """Return the part of a padded map that has these spatial sizes."""
+    return padded[(..., *(slice(first, first + size) for first, size in zip(padding, sizes)))]
+
+
 def window_positions(kernel, stride, outputs, dilation=None):
     """Yield each position in the kernel and the index of the elements of a padded map that it meets."""
     dilation = dilation or [1] * len(kernel)
@@ -33,7 +38,7 @@ def window_positions(kernel, stride, outputs, dilation=None):
         index = tuple(
             slice(p * d, p * d + s * (size - 1) + 1, s) for p, d, s, size in zip(position, dilation, stride, outputs)
         )
-        yield position, (Ellipsis, *index)
+        yield position, (..., *index)
 
 
 # --- convolution
@@ -56,9 +61,9 @@ def convolve(x, weight, settings):
     groups, matrices = s["groups"], _by_position(weight, s["groups"])
     outputs = output_sizes(x.shape[2:], s["kernel"], s["stride"], s["padding"], s["dilation"])
     padded = pad_space(x, s["padding"])
-    result = 0.0
+    result = np.zeros((x.shape[0], groups, weight.shape[0] // groups, int(np.prod(outputs))), weight.dtype)
     for position, index in window_positions(s["kernel"], s["stride"], outputs, s["dilation"]):
-        result = result + np.matmul(matrices[position], _grouped(padded[index], groups))
+        result += np.matmul(matrices[position], _grouped(padded[index], groups))
     return result.reshape(x.shape[0], weight.shape[0], *outputs)
 
 
@@ -73,9 +78,7 @@ def spread(y, weight, settings, sizes):
     for position, index in window_positions(s["kernel"], s["stride"], y.shape[2:], s["dilation"]):
         part = np.matmul(np.ascontiguousarray(matrices[position]), rows)
         result[index] += part.reshape(result[index].shape)
-    return result[
-        (Ellipsis, *(slice(s["padding"][axis], s["padding"][axis] + size) for axis, size in enumerate(sizes)))
-    ]
+    return remove_padding(result, s["padding"], sizes)
 
 
 def weight_gradient(x, y, weight, settings):
@@ -156,8 +159,7 @@ def _pool(call, value, x=None):
 
 
 def _unpad(call, padded):
-    padding, sizes = call.settings["padding"], call.inputs[0].shape[2:]
-    return padded[(Ellipsis, *(slice(padding[axis], padding[axis] + size) for axis, size in enumerate(sizes)))]
+    return remove_padding(padded, call.settings["padding"], call.inputs[0].shape[2:])
 
 
 def _max_pool(call):
