@@ -15,7 +15,7 @@ from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
 from .graph import Graph, Loss, Operation, Parameter
-from .mxnet_operators import TRANSLATIONS, Unsupported, axes_of
+from .mxnet_operators import LOSS_LAYERS, TRANSLATIONS, Unsupported, axes_of
 
 DATA = "data"
 _BLOCK = "__block__"  # the attribute of a node that holds the path of its block
@@ -69,7 +69,8 @@ def capture_symbol(
 ) -> Graph:
     """Return the operations of a model of symbols, as `mx.sym.load` reads it.
 
-    The loss is softmax cross-entropy of the first output. A final SoftmaxOutput counts as the softmax and its loss.
+    The loss is softmax cross-entropy of the first output. If that is a softmax, such as SoftmaxOutput, the loss takes
+    the input of the softmax.
 
     Args:
         symbol: The model.
@@ -84,7 +85,9 @@ def capture_symbol(
     translation = _Translation(list(symbol), {}, input_shapes, {}, {}, partial)
     running = set(symbol.list_auxiliary_states())
     trainable = {name: name not in running for name in symbol.list_inputs()}
-    terms = (Loss("softmax_cross_entropy", translation.outputs[0]),)
+    last = translation.operations[-1] if translation.operations else None
+    is_softmax = last is not None and last.kind == "softmax" and last.name == translation.outputs[0]
+    terms = (Loss("softmax_cross_entropy", last.inputs[0] if is_softmax else translation.outputs[0]),)
     return translation.graph(name, trainable, {}, terms)
 
 
@@ -181,12 +184,15 @@ class _Translation:
     def graph(self, network, trainable, initializers, loss):
         used = {name for row in self.operations for name in (*row.inputs, *row.parameters.values())}
         shapes = {self.values[entry]: shape for entry, shape in self.shapes.items() if entry in self.values}
+        fixed = {row.parameters["gamma"] for row in self.operations if row.settings.get("fixed_gamma")}
         parameters = []
         for path in trainable:
             if path in used and path not in self.inputs:
                 role, axes = self.roles.get(path, (path.rpartition(".")[2], axes_of(shapes[path])))
                 initial = initializers.get(path, "")
-                parameters.append(Parameter(path, role, shapes[path], axes, trainable[path], initial))
+                parameters.append(
+                    Parameter(path, role, shapes[path], axes, trainable[path] and path not in fixed, initial)
+                )
         operations = tuple(self.operations)
         return Graph(network, self.inputs, operations, tuple(parameters), self.outputs, loss, self.block_outputs)
 
@@ -195,9 +201,8 @@ class _Translation:
         if isinstance(self.blocks.get(block), ScratchBatchNorm):
             self._translate_batch_norm_by_hand(number, node, block)
             return
-        entries = [
-            self.values[source, output] for source, output, *_ in node["inputs"] if (source, output) in self.values
-        ]
+        sources = node["inputs"][:1] if node["op"] in LOSS_LAYERS else node["inputs"]
+        entries = [self.values[source, output] for source, output, *_ in sources if (source, output) in self.values]
         shapes = [self.shapes[source, output] for source, output, *_ in node["inputs"]]
         attributes = {key: text for key, text in node.get("attrs", {}).items() if not key.startswith("__")}
         try:
