@@ -71,7 +71,7 @@ def source(text: str, input_shape: tuple[int, ...] | None = None, partial: bool 
     if text in gluon_classics.list_models():
         return _own(text, input_shape, partial)
     if text.startswith(GLUONCV):
-        return _from_gluoncv(text[len(GLUONCV) :], input_shape, partial)
+        return gluoncv_model(text[len(GLUONCV) :], input_shape, partial)[1]
     if Path(text, RECORD).is_file():
         return _from_run(text, input_shape, partial)
     files = _model_files(text)
@@ -151,7 +151,9 @@ def from_symbol(
         raise ClassicsError(f"{name} has the inputs {found}: only models with one input can be used")
     extra = sorted(set(values) - set(symbol.list_inputs()))
     if extra:
-        raise ClassicsError(f"the parameters of {name} also have {_first_of(extra)}: use the .params file of this model")
+        raise ClassicsError(
+            f"the parameters of {name} also have {_first_of(extra)}: use the .params file of this model"
+        )
     shape = input_shape or _recorded_shape(symbol, data[0])
     if shape is None:
         raise ClassicsError(f"{name} does not record the size of its input: give it with --input, as in 3x224x224")
@@ -198,16 +200,43 @@ def _from_run(folder, input_shape, partial):
     return from_block(trained.net, input_shape or own, trained.settings.model, partial, **facts)
 
 
-def _from_gluoncv(name, input_shape, partial):
+def gluoncv_model(
+    name: str, input_shape: tuple[int, ...] | None = None, partial: bool = False
+) -> tuple[nn.HybridBlock, Source]:
+    """Return a model of GluonCV with random weights, and the same as a source.
+
+    Args:
+        name: GluonCV's name of the model.
+        input_shape: Shape of one image, (C, H, W); by default that of the model's training.
+        partial: See `source`.
+
+    Raises:
+        ClassicsError: GluonCV is not installed, or has no such model.
+    """
     with require_extra("gluoncv", f"{GLUONCV}{name}"):
         from gluoncv import model_zoo
-    try:
-        net = model_zoo.get_model(name, pretrained=False, pretrained_base=False)
-    except (ValueError, TypeError) as error:
-        raise ClassicsError(f"GluonCV has no classification model {name!r}: see gluoncv.model_zoo") from error
+    if name.lower() not in model_zoo.get_model_list():
+        hint = suggestion(name, model_zoo.get_model_list(), "gluoncv.model_zoo.get_model_list()")
+        raise ClassicsError(f"GluonCV has no model {name!r}: {hint}")
+    net = _built_by_gluoncv(model_zoo, name)
     net.initialize(mx.init.MSRAPrelu())
     shape = input_shape or _gluoncv_input(name)
-    return from_block(net, shape, name, partial, weights="random weights")
+    return net, from_block(net, shape, name, partial, weights="random weights")
+
+
+def _built_by_gluoncv(model_zoo, name):
+    """Build a model without downloading weights; which arguments that takes depends on the model."""
+    without = [{"pretrained_base": False, "use_kinetics_pretrain": False}, {"pretrained_base": False}, {}]
+    for arguments in without:
+        try:
+            return model_zoo.get_model(name, pretrained=False, **arguments)
+        except TypeError as error:
+            reason = error
+        except Exception as error:  # of many kinds, from the network, from MXNet, or from GluonCV's own mistakes
+            reason = error
+            break
+    text = (str(reason).strip().splitlines() or [type(reason).__name__])[-1]
+    raise ClassicsError(f"GluonCV cannot build {name} without its trained weights: {text}") from reason
 
 
 def _gluoncv_input(name):

@@ -114,18 +114,29 @@ def trace(network: Source, folder, weights: str | None = None, options: TraceOpt
     start = time.monotonic()
     options = options or TraceOptions()
     _check_folder(Path(folder))
-    graph = network.graph
-    _check_outputs(graph)
-    pixels = network.settings.pixels if network.settings else (0.0, 1.0)
-    batches = [probe_batch(graph, options.seed, step, options.batch, pixels) for step in range(1, options.steps + 1)]
-    kind, parameters = _weights(network, weights, batches[0], options.seed)
-    recipe = _recipe(network, kind, options)
-    by_type = {dtype: compute(graph, parameters, batches, recipe, dtype) for dtype in DTYPES}
+    parameters, batches, recipe = prepared(network, weights, options)
+    by_type = {dtype: compute(network.graph, parameters, batches, recipe, dtype) for dtype in DTYPES}
     tensors = {**by_type[options.dtype], **_preprocessed(network)}
     with _new_folder(Path(folder)) as temporary:
         _write(temporary, network, parameters, recipe, tensors, by_type, options)
     size = sum(path.stat().st_size for path in Path(folder).iterdir())
     return Written(Path(folder), size, time.monotonic() - start, len(tensors))
+
+
+def prepared(
+    network: Source, weights: str | None, options: TraceOptions
+) -> tuple[dict[str, np.ndarray], list[Batch], dict[str, Any]]:
+    """Return the parameters before the first step, the data of each step, and the content of recipe.json.
+
+    Raises:
+        ClassicsError: The network is not a classifier, or the weights do not fit it.
+    """
+    graph = network.graph
+    _check_outputs(graph)
+    pixels = network.settings.pixels if network.settings else (0.0, 1.0)
+    batches = [probe_batch(graph, options.seed, step, options.batch, pixels) for step in range(1, options.steps + 1)]
+    kind, parameters = _weights(network, weights, batches[0], options.seed)
+    return parameters, batches, _recipe(network, kind, options)
 
 
 def compute(
