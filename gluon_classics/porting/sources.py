@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import json
 from pathlib import Path
 import re
@@ -14,6 +14,7 @@ from gluon_classics.experiment.build import build
 from gluon_classics.experiment.initializers import initialize
 from gluon_classics.experiment.parameter_files import fix_shapes
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.models.objective import first_output
 from gluon_classics.models.registry import suggestion
 from gluon_classics.runs.predictor import from_run
 from gluon_classics.runs.record import RECORD
@@ -41,6 +42,7 @@ class Source:
         graph: Its operations in training mode.
         input_shape: Shape of one image, (C, H, W).
         parameters: Function that returns the values of the graph's parameters, float32, by name.
+        predict: Function that returns MXNet's first output for images, (N, C, H, W). Call `parameters` before it.
         settings: Settings of the training, or None if they are not known.
         weights: What the values are, such as "initial weights".
     """
@@ -49,11 +51,14 @@ class Source:
     graph: Graph
     input_shape: tuple[int, ...]
     parameters: Callable[[], dict[str, np.ndarray]]
+    predict: Callable[[np.ndarray], np.ndarray]
     settings: Settings | None = None
     weights: str = "initial weights"
 
 
-def source(text: str, input_shape: tuple[int, ...] | None = None, partial: bool = False) -> Source:
+def source(
+    text: str, input_shape: tuple[int, ...] | None = None, partial: bool = False, seed: int | None = None
+) -> Source:
     """Return the network that a user names.
 
     Args:
@@ -62,13 +67,16 @@ def source(text: str, input_shape: tuple[int, ...] | None = None, partial: bool 
         input_shape: Shape of one image, (C, H, W); by default the network's own. An exported model needs it unless
             it records the shape itself.
         partial: Whether to describe unsupported operators by MXNet's own names instead of raising an error.
+        seed: Seed of the initial weights of a network of this package; by default that of its settings.
 
     Raises:
         ClassicsError: There is no such network, its files are damaged, or it cannot be described.
     """
     text = str(text)
     if text in gluon_classics.list_models():
-        return _own(text, input_shape, partial)
+        return _own(text, input_shape, partial, seed)
+    if seed is not None:
+        raise ClassicsError(f"{text} is not a network of this package, whose initial weights have a seed: leave it out")
     if text.startswith(GLUONCV):
         return _from_gluoncv(text[len(GLUONCV) :], input_shape, partial)
     if Path(text, RECORD).is_file():
@@ -115,7 +123,10 @@ def from_block(
                     own[parameter_name]._finish_deferred_init()
         return {row.name: own[row.name].data(_CPU[0]).asnumpy() for row in graph.parameters}
 
-    return Source(graph.network, graph, tuple(input_shape), parameters, **facts)
+    def predict(images):
+        return first_output(net(mx.nd.array(images, ctx=_CPU[0]))).asnumpy()
+
+    return Source(graph.network, graph, tuple(input_shape), parameters, predict, **facts)
 
 
 def from_symbol(
@@ -150,7 +161,9 @@ def from_symbol(
         raise ClassicsError(f"{name} has the inputs {found}: only models with one input can be used")
     extra = sorted(set(values) - set(symbol.list_inputs()))
     if extra:
-        raise ClassicsError(f"the parameters of {name} also have {_first_of(extra)}: use the .params file of this model")
+        raise ClassicsError(
+            f"the parameters of {name} also have {_first_of(extra)}: use the .params file of this model"
+        )
     shape = input_shape or _recorded_shape(symbol, data[0])
     if shape is None:
         raise ClassicsError(f"{name} does not record the size of its input: give it with --input, as in 3x224x224")
@@ -170,15 +183,26 @@ def from_symbol(
         if operation.settings.get("fixed_gamma"):  # MXNet ignores what the file has
             gamma = operation.parameters["gamma"]
             used[gamma] = np.ones_like(used[gamma])
-    return Source(name, graph, tuple(shape), lambda: used, weights="weights of the file")
+
+    def predict(images):
+        first = symbol[0]
+        sizes, _, _ = first.infer_shape(**{data[0]: images.shape})
+        given = {data[0]: images, **arrays}
+        filled = {arg: mx.nd.array(given.get(arg, np.zeros(size))) for arg, size in zip(first.list_arguments(), sizes)}
+        running = {state: mx.nd.array(arrays[state]) for state in first.list_auxiliary_states()}
+        executor = first.bind(_CPU[0], filled, grad_req="null", aux_states=running)
+        return executor.forward(is_train=False)[0].asnumpy()
+
+    return Source(name, graph, tuple(shape), lambda: used, predict, weights="weights of the file")
 
 
-def _own(name, input_shape, partial):
-    settings = Settings.of(name)
+def _own(name, input_shape, partial, seed):
+    settings = Settings.of(name, seed=seed)
     info = gluon_classics.model_info(name)
     net = build(name, info.classes, trained=True)
     shape = input_shape or info.input_shape
-    made = from_block(net, shape, name, partial, settings=settings)
+    weights = f"initial weights, seed {settings.seed}"
+    made = from_block(net, shape, name, partial, settings=settings, weights=weights)
 
     def parameters():
         seed_everything(settings.seed)
@@ -186,7 +210,7 @@ def _own(name, input_shape, partial):
         fix_shapes(net, _CPU, shape)  # draws the weights in the same order as training does
         return made.parameters()
 
-    return Source(name, made.graph, made.input_shape, parameters, settings)
+    return replace(made, parameters=parameters)
 
 
 def _from_run(folder, input_shape, partial):
