@@ -72,13 +72,13 @@ def examine(name):
     """Return what the porting kit can do with a model, as a dictionary for JSON."""
     from gluon_classics.errors import InputSizeError
     from gluon_classics.porting.capture import UnsupportedOperators
-    from gluon_classics.porting.sources import gluoncv_model
+    from gluon_classics.porting.sources import GLUONCV, source
     from mxnet.base import MXNetError
 
     for side in SIDES:
         shape = (3, FRAMES, side, side) if CLIPS.match(name) else (3, side, side)
         try:
-            return {"input": shape, **examine_at(*gluoncv_model(name, shape))}
+            return {"input": shape, **examine_at(source(GLUONCV + name, shape))}
         except UnsupportedOperators as error:
             return {"result": "unsupported", "input": shape, "operators": sorted(set(error.found.values()))}
         except (InputSizeError, MXNetError, ZeroDivisionError) as error:
@@ -86,10 +86,9 @@ def examine(name):
     return {"result": "failed", "reason": reason[:300]}
 
 
-def examine_at(net, network):
+def examine_at(network):
     from gluon_classics.porting import execution
     from gluon_classics.porting.trace import TraceOptions, compute, prepared
-    import mxnet as mx
     import numpy as np
 
     values, batches, recipe = prepared(network, "probe", TraceOptions(steps=1))
@@ -98,8 +97,7 @@ def examine_at(net, network):
     (name,) = network.graph.inputs
     images = batches[0].images
     found = execution.predict(network.graph.for_prediction(), {name: images, **own})[network.graph.outputs[0]]
-    expected = net(mx.nd.array(images))
-    expected = (expected[0] if isinstance(expected, (list, tuple)) else expected).asnumpy()
+    expected = network.predict(images)
     distance = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
     rounding = float(abs(single["loss"] - double["loss"]) / abs(double["loss"]))
     result = "traced" if distance < LIMIT and np.isfinite(double["loss"]) else "differs"

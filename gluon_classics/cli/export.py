@@ -14,21 +14,21 @@ from .options import shape_option
 @click.command()
 @click.argument("network", metavar="NAME|RUN")
 @click.option("--to", "target", required=True, type=click.Choice(list(TARGETS)), help="Target.")
-@click.option(
-    "-o", "--out", required=True, type=click.Path(), help="File to write, or folder for safetensors. It is replaced."
-)
+@click.option("-o", "--out", required=True, type=click.Path(), help="File or folder to write. A file is replaced.")
 @shape_option("the network's own, or the run's")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the initial weights.  [default: 0]")
 @click.option("--verify", is_flag=True, help="Run what was written, and compare its prediction with MXNet's.")
 def export(network, target, out, input_shape, seed, verify):
     """Write a network with its weights for another framework.
 
-    NAME is a network, which gets initial weights, and RUN is a run folder, whose trained weights are written.
+    NAME is a network, which gets initial weights. RUN is a run folder, whose trained weights are written. Models that
+    MXNet exported (NAME-symbol.json next to its .params file) and models of GluonCV (gluoncv:NAME) can be written too.
 
     \b
-    safetensors  weights.safetensors and layout.json in a folder, or NAME.safetensors and NAME.layout.json. The layout
-                 gives the name and the order of the axes of each parameter in PyTorch, Flax and Keras.
-    onnx         A file for any number of images, in opset 13.
+    safetensors  A folder with weights.safetensors and layout.json, or a file
+                 NAME.safetensors next to NAME.layout.json. The layout has the
+                 name and the axes of each parameter in PyTorch, Flax and Keras.
+    onnx         A file of opset 13, for any number of images.
     """
     from gluon_classics.porting import export
     from gluon_classics.porting.sources import source

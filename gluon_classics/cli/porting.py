@@ -9,8 +9,8 @@ from gluon_classics._format import format_shape
 from .options import json_option, shape_option
 
 SOURCE_HELP = (
-    "NAME is a network of this package, a run folder, an exported MXNet model (NAME-symbol.json with its .params file), "
-    "or gluoncv: and the name of a model of GluonCV."
+    "NAME is a network of this package, a run folder, an exported MXNet model (NAME-symbol.json with its .params "
+    "file), or gluoncv: and the name of a model of GluonCV."
 )
 
 

@@ -87,9 +87,11 @@ def capture_symbol(
     translation = _Translation(list(symbol), {}, input_shapes, {}, {}, partial)
     running = set(symbol.list_auxiliary_states())
     trainable = {name: name not in running for name in symbol.list_inputs()}
-    last = translation.operations[-1] if translation.operations else None
-    is_softmax = last is not None and last.kind == "softmax" and last.name == translation.outputs[0]
-    terms = (Loss("softmax_cross_entropy", last.inputs[0] if is_softmax else translation.outputs[0]),)
+    first = translation.outputs[0]
+    logits = next(
+        (row.inputs[0] for row in translation.operations if (row.name, row.kind) == (first, "softmax")), first
+    )
+    terms = (Loss("softmax_cross_entropy", logits),)
     return translation.graph(name, trainable, {}, terms)
 
 

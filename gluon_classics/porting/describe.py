@@ -146,7 +146,7 @@ def _pool(settings):
     return [
         f"kernel {_text(settings['kernel'])}",
         *_window(settings),
-        f"output size rounded {'up' if settings['rounding'] == 'ceil' else 'down'}",
+        f"rounds {'up' if settings['rounding'] == 'ceil' else 'down'}",
         *(included[settings.get("include_pad")] if padded else []),
     ]
 
@@ -208,7 +208,7 @@ def initial_values(graph: Graph) -> str:
     groups: dict[tuple[str, str], int] = {}
     for row in graph.parameters:
         if row.initializer:
-            key = (row.role, row.initializer)
+            key = (row.role, "fixed values" if row.initializer.startswith("_") else row.initializer)
             groups[key] = groups.get(key, 0) + 1
     return ", ".join(f"{role} {initializer} ({count}x)" for (role, initializer), count in groups.items())
 
@@ -227,8 +227,9 @@ def training_lines(graph: Graph, facts: dict[str, Any]) -> list[str]:
     optimizer = facts["optimizer"]
     schedule = f", times the factors {optimizer['schedule']} (epoch:factor)" if optimizer["schedule"] else ""
     lines.append(
-        f"optimizer: {optimizer['name']}, learning rate {optimizer['learning_rate']:g}{schedule}, momentum "
-        f"{optimizer['momentum']:g}, weight decay {optimizer['weight_decay']:g} ({optimizer['weight_decay_applies_to']})"
+        f"optimizer: {optimizer['name']}, learning rate {optimizer['learning_rate']:g}{schedule}, "
+        f"momentum {optimizer['momentum']:g}, weight decay {optimizer['weight_decay']:g} "
+        f"({optimizer['weight_decay_applies_to']})"
     )
     if "formula" in optimizer:
         lines.append(f"update: {optimizer['formula']}")

@@ -1,8 +1,8 @@
 """Compute a graph with MXNet, one operation at a time, in float32 or float64.
 
-Each operation gets its inputs from NumPy and has its own tape, so that the gradient of every output is known. This
-avoids three faults of MXNet's graphs on the CPU: a wrong gradient of LRN behind a pool, garbage gradients of max pooling
-in prediction mode, and masks of dropout that cannot be read.
+Each operation gets its inputs from NumPy and is differentiated alone, so that the gradient of every output is known.
+This also avoids two faults of MXNet's graphs on the CPU: a wrong gradient of LRN behind a pool, and masks of dropout
+that cannot be read.
 """
 
 from __future__ import annotations

@@ -118,6 +118,8 @@ def _entry(graph, parameter, operation, role):
         port = {"name": name, **({"reshape": reshaped} if reshaped else {}), "transpose": order, "shape": shape}
         if framework == "flax":
             port["collection"] = "batch_stats" if role.startswith("running_") else "params"
+            if operation.kind == "transposed_convolution" and role == "weight":
+                port["options"] = {"transpose_kernel": True}  # of nn.ConvTranspose: else its kernel is flipped
         entry[framework] = port
     return entry
 

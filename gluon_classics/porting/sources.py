@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import json
 from pathlib import Path
 import re
@@ -15,6 +15,7 @@ from gluon_classics.experiment.initializers import initialize
 from gluon_classics.experiment.parameter_files import fix_shapes
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
+from gluon_classics.models.objective import first_output
 from gluon_classics.models.registry import suggestion
 from gluon_classics.runs.predictor import from_run
 from gluon_classics.runs.record import RECORD
@@ -42,6 +43,7 @@ class Source:
         graph: Its operations in training mode.
         input_shape: Shape of one image, (C, H, W).
         parameters: Function that returns the values of the graph's parameters, float32, by name.
+        predict: Function that returns MXNet's first output for images, (N, C, H, W). Call `parameters` before it.
         settings: Settings of the training, or None if they are not known.
         weights: What the values are, such as "initial weights".
     """
@@ -50,11 +52,14 @@ class Source:
     graph: Graph
     input_shape: tuple[int, ...]
     parameters: Callable[[], dict[str, np.ndarray]]
+    predict: Callable[[np.ndarray], np.ndarray]
     settings: Settings | None = None
     weights: str = "initial weights"
 
 
-def source(text: str, input_shape: tuple[int, ...] | None = None, partial: bool = False) -> Source:
+def source(
+    text: str, input_shape: tuple[int, ...] | None = None, partial: bool = False, seed: int | None = None
+) -> Source:
     """Return the network that a user names.
 
     Args:
@@ -63,20 +68,23 @@ def source(text: str, input_shape: tuple[int, ...] | None = None, partial: bool 
         input_shape: Shape of one image, (C, H, W); by default the network's own. An exported model needs it unless
             it records the shape itself.
         partial: Whether to describe unsupported operators by MXNet's own names instead of raising an error.
+        seed: Seed of the initial weights of a network of this package; by default that of its settings.
 
     Raises:
         ClassicsError: There is no such network, its files are damaged, or it cannot be described.
     """
     text = str(text)
     if text in gluon_classics.list_models():
-        return _own(text, input_shape, partial)
+        return _own(text, input_shape, partial, seed)
+    if seed is not None:
+        raise ClassicsError(f"{text} is not a network of this package, whose initial weights have a seed: leave it out")
     if text.startswith(GLUONCV):
-        return gluoncv_model(text[len(GLUONCV) :], input_shape, partial)[1]
+        return _from_gluoncv(text[len(GLUONCV) :], input_shape, partial)
     if Path(text, RECORD).is_file():
         return _from_run(text, input_shape, partial)
     files = _model_files(text)
     if files:
-        return _from_model_files(*files, input_shape, partial)
+        return _from_model_files(files, input_shape, partial)
     hint = suggestion(text, gluon_classics.list_models(), "gluon-classics list")
     raise ClassicsError(f"{text!r} is not a network, a run folder or an exported model (NAME{SYMBOL}): {hint}")
 
@@ -116,7 +124,10 @@ def from_block(
                     own[parameter_name]._finish_deferred_init()
         return {row.name: own[row.name].data(_CPU[0]).asnumpy() for row in graph.parameters}
 
-    return Source(graph.network, graph, tuple(input_shape), parameters, **facts)
+    def predict(images):
+        return first_output(net(mx.nd.array(images, ctx=_CPU[0]))).asnumpy()
+
+    return Source(graph.network, graph, tuple(input_shape), parameters, predict, **facts)
 
 
 def from_symbol(
@@ -145,7 +156,7 @@ def from_symbol(
     data = [arg for arg in free if not arg.endswith(("_weight", "_bias", "_gamma", "_beta"))]
     lacking = [arg for arg in free if arg not in data] + lacking
     if lacking:
-        raise ClassicsError(f"the parameters of {name} lack {_first_of(lacking)}: use the .params file of this model")
+        raise ClassicsError(f"the parameters of {name} lack {_first_of(lacking)}: use its own .params file")
     if len(data) != 1:
         found = ", ".join(data) or "none"
         raise ClassicsError(f"{name} has the inputs {found}: only models with one input can be used")
@@ -167,22 +178,33 @@ def from_symbol(
         array = arrays.get(row.name)
         if array is None or array.shape != row.shape:
             found = "missing" if array is None else f"of shape {array.shape}"
-            raise ClassicsError(f"{row.name} of {name} is {found}, not {row.shape}: use the .params file of this model")
+            raise ClassicsError(f"{row.name} of {name} is {found}, not {row.shape}: use its own .params file")
         used[row.name] = array
     for operation in graph.operations:
         if operation.settings.get("fixed_gamma"):  # MXNet ignores what the file has
             gamma = operation.parameters["gamma"]
             used[gamma] = np.ones_like(used[gamma])
-    return Source(name, graph, tuple(shape), lambda: used, weights="weights of the file")
+
+    def predict(images):
+        first = symbol[0]
+        sizes, _, _ = first.infer_shape(**{data[0]: images.shape})
+        given = {data[0]: images, **arrays}
+        filled = {arg: mx.nd.array(given.get(arg, np.zeros(size))) for arg, size in zip(first.list_arguments(), sizes)}
+        running = {state: mx.nd.array(arrays[state]) for state in first.list_auxiliary_states()}
+        executor = first.bind(_CPU[0], filled, grad_req="null", aux_states=running)
+        return executor.forward(is_train=False)[0].asnumpy()
+
+    return Source(name, graph, tuple(shape), lambda: used, predict, weights="weights of the file")
 
 
-def _own(name, input_shape, partial):
-    settings = Settings.of(name)
+def _own(name, input_shape, partial, seed):
+    settings = Settings.of(name, seed=seed)
     info = gluon_classics.model_info(name)
     net = build(name, info.classes, trained=True)
     shape = input_shape or info.input_shape
     summarize(net, shape)  # its error names the smallest image
-    made = from_block(net, shape, name, partial, settings=settings)
+    weights = f"initial weights, seed {settings.seed}"
+    made = from_block(net, shape, name, partial, settings=settings, weights=weights)
 
     def parameters():
         seed_everything(settings.seed)
@@ -190,7 +212,7 @@ def _own(name, input_shape, partial):
         fix_shapes(net, _CPU, shape)  # draws the weights in the same order as training does
         return made.parameters()
 
-    return Source(name, made.graph, made.input_shape, parameters, settings)
+    return replace(made, parameters=parameters)
 
 
 def _from_run(folder, input_shape, partial):
@@ -200,19 +222,7 @@ def _from_run(folder, input_shape, partial):
     return from_block(trained.net, input_shape or own, trained.settings.model, partial, **facts)
 
 
-def gluoncv_model(
-    name: str, input_shape: tuple[int, ...] | None = None, partial: bool = False
-) -> tuple[nn.HybridBlock, Source]:
-    """Return a model of GluonCV with random weights, and the same as a source.
-
-    Args:
-        name: GluonCV's name of the model.
-        input_shape: Shape of one image, (C, H, W); by default that of the model's training.
-        partial: See `source`.
-
-    Raises:
-        ClassicsError: GluonCV is not installed, or has no such model.
-    """
+def _from_gluoncv(name, input_shape, partial):
     with require_extra("gluoncv", f"{GLUONCV}{name}"):
         from gluoncv import model_zoo
     if name.lower() not in model_zoo.get_model_list():
@@ -220,21 +230,20 @@ def gluoncv_model(
         raise ClassicsError(f"GluonCV has no model {name!r}: {hint}")
     net = _built_by_gluoncv(model_zoo, name)
     net.initialize(mx.init.MSRAPrelu())
-    shape = input_shape or _gluoncv_input(name)
-    return net, from_block(net, shape, name, partial, weights="random weights")
+    return from_block(net, input_shape or _gluoncv_input(name), name, partial, weights="random weights")
 
 
 def _built_by_gluoncv(model_zoo, name):
     """Build a model without downloading weights; which arguments that takes depends on the model."""
     without = [{"pretrained_base": False, "use_kinetics_pretrain": False}, {"pretrained_base": False}, {}]
+    reason: Exception
     for arguments in without:
         try:
             return model_zoo.get_model(name, pretrained=False, **arguments)
-        except TypeError as error:
-            reason = error
         except Exception as error:  # of many kinds, from the network, from MXNet, or from GluonCV's own mistakes
             reason = error
-            break
+            if not isinstance(error, TypeError):
+                break
     text = (str(reason).strip().splitlines() or [type(reason).__name__])[-1]
     raise ClassicsError(f"GluonCV cannot build {name} without its trained weights: {text}") from reason
 
@@ -272,7 +281,8 @@ def _model_files(text):
     return symbol, epochs[-1]
 
 
-def _from_model_files(symbol_file, parameter_file, input_shape, partial):
+def _from_model_files(files, input_shape, partial):
+    symbol_file, parameter_file = files
     try:
         symbol = mx.sym.load(str(symbol_file))
     except (mx.base.MXNetError, UnicodeDecodeError) as error:

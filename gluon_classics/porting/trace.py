@@ -41,7 +41,7 @@ from .sources import Source, source
 from .tensor_file import write_safetensors
 from .training_facts import REDUCTION, SGD, preprocessing, recipe_settings, training_facts
 
-PROBE, INITIAL = "probe", "initial"
+PROBE, INITIAL, OWN = "probe", "initial", "own"
 LEVELS = ("small", "full")
 DTYPES = ("float32", "float64")
 RATES = (1e-3, 5e-4, 2e-3)  # learning rates of the steps, in turn: constant ones hide where they enter the momentum
@@ -104,8 +104,8 @@ def trace(network: Source, folder, weights: str | None = None, options: TraceOpt
     Args:
         network: The network.
         folder: Folder to write. If it exists, it must be empty or an earlier trace, which is replaced.
-        weights: "probe" (see `probe`), "initial", or a run folder or exported model with trained weights. None is probe
-            for a network of this package, and its own weights for a run or an exported model.
+        weights: "probe" (see `probe`), "initial", "own", or a run folder or exported model with trained weights. None
+            is "probe" for a network of this package, and "own", its weights, for a run or an exported model.
         options: What the trace contains.
 
     Raises:
@@ -200,10 +200,11 @@ def _check_outputs(graph):
 
 def _weights(network, weights, batch, seed):
     """Return what recipe.json says of the weights, and the weights."""
-    own = network.settings is not None and network.weights == "initial weights"
     if weights is None:
-        weights = PROBE if own else INITIAL
-    if weights == INITIAL:
+        weights = PROBE if network.weights.startswith(INITIAL) else OWN
+    if weights == INITIAL and not network.weights.startswith(INITIAL):
+        raise ClassicsError(f"{network.name} comes with {network.weights}: leave --weights out to use them")
+    if weights in (INITIAL, OWN):
         return {"kind": network.weights}, network.parameters()
     if weights == PROBE:
         constants = network.parameters() if _constants(network.graph) else {}
