@@ -88,9 +88,8 @@ def capture_symbol(
     running = set(symbol.list_auxiliary_states())
     trainable = {name: name not in running for name in symbol.list_inputs()}
     first = translation.outputs[0]
-    logits = next(
-        (row.inputs[0] for row in translation.operations if (row.name, row.kind) == (first, "softmax")), first
-    )
+    softmax = [row for row in translation.operations if row.kind == "softmax" and row.name == first]
+    logits = softmax[0].inputs[0] if softmax else first
     terms = (Loss("softmax_cross_entropy", logits),)
     return translation.graph(name, trainable, {}, terms)
 
