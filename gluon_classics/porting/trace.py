@@ -309,7 +309,8 @@ def _write(folder, network, parameters, recipe, tensors, by_type, options):
         key: fingerprint(array, _difference(*(by_type[dtype].get(key) for dtype in DTYPES))).to_json()
         for key, array in tensors.items()
     }
-    (folder / FINGERPRINTS).write_text(json.dumps(prints, indent=0) + "\n", encoding="utf-8")
+    rows = ",\n".join(f"{json.dumps(key)}: {json.dumps(row, separators=(',', ':'))}" for key, row in prints.items())
+    (folder / FINGERPRINTS).write_text(f"{{\n{rows}\n}}\n", encoding="utf-8")
 
 
 def _kept(key, level):
