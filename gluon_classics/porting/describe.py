@@ -159,7 +159,9 @@ def _batch_norm(settings):
 
 
 def _local_response_norm(settings):
-    return [f"size {settings['size']}, alpha {settings['alpha']:g} / size, beta {settings['beta']:g}, k {settings['k']:g}"]
+    return [
+        f"size {settings['size']}, alpha {settings['alpha']:g} / size, beta {settings['beta']:g}, k {settings['k']:g}"
+    ]
 
 
 def _dropout(settings):

@@ -151,7 +151,9 @@ def from_symbol(
         raise ClassicsError(f"{name} has the inputs {found}: only models with one input can be used")
     extra = sorted(set(values) - set(symbol.list_inputs()))
     if extra:
-        raise ClassicsError(f"the parameters of {name} also have {_first_of(extra)}: use the .params file of this model")
+        raise ClassicsError(
+            f"the parameters of {name} also have {_first_of(extra)}: use the .params file of this model"
+        )
     shape = input_shape or _recorded_shape(symbol, data[0])
     if shape is None:
         raise ClassicsError(f"{name} does not record the size of its input: give it with --input, as in 3x224x224")
