@@ -35,6 +35,7 @@ from . import execution
 from .describe import description
 from .fingerprint import fingerprint
 from .graph import Graph
+from .one_file import FILE, joined
 from .parameter_layout import graph_digest, layout, to_json
 from .probe import Batch, probe_batch, probe_weights
 from .sources import Source, source
@@ -296,6 +297,7 @@ def _write(folder, network, parameters, recipe, tensors, by_type, options):
     (folder / GRAPH).write_text(description(network.graph, facts), encoding="utf-8")
     (folder / RECIPE).write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
     (folder / LAYOUT).write_text(to_json(layout(network.graph, gluon_classics.__version__)), encoding="utf-8")
+    (folder / FILE).write_text(joined(), encoding="utf-8")
     about = {
         "network": network.name,
         "gluon_classics": gluon_classics.__version__,
