@@ -49,11 +49,12 @@ def test_the_prediction_is_that_of_the_network(name, rng):
     assert relative(outputs[graph.outputs[0]], expected) < rounding(terms_of(net))
 
 
-@pytest.mark.parametrize("name", ["lenet", "lenet5", "lenet_bn_scratch", "resnet"])
+@pytest.mark.parametrize("name", ["lenet", "lenet5", "lenet_bn", "lenet_bn_scratch"])
 def test_loss_gradients_and_running_statistics_are_those_of_the_network(name, rng):
     net, graph, parameters = initialized(name)
-    images = mx.nd.array(numbers(rng, 2, *next(iter(graph.inputs.values()))[1:]))
-    label = np.array([1, 3])
+    # with two images, batch normalization of single numbers would leave only their signs, and rounding
+    images = mx.nd.array(numbers(rng, 8, *next(iter(graph.inputs.values()))[1:]))
+    label = np.arange(8)
     passed = execution.train(graph, {"data": images.asnumpy(), **parameters}, label, {})
     with autograd.record():
         loss = objective_of(net).loss()(net(images), mx.nd.array(label)).mean()
