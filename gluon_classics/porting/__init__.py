@@ -2,5 +2,5 @@
 
 from gluon_classics._lazy import public_names
 
-_HOMES = {"Graph": ".graph", "capture": ".capture"}
+_HOMES = {"Graph": ".graph"}
 __getattr__, __dir__, __all__ = public_names(__name__, _HOMES)
