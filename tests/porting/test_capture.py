@@ -3,6 +3,7 @@
 import json
 import math
 
+from editions import EVERY_NETWORK
 from gluon_classics import get_model, model_info
 from gluon_classics.errors import ClassicsError, InputSizeError
 from gluon_classics.models.objective import Objective
@@ -12,8 +13,6 @@ from gluon_classics.porting.operators import KINDS
 import mxnet as mx
 from mxnet.gluon import nn
 import pytest
-
-from tests.editions import EVERY_NETWORK
 
 
 def _graph(name, trained=False):
