@@ -13,6 +13,7 @@ from gluon_classics.porting.capture import capture, capture_symbol
 from gluon_classics.porting.graph import Graph, Operation, Parameter
 from gluon_classics.porting.onnx_operators import OPSET, WRITERS
 from gluon_classics.porting.operators import KINDS
+from gluon_classics.porting.sources import from_symbol
 import mxnet as mx
 from mxnet import nd
 import numpy as np
@@ -140,6 +141,26 @@ def test_the_file_of_a_network_predicts_as_mxnet_does(rng, tmp_path, name):
     check = export.verify("onnx", tmp_path / "net.onnx", graph, lambda x: first_output(net(nd.array(x))).asnumpy())
     assert check.output == graph.outputs[0]
     assert check.error <= check.limit
+
+
+def test_the_file_of_a_symbol_with_a_loss_layer_predicts_as_mxnet_does(rng, tmp_path):
+    x = mx.sym.Convolution(mx.sym.var("data"), kernel=(3, 3), num_filter=4, name="conv")
+    x = mx.sym.BatchNorm(x, fix_gamma=True, name="norm")  # MXNet takes 1 for gamma
+    x = mx.sym.LeakyReLU(x, act_type="prelu", name="prelu")
+    symbol = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(x, num_hidden=5, name="dense"), name="softmax")
+    arguments, _, running = symbol.infer_shape(data=(2, 3, 6, 6))
+    names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
+    values = {
+        name: nd.array(rng.uniform(0.5, 1, size) if "norm" in name else rng.normal(0, 0.1, size))
+        for name, size in zip(names, [*arguments, *running])
+        if name not in ("data", "softmax_label")
+    }
+    found = from_symbol(symbol, values, (3, 6, 6))
+    export.write(found.graph, found.parameters(), "onnx", tmp_path / "net.onnx")
+    check = export.verify("onnx", tmp_path / "net.onnx", found.graph, found.predict)
+    assert 0 < check.error <= check.limit
+    model = onnx.load(str(tmp_path / "net.onnx"))
+    assert "norm_gamma" not in [tensor.name for tensor in model.graph.initializer]
 
 
 def test_a_wrong_epsilon_exceeds_the_limit(rng, tmp_path):
