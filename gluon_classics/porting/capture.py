@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
+import io
 import json
 
+from gluon_classics._format import format_shape
 from gluon_classics.errors import ClassicsError, InputSizeError
 from gluon_classics.models._batch_norm import EPSILON, MOMENTUM_KEEP, ScratchBatchNorm
 from gluon_classics.models.googlenet import AuxiliaryLoss
@@ -85,9 +87,10 @@ def capture_symbol(
     translation = _Translation(list(symbol), {}, input_shapes, {}, {}, partial)
     running = set(symbol.list_auxiliary_states())
     trainable = {name: name not in running for name in symbol.list_inputs()}
-    last = translation.operations[-1] if translation.operations else None
-    is_softmax = last is not None and last.kind == "softmax" and last.name == translation.outputs[0]
-    terms = (Loss("softmax_cross_entropy", last.inputs[0] if is_softmax else translation.outputs[0]),)
+    first = translation.outputs[0]
+    softmax = [row for row in translation.operations if row.kind == "softmax" and row.name == first]
+    logits = softmax[0].inputs[0] if softmax else first
+    terms = (Loss("softmax_cross_entropy", logits),)
     return translation.graph(name, trainable, {}, terms)
 
 
@@ -298,9 +301,11 @@ def _shapes(symbol, input_shapes):
     for images in (2, 3):
         try:
             given = {name: (images, *shape) for name, shape in input_shapes.items()}
-            _, outputs, _ = every.infer_shape(**given)
+            with redirect_stdout(io.StringIO()):  # MXNet prints before it raises an error about a shape
+                _, outputs, _ = every.infer_shape(**given)
         except mx.base.MXNetError as error:
-            raise InputSizeError(f"the network cannot take images of {input_shapes}: choose larger ones") from error
+            sizes = " and ".join(format_shape(shape) for shape in input_shapes.values())
+            raise InputSizeError(f"the network cannot take {sizes} images: choose another size") from error
         found.append(outputs)
     heads = json.loads(every.tojson())["heads"]
     return {

@@ -1,8 +1,8 @@
 """Compute a graph with MXNet, one operation at a time, in float32 or float64.
 
-Each operation gets its inputs from NumPy and has its own tape, so that the gradient of every output is known. This
-avoids three faults of MXNet's graphs on the CPU: a wrong gradient of LRN behind a pool, garbage gradients of max pooling
-in prediction mode, and masks of dropout that cannot be read.
+Each operation gets its inputs from NumPy and is differentiated alone, so that the gradient of every output is known.
+This also avoids two faults of MXNet's graphs on the CPU: a wrong gradient of LRN behind a pool, and masks of dropout
+that cannot be read.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def _compute(operation, arrays, training, mask):
     if operation.kind == "dropout":
         if not training:
             return inputs[0].copy()
-        return nd.broadcast_mul(inputs[0], nd.array(mask, dtype=inputs[0].dtype)) / (1 - operation.settings["drop"])
+        scaled = mask / (1 - operation.settings["drop"])
+        return nd.broadcast_mul(inputs[0], nd.array(scaled, dtype=inputs[0].dtype))
     parameters = {role: arrays[name] for role, name in operation.parameters.items()}
     return COMPUTE[operation.kind](operation.settings, inputs, parameters)
 
@@ -224,8 +225,16 @@ def _pool(kind):
 
 
 def _local_response_norm(settings, inputs, _parameters):
-    sizes = {"nsize": settings["size"], "alpha": settings["alpha"], "beta": settings["beta"], "knorm": settings["k"]}
-    return nd.LRN(inputs[0], **sizes)
+    (x,) = inputs
+    size, alpha, beta, k = (settings[name] for name in ("size", "alpha", "beta", "k"))
+    if x.dtype == np.float32:
+        return nd.LRN(x, nsize=size, alpha=alpha, beta=beta, knorm=k)
+    # MXNet's LRN fails in float64
+    images, channels, *place = x.shape
+    border = nd.zeros((images, size // 2, *place), dtype=x.dtype)
+    squares = nd.concat(border, nd.square(x), border, dim=1)
+    total = nd.add_n(*[nd.slice_axis(squares, axis=1, begin=i, end=i + channels) for i in range(size)])
+    return x / (k + alpha / size * total) ** beta
 
 
 def _pad(settings, inputs, _parameters):

@@ -39,7 +39,7 @@ class Batch:
     Attributes:
         images: (N, C, H, W) float32.
         label: (N,) int64.
-        masks: Keep mask of each dropout, of 0 and 1, by the operation's name.
+        masks: Keep mask of each dropout, uint8 of 0 and 1, by the operation's name.
     """
 
     images: np.ndarray
@@ -94,8 +94,8 @@ def probe_batch(graph: Graph, seed: int, step: int, images: int, pixels=(0.0, 1.
         for row in graph.operations
         if row.kind == "dropout"
     }
-    floats = {name: mask.astype(np.float32) for name, mask in masks.items()}
-    return Batch(content.astype(np.float32), label.astype(np.int64), floats)
+    small = {name: mask.astype(np.uint8) for name, mask in masks.items()}
+    return Batch(content.astype(np.float32), label.astype(np.int64), small)
 
 
 def mask_shape(operation: Operation, images: int) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from gluon_classics.experiment.build import build
 from gluon_classics.experiment.initializers import initialize
 from gluon_classics.experiment.parameter_files import fix_shapes
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.inspection.summary import summarize
 from gluon_classics.models.objective import first_output
 from gluon_classics.models.registry import suggestion
 from gluon_classics.runs.predictor import from_run
@@ -83,7 +84,7 @@ def source(
         return _from_run(text, input_shape, partial)
     files = _model_files(text)
     if files:
-        return _from_model_files(*files, input_shape, partial)
+        return _from_model_files(files, input_shape, partial)
     hint = suggestion(text, gluon_classics.list_models(), "gluon-classics list")
     raise ClassicsError(f"{text!r} is not a network, a run folder or an exported model (NAME{SYMBOL}): {hint}")
 
@@ -155,7 +156,7 @@ def from_symbol(
     data = [arg for arg in free if not arg.endswith(("_weight", "_bias", "_gamma", "_beta"))]
     lacking = [arg for arg in free if arg not in data] + lacking
     if lacking:
-        raise ClassicsError(f"the parameters of {name} lack {_first_of(lacking)}: use the .params file of this model")
+        raise ClassicsError(f"the parameters of {name} lack {_first_of(lacking)}: use its own .params file")
     if len(data) != 1:
         found = ", ".join(data) or "none"
         raise ClassicsError(f"{name} has the inputs {found}: only models with one input can be used")
@@ -177,7 +178,7 @@ def from_symbol(
         array = arrays.get(row.name)
         if array is None or array.shape != row.shape:
             found = "missing" if array is None else f"of shape {array.shape}"
-            raise ClassicsError(f"{row.name} of {name} is {found}, not {row.shape}: use the .params file of this model")
+            raise ClassicsError(f"{row.name} of {name} is {found}, not {row.shape}: use its own .params file")
         used[row.name] = array
     for operation in graph.operations:
         if operation.settings.get("fixed_gamma"):  # MXNet ignores what the file has
@@ -204,6 +205,7 @@ def _own(name, input_shape, partial, seed):
     info = gluon_classics.model_info(name)
     net = build(name, info.classes, trained=True)
     shape = input_shape or info.input_shape
+    summarize(net, shape)  # its error names the smallest image
     weights = f"initial weights, seed {settings.seed}"
     made = from_block(net, shape, name, partial, settings=settings, weights=weights)
 
@@ -226,13 +228,27 @@ def _from_run(folder, input_shape, partial):
 def _from_gluoncv(name, input_shape, partial):
     with require_extra("gluoncv", f"{GLUONCV}{name}"):
         from gluoncv import model_zoo
-    try:
-        net = model_zoo.get_model(name, pretrained=False, pretrained_base=False)
-    except (ValueError, TypeError) as error:
-        raise ClassicsError(f"GluonCV has no classification model {name!r}: see gluoncv.model_zoo") from error
+    if name.lower() not in model_zoo.get_model_list():
+        hint = suggestion(name, model_zoo.get_model_list(), "gluoncv.model_zoo.get_model_list()")
+        raise ClassicsError(f"GluonCV has no model {name!r}: {hint}")
+    net = _built_by_gluoncv(model_zoo, name)
     net.initialize(mx.init.MSRAPrelu())
-    shape = input_shape or _gluoncv_input(name)
-    return from_block(net, shape, name, partial, weights="random weights")
+    return from_block(net, input_shape or _gluoncv_input(name), name, partial, weights="random weights")
+
+
+def _built_by_gluoncv(model_zoo, name):
+    """Build a model without downloading weights; which arguments that takes depends on the model."""
+    without = [{"pretrained_base": False, "use_kinetics_pretrain": False}, {"pretrained_base": False}, {}]
+    reason: Exception
+    for arguments in without:
+        try:
+            return model_zoo.get_model(name, pretrained=False, **arguments)
+        except Exception as error:  # of many kinds, from the network, from MXNet, or from GluonCV's own mistakes
+            reason = error
+            if not isinstance(error, TypeError):
+                break
+    text = (str(reason).strip().splitlines() or [type(reason).__name__])[-1]
+    raise ClassicsError(f"GluonCV cannot build {name} without its trained weights: {text}") from reason
 
 
 def _gluoncv_input(name):
@@ -268,7 +284,8 @@ def _model_files(text):
     return symbol, epochs[-1]
 
 
-def _from_model_files(symbol_file, parameter_file, input_shape, partial):
+def _from_model_files(files, input_shape, partial):
+    symbol_file, parameter_file = files
     try:
         symbol = mx.sym.load(str(symbol_file))
     except (mx.base.MXNetError, UnicodeDecodeError) as error:
