@@ -1,0 +1,99 @@
+"""Subcommands for porting a network to another framework: describe, trace."""
+
+from __future__ import annotations
+
+import click
+from gluon_classics import _console
+from gluon_classics._format import format_shape
+
+from .options import json_option, shape_option
+
+SOURCE_HELP = (
+    "NAME is a network of this package, a run folder, an exported MXNet model (NAME-symbol.json with its .params "
+    "file), or gluoncv: and the name of a model of GluonCV."
+)
+
+
+@click.command(
+    short_help="Describe a network for porting.",
+    help=f"""Describe a network for porting to another framework.
+
+    The table has each operation in order, with every setting that decides its result. Below are the formulas, and the
+    loss, optimizer, initial values and preprocessing of the training.
+
+    {SOURCE_HELP}
+    """,
+)
+@click.argument("name")
+@shape_option("the network's own; required for an exported model that does not record it")
+@json_option
+def describe(name, input_shape, as_json):
+    from gluon_classics.porting import describe as words
+    from gluon_classics.porting.sources import source
+    from gluon_classics.porting.training_facts import training_facts
+
+    network = source(name, input_shape, partial=True)
+    facts = training_facts(network.graph, network.settings)
+    if as_json:
+        click.echo(words.description(network.graph, facts), nl=False)
+        return
+    shape = format_shape(network.input_shape)
+    _console.table(["operation", "kind and settings", "input", "output", "parameters"], words.table_rows(network.graph))
+    click.echo(f"input: {', '.join(network.graph.inputs)}, {shape}; output: {', '.join(network.graph.outputs)}")
+    for line in words.conventions(network.graph):
+        click.echo(line)
+    for line in words.training_lines(network.graph, facts):
+        click.echo(line)
+    unsupported = words.unsupported(network.graph)
+    if unsupported:
+        _console.warn(f"no formula for {unsupported}: port them by hand")
+
+
+@click.command(
+    short_help="Write what a correct port computes.",
+    help=f"""Write a reference trace: what a correct port of a network computes.
+
+    The folder gets the weights to start from, the data, and the values of each layer in prediction and training, the
+    loss, the gradients, and the parameters after each step. The learning rate changes from step to step.
+
+    {SOURCE_HELP}
+    """,
+)
+@click.argument("name")
+@click.option("-o", "--out", required=True, type=click.Path(), help="Folder to write.")
+@shape_option("the network's own")
+@click.option("--batch", type=click.IntRange(2), default=2, show_default=True, help="Images per step.")
+@click.option("--steps", type=click.IntRange(1), default=3, show_default=True, help="Training steps.")
+@click.option(
+    "--weights",
+    help="Weights to start from: probe (random, with no parameter at its usual initial value, so that mistakes show), "
+    "initial, or a run folder or exported model.  [default: probe; for a run or exported model, its own]",
+)
+@click.option(
+    "--level",
+    type=click.Choice(["small", "full"]),
+    default="small",
+    show_default=True,
+    help="small: a fingerprint of each value. full: also the values themselves.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="Number type of the values.",
+)
+def trace(name, out, input_shape, weights, **options):
+    from gluon_classics.porting.sources import source
+    from gluon_classics.porting.trace import TraceOptions, trace
+
+    network = source(name, input_shape)
+    written = trace(network, out, weights, TraceOptions(**options))
+    click.echo(
+        f"Wrote {written.folder}: {network.name} at {format_shape(network.input_shape)}, {written.tensors} tensors, "
+        f"{written.size / 1e6:.1f} MB, {written.seconds:.0f} s"
+    )
+    click.echo(f"Compare a port with: python {written.folder}/compare_port.py PORT.npz")
+
+
+COMMANDS = (describe, trace)
