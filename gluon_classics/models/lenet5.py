@@ -376,7 +376,8 @@ PIXELS = {"fit": "pad", "background": -0.1, "foreground": 1.175, "init": "publis
     macs=325_680,
     departures=(
         "the constant j of the MAP loss is 1 (the paper does not print it)",
-        "training: mu is .2, and the curvature is estimated after every 500 images (paper: .02, before each pass)",
+        "training: mu, which is added to the curvature in the step size, is .2, and the curvature is estimated after "
+        "every 500 images (paper: .02, before each pass)",
     ),
     training={
         **PIXELS,

@@ -4,7 +4,6 @@ from gluon_classics._lazy import public_names
 
 _HOMES = {
     "Graph": ".graph",
-    "capture": ".capture",
     "Recorder": ".recorder",
     "ReferenceTrace": ".reference_trace",
     "assert_conforms": ".comparison",

@@ -99,13 +99,14 @@ class _Model:
         from onnx import numpy_helper
 
         helper = self._helper
+        used = {name for node in self._nodes for name in node.input}  # not a gamma that is fixed to 1
         inner = [operation.name for operation in self._graph.operations if operation.name not in self._graph.outputs]
         graph = helper.make_graph(
             self._nodes,
             self._graph.network,
             [self._info(name) for name in self._graph.inputs],
             [self._info(name) for name in self._graph.outputs],
-            [numpy_helper.from_array(array, name) for name, array in self._initializers.items()],
+            [numpy_helper.from_array(array, name) for name, array in self._initializers.items() if name in used],
             value_info=[self._info(name) for name in inner],
         )
         model = helper.make_model(

@@ -115,7 +115,12 @@ def _entry(graph, parameter, operation, role):
         shape = [before[axis] for axis in order]
         if reshaped:
             shape = [parameter.shape[1], parameter.shape[0]]
-        port = {"name": name, **({"reshape": reshaped} if reshaped else {}), "transpose": order, "shape": shape}
+        port: dict[str, Any] = {
+            "name": name,
+            **({"reshape": reshaped} if reshaped else {}),
+            "transpose": order,
+            "shape": shape,
+        }
         if framework == "flax":
             port["collection"] = "batch_stats" if role.startswith("running_") else "params"
             if operation.kind == "transposed_convolution" and role == "weight":

@@ -187,12 +187,15 @@ def from_symbol(
 
     def predict(images):
         first = symbol[0]
-        sizes, _, _ = first.infer_shape(**{data[0]: images.shape})
-        given = {data[0]: images, **arrays}
-        filled = {arg: mx.nd.array(given.get(arg, np.zeros(size))) for arg, size in zip(first.list_arguments(), sizes)}
-        running = {state: mx.nd.array(arrays[state]) for state in first.list_auxiliary_states()}
-        executor = first.bind(_CPU[0], filled, grad_req="null", aux_states=running)
-        return executor.forward(is_train=False)[0].asnumpy()
+        inputs = [arg for arg in first.list_arguments() if arg not in arrays]  # the images, and labels of a loss layer
+        block = mx.gluon.SymbolBlock(first, [mx.sym.var(arg, dtype="float32") for arg in inputs])
+        for key, parameter in block.collect_params().items():
+            parameter.shape = arrays[key].shape
+            parameter.initialize(ctx=_CPU)
+            parameter.set_data(mx.nd.array(arrays[key]))
+        sizes = dict(zip(first.list_arguments(), first.infer_shape(**{data[0]: images.shape})[0]))
+        given = [images if arg == data[0] else np.zeros(sizes[arg]) for arg in inputs]
+        return block(*map(mx.nd.array, given)).asnumpy()
 
     return Source(name, graph, tuple(shape), lambda: used, predict, weights="weights of the file")
 

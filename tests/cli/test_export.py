@@ -27,13 +27,16 @@ def cells(result):
 
 
 def test_a_network_is_written_and_verified(command, tmp_path, onnx):
-    result = command("export", "lenet", "--to", "onnx", "-o", "net.onnx", "--verify", "--seed", "5")
+    result = command(
+        "export", "lenet", "--to", "onnx", "-o", "net.onnx", "--verify", "--seed", "5", "--input", "1x32x40"
+    )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("lenet (initial weights, seed 5, 1x28x28 input) written to net.onnx\n")
+    assert result.stdout.startswith("lenet (initial weights, seed 5, 1x32x40 input) written to net.onnx\n")
     name, error, limit = cells(result)
     assert name == "6"
     assert 0 < error <= limit < 1e-5
-    onnx.checker.check_model(str(tmp_path / "net.onnx"))
+    (x,) = onnx.load(str(tmp_path / "net.onnx")).graph.input
+    assert [size.dim_value for size in x.type.tensor_type.shape.dim] == [0, 1, 32, 40]
 
 
 def test_the_weights_of_a_run_are_written(command, tmp_path, trained_run):
@@ -46,12 +49,6 @@ def test_the_weights_of_a_run_are_written(command, tmp_path, trained_run):
     assert described["parameters"][0]["flax"]["name"] == "0.kernel"
 
 
-def test_another_input_size_is_possible(command, onnx, tmp_path):
-    assert command("export", "lenet", "--to", "onnx", "-o", "net.onnx", "--input", "1x32x40").returncode == 0
-    (x,) = onnx.load(str(tmp_path / "net.onnx")).graph.input
-    assert [size.dim_value for size in x.type.tensor_type.shape.dim] == [0, 1, 32, 40]
-
-
 def test_mistakes_are_reported_in_one_line(command, tmp_path, trained_run):
     one_line(command("export", "lenett", "--to", "safetensors", "-o", "x"), "'lenett'", "did you mean 'lenet'?")
     one_line(command("export", trained_run, "--to", "safetensors", "-o", "x", "--seed", "1"), "leave it out")
@@ -61,12 +58,11 @@ def test_mistakes_are_reported_in_one_line(command, tmp_path, trained_run):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
-def test_a_missing_package_is_named(command, environment, tmp_path, missing, onnx):
+def test_a_missing_package_is_named(command, environment, tmp_path, onnx):
     (tmp_path / "stand-in").mkdir()
-    (tmp_path / "stand-in" / f"{missing}.py").write_text(f"raise ImportError('no {missing}')")
+    (tmp_path / "stand-in" / "onnxruntime.py").write_text("raise ImportError('no onnxruntime')")
     path = os.pathsep.join(filter(None, (str(tmp_path / "stand-in"), environment.get("PYTHONPATH"))))
     arguments = ("export", "lenet", "--to", "onnx", "-o", "net.onnx", "--verify")
     result = command(*arguments, env={**environment, "PYTHONPATH": path})
-    one_line(result, "needs the extra onnx: pip install 'gluon-classics[onnx]'", f"no {missing}")
-    assert (tmp_path / "net.onnx").exists() == (missing == "onnxruntime")
+    one_line(result, "needs the extra onnx: pip install 'gluon-classics[onnx]' (no onnxruntime)")
+    assert (tmp_path / "net.onnx").exists()

@@ -13,6 +13,7 @@ from gluon_classics.porting.capture import capture, capture_symbol
 from gluon_classics.porting.graph import Graph, Operation, Parameter
 from gluon_classics.porting.onnx_operators import OPSET, WRITERS
 from gluon_classics.porting.operators import KINDS
+from gluon_classics.porting.sources import from_symbol
 import mxnet as mx
 from mxnet import nd
 import numpy as np
@@ -22,6 +23,7 @@ from test_replay import CASES
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+SIDES = {"alexnet_2012": 67}  # of images for networks whose dense layers would be large with 96; others take that
 # float32 sums of at most 60 terms of a similar size, each rounded at 6e-8, and powers that triple the error
 ONE_OPERATION = 1e-6
 
@@ -112,11 +114,11 @@ def test_asymmetric_padding_of_a_convolution_equals_that_of_the_input(rng, tmp_p
     assert relative_error(computed(tmp_path / "one.onnx", {"x0": x}), theirs.asnumpy()) < ONE_OPERATION
 
 
-def drawn_network(rng, name, side=None):
+def drawn_network(rng, name):
     """Return a network whose parameters are all off their initial values, its graph, and their values."""
     info = model_info(name)
     channels, own, _ = info.input_shape
-    side = side or min(own, 96)
+    side = SIDES.get(name, min(own, 96))
     net = get_model(name, **info.trained_as)
     net.initialize(mx.init.Xavier())
     with mx.autograd.train_mode():
@@ -140,6 +142,26 @@ def test_the_file_of_a_network_predicts_as_mxnet_does(rng, tmp_path, name):
     check = export.verify("onnx", tmp_path / "net.onnx", graph, lambda x: first_output(net(nd.array(x))).asnumpy())
     assert check.output == graph.outputs[0]
     assert check.error <= check.limit
+
+
+def test_the_file_of_a_symbol_with_a_loss_layer_predicts_as_mxnet_does(rng, tmp_path):
+    x = mx.sym.Convolution(mx.sym.var("data"), kernel=(3, 3), num_filter=4, name="conv")
+    x = mx.sym.BatchNorm(x, fix_gamma=True, name="norm")  # MXNet takes 1 for gamma
+    x = mx.sym.LeakyReLU(x, act_type="prelu", name="prelu")
+    symbol = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(x, num_hidden=5, name="dense"), name="softmax")
+    arguments, _, running = symbol.infer_shape(data=(2, 3, 6, 6))
+    names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
+    values = {
+        name: nd.array(rng.uniform(0.5, 1, size) if "norm" in name else rng.normal(0, 0.1, size))
+        for name, size in zip(names, [*arguments, *running])
+        if name not in ("data", "softmax_label")
+    }
+    found = from_symbol(symbol, values, (3, 6, 6))
+    export.write(found.graph, found.parameters(), "onnx", tmp_path / "net.onnx")
+    check = export.verify("onnx", tmp_path / "net.onnx", found.graph, found.predict)
+    assert 0 < check.error <= check.limit
+    model = onnx.load(str(tmp_path / "net.onnx"))
+    assert "norm_gamma" not in [tensor.name for tensor in model.graph.initializer]
 
 
 def test_a_wrong_epsilon_exceeds_the_limit(rng, tmp_path):

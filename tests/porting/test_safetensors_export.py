@@ -51,8 +51,9 @@ def test_the_weights_of_the_file_predict_as_mxnet_does(lenet, tmp_path):
     graph, parameters, predict = lenet
     export.write(graph, parameters, "safetensors", tmp_path)
     assert export.verify("safetensors", tmp_path, graph, predict).passed
-    swapped = {**parameters, "15.bias": parameters["15.bias"] + 0.01}
-    export.write(graph, swapped, "safetensors", tmp_path)
+    assert not export.verify("safetensors", tmp_path, graph, lambda images: predict(images)[:1]).passed
+    wrong = {**parameters, "15.bias": parameters["15.bias"] + 0.01}
+    export.write(graph, wrong, "safetensors", tmp_path)
     assert not export.verify("safetensors", tmp_path, graph, predict).passed
 
 

@@ -12,11 +12,12 @@ SHORT = {recipe.name: recipe for recipe in list_recipes() if recipe.short}
 WIDTH = 4  # standard deviations to both sides: with bands from 10 runs, about one false alarm in 300 metrics
 CHANCE = 0.1
 SEED = 0
+LONG = ("vgg-fashion-mnist-blog", "nin-fashion-mnist-blog", "googlenet-fashion-mnist-blog")  # a minute or more each
 OTHER_SEEDS = {"nin-fashion-mnist-blog": 1}  # with seed 0, NiN stays near chance for longer than its short run
 
 
 @pytest.mark.short
-@pytest.mark.parametrize("name", list(SHORT))
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in SHORT])
 def test_a_short_run_ends_in_its_band(name):
     result = short_run(SHORT[name].short, OTHER_SEEDS.get(name, SEED))
     assert result.test_accuracy > 3 * CHANCE

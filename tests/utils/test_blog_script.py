@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 CHECKOUT = Path(__file__).parents[2]
 
 # The calls and the settings are the blog's.
@@ -39,12 +41,11 @@ def run(code, environment):
     return result.stdout
 
 
-def test_the_blogs_script_runs_unchanged_and_prints_its_lines(environment):
-    assert re.fullmatch(LINES, run(SCRIPT.format(network="ResNet", arguments="10"), environment))
-
-
-def test_the_blogs_lenet_accepts_the_large_images_of_the_script(environment):
-    assert re.fullmatch(LINES, run(SCRIPT.format(network="LeNet", arguments=""), environment))
+@pytest.mark.parametrize(
+    ("network", "arguments"), [("LeNet", ""), pytest.param("ResNet", "10", marks=pytest.mark.slow)]
+)
+def test_the_blogs_script_runs_unchanged_and_prints_its_lines(network, arguments, environment):
+    assert re.fullmatch(LINES, run(SCRIPT.format(network=network, arguments=arguments), environment))
 
 
 def test_do_exp_runs_the_blogs_experiment(environment):
