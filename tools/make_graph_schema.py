@@ -104,12 +104,13 @@ def schema():
         "outputs": {"type": "array", "items": TEXT, "description": "The first one is the prediction."},
         "loss": {"type": "array", "items": record({**loss, "settings": {"type": "object"}})},
         "blocks": by_name(TEXT, description="Operation that is the output of each block, by the block's path."),
+        "block_kinds": by_name(TEXT, description="Class name of each block by its path."),
         "training": training(),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A network as a list of operations (gluon-classics describe --json)",
-        **record(properties, [name for name in properties if name != "training"]),
+        **record(properties, [name for name in properties if name not in ("block_kinds", "training")]),
     }
 
 

@@ -13,7 +13,10 @@ from .layer_graph import IMAGE, Layer, layers
 from .summary import Summary, summarize
 
 # attributes that the description of a layer shows
-SHOWN = {"kernel", "num_filter", "num_group", "stride", "pad", "num_hidden", "pool_type", "act_type", "p"}
+SHOWN = {
+    *("kernel", "num_filter", "num_group", "stride", "pad", "num_hidden", "pool_type", "act_type", "p"),
+    *("pooling_convention", "count_include_pad", "eps", "momentum", "nsize", "alpha", "beta", "knorm"),
+}
 UNPAIRED = 2.0  # cost of a layer without a counterpart
 ELSEWHERE = 0.01  # cost of a counterpart with a different path
 

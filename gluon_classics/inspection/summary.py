@@ -9,12 +9,14 @@ import math
 
 from gluon_classics._format import format_shape
 from gluon_classics.errors import InputSizeError
+from gluon_classics.models._blocks import LocalResponseNorm
 from gluon_classics.models.lenet5 import KERNEL, PartialConvolution
 import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon import nn
 
 LARGEST_INPUT = 4096
+BATCH_NORM = (("eps", 1e-5), ("momentum", 0.9))  # Gluon's own values, which are not shown
 
 
 @dataclass(frozen=True)
@@ -187,12 +189,20 @@ def _describe(block):
         parts += [f"groups {settings['num_group']}"] * (settings["num_group"] > 1)
     elif isinstance(block, (nn.MaxPool2D, nn.AvgPool2D)):
         parts = [format_shape(settings["kernel"]), *_geometry(settings)]
+        parts += ["ceil"] * (settings["pooling_convention"] == "full")
+        parts += ["padding not counted"] * (settings.get("count_include_pad") is False)
+    elif isinstance(block, LocalResponseNorm):
+        constants = block._settings
+        alpha = f"alpha {constants['alpha']:g}/{constants['nsize']}"  # MXNet divides alpha by the size
+        parts = [f"size {constants['nsize']}", alpha, f"beta {constants['beta']:g}", f"k {constants['knorm']:g}"]
+    elif isinstance(block, nn.BatchNorm):
+        parts = [f"{name} {settings[name]:g}" for name, usual in BATCH_NORM if settings[name] != usual]
     elif isinstance(block, PartialConvolution):
         parts = [f"{block.maps}", "@" + format_shape((KERNEL, KERNEL))]
     elif isinstance(block, nn.Dense):
         parts = [str(block._units)]
     elif isinstance(block, nn.Dropout):
-        parts = [str(block._rate)]
+        parts = [f"{block._rate:g}", *["per image"] * (tuple(block._axes) == (1, 2, 3))]
     else:
         parts = []
     activation = getattr(block, "act", None)

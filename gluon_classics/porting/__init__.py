@@ -2,5 +2,11 @@
 
 from gluon_classics._lazy import public_names
 
-_HOMES = {"Graph": ".graph"}
+_HOMES = {
+    "Graph": ".graph",
+    "Recorder": ".recorder",
+    "ReferenceTrace": ".reference_trace",
+    "assert_conforms": ".comparison",
+    "compare": ".comparison",
+}
 __getattr__, __dir__, __all__ = public_names(__name__, _HOMES)

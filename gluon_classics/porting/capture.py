@@ -210,15 +210,17 @@ class _Translation:
         attributes = {key: text for key, text in node.get("attrs", {}).items() if not key.startswith("__")}
         try:
             results = TRANSLATIONS[node["op"]](attributes, shapes, self.shapes[number, 0])
+            supported = True
         except (KeyError, Unsupported):
-            name = self._name(node, block, node["op"])
-            self.unsupported[name] = node["op"]
+            supported = False
             results = [(node["op"], (), attributes)]
         if results is None:  # it passes its input on
             self.values[number, 0] = entries[0]
             return
         for output, (kind, roles, settings) in enumerate(results):
             name = self._name(node, block, kind)
+            if not supported:
+                self.unsupported[name] = kind
             parameters = {}
             own = entries[:]
             for position, role, axes in roles:

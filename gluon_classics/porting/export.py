@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from importlib import import_module
 import math
 import os
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 from gluon_classics._files import write_errors
 from gluon_classics.errors import ClassicsError
-import numpy as np
 
 from .graph import Graph
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # The module of each target. It has two functions: write(graph, parameters, path), and predict(path, graph, images),
 # which computes the first output of the network with what was written
@@ -78,6 +80,8 @@ def verify(
     Raises:
         ClassicsError: A package is missing.
     """
+    import numpy as np  # here, so that --help, which shows the targets, does not load it
+
     (shape,) = graph.inputs.values()
     images = np.random.RandomState(seed).normal(size=(IMAGES, *shape[1:])).astype(np.float32)
     wanted = predict(images).astype(np.float64)

@@ -21,7 +21,7 @@ from pathlib import Path
 import shutil
 import tempfile
 import time
-from typing import Any
+from typing import Any, Iterator
 
 import gluon_classics
 from gluon_classics._files import default_mode, write_errors
@@ -35,6 +35,7 @@ from . import execution
 from .describe import description
 from .fingerprint import fingerprint
 from .graph import Graph
+from .one_file import FILE, joined
 from .parameter_layout import graph_digest, layout, to_json
 from .probe import Batch, probe_batch, probe_weights
 from .sources import Source, source
@@ -115,12 +116,11 @@ def trace(network: Source, folder, weights: str | None = None, options: TraceOpt
     options = options or TraceOptions()
     _check_folder(Path(folder))
     parameters, batches, recipe = prepared(network, weights, options)
-    by_type = {dtype: compute(network.graph, parameters, batches, recipe, dtype) for dtype in DTYPES}
-    tensors = {**by_type[options.dtype], **_preprocessed(network)}
+    tensors, fingerprints = _kept(network, parameters, batches, recipe, options)
     with _new_folder(Path(folder)) as temporary:
-        _write(temporary, network, parameters, recipe, tensors, by_type, options)
+        _write(temporary, network, parameters, recipe, tensors, fingerprints)
     size = sum(path.stat().st_size for path in Path(folder).iterdir())
-    return Written(Path(folder), size, time.monotonic() - start, len(tensors))
+    return Written(Path(folder), size, time.monotonic() - start, len(fingerprints))
 
 
 def prepared(
@@ -142,7 +142,7 @@ def prepared(
 def compute(
     graph: Graph, parameters: dict[str, np.ndarray], batches: list[Batch], recipe: dict[str, Any], dtype: str
 ) -> dict[str, np.ndarray]:
-    """Return every value of a trace by its key, computed by MXNet in one type.
+    """Return every tensor of a trace by its key, computed by MXNet in one type.
 
     Args:
         graph: The network, in training mode.
@@ -151,43 +151,46 @@ def compute(
         recipe: Content of recipe.json.
         dtype: "float32" or "float64".
     """
+    return dict(_tensors(graph, parameters, batches, recipe, dtype))
+
+
+def _tensors(graph, parameters, batches, recipe, dtype) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the key and value of every tensor, as `compute` returns them."""
     (name,) = graph.inputs
     values = {key: array.astype(dtype) for key, array in parameters.items()}
     first = batches[0].images.astype(dtype)
-    tensors = {"input": first, "label": batches[0].label, **_keyed("mask", batches[0].masks)}
-    tensors.update(_keyed("param", values))
-    tensors.update(_keyed("eval", execution.predict(graph.for_prediction(), {name: first, **values})))
+    yield "input", first
+    yield "label", batches[0].label
+    yield from _keyed("mask", batches[0].masks)
+    yield from _keyed("param", values)
+    yield from _keyed("eval", execution.predict(graph.for_prediction(), {name: first, **values}))
     states = {row.name: np.zeros(row.shape, dtype) for row in graph.parameters if row.trainable}
     for number, (batch, step) in enumerate(zip(batches, recipe["steps"]), start=1):
         key = f"step/{number}"
         images = batch.images.astype(dtype)
         passed = execution.train(graph, {name: images, **values}, batch.label, batch.masks)
         if number == 1:
-            tensors.update(_keyed("train", passed.outputs))
-            tensors["loss"] = passed.loss
-            tensors.update(_keyed("grad", passed.gradients))
-            tensors.update(_keyed("grad_out", passed.output_gradients))
+            yield from _keyed("train", passed.outputs)
+            yield "loss", passed.loss
+            yield from _keyed("grad", passed.gradients)
+            yield from _keyed("grad_out", passed.output_gradients)
         else:
-            tensors.update({f"{key}/input": images, f"{key}/label": batch.label})
-            tensors.update(_keyed(f"{key}/mask", batch.masks))
+            yield f"{key}/input", images
+            yield f"{key}/label", batch.label
+            yield from _keyed(f"{key}/mask", batch.masks)
         for row, gradient in passed.gradients.items():
-            values[row], states[row] = execution.sgd_step(
-                values[row],
-                gradient,
-                states[row],
-                step["learning_rate"],
-                recipe["optimizer"]["momentum"],
-                recipe["weight_decay"][row],
-            )
+            rates = (step["learning_rate"], recipe["optimizer"]["momentum"], recipe["weight_decay"][row])
+            values[row], states[row] = execution.sgd_step(values[row], gradient, states[row], *rates)
         values.update(passed.running)
-        tensors.update(_keyed(f"{key}/param", values))
-        tensors.update(_keyed(f"{key}/optim", states))
-        tensors[f"{key}/loss"] = passed.loss
-    return tensors
+        loss = passed.loss
+        del passed  # the outputs of a large network take more memory than its parameters
+        yield from _keyed(f"{key}/param", values)
+        yield from _keyed(f"{key}/optim", states)
+        yield f"{key}/loss", loss
 
 
 def _keyed(prefix, arrays):
-    return {f"{prefix}/{name}": array for name, array in arrays.items()}
+    return ((f"{prefix}/{name}", array) for name, array in arrays.items())
 
 
 def _check_outputs(graph):
@@ -291,11 +294,12 @@ def _new_folder(folder):
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(folder, network, parameters, recipe, tensors, by_type, options):
+def _write(folder, network, parameters, recipe, tensors, fingerprints):
     facts = training_facts(network.graph, network.settings)
     (folder / GRAPH).write_text(description(network.graph, facts), encoding="utf-8")
     (folder / RECIPE).write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
     (folder / LAYOUT).write_text(to_json(layout(network.graph, gluon_classics.__version__)), encoding="utf-8")
+    (folder / FILE).write_text(joined(), encoding="utf-8")
     about = {
         "network": network.name,
         "gluon_classics": gluon_classics.__version__,
@@ -303,25 +307,42 @@ def _write(folder, network, parameters, recipe, tensors, by_type, options):
         "weights": json.dumps(recipe["weights"]),
     }
     write_safetensors(folder / WEIGHTS, parameters, about)
-    kept = {key: array for key, array in tensors.items() if _kept(key, options.level)}
-    write_safetensors(folder / TENSORS, kept, about)
-    prints = {
-        key: fingerprint(array, _difference(*(by_type[dtype].get(key) for dtype in DTYPES))).to_json()
-        for key, array in tensors.items()
-    }
-    (folder / FINGERPRINTS).write_text(json.dumps(prints, indent=0) + "\n", encoding="utf-8")
+    write_safetensors(folder / TENSORS, tensors, about)
+    rows = ",\n".join(
+        f"{json.dumps(key)}: {json.dumps(row, separators=(',', ':'))}" for key, row in fingerprints.items()
+    )
+    (folder / FINGERPRINTS).write_text(f"{{\n{rows}\n}}\n", encoding="utf-8")
 
 
-def _kept(key, level):
+def _kept(network, parameters, batches, recipe, options):
+    """Return the tensors to write, and the fingerprint of every tensor as a dictionary for JSON, by key.
+
+    Both types are computed side by side, so that large networks need not be in memory with all of their values.
+    """
+    by_type = [_tensors(network.graph, parameters, batches, recipe, dtype) for dtype in DTYPES]
+    chosen = DTYPES.index(options.dtype)
+    tensors, fingerprints = {}, {}
+    for pair in zip(*by_type):
+        key, array = pair[chosen]
+        fingerprints[key] = fingerprint(array, _difference(*(value for _, value in pair))).to_json()
+        if _is_written(key, options.level):
+            tensors[key] = array
+    for key, array in _preprocessed(network).items():
+        tensors[key] = array
+        fingerprints[key] = fingerprint(array).to_json()
+    return tensors, fingerprints
+
+
+def _is_written(key, level):
     """Return whether trace.safetensors holds a value. The parameters before the first step are in their own file."""
     parts = key.split("/")
     kind = parts[2] if parts[0] == "step" else parts[0]
-    return key.partition("/")[0] != "param" if level == "full" else kind in _SMALL
+    return parts[0] != "param" if level == "full" else kind in _SMALL
 
 
 def _difference(single, double):
     """Return the relative L2 norm of the rounding in float32, or None for data."""
-    if single is None or single.dtype == double.dtype:
+    if single.dtype == double.dtype:
         return None
     norm = float(np.linalg.norm(double))
     error = float(np.linalg.norm(single.astype(np.float64) - double))

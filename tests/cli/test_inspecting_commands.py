@@ -95,7 +95,9 @@ def test_summary_rejects_a_malformed_input_size(command, size):
     assert "channels x height x width" in result.stderr
 
 
-@pytest.mark.parametrize("subcommand", ["list", "summary", "train", "evaluate", "predict", "report", "doctor"])
+@pytest.mark.parametrize(
+    "subcommand", ["list", "summary", "describe", "trace", "train", "evaluate", "predict", "report", "doctor"]
+)
 def test_help_does_not_load_mxnet(subcommand):
     script = (
         "import sys; from gluon_classics.cli import main\n"

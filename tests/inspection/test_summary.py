@@ -2,6 +2,7 @@
 
 from gluon_classics import utils
 from gluon_classics.inspection.summary import smallest_input
+from gluon_classics.models._blocks import LocalResponseNorm
 from mxnet.gluon import nn
 import pytest
 
@@ -58,3 +59,29 @@ def test_the_groups_of_a_convolution_are_shown():
 def test_an_image_too_small_for_one_of_the_outputs_is_rejected():
     with pytest.raises(utils.ClassicsError, match="Branching cannot take 2x5 images: the smallest it takes is 3x3"):
         utils.summarize(Branching(), (2, 2, 5))
+
+
+def texts(net, shape=(3, 32, 32)):
+    return [row.layer for row in utils.summarize(net, shape).rows]
+
+
+def test_the_settings_that_a_porter_gets_wrong_are_shown():
+    net = nn.Sequential()
+    net.add(
+        nn.MaxPool2D(3, 2, ceil_mode=True),
+        nn.AvgPool2D(3, 1, 1, count_include_pad=False),
+        LocalResponseNorm(5, 1e-4, 0.75, 2),
+        nn.BatchNorm(epsilon=1e-3, momentum=0.99),
+        nn.BatchNorm(),
+        nn.Dropout(0.4),
+        nn.Dropout(0.1 * 3, axes=(1, 2, 3)),
+    )
+    assert texts(net) == [
+        "MaxPool2D 3x3 /2 ceil",
+        "AvgPool2D 3x3 pad 1 padding not counted",
+        "LocalResponseNorm size 5 alpha 0.0005/5 beta 0.75 k 2",
+        "BatchNorm eps 0.001 momentum 0.99",
+        "BatchNorm",
+        "Dropout 0.4",
+        "Dropout 0.3 per image",
+    ]

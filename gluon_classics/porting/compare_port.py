@@ -1,0 +1,52 @@
+"""The command of the file compare_port.py in a trace folder: compare a port with the trace, with NumPy alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+import sys
+
+from .comparison import compare
+from .tensor_file import PortError
+
+CONFORMS, DIVERGES, UNUSABLE = 0, 1, 2  # exit statuses
+
+
+def main(arguments, folder) -> int:
+    """Compare a port with the trace in a folder, print the report, and return the exit status.
+
+    Args:
+        arguments: The arguments of the command line.
+        folder: The folder of the trace.
+    """
+    parser = argparse.ArgumentParser(
+        prog="compare_port.py",
+        description="Show where a port of the network first differs from the reference trace in this folder, and why.",
+        epilog="Exit status: 0 the port conforms, 1 it diverges, 2 its file cannot be used.",
+    )
+    parser.add_argument("port", help="what the port computes: a .npz or .safetensors file, with the keys of the trace")
+    parser.add_argument("--map", metavar="FILE", help="JSON file with the trace's name of each of the port's names")
+    parser.add_argument("--all", action="store_true", help="describe every divergence, not only the first one")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    try:
+        report = compare(folder, options.port, read_names(options.map) if options.map else None)
+    except PortError as error:
+        print(f"Error: {error}.", file=sys.stderr)
+        return UNUSABLE
+    print(report.to_json() if options.json else report.text(options.all))
+    return CONFORMS if report.conforms else DIVERGES
+
+
+def read_names(path) -> dict:
+    """Return the names in a JSON file, by the port's names. Raises PortError."""
+    try:
+        names = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PortError(f"{path} cannot be read: {error.strerror}. Check the path") from error
+    except ValueError as error:
+        raise PortError(f"{path} is not JSON: {error}. Write an object of texts") from error
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise PortError(f"{path} is not a JSON object of texts. Write the trace's name of each of the port's names")
+    return names

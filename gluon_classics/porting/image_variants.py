@@ -1,0 +1,138 @@
+"""Mistakes in preprocessing: resize method, rounding, range, channel order."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .variants import Variant
+from .weight_variants import INPUT_VARIANTS, Copied
+
+
+class Image(NamedTuple):
+    """A preprocessed image that is not the defined one.
+
+    Attributes:
+        raw: The raw image, (H, W, C) in 0..255.
+        reference: What the recipe makes of it, (C, H', W').
+        found: What the port makes of it.
+        recipe: The recipe's preprocessing.
+    """
+
+    raw: np.ndarray
+    reference: np.ndarray
+    found: np.ndarray
+    recipe: dict
+
+    def scaled(self, pixels) -> np.ndarray:
+        """Return pixels (H, W, C) in 0..255 as an input of the network."""
+        low, high = self.recipe.get("pixel_0_becomes", 0.0), self.recipe.get("pixel_255_becomes", 1.0)
+        return (pixels / 255 * (high - low) + low).transpose(2, 0, 1)
+
+
+def _linear(distance):
+    return np.maximum(0, 1 - distance)
+
+
+def _cubic(a):
+    def weight(distance):
+        near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+        far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+        return np.where(distance <= 1, near, np.where(distance < 2, far, 0))
+
+    return weight
+
+
+def _centers(size, outputs, positions):
+    """Return the position in the input of each output pixel."""
+    numbers = np.arange(outputs)
+    if positions == "half":
+        return (numbers + 0.5) * size / outputs - 0.5
+    if positions == "corners":
+        return numbers * ((size - 1) / max(outputs - 1, 1))
+    return numbers * size / outputs
+
+
+def resize_matrix(size, outputs, weight=_linear, positions="half", antialias=False) -> np.ndarray:
+    """Return the matrix (outputs, size) that resizes along an axis. Beyond the edge, the edge is repeated."""
+    matrix = np.zeros((outputs, size))
+    stretch = max(1.0, size / outputs) if antialias else 1.0
+    reach = int(np.ceil(2 * stretch)) + 1
+    for row, center in enumerate(_centers(size, outputs, positions)):
+        taps = np.arange(int(np.floor(center)) - reach, int(np.floor(center)) + reach + 2)
+        weights = weight(np.abs(taps - center) / stretch)
+        if antialias:  # pixels beyond the edge do not count
+            inside = (taps >= 0) & (taps < size)
+            taps, weights = taps[inside], weights[inside]
+        np.add.at(matrix[row], np.clip(taps, 0, size - 1), weights / weights.sum())
+    return matrix
+
+
+def _nearest(offset):
+    def matrix(size, outputs):
+        chosen = np.clip(np.floor((np.arange(outputs) + offset) * size / outputs).astype(int), 0, size - 1)
+        return np.eye(size)[chosen]
+
+    return matrix
+
+
+def _area(size, outputs):
+    edges = np.linspace(0, size, outputs + 1)
+    numbers = np.arange(size)
+    overlap = np.minimum(edges[1:, None], numbers + 1) - np.maximum(edges[:-1, None], numbers)
+    return np.maximum(overlap, 0) / (size / outputs)
+
+
+_METHODS = {
+    "bilinear, aligned corners": lambda n, m: resize_matrix(n, m, positions="corners"),
+    "bilinear": resize_matrix,
+    "bilinear, corners of pixels at whole numbers": lambda n, m: resize_matrix(n, m, positions="whole"),
+    "bilinear with antialiasing": lambda n, m: resize_matrix(n, m, antialias=True),
+    "nearest neighbor": _nearest(0.0),
+    "nearest neighbor by centers": _nearest(0.5),
+    "bicubic (a = -0.75)": lambda n, m: resize_matrix(n, m, _cubic(-0.75)),
+    "bicubic (a = -0.5)": lambda n, m: resize_matrix(n, m, _cubic(-0.5)),
+    "bicubic with antialiasing": lambda n, m: resize_matrix(n, m, _cubic(-0.5), antialias=True),
+    "mean over areas": _area,
+}
+
+
+def _resized(method, rounded):
+    def result(case):
+        _, height, width = case.reference.shape
+        rows, columns = _METHODS[method](case.raw.shape[0], height), _METHODS[method](case.raw.shape[1], width)
+        pixels = np.einsum("ih,hwc,jw->ijc", rows, case.raw, columns)
+        if rounded:
+            pixels = np.floor(np.clip(pixels, 0, 255) + 0.5)
+        return case.scaled(pixels)
+
+    return result
+
+
+def _padded(case):
+    """Return the raw image with pixels 0 around it."""
+    missing = [large - small for large, small in zip(case.reference.shape[1:], case.raw.shape)]
+    if min(missing) < 0 or not any(missing):
+        return None
+    widths = [(size // 2, size - size // 2) for size in missing]
+    return case.scaled(np.pad(case.raw, [*widths, (0, 0)]))
+
+
+def _as_input(variant):
+    def result(case):
+        found = variant.result(Copied(None, case.reference[None], case.found[None], {}, None))
+        return (found[0][0], found[1]) if isinstance(found, tuple) else None if found is None else found[0]
+
+    return Variant(variant.name.replace("the images are", "the image is"), (), result)
+
+
+IMAGE_VARIANTS = [
+    *(
+        Variant(f"the resize is {method}{text}", (), _resized(method, rounded))
+        for method in _METHODS
+        for rounded, text in ((True, ", rounded to whole pixel values"), (False, ", without rounding"))
+    ),
+    Variant("the image is padded, not resized", (), _padded),
+    *(_as_input(variant) for variant in INPUT_VARIANTS),
+]

@@ -1,0 +1,222 @@
+"""Compare what a training step of a port changes: running statistics, parameters and the optimizer's state."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+
+from . import replay
+from .causes import Best
+from .findings import UNKNOWN, Finding
+from .fingerprint import estimated_error, fingerprint
+from .gradient_comparison import Backward
+from .loss_variants import RUNNING_VARIANTS, RunningCase
+from .optimizer_variants import OPTIMIZER_VARIANTS, Step, defined
+from .port_values import PortValues
+from .variants import relative_error
+
+SPACING = 2.0**-23  # of float32, relative
+UPDATE_LIMIT = 1e-5
+UPDATE_REASON = "the change of a parameter in float32, or 1 float32 spacing of the parameter over the change"
+CHAIN_LIMIT = 1e-4
+LATER_REASON = "the gradients of this step are computed from the port's parameters, in float64"
+FREE_LIMIT = 1e-4
+FREE_REASON = "correct ports stay within 1e-4 for three steps, or within 4 times the trace's rounding in float32"
+RUNNING_LIMIT = 2e-5
+RUNNING_REASON = "one moving average in float32, relative to its change"
+
+
+def compare_running(values: PortValues, port, report) -> None:
+    """Compare the running statistics after the first step, each with the port's own input of its operation."""
+    compared = 0
+    for row in values.graph.operations:
+        if row.kind != "batch_norm" or row.settings["use_running"]:
+            continue
+        names = [row.parameters[role] for role in ("running_mean", "running_var")]
+        if not all(f"step/1/param/{name}" in port for name in names):
+            continue
+        compared += 1
+        found = np.stack([port[f"step/1/param/{name}"] for name in names])
+        old = np.stack([values[name] for name in names])
+        batch = np.stack(replay.batch_statistics(row, values))
+        x = values[row.inputs[0]]
+        case = RunningCase(old, batch, row.settings["momentum_keep"], x.size // batch.shape[1])
+        _compare_statistics(row.name, case, found, report)
+    report.checked["running statistics"] += compared
+    if not compared and any(row.kind == "batch_norm" for row in values.graph.operations):
+        report.unchecked.append("running statistics: the port recorded none after step 1")
+
+
+def _compare_statistics(name, case, found, report):
+    def measure(expected):
+        changes = [np.linalg.norm(e - old) or 1.0 for e, old in zip(expected, case.old)]
+        return max(float(np.linalg.norm(f - e) / change) for f, e, change in zip(found, expected, changes))
+
+    expected = case.moved(case.keep)
+    # rounding of float32: of the statistic itself, and of the variance of values whose mean is not 0
+    sizes = [np.linalg.norm(case.old[0]), np.linalg.norm(case.old[1]) + 0.1 * np.linalg.norm(case.batch.sum(axis=0))]
+    changes = [np.linalg.norm(e - old) or 1.0 for e, old in zip(expected, case.old)]
+    limit = max(RUNNING_LIMIT, *(4 * SPACING * float(size / change) for size, change in zip(sizes, changes)))
+    residual = measure(expected)
+    if residual <= limit:
+        report.note_error("running statistics", residual)
+        if measure(case.moved(case.keep, True)) <= limit and case.count > 1:
+            text = "running statistics: the biased and the unbiased variance are too near to distinguish"
+            if not any(notice.startswith(text) for notice in report.notices):
+                report.notices.append(f"{text} in {name}, with {case.count} values per channel")
+        return
+    finding = Finding("running statistics", name, UNKNOWN, residual, limit, RUNNING_REASON)
+    best = Best(residual, limit)
+    for variant in RUNNING_VARIANTS:
+        best.add(measure(variant.result(case)), variant.name, name)
+    best.fill(finding)
+    report.add(finding)
+
+
+class _Update:
+    """The change of a parameter in a step, and what it follows from."""
+
+    def __init__(self, name, number, step, change, limit):
+        self.name, self.number, self.step, self.change, self.limit = name, number, step, change, limit
+
+
+def compare_updates(values, gradients, port, trace, loss, report) -> None:
+    """Compare the change of every parameter in every recorded step with what its gradient gives.
+
+    Args:
+        values: The `PortValues` of the first step, in training mode.
+        gradients: Gradients of the first step as defined, by parameter, or None if they are unknown.
+        port: The port's tensors.
+        trace: The reference trace.
+        loss: Function from outputs and labels to the mean loss, or None if it is unknown.
+        report: Report to extend.
+    """
+    updates = _updates(values, gradients, port, trace, loss, report)
+    report.checked["optimizer"] += len(updates)
+    if not updates:
+        report.unchecked.append("optimizer: no step with its gradients was recorded")
+        return
+    if not any(update.number > 1 for update in updates):
+        report.notices.append("with one step, momentum inside or outside the learning rate cannot be distinguished")
+    residuals = _residuals(updates, defined)
+    wrong = [number for number, residual in enumerate(residuals) if residual > updates[number].limit]
+    right = [residual for number, residual in enumerate(residuals) if number not in set(wrong)]
+    if right:
+        report.note_error("optimizer", max(right))
+    if wrong:
+        _explain_updates(updates, residuals, wrong, values.graph, report)
+
+
+def _updates(values, gradients, port, trace, loss, report):
+    recipe = trace.recipe
+    rates = [row["learning_rate"] for row in recipe.get("steps", ())]
+    trainable = [row.name for row in values.graph.parameters if row.trainable]
+    result = []
+    for number, rate in enumerate(rates, start=1):
+        names = [name for name in trainable if f"step/{number}/param/{name}" in port]
+        before = "param" if number == 1 else f"step/{number - 1}/param"
+        if number > 1:
+            names = [name for name in names if f"{before}/{name}" in port]
+            gradients = _later_gradients(values, number, before, port, trace, loss) if names else None
+        if not names or (gradients is None and number > 1):
+            break
+        known = {name: port[f"grad/{name}"] if number == 1 and f"grad/{name}" in port else None for name in names}
+        known.update({n: (gradients or {}).get(n) for n, g in known.items() if g is None})
+        if any(gradient is None for gradient in known.values()):
+            break
+        norm = float(np.sqrt(sum((gradient**2).sum() for gradient in known.values())))
+        batch = len(trace.tensors["input"])
+        for name in names:
+            weight = values[name] if number == 1 else port[f"{before}/{name}"]
+            change = port[f"step/{number}/param/{name}"] - weight
+            decay = recipe.get("weight_decay", {}).get(name, 0.0)
+            momentum = recipe["optimizer"]["momentum"]
+            step = Step(weight, known[name], rate, rates[0], momentum, decay, batch, norm)
+            limit = _update_limit(name, number, step, change, port, trace)
+            result.append(_Update(name, number, step, change, limit))
+    if result and result[-1].number < len(port.steps()):
+        report.unchecked.append(f"optimizer: steps after {result[-1].number}, which depend on what is unknown")
+    return result
+
+
+def _later_gradients(values, number, before, port, trace, loss):
+    """Return the gradients of a later step, computed from the port's parameters, or None if that is impossible."""
+    if loss is None or any(key not in trace.tensors for key in (f"step/{number}/input", f"step/{number}/label")):
+        return None
+    later = PortValues(values.graph, port, trace, "", f"step/{number}/", before)
+    later.training = True
+    later.replaced = values.replaced
+    if any(isinstance(row, np.ndarray) for row in values.replaced.values()):
+        return None
+    key = f"step/{number}/label"
+    label = np.asarray(port[key] if key in port else trace.tensors[key], np.int64)
+    return Backward(later, None, replay.loss_gradients(values.graph, later, label)).of_parameters
+
+
+def _update_limit(name, number, step, change, port, trace):
+    norm = float(np.linalg.norm(change)) or 1.0
+    weight = float(np.linalg.norm(step.weight))
+    limit = max(UPDATE_LIMIT, SPACING * weight / norm)
+    if number > 1 or f"grad/{name}" not in port:
+        rounding = 4 * trace.rounding(f"step/{number}/param/{name}") * weight / norm
+        limit = max(limit, CHAIN_LIMIT, rounding, 4 * trace.rounding(f"grad/{name}"))
+    return limit
+
+
+def _residuals(updates, rule):
+    """Return the relative error of each change, measured against a rule."""
+    states: dict = {}
+    result = []
+    with np.errstate(all="ignore"):
+        for update in updates:
+            step = copy(update.step)
+            step.state = states.setdefault(update.name, {})
+            result.append(relative_error(update.change, np.asarray(rule(step))))
+    return result
+
+
+def _explain_updates(updates, residuals, wrong, graph, report):
+    """Find the rule that explains the wrong changes."""
+    names = list(dict.fromkeys(updates[number].name for number in wrong))
+    chosen = [update for update in updates if update.name in set(names)]
+    first = updates[wrong[0]]
+    reason = UPDATE_REASON if first.number == 1 else LATER_REASON
+    worst = max(wrong, key=lambda number: residuals[number] / updates[number].limit)
+    finding = Finding("optimizer", first.name, UNKNOWN, residuals[worst], updates[worst].limit, reason)
+    best = Best(residuals[worst], updates[worst].limit)
+    for variant in OPTIMIZER_VARIANTS:
+        found = _residuals(chosen, variant.result)
+        # every change must fit its own limit; the worst one counts
+        ratio = max(residual / update.limit for residual, update in zip(found, chosen))
+        best.add(ratio * updates[worst].limit, variant.name, first.name)
+    best.fill(finding)
+    if finding.named:
+        roles = {row.name: row.role for row in graph.parameters}
+        wrong_roles = {roles[name] for name in names}
+        right_roles = {roles[update.name] for update in updates if update.name not in set(names)}
+        if wrong_roles.isdisjoint(right_roles) and right_roles:
+            finding.cause += f" (only for {', '.join(sorted(wrong_roles))})"
+    finding.also = [f"optimizer: {name}" for name in names[1:]]
+    if first.number > 1:
+        finding.notes.append(f"the first {first.number - 1} step(s) conform")
+    report.add(finding)
+
+
+def compare_free_run(port, trace, report) -> None:
+    """Compare the parameters after each step with the trace's."""
+    for number in port.steps():
+        for row in trace.graph.parameters:
+            key = f"step/{number}/param/{row.name}"
+            if key not in port or (key not in trace.fingerprints and key not in trace.tensors):
+                continue
+            report.checked["free run"] += 1
+            if key in trace.tensors:
+                error = relative_error(port[key], np.asarray(trace.tensors[key], np.float64))
+            else:
+                error = estimated_error(fingerprint(port[key]), trace.fingerprints[key])
+            limit = max(FREE_LIMIT, 4 * trace.rounding(key))
+            if error <= limit:
+                report.note_error("free run", error)
+            elif not report.findings:
+                report.add(Finding("free run", key, UNKNOWN, error, limit, FREE_REASON))
