@@ -103,24 +103,27 @@ def _compare_training(values, port, trace, report):
     if label.shape != (len(values[values.graph.outputs[0]]),) or label.min() < 0 or label.max() >= classes:
         report.unchecked.append("loss, gradients, running statistics, optimizer: the labels are not class numbers")
         return
-    loss = compare_loss(values, label, port, trace.recipe, report)
-    gradients = compare_gradients(values, loss, port, trace, report)
+    candidates = compare_loss(values, label, port, trace.recipe, report)
+    gradients = compare_gradients(values, candidates, port, trace, report)
     compare_running(values, port, report)
-    is_right = not report.of_phases("loss") and all(f.named for f in report.of_phases("train"))
-    compare_updates(values, gradients, port, trace, loss if is_right else None, report)
+    is_right = not report.of_phases("loss", "gradients") and all(f.named for f in report.of_phases("train"))
+    compare_updates(values, gradients, port, trace, is_right, report)
     compare_free_run(port, trace, report)
 
 
 def _levels(report, port, trace):
     """Return the letters of the levels that the port reaches."""
-    groups = (("F", ("weights", "input", "eval"), ("eval",)), ("T", ("train", "loss"), ("train", "loss")))
-    groups += (("G", ("gradients",), ("gradients",)),)
     steps = len(trace.recipe.get("steps", ()))
     has_statistics = any(row.kind == "batch_norm" for row in trace.graph.operations)
     training = ("optimizer", "free run", *(("running statistics",) if has_statistics else ()))
     all_steps = min(3, steps) if steps else 1
     result = ""
-    for letter, phases, needed in (*groups, ("S", ("running statistics", "optimizer", "free run"), training)):
+    for letter, phases, needed in (
+        ("F", ("weights", "input", "eval"), ("eval",)),
+        ("T", ("train", "loss"), ("train", "loss")),
+        ("G", ("gradients",), ("gradients",)),
+        ("S", ("running statistics", "optimizer", "free run"), training),
+    ):
         if report.of_phases(*phases) or not all(report.checked[phase] for phase in needed):
             break
         if letter == "F" and f"eval/{trace.graph.outputs[0]}" not in port:
