@@ -109,7 +109,11 @@ class Backward:
                 self.unknown |= sources
                 continue
             given = port[key] if is_recorded else self.known[row.name]
-            found = replay.gradients(operation, values, given, True, values.mask(row.name))
+            try:
+                found = replay.gradients(operation, values, given, True, values.mask(row.name))
+            except replay.SHAPE_ERRORS:  # the recorded shapes do not fit
+                self.unknown |= sources
+                continue
             for name in sources:
                 self.origins.setdefault(name, []).append((operation, given))
             for name in sources.intersection(found):
@@ -201,7 +205,7 @@ class _Gradients:
             if limit < residual < float("inf"):
                 limit = max(limit, ROUNDING_FACTOR * backward.rounding(values, name))
             if residual <= limit:
-                self.errors.append(residual)
+                self.errors += [residual] if residual <= CHAIN_LIMIT else []
             else:
                 self.wrong.append((key, residual, limit, reason))
 

@@ -103,9 +103,9 @@ def _exchanged_with_previous(case):
 
 
 def _previous_skipped(case):
-    """Return the output for the input of the operation before it."""
+    """Return the output for the input of the operation before it. If that was not recorded, it is a suspect itself."""
     before = case.producer()
-    if before is None or not before.inputs:
+    if before is None or not before.inputs or not case.values.recorded(before.name):
         return None
     return case.with_input(case.values[before.inputs[0]])
 

@@ -1,6 +1,7 @@
 """Mistakes to plant in ports of LeNet, ResNet-18 and GoogLeNet, with the place and the words that must be reported."""
 
 from dataclasses import replace
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from gluon_classics.porting import replay
@@ -19,12 +20,14 @@ class Bug(NamedTuple):
         place: Name that must be reported.
         words: Words that the cause must contain; empty for a mistake without a variant.
         port: Function from the trace to the tensors of the port.
+        steps: Number of steps of the trace.
     """
 
     network: str
     place: str
     words: str
     port: Any
+    steps: int = 3
 
 
 def _settings(**settings):
@@ -35,7 +38,8 @@ def _kind(kind, **settings):
     return lambda case: replace(case.operation, kind=kind, settings={**case.operation.settings, **settings})
 
 
-def _forward(network, place, words, plant, modes=("eval", "train"), drop=()):
+def _forward(network, place, words, plant, modes=None, drop=()):
+    modes = modes or (("eval", "train") if network == LENET else ("eval",))
     return Bug(network, place, words, lambda trace: forward_port(trace, {place: plant}, modes=modes, drop=drop))
 
 
@@ -270,7 +274,8 @@ FORWARD = [
         RESNET,
         "conv3_x.0.body.1",
         "variance is unbiased",
-        lambda c: _normalized(c, variance=c.x.var(axis=(0, 2, 3), ddof=1)) if c.training else None,
+        lambda c: _normalized(c, variance=c.x.var(axis=(0, 2, 3), ddof=1)),
+        modes=("train",),
     ),
     _forward(RESNET, "conv1.1", "ReLU comes before the batch", lambda c: c.with_input(_relu(c.x))),
     _forward(
@@ -349,13 +354,23 @@ FORWARD = [
     ),
     _forward(GOOGLENET, "inception_3a.p4_pool_3", "average pooling", _kind("average_pool", include_pad=True)),
     _forward(GOOGLENET, "norm1", "previous operation", lambda c: _before_pool(c)),
-    _forward(GOOGLENET, "dropout", "not divided by 1 - drop", lambda c: c.x * c.mask if c.training else None),
     _forward(
-        GOOGLENET, "dropout", "swapped", lambda c: c.x * c.mask / c.operation.settings["drop"] if c.training else None
+        GOOGLENET,
+        "dropout",
+        "not divided by 1 - drop",
+        lambda c: c.x * c.mask if c.training else None,
+        modes=("train",),
+    ),
+    _forward(
+        GOOGLENET,
+        "dropout",
+        "swapped",
+        lambda c: c.x * c.mask / c.operation.settings["drop"] if c.training else None,
+        modes=("train",),
     ),
     _forward(GOOGLENET, "dropout", "active in prediction", lambda c: None if c.training else _dropped(c)),
-    _forward(GOOGLENET, "dropout", "does not drop", lambda c: c.x if c.training else None),
-    _forward(GOOGLENET, "dropout", "mask of its own", lambda c: _dropped(c) if c.training else None),
+    _forward(GOOGLENET, "dropout", "does not drop", lambda c: c.x if c.training else None, modes=("train",)),
+    _forward(GOOGLENET, "dropout", "mask of its own", lambda c: _dropped(c) if c.training else None, modes=("train",)),
     _forward(
         GOOGLENET,
         "dropout",
@@ -446,8 +461,8 @@ GRADIENTS = [
     _training(
         LENET,
         "2.weight",
-        "kernel is flipped",
-        change_gradients=lambda g, _: {**g, "2.weight": g["2.weight"][..., ::-1, ::-1]},
+        "kernel is mirrored left to right",
+        change_gradients=lambda g, _: {**g, "2.weight": g["2.weight"][..., ::-1]},
     ),
 ]
 
@@ -467,7 +482,7 @@ def _unbiased(batch, count):
 
 
 STATISTICS = [
-    _training(RESNET, "conv4_x.0.body.1", words, running=_at("conv4_x.0.body.1", change))
+    _training(RESNET, "conv4_x.0.body.1", words, running=_at("conv4_x.0.body.1", change))._replace(steps=1)
     for words, change in (
         ("other convention", lambda old, batch, keep, n: (1 - keep) * old + keep * batch),
         ("running variance is unbiased", lambda old, batch, keep, n: keep * old + (1 - keep) * _unbiased(batch, n)),
@@ -596,3 +611,23 @@ def _kinds_mean(case):
 
 
 NAMED = [*WEIGHTS, *INPUT, *FORWARD, *LOSS, *GRADIENTS, *STATISTICS, *OPTIMIZER]
+
+# mistakes of LeNet's forward pass by their place, for pairs
+_PLANTS = {
+    "0": ("bias is missing", _no_bias),
+    "0.act": ("it is missing", lambda c: c.x),
+    "1": ("average pooling", _kind("average_pool", include_pad=True)),
+    "2": ("input channels are in reverse order", lambda c: c.with_input(c.x[:, ::-1])),
+    "2.act": ("tanh", lambda c: np.tanh(c.x)),
+    "4": ("height, width, channel", lambda c: c.x.transpose(0, 2, 3, 1).reshape(len(c.x), -1)),
+    "5": ("bias is missing", _no_bias),
+    "5.act": ("sigmoid", lambda c: 1 / (1 + np.exp(-c.x))),
+    "6": ("softmax is applied to the output", lambda c: _softmax(c.right())),
+}
+PAIRS = list(combinations(_PLANTS, 2))
+
+
+def pair(places):
+    """Return two mistakes, and what to plant for both."""
+    first, second = (Bug(LENET, place, _PLANTS[place][0], None) for place in places)
+    return first, second, {place: _PLANTS[place][1] for place in places}

@@ -44,9 +44,9 @@ def _start(name, steps):
 
 
 @functools.lru_cache(maxsize=None)
-def small_trace(name):
-    """Return the trace of a network without fingerprints: parameters, inputs, labels and masks of three steps."""
-    return _start(name, 3)[0]
+def small_trace(name, steps=3):
+    """Return the trace of a network without fingerprints: its parameters, and inputs, labels and masks of its steps."""
+    return _start(name, steps)[0]
 
 
 @functools.lru_cache(maxsize=None)
