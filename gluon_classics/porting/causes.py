@@ -7,17 +7,17 @@ import numpy as np
 from . import replay
 from .findings import UNKNOWN, Finding
 from .graph import Operation
-from .normalization_variants import NORMALIZATION_VARIANTS
+from .normalization_variants import COMBINED_VARIANTS, NORMALIZATION_VARIANTS
 from .operation_variants import OPERATION_VARIANTS
 from .variants import Case, Overlay, fitting, relative_error
 from .wiring_variants import WIRING_VARIANTS
 
-FORWARD_VARIANTS = [*OPERATION_VARIANTS, *NORMALIZATION_VARIANTS, *WIRING_VARIANTS]
+FORWARD_VARIANTS = [*OPERATION_VARIANTS, *NORMALIZATION_VARIANTS, *WIRING_VARIANTS, *COMBINED_VARIANTS]
 COPY_LIMIT = 1e-6
 COPY_REASON = "copies in float32 are exact; half precision gives 2e-4"
 REPLAY_LIMIT = 2e-5
 REPLAY_REASON = "one operation in float32 against float64; correct ports stay below"
-TIMES_BETTER = 3  # a mistake must fit this many times better than the definition
+TIMES_BETTER = 10  # a mistake must fit this many times better than the definition; 3 accepts weak fits
 ROUNDING_FACTOR = 4
 MOST_SUSPECTS = 40  # operations that are searched for a mistake
 
@@ -32,22 +32,26 @@ class Best:
 
     def __init__(self, residual: float, limit: float):
         self.residual, self.limit = residual, limit
-        self.tried: list = []  # (residual, cause, layer, replacement)
+        self.tried: list = []  # (residual, cause, layer, replacement, is_fitted)
 
-    def add(self, residual, cause, layer, replacement=None):
+    def add(self, residual, cause, layer, replacement=None, is_fitted=False):
         """Take a mistake into account."""
         if residual == residual:
-            self.tried.append((residual, cause, layer, replacement))
+            self.tried.append((residual, cause, layer, replacement, is_fitted))
 
     def fits(self) -> list:
-        """Return the mistakes that fit, in the order in which they were tried."""
+        """Return the mistakes that fit, in the order in which they were tried; fitted ones only if no other does."""
         bound = min(self.limit, self.residual / TIMES_BETTER)
-        return [row for row in self.tried if row[0] <= bound]
+        rows = [row for row in self.tried if row[0] <= bound]
+        rows = [row for row in rows if not row[4]] or rows
+        nearest = min((row[0] for row in rows), default=0.0)
+        # below a twentieth of the limit all is rounding; above, much worse fits are not as good
+        return [row for row in rows if row[0] <= max(10 * nearest, self.limit / 20)]
 
     def fill(self, finding: Finding):
         """Give a finding its cause, and return the replacement that the cause implies, or None."""
         fits = self.fits()
-        names = {row[1] for row in fits}
+        names = {row[1] for row in self.tried if row[0] <= self.limit / 20} | {row[1] for row in fits}
         others = [row for row in self.tried if row[1] not in names and row[0] < self.residual]
         others.sort(key=lambda row: row[0])
         finding.runners_up = [(row[1], row[0]) for row in others[:3]]
@@ -76,14 +80,13 @@ def search(variants, case, kind, measure, best: Best, layer: str) -> None:
     """
     for variant in fitting(variants, kind):
         try:
-            with np.errstate(all="ignore"):
-                result = variant.result(case)
-                detail = ""
-                if isinstance(result, tuple) and not isinstance(result, Operation):
-                    result, detail = result
-                if result is not None:
-                    best.add(measure(result), f"{variant.name} {detail}".strip(), layer, result)
-        except (ValueError, IndexError, KeyError, TypeError):  # the mistake is not possible with these shapes
+            result = variant.result(case)
+            detail = ""
+            if isinstance(result, tuple):
+                result, detail = result
+            if result is not None:
+                best.add(measure(result), f"{variant.name} {detail}".strip(), layer, result, variant.is_fitted)
+        except (*replay.SHAPE_ERRORS, KeyError):  # the mistake is not possible with these shapes
             continue
 
 
@@ -151,7 +154,6 @@ def rounding_limit(operation, values, training, mask, expected) -> float:
     single = {name: np.asarray(values[name], np.float32) for name in names}
     if mask is not None:
         mask = np.asarray(mask, np.float32)
-    with np.errstate(all="ignore"):
-        found = replay.forward(operation, single, training, mask)
+    found = replay.forward(operation, single, training, mask)
     error = relative_error(np.asarray(found, np.float64), expected)
     return ROUNDING_FACTOR * error if error < float("inf") else 0.0

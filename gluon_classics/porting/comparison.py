@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .copy_comparison import compare_inputs, compare_weights
+from .copy_comparison import compare_inputs, compare_weights, remove_wrong_shapes
 from .findings import LEVELS, Report
 from .forward_comparison import compare_outputs
 from .gradient_comparison import compare_gradients, compare_loss
@@ -12,6 +12,7 @@ from .port_tensors import PortTensors
 from .port_values import PortValues
 from .preprocessing_comparison import compare_preprocessing
 from .reference_trace import ReferenceTrace
+from .replay import SHAPE_ERRORS
 from .tensor_file import PortError
 from .update_comparison import compare_free_run, compare_running, compare_updates
 
@@ -38,13 +39,21 @@ def compare(trace, port, names=None) -> Report:
     """
     if not isinstance(trace, ReferenceTrace):
         trace = ReferenceTrace.load(trace)
-    graph = trace.graph
-    tensors = PortTensors(port, graph, names, trace.tensors)
+    tensors = PortTensors(port, trace.graph, names, trace.tensors)
     report = Report()
     report.notices += tensors.notices
+    with np.errstate(all="ignore"):  # infinite and huge numbers are findings
+        _compare_all(trace, tensors, report)
+    report.level = _levels(report, tensors, trace)
+    return report
+
+
+def _compare_all(trace, tensors, report):
+    graph = trace.graph
+    _check_images(tensors, trace)
+    remove_wrong_shapes(graph, tensors, trace, report)
     compare_weights(graph, tensors, trace, report)
     compare_inputs(graph, tensors, trace, report)
-    _check_images(tensors, trace)
     compare_outputs(PortValues(graph.for_prediction(), tensors, trace, "eval"), "eval", report)
     values = PortValues(graph, tensors, trace, "train")
     if _has_masks(values):
@@ -55,8 +64,6 @@ def compare(trace, port, names=None) -> Report:
             "train, loss, gradients, optimizer: neither the port nor the trace has the dropout masks"
         )
     compare_preprocessing(tensors, trace, report)
-    report.level = _levels(report, tensors, trace)
-    return report
 
 
 def assert_conforms(trace, port, level: str = "F", names=None) -> Report:
@@ -98,29 +105,53 @@ def _compare_training(values, port, trace, report):
     if not recorded:
         report.unchecked.append("loss, gradients, running statistics, optimizer: the port recorded no training")
         return
-    label = np.asarray(port["label"] if "label" in port else trace.tensors["label"], np.int64)
-    classes = values[values.graph.loss[0].output].shape[-1]
-    if label.shape != (len(values[values.graph.outputs[0]]),) or label.min() < 0 or label.max() >= classes:
+    if not all(_is_computable(values, name) for name in values.graph.outputs):
+        report.unchecked.append("loss, gradients, running statistics, optimizer: the outputs cannot be used")
+        return
+    label = _labels(values, port, trace)
+    if label is None:
         report.unchecked.append("loss, gradients, running statistics, optimizer: the labels are not class numbers")
         return
-    loss = compare_loss(values, label, port, trace.recipe, report)
-    gradients = compare_gradients(values, loss, port, trace, report)
+    candidates = compare_loss(values, label, port, trace.recipe, report)
+    gradients = compare_gradients(values, candidates, port, trace, report)
     compare_running(values, port, report)
-    is_right = not report.of_phases("loss") and all(f.named for f in report.of_phases("train"))
-    compare_updates(values, gradients, port, trace, loss if is_right else None, report)
+    is_right = not report.of_phases("loss", "gradients") and all(f.named for f in report.of_phases("train"))
+    compare_updates(values, gradients, port, trace, is_right, report)
     compare_free_run(port, trace, report)
+
+
+def _is_computable(values, name):
+    """Return whether an output has its shape and is finite."""
+    try:
+        found = values[name]
+    except SHAPE_ERRORS:
+        return False
+    wanted = values.graph.operation(name).output_shape
+    batch = len(values[next(iter(values.graph.inputs))])
+    return found.shape == (batch, *wanted[1:]) and bool(np.isfinite(found).all())
+
+
+def _labels(values, port, trace):
+    """Return the classes of the images, or None if they are no class numbers."""
+    label = port["label"] if "label" in port else np.asarray(trace.tensors["label"], np.float64)
+    batch, classes = values[values.graph.loss[0].output].shape
+    is_right = label.shape == (batch,) and ((label >= 0) & (label < classes) & (label == np.floor(label))).all()
+    return label.astype(np.int64) if is_right else None
 
 
 def _levels(report, port, trace):
     """Return the letters of the levels that the port reaches."""
-    groups = (("F", ("weights", "input", "eval"), ("eval",)), ("T", ("train", "loss"), ("train", "loss")))
-    groups += (("G", ("gradients",), ("gradients",)),)
     steps = len(trace.recipe.get("steps", ()))
     has_statistics = any(row.kind == "batch_norm" for row in trace.graph.operations)
     training = ("optimizer", "free run", *(("running statistics",) if has_statistics else ()))
     all_steps = min(3, steps) if steps else 1
     result = ""
-    for letter, phases, needed in (*groups, ("S", ("running statistics", "optimizer", "free run"), training)):
+    for letter, phases, needed in (
+        ("F", ("weights", "input", "eval"), ("eval",)),
+        ("T", ("train", "loss"), ("train", "loss")),
+        ("G", ("gradients",), ("gradients",)),
+        ("S", ("running statistics", "optimizer", "free run"), training),
+    ):
         if report.of_phases(*phases) or not all(report.checked[phase] for phase in needed):
             break
         if letter == "F" and f"eval/{trace.graph.outputs[0]}" not in port:

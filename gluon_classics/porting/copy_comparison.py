@@ -6,8 +6,32 @@ import numpy as np
 
 from .causes import COPY_LIMIT, COPY_REASON, Best, search
 from .findings import UNKNOWN, Finding
+from .port_tensors import split_key
 from .variants import relative_error
 from .weight_variants import INPUT_VARIANTS, LABEL_VARIANTS, MASK_VARIANTS, WEIGHT_VARIANTS, Copied
+
+_PHASES = {"param": "weights", "mask": "input", "grad": "gradients", "optim": "optimizer"}
+
+
+def remove_wrong_shapes(graph, port, trace, report) -> None:
+    """Report parameters, gradients and masks whose shape is wrong, and leave them out of what follows."""
+    shapes = {row.name: tuple(row.shape) for row in graph.parameters}
+    for key in list(port.arrays):
+        place, name = split_key(key)
+        phase = _PHASES.get(place.rpartition("/")[2])
+        wanted = shapes.get(name)
+        if place.endswith("mask") and key in trace.tensors:
+            wanted = np.shape(trace.tensors[key])
+        found = np.shape(port.arrays[key])
+        if phase is None or wanted is None or found == tuple(wanted):
+            continue
+        cause = f"its shape is {found}, and must be {tuple(wanted)}"
+        if sorted(found) == sorted(wanted):
+            cause += ": transpose it"
+        phase = "optimizer" if place.startswith("step/") and phase == "weights" else phase
+        report.checked[phase] += 1
+        report.add(Finding(phase, name, cause, float("inf"), COPY_LIMIT, COPY_REASON))
+        del port.arrays[key]
 
 
 def compare_weights(graph, port, trace, report) -> None:

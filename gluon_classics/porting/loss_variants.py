@@ -135,6 +135,10 @@ def _map_with(j):
     return result
 
 
+def _times(factor):
+    return lambda losses, _classes: factor * losses.mean()
+
+
 LOSS_VARIANTS = [
     Variant("the loss is summed over the batch, not averaged", (), _reduced(lambda losses, _: losses.sum())),
     Variant("the loss is divided by the batch size twice", (), _reduced(lambda losses, _: losses.mean() / len(losses))),
@@ -196,9 +200,7 @@ LOSS_VARIANTS = [
         ),
     ),
     *(
-        Variant(
-            f"it is multiplied by {factor:g}", (), _reduced(lambda losses, _, factor=factor: factor * losses.mean())
-        )
+        Variant(f"it is multiplied by {factor:g}", (), _reduced(_times(factor)))
         for factor in (2.0, 0.5, 128.0, 1024.0, 65536.0, 100.0)
     ),
 ]
@@ -211,20 +213,24 @@ class RunningCase(NamedTuple):
         old: Mean and variance before the step.
         batch: Mean and biased variance of the batch.
         keep: Share of the old value that a step keeps.
-        count: Number of values per channel.
+        size: Number of values per channel.
     """
 
     old: np.ndarray
     batch: np.ndarray
     keep: float
-    count: int
+    size: int
 
     def moved(self, keep: float, unbiased: bool = False) -> np.ndarray:
         """Return the statistics after a step, mean and variance, (2, C)."""
         batch = self.batch.copy()
-        if unbiased and self.count > 1:
-            batch[1] *= self.count / (self.count - 1)
+        if unbiased and self.size > 1:
+            batch[1] *= self.size / (self.size - 1)
         return keep * self.old + (1 - keep) * batch
+
+
+def _keeping(keep, unbiased):
+    return lambda case: case.moved(keep, unbiased)
 
 
 _UNBIASED = "the running variance is unbiased (n - 1)"
@@ -238,7 +244,7 @@ RUNNING_VARIANTS = [
     Variant("they are those of the last batch", (), lambda case: case.batch),
     Variant("they are updated twice", (), lambda case: case._replace(old=case.moved(case.keep)).moved(case.keep)),
     *(
-        Variant(f"they keep {keep:g}{text}", (), lambda case, keep=keep, unbiased=unbiased: case.moved(keep, unbiased))
+        Variant(f"they keep {keep:g}{text}", (), _keeping(keep, unbiased))
         for keep in (0.9, 0.99, 0.999, 0.997, 0.95, 0.5)
         for unbiased, text in ((False, ""), (True, f", and {_UNBIASED}"))
     ),

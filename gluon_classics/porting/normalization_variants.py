@@ -159,12 +159,15 @@ _CONSTANTS: list[tuple[str, dict]] = [
 _LRN = ("local_response_norm",)
 _RESPONSE = [
     *(Variant(name, _LRN, _response(**changes)) for name, changes in _CONSTANTS),
+    Variant("it sums over neighbors in height and width", _LRN, _over_space),
+]
+
+NORMALIZATION_VARIANTS = [*_NORMALIZATION, *_RESPONSE]
+# two mistakes at once, which are tried last
+COMBINED_VARIANTS = [
     *(
         Variant(f"{first} and {second}", _LRN, _response(**changes, **others))
         for (first, changes), (second, others) in permutations(_CONSTANTS, 2)
         if list(changes) < list(others)
     ),
-    Variant("it sums over neighbors in height and width", _LRN, _over_space),
 ]
-
-NORMALIZATION_VARIANTS = [*_NORMALIZATION, *_RESPONSE]

@@ -107,6 +107,10 @@ def _rate(factor):
     return lambda step: step.velocity(rate=factor * step.rate)
 
 
+def _momentum(share):
+    return lambda step: step.velocity(momentum=share)
+
+
 OPTIMIZER_VARIANTS = [
     Variant("the weight decay is missing", (), lambda step: step.velocity(step.gradient)),
     Variant("the learning rate is outside the momentum, as in PyTorch", (), lambda step: -step.rate * step.buffer()),
@@ -137,10 +141,7 @@ OPTIMIZER_VARIANTS = [
         lambda step: -step.rate * step.buffer(step.gradient),
     ),
     Variant("the learning rate stays that of the first step", (), lambda step: step.velocity(rate=step.first_rate)),
-    *(
-        Variant(f"the momentum is {share:g}", (), lambda step, share=share: step.velocity(momentum=share))
-        for share in (0.9, 0.99, 0.5)
-    ),
+    *(Variant(f"the momentum is {share:g}", (), _momentum(share)) for share in (0.9, 0.99, 0.5)),
     Variant(
         "the gradient is divided by the batch size once more",
         (),

@@ -52,11 +52,11 @@ class PortTensors:
     def _renamed(self, given, names):
         """Return the arrays under the trace's keys."""
         known = {row.name for row in self.graph.operations} | {row.name for row in self.graph.parameters}
-        result, ignored, twice = {}, [], []
+        result, ignored, twice, empty = {}, [], [], []
         # an operation's own name comes before the name of a block that it ends
         for key, value in sorted(given.items(), key=lambda item: _name(str(item[0])) not in known):
             array = _numbers(key, value)
-            place, name = _split(str(key))
+            place, name = split_key(str(key))
             name = names.get(name, name)
             if name and name not in known:
                 name = self.graph.blocks.get(name, name)
@@ -64,13 +64,17 @@ class PortTensors:
                 ignored.append(str(key))
                 continue
             new = f"{place}/{name}" if name else place
-            if new in result:
+            if not array.size:
+                empty.append(str(key))
+            elif new in result:
                 twice.append(str(key))
             else:
                 result[new] = array
         if ignored:
             more = f" and {len(ignored) - 3} more" if len(ignored) > 3 else ""
             self.notices.append(f"unknown names were ignored: {', '.join(ignored[:3])}{more}")
+        if empty:
+            self.notices.append(f"empty tensors were ignored: {', '.join(empty[:3])}")
         if twice:
             self.notices.append(f"recorded under two names, one was ignored: {', '.join(twice[:3])}")
         return result
@@ -97,7 +101,7 @@ class PortTensors:
         (image,) = self.graph.inputs.values()
         wanted = {}
         for key in self.arrays:
-            place, name = _split(key)
+            place, name = split_key(key)
             if place in ("eval", "train", "grad_out") or (place or "").endswith("mask"):
                 wanted[key] = shapes.get(name, ())
             elif place == "input" or (place or "").endswith("/input"):
@@ -109,7 +113,7 @@ class PortTensors:
         rows = {row.name: row for row in self.graph.parameters if row.role == "weight"}
         keys = {}
         for key in self.arrays:
-            name = _split(key)[1]
+            name = split_key(key)[1]
             if name in rows:
                 keys[key] = rows[name]
         changed = False
@@ -139,8 +143,8 @@ class PortTensors:
             weight = row.parameters["weight"]
             flat = _flat_values(self.graph, row)
             for key in self.arrays:
-                place, name = _split(key)
-                is_value = name in flat and place in ("eval", "train", "grad_out")
+                place, name = split_key(key)
+                is_value = name in flat and place.rpartition("/")[2] in ("eval", "train", "grad_out", "mask")
                 is_weight = name == weight and self.arrays[key].ndim == 2
                 if (is_value or is_weight) and self.arrays[key].shape[-1] == order.size:
                     self.arrays[key] = self.arrays[key][:, order]
@@ -202,10 +206,10 @@ def _numbers(key, value):
 
 
 def _name(key):
-    return _split(key)[1] or ""
+    return split_key(key)[1] or ""
 
 
-def _split(key):
+def split_key(key):
     """Return the place of a key, such as "eval" or "step/2/param", and the name; (None, None) if it is unknown."""
     parts = key.split("/")
     prefix = ""

@@ -21,7 +21,9 @@ UPDATE_LIMIT = 1e-5
 UPDATE_REASON = "the change of a parameter in float32, or 1 float32 spacing of the parameter over the change"
 CHAIN_LIMIT = 1e-4
 LATER_REASON = "the gradients of this step are computed from the port's parameters, in float64"
+NOISE = 16 * 2.0**-24  # relative, of parameters
 FREE_LIMIT = 1e-4
+MOST_ROUNDING = 0.1  # of a limit; above, the comparison says nothing
 FREE_REASON = "correct ports stay within 1e-4 for three steps, or within 4 times the trace's rounding in float32"
 RUNNING_LIMIT = 2e-5
 RUNNING_REASON = "one moving average in float32, relative to its change"
@@ -39,8 +41,11 @@ def compare_running(values: PortValues, port, report) -> None:
         compared += 1
         found = np.stack([port[f"step/1/param/{name}"] for name in names])
         old = np.stack([values[name] for name in names])
-        batch = np.stack(replay.batch_statistics(row, values))
         x = values[row.inputs[0]]
+        if x.ndim != len(row.output_shape) or x.shape[1:] != tuple(row.output_shape[1:]):
+            report.unchecked.append(f"running statistics: {row.name}: the recorded shapes do not fit")
+            continue
+        batch = np.stack(replay.batch_statistics(row, values))
         case = RunningCase(old, batch, row.settings["momentum_keep"], x.size // batch.shape[1])
         _compare_statistics(row.name, case, found, report)
     report.checked["running statistics"] += compared
@@ -61,10 +66,10 @@ def _compare_statistics(name, case, found, report):
     residual = measure(expected)
     if residual <= limit:
         report.note_error("running statistics", residual)
-        if measure(case.moved(case.keep, True)) <= limit and case.count > 1:
+        if measure(case.moved(case.keep, True)) <= limit and case.size > 1:
             text = "running statistics: the biased and the unbiased variance are too near to distinguish"
             if not any(notice.startswith(text) for notice in report.notices):
-                report.notices.append(f"{text} in {name}, with {case.count} values per channel")
+                report.notices.append(f"{text} in {name}, with {case.size} values per channel")
         return
     finding = Finding("running statistics", name, UNKNOWN, residual, limit, RUNNING_REASON)
     best = Best(residual, limit)
@@ -81,7 +86,7 @@ class _Update:
         self.name, self.number, self.step, self.change, self.limit = name, number, step, change, limit
 
 
-def compare_updates(values, gradients, port, trace, loss, report) -> None:
+def compare_updates(values, gradients, port, trace, is_right, report) -> None:
     """Compare the change of every parameter in every recorded step with what its gradient gives.
 
     Args:
@@ -89,10 +94,10 @@ def compare_updates(values, gradients, port, trace, loss, report) -> None:
         gradients: Gradients of the first step as defined, by parameter, or None if they are unknown.
         port: The port's tensors.
         trace: The reference trace.
-        loss: Function from outputs and labels to the mean loss, or None if it is unknown.
+        is_right: Whether the loss is right, and the forward pass of later steps can be computed.
         report: Report to extend.
     """
-    updates = _updates(values, gradients, port, trace, loss, report)
+    updates = _updates(values, gradients, port, trace, is_right, report)
     report.checked["optimizer"] += len(updates)
     if not updates:
         report.unchecked.append("optimizer: no step with its gradients was recorded")
@@ -100,6 +105,8 @@ def compare_updates(values, gradients, port, trace, loss, report) -> None:
     if not any(update.number > 1 for update in updates):
         report.notices.append("with one step, momentum inside or outside the learning rate cannot be distinguished")
     residuals = _residuals(updates, defined)
+    if any(residual > update.limit for residual, update in zip(residuals, updates) if update.number > 1):
+        _allow_for_rounding(updates, values, port, trace)
     wrong = [number for number, residual in enumerate(residuals) if residual > updates[number].limit]
     right = [residual for number, residual in enumerate(residuals) if number not in set(wrong)]
     if right:
@@ -108,7 +115,7 @@ def compare_updates(values, gradients, port, trace, loss, report) -> None:
         _explain_updates(updates, residuals, wrong, values.graph, report)
 
 
-def _updates(values, gradients, port, trace, loss, report):
+def _updates(values, gradients, port, trace, is_right, report):
     recipe = trace.recipe
     rates = [row["learning_rate"] for row in recipe.get("steps", ())]
     trainable = [row.name for row in values.graph.parameters if row.trainable]
@@ -118,14 +125,14 @@ def _updates(values, gradients, port, trace, loss, report):
         before = "param" if number == 1 else f"step/{number - 1}/param"
         if number > 1:
             names = [name for name in names if f"{before}/{name}" in port]
-            gradients = _later_gradients(values, number, before, port, trace, loss) if names else None
+            gradients = _later_gradients(values, number, before, port, trace) if names and is_right else None
         if not names or (gradients is None and number > 1):
             break
-        known = {name: port[f"grad/{name}"] if number == 1 and f"grad/{name}" in port else None for name in names}
-        known.update({n: (gradients or {}).get(n) for n, g in known.items() if g is None})
-        if any(gradient is None for gradient in known.values()):
+        known = dict(gradients or {})
+        known.update({name: port[f"grad/{name}"] for name in names if number == 1 and f"grad/{name}" in port})
+        if any(name not in known for name in names):
             break
-        norm = float(np.sqrt(sum((gradient**2).sum() for gradient in known.values())))
+        norm = float(np.sqrt(sum((gradient**2).sum() for gradient in (known[name] for name in names))))
         batch = len(trace.tensors["input"])
         for name in names:
             weight = values[name] if number == 1 else port[f"{before}/{name}"]
@@ -140,18 +147,53 @@ def _updates(values, gradients, port, trace, loss, report):
     return result
 
 
-def _later_gradients(values, number, before, port, trace, loss):
+def _allow_for_rounding(updates, values, port, trace):
+    """Raise the limits of later steps by what rounding changes, above all in units that are within rounding of 0.
+
+    The gradients are computed once more from parameters with a noise of a few spacings of float32. What that changes,
+    an implementation in float32 may change too; momentum carries it to later steps.
+    """
+    carried: dict = {}
+    for number in sorted({update.number for update in updates if update.number > 1}):
+        before = f"step/{number - 1}/param"
+        noisy = _later_gradients(values, number, before, port, trace, NOISE)
+        for update in (update for update in updates if update.number == number):
+            step = update.step
+            change = step.rate * float(np.linalg.norm(noisy[update.name] - step.gradient))
+            carried[update.name] = step.momentum * carried.get(update.name, 0.0) + change
+            norm = float(np.linalg.norm(update.change)) or 1.0
+            update.limit = max(update.limit, 2 * carried[update.name] / norm)
+
+
+class _Noisy:
+    """Tensors with a relative noise in their parameters."""
+
+    def __init__(self, port, noise):
+        self.port, self.noise = port, noise
+        self.generator = np.random.RandomState(0)
+
+    def __contains__(self, key):
+        return key in self.port
+
+    def __getitem__(self, key):
+        array = self.port[key]
+        if "param/" not in key:
+            return array
+        return array * (1 + self.noise * self.generator.uniform(-1, 1, array.shape))
+
+
+def _later_gradients(values, number, before, port, trace, noise=0.0):
     """Return the gradients of a later step, computed from the port's parameters, or None if that is impossible."""
-    if loss is None or any(key not in trace.tensors for key in (f"step/{number}/input", f"step/{number}/label")):
+    if any(key not in trace.tensors for key in (f"step/{number}/input", f"step/{number}/label")):
         return None
-    later = PortValues(values.graph, port, trace, "", f"step/{number}/", before)
+    later = PortValues(values.graph, _Noisy(port, noise) if noise else port, trace, "", f"step/{number}/", before)
     later.training = True
     later.replaced = values.replaced
     if any(isinstance(row, np.ndarray) for row in values.replaced.values()):
         return None
     key = f"step/{number}/label"
     label = np.asarray(port[key] if key in port else trace.tensors[key], np.int64)
-    return Backward(later, None, replay.loss_gradients(values.graph, later, label)).of_parameters
+    return Backward(later, None, replay.loss_gradients(values.graph, later, label)).of_parameters()
 
 
 def _update_limit(name, number, step, change, port, trace):
@@ -168,11 +210,10 @@ def _residuals(updates, rule):
     """Return the relative error of each change, measured against a rule."""
     states: dict = {}
     result = []
-    with np.errstate(all="ignore"):
-        for update in updates:
-            step = copy(update.step)
-            step.state = states.setdefault(update.name, {})
-            result.append(relative_error(update.change, np.asarray(rule(step))))
+    for update in updates:
+        step = copy(update.step)
+        step.state = states.setdefault(update.name, {})
+        result.append(relative_error(update.change, np.asarray(rule(step))))
     return result
 
 
@@ -205,6 +246,7 @@ def _explain_updates(updates, residuals, wrong, graph, report):
 
 def compare_free_run(port, trace, report) -> None:
     """Compare the parameters after each step with the trace's."""
+    skipped = []
     for number in port.steps():
         for row in trace.graph.parameters:
             key = f"step/{number}/param/{row.name}"
@@ -216,7 +258,12 @@ def compare_free_run(port, trace, report) -> None:
             else:
                 error = estimated_error(fingerprint(port[key]), trace.fingerprints[key])
             limit = max(FREE_LIMIT, 4 * trace.rounding(key))
-            if error <= limit:
+            if limit > MOST_ROUNDING:
+                skipped.append(key)
+            elif error <= limit:
                 report.note_error("free run", error)
             elif not report.findings:
                 report.add(Finding("free run", key, UNKNOWN, error, limit, FREE_REASON))
+    if skipped:
+        text = f"{len(skipped)} parameters, such as {skipped[0]}, differ much between float32 and float64 in the trace"
+        report.unchecked.append(f"free run: {text}")

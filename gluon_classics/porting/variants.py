@@ -20,11 +20,13 @@ class Variant(NamedTuple):
         result: Function that returns the result of the mistake, or None if the mistake is not possible here. For an
             operation it may return the `Operation` that the port computes instead. A tuple has details as its second
             item, a text that follows the name.
+        is_fitted: Whether it takes a number from the port's own result, so that a fit says less.
     """
 
     name: str
     kinds: tuple
     result: Callable[[Any], Any]
+    is_fitted: bool = False
 
 
 class Case(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 
 from .graph import Graph, Operation, Parameter
 from .operation_variants import flipped
+from .port_tensors import flattened_shape
 from .variants import Variant, relative_error, scaled_to, to_bfloat16
 
 _KERNEL_AXES = ("out", "in", "height", "width")
@@ -19,21 +20,23 @@ class Copied(NamedTuple):
     """A parameter whose value in a port is not that of the trace.
 
     Attributes:
-        parameter: The parameter.
+        parameter: The parameter, or None for an input, label or mask.
         reference: Its value in the trace.
         found: Its value in the port.
         others: Values of all parameters in the trace by name.
         graph: The network.
     """
 
-    parameter: Parameter
+    parameter: Parameter | None
     reference: np.ndarray
     found: np.ndarray
     others: Any
-    graph: Graph
+    graph: Graph | None
 
     def operation(self) -> Operation | None:
         """Return the operation whose parameter it is."""
+        if self.graph is None or self.parameter is None:
+            return None
         return next((row for row in self.graph.operations if self.parameter.name in row.parameters.values()), None)
 
 
@@ -75,8 +78,8 @@ def _flatten_order(back):
 
     def result(case):
         row = case.operation()
-        shape = row.settings.get("flattened") if row else None
-        if case.parameter.role != "weight" or not shape or len(shape) != 3 or shape[1:] == [1, 1]:
+        shape = flattened_shape(case.graph, row) if row else None
+        if case.parameter.role != "weight" or shape is None:
             return None
         order = np.arange(case.reference.shape[1]).reshape(shape).transpose(1, 2, 0).reshape(-1)
         return case.reference[:, np.argsort(order) if back else order]
@@ -234,10 +237,10 @@ WEIGHT_VARIANTS = [
     Variant("its square root was loaded", ("running_var",), _changed(np.sqrt)),
     Variant("its square was loaded", ("running_var",), _changed(np.square)),
     Variant("its reciprocal square root was loaded", ("running_var",), _changed(lambda v: 1 / np.sqrt(v))),
-    Variant("its output channels are in another order", (), _rows_in_other_order(0)),
-    Variant("its input channels are in another order", (), _rows_in_other_order(1)),
-    Variant("it is multiplied by", (), _scaled),
-    Variant("it looks freshly initialized:", (), _fresh),
+    Variant("its output channels are in another order", (), _rows_in_other_order(0), True),
+    Variant("its input channels are in another order", (), _rows_in_other_order(1), True),
+    Variant("it is multiplied by", (), _scaled, True),
+    Variant("it looks freshly initialized:", (), _fresh, True),
 ]
 
 
@@ -301,8 +304,8 @@ INPUT_VARIANTS = [
     ),
     Variant("the pixels are rounded to bfloat16", (), _changed(to_bfloat16)),
     Variant("the images are in another order", (), _images_in_other_order),
-    Variant("the images are normalized once more:", (), _affine(False)),
-    Variant("the channels are reversed and normalized:", (), _affine(True)),
+    Variant("the images are normalized once more:", (), _affine(False), True),
+    Variant("the channels are reversed and normalized:", (), _affine(True), True),
 ]
 LABEL_VARIANTS = [
     Variant("the labels are 1 too large", (), _changed(lambda y: y + 1)),

@@ -103,9 +103,9 @@ def _exchanged_with_previous(case):
 
 
 def _previous_skipped(case):
-    """Return the output for the input of the operation before it."""
+    """Return the output for the input of the operation before it. If that was not recorded, it is a suspect itself."""
     before = case.producer()
-    if before is None or not before.inputs:
+    if before is None or not before.inputs or not case.values.recorded(before.name):
         return None
     return case.with_input(case.values[before.inputs[0]])
 
@@ -310,8 +310,8 @@ _GENERAL = [
     Variant("its output is rounded to bfloat16", (), _afterwards(to_bfloat16)),
     Variant("the output channels are in reverse order", (), _reversed_channels),
     Variant("height and width of the output are swapped", (), _image_axes_swapped),
-    Variant("the output is multiplied by a constant:", (), _scaled),
-    Variant("a constant is added to the output:", (), _shifted),
+    Variant("the output is multiplied by a constant:", (), _scaled, True),
+    Variant("a constant is added to the output:", (), _shifted, True),
 ]
 
 WIRING_VARIANTS = [*_DROPOUT, *_WIRING, *_GENERAL]

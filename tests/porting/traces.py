@@ -1,5 +1,6 @@
 """Reference traces and clean ports in memory, without files."""
 
+from dataclasses import replace
 import functools
 
 from gluon_classics.porting.fingerprint import fingerprint
@@ -11,24 +12,19 @@ import numpy as np
 
 # smaller inputs than the networks' own, where they allow them
 SHAPES = {
-    **{"resnet18_v1": (3, 64, 64), "efficientnet_b0": (3, 64, 64), "se_resnet50_v1": (3, 64, 64)},
-    **{"googlenet_v1": (3, 64, 64), "vgg11": (3, 32, 32), "densenet_d2l": (1, 64, 64)},
+    **{"resnet18_v1": (3, 40, 40), "efficientnet_b0": (3, 64, 64), "se_resnet18": (3, 64, 64)},
+    **{"googlenet_v1": (3, 80, 80), "vgg11": (3, 32, 32), "densenet_d2l": (1, 64, 64)},
 }
-_KEPT = ("input", "label", "mask", "loss", "param")
 
 
-def _kept(key):
-    parts = key.split("/")
-    return parts[2] in ("input", "label", "mask") if parts[0] == "step" else parts[0] in _KEPT
-
-
-@functools.lru_cache(maxsize=None)
-def trace_and_port(name, steps=3):
-    """Return the trace of a network, and a clean port: the same in float32, computed by MXNet one operation at a time."""
+def _start(name, steps):
+    """Return a trace without outputs, and its batches and weights."""
     network = source(name, SHAPES.get(name))
     graph = network.graph
     batches = [probe_batch(graph, 0, step, 2) for step in range(1, steps + 1)]
-    constants = network.parameters() if any(row.role == "constant" for row in graph.parameters) else {}
+    running = ("running_mean", "running_var")
+    is_constant = [not row.trainable and row.role not in running for row in graph.parameters]
+    constants = network.parameters() if any(is_constant) else {}
     weights = probe_weights(graph, 0, batches[0].images, constants)
     trainable = [row.name for row in graph.parameters if row.trainable]
     recipe = {
@@ -39,10 +35,28 @@ def trace_and_port(name, steps=3):
         "weight_decay": dict.fromkeys(trainable, float(np.float32(1e-2))),
         "preprocessing": {},
     }
-    port, exact = (compute(graph, weights, batches, recipe, dtype) for dtype in ("float32", "float64"))
+    tensors = {f"param/{name}": array for name, array in weights.items()}
+    for step, batch in enumerate(batches, start=1):
+        prefix = "" if step == 1 else f"step/{step}/"
+        tensors.update({f"{prefix}input": batch.images, f"{prefix}label": batch.label})
+        tensors.update({f"{prefix}mask/{name}": mask for name, mask in batch.masks.items()})
+    return ReferenceTrace(graph, recipe, tensors), batches, weights
+
+
+@functools.lru_cache(maxsize=None)
+def small_trace(name, steps=3):
+    """Return the trace of a network without fingerprints: its parameters, and inputs, labels and masks of its steps."""
+    return _start(name, steps)[0]
+
+
+@functools.lru_cache(maxsize=None)
+def trace_and_port(name, steps=3):
+    """Return the trace of a network, and a clean port: MXNet in float32, one operation at a time."""
+    trace, batches, weights = _start(name, steps)
+    port, exact = (compute(trace.graph, weights, batches, trace.recipe, dtype) for dtype in ("float32", "float64"))
     fingerprints = {}
     for key, array in exact.items():
         norm = float(np.linalg.norm(array))
         error = float(np.linalg.norm(port[key] - array))
         fingerprints[key] = fingerprint(array, error / norm if norm else error)
-    return ReferenceTrace(graph, recipe, {k: a for k, a in port.items() if _kept(k)}, fingerprints), port
+    return replace(trace, fingerprints=fingerprints), port

@@ -1,0 +1,220 @@
+"""Test the report: clean ports, layouts, names, missing and damaged tensors, levels."""
+
+import json
+import subprocess
+import sys
+
+from gluon_classics.porting.comparison import assert_conforms, compare
+from gluon_classics.porting.reference_trace import ReferenceTrace
+from gluon_classics.porting.tensor_file import PortError, write_safetensors
+import numpy as np
+from numpy_port import forward_port, training_port
+import pytest
+import small_network
+import traces
+
+QUICK = ("lenet", "lenet5", "nin_cifar10", "lenet_bn")
+SLOW = ("resnet18_v1", "googlenet_v1", "densenet_d2l", "efficientnet_b0", "se_resnet18", "regnetx_200mf", "vgg11")
+
+
+@pytest.fixture(scope="module")
+def trace():
+    """Return the trace of a small network."""
+    return small_network.trace()
+
+
+@pytest.fixture
+def port(trace):
+    """Return all tensors of a clean port of it."""
+    return {**training_port(trace), **forward_port(trace)}
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_clean_port_conforms(name):
+    trace, port = traces.trace_and_port(name)
+    report = compare(trace, dict(port))
+    assert report.conforms, report.text(everything=True)
+    assert report.level == "FTGS"
+    assert not report.unchecked
+
+
+def test_clean_port_of_the_small_network_conforms(trace, port):
+    report = compare(trace, port)
+    assert report.conforms, report.text(everything=True)
+    assert report.text().startswith("conforms: weights 8, input 9, eval 7, train 7, loss 1")
+    assert report.level == "FTGS"
+
+
+def _channels_last(port):
+    """Return a port in the layout of Flax: images, maps, kernels and the columns of the dense layer."""
+    result = {}
+    order = np.arange(96).reshape(6, 4, 4).transpose(1, 2, 0).reshape(-1)
+    for key, array in port.items():
+        if key.endswith("conv.weight"):
+            array = array.transpose(2, 3, 1, 0)
+        elif key.endswith("fc.weight"):
+            array = array[:, order].T
+        elif key.split("/")[-1] in ("flatten", "drop"):
+            array = array[:, order]
+        elif array.ndim == 4:
+            array = array.transpose(0, 2, 3, 1)
+        result[key] = array
+    return result
+
+
+def test_channels_last_port_conforms(trace, port):
+    report = compare(trace, _channels_last(port))
+    assert report.conforms, report.text(everything=True)
+    assert report.level == "FTGS"
+    assert any("channels last" in notice for notice in report.notices)
+
+
+def test_mistake_of_a_channels_last_port_is_named(trace):
+    port = forward_port(trace, {"bn": lambda case: case.with_settings(eps=1e-3)}, modes=("eval",))
+    finding = compare(trace, _channels_last(port)).first
+    assert (finding.layer, finding.cause) == ("bn", "eps is 0.001")
+
+
+def test_names_are_mapped(trace, port):
+    names = {"features.0": "conv", "head": "fc"}
+    back = {name: key for key, name in names.items()}
+    renamed = {}
+    for key, array in port.items():
+        place, _, name = key.rpartition("/")
+        renamed[f"{place}/{back[name]}" if name in back else key] = array
+    assert any(key == "eval/head" for key in renamed)
+    assert compare(trace, renamed, names).level == "FTGS"
+    assert any("unknown names were ignored: " in notice for notice in compare(trace, renamed).notices)
+
+
+def test_missing_tensors_are_reported_not_guessed(trace, port):
+    report = compare(trace, {"input": port["input"], "eval/fc": port["eval/fc"]})
+    assert report.conforms
+    assert report.level == "F"
+    assert report.checked["eval"] == 1
+    text = "\n".join(report.unchecked)
+    for phrase in ("weights: conv.weight", "the port recorded no training"):
+        assert phrase in text
+    without_output = {key: array for key, array in port.items() if key != "eval/fc"}
+    report = compare(trace, without_output)
+    assert report.level == ""
+    assert any("what follows drop" in text for text in report.unchecked)
+
+
+def test_nothing_but_the_input_reaches_no_level(trace, port):
+    report = compare(trace, {"input": port["input"]})
+    assert report.level == ""
+    assert not report.checked["eval"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ({"input": None}, "no tensor 'input'"),
+        ({"input": np.zeros((4, 3, 9, 8), np.float32)}, "shape"),
+        ({"input": np.zeros(3, np.float32)}, "shape"),
+        ({"eval/fc": np.array([{}], object)}, "numbers"),
+        ({"eval/fc": np.array(["x"])}, "numbers"),
+    ],
+)
+def test_unusable_port_is_one_clear_error(trace, port, damage, words):
+    changed = {key: array for key, array in {**port, **damage}.items() if array is not None}
+    with pytest.raises(PortError, match=words) as caught:
+        compare(trace, changed)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("names", [["conv"], {"conv": 3}])
+def test_unusable_names_are_one_clear_error(trace, port, names):
+    with pytest.raises(PortError, match="map of names"):
+        compare(trace, port, names)
+
+
+def _odd_arrays(array):
+    yield np.zeros((0,), np.float32)
+    yield np.float32(np.nan)
+    yield np.full(array.shape, np.nan, np.float32)
+    yield np.full(array.shape, np.inf, np.float32)
+    yield np.ravel(array)
+    yield array[:1]
+    yield np.zeros(array.shape, np.int8)
+    yield np.full(array.shape, 1e38, np.float32)
+
+
+def test_every_odd_tensor_is_a_finding_at_its_place(trace, port):
+    """Replace each tensor by odd ones: the comparison never fails, and never says that the port conforms."""
+    for key in port:
+        if key == "input" or key.startswith("step/2") or key.startswith("step/3"):
+            continue
+        for odd in _odd_arrays(port[key]):
+            if np.array_equal(odd, port[key]):
+                continue
+            report = compare(trace, {**port, key: odd})
+            remarks = [*report.unchecked, *report.notices]
+            is_told = any(word in remark for remark in remarks for word in ("labels", "empty"))
+            assert report.findings or is_told, (key, odd.shape)
+            assert json.loads(report.to_json())["conforms"] is report.conforms
+
+
+def test_infinite_output_is_reported(trace, port):
+    port["eval/bn"] = np.where(port["eval/bn"] > 2, np.inf, port["eval/bn"])
+    assert compare(trace, port).first.cause == "the output is not finite"
+
+
+def test_report_is_json(trace):
+    report = compare(trace, forward_port(trace, {"conv": lambda case: case.x[:, :1] * 1e3}, modes=("eval",)))
+    document = json.loads(report.to_json())
+    assert document["findings"][0]["layer"] == "conv"
+    assert document["findings"][0]["residual"] is None  # other shapes are infinitely far
+
+
+def test_text_begins_with_the_first_divergence(trace):
+    plants = {"relu": lambda case: case.x, "fc": lambda case: case.right() * 2}
+    text = compare(trace, forward_port(trace, plants, modes=("eval",))).text()
+    assert text.startswith("eval: relu: it is missing (relative error ")
+    assert "1 more: eval: fc: " in text
+    everything = compare(trace, forward_port(trace, plants, modes=("eval",))).text(everything=True)
+    assert "eval: fc: the output is multiplied by a constant: 2" in everything
+
+
+def test_assert_conforms_prints_the_level(trace, port, capsys):
+    assert_conforms(trace, port, "S")
+    assert capsys.readouterr().out.startswith("level reached: F (forward), T ")
+    port["grad/fc.bias"] = -port["grad/fc.bias"]
+    assert_conforms(trace, port, "T")
+    with pytest.raises(AssertionError, match="gradients: fc"):
+        assert_conforms(trace, port, "G")
+    with pytest.raises(PortError, match="not a level"):
+        assert_conforms(trace, port, "X")
+
+
+def test_trace_is_read_from_a_folder(trace, port, tmp_path):
+    weights = {key[6:]: array for key, array in trace.tensors.items() if key.startswith("param/")}
+    others = {key: array for key, array in trace.tensors.items() if not key.startswith("param/")}
+    prints = {key: row.to_json() for key, row in trace.fingerprints.items()}
+    (tmp_path / "graph.json").write_text(trace.graph.to_json(), encoding="utf-8")
+    (tmp_path / "recipe.json").write_text(json.dumps(trace.recipe), encoding="utf-8")
+    (tmp_path / "fingerprints.json").write_text(json.dumps(prints), encoding="utf-8")
+    write_safetensors(tmp_path / "trace.safetensors", others)
+    write_safetensors(tmp_path / "weights.safetensors", weights)
+    np.savez(tmp_path / "port.npz", **port)
+    assert compare(tmp_path, tmp_path / "port.npz").level == "FTGS"
+    (tmp_path / "recipe.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(PortError, match="not a recipe"):
+        ReferenceTrace.load(tmp_path)
+    (tmp_path / "graph.json").write_text("{", encoding="utf-8")
+    with pytest.raises(PortError, match="damaged"):
+        ReferenceTrace.load(tmp_path)
+    with pytest.raises(PortError, match="not a trace"):
+        ReferenceTrace.load(tmp_path / "missing")
+
+
+def test_comparison_imports_with_numpy_alone():
+    code = (
+        "import sys\n"
+        "for name in ('mxnet', 'msgspec', 'click', 'rich', 'torch', 'jax', 'flax'): sys.modules[name] = None\n"
+        "from gluon_classics.porting import Recorder, ReferenceTrace, assert_conforms, compare\n"
+        "print(callable(compare), callable(assert_conforms), Recorder.__name__, ReferenceTrace.__name__)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout == "True True Recorder ReferenceTrace\n", result.stderr
