@@ -1,6 +1,8 @@
-"""Subcommands for porting a network to another framework: describe, trace."""
+"""Subcommands for porting a network to another framework: describe, trace, compare."""
 
 from __future__ import annotations
+
+import sys
 
 import click
 from gluon_classics import _console
@@ -96,4 +98,24 @@ def trace(name, out, input_shape, weights, **options):
     click.echo(f"Compare a port with: python {written.folder}/compare_port.py PORT.npz")
 
 
-COMMANDS = (describe, trace)
+@click.command(short_help="Find where a port first differs, and why.")
+@click.argument("folder", type=click.Path())
+@click.argument("port", type=click.Path())
+@click.option("--map", "names", type=click.Path(), help="JSON file with the trace's name of each name in the port.")
+@click.option("--all", "everything", is_flag=True, help="Describe every divergence, not only the first one.")
+@json_option
+def compare(folder, port, names, everything, as_json):
+    """Compare a port of a network with a reference trace.
+
+    FOLDER is a trace, and PORT a .npz or .safetensors file with the tensors that the port computed, under the names of
+    the trace; `Recorder` of gluon_classics.porting writes it. The first line says where the port first differs, and
+    names the mistake. MXNet is not needed.
+
+    The exit status is 0 if the port conforms, 1 if it diverges, and 2 if a file cannot be used.
+    """
+    from gluon_classics.porting.compare_port import show_comparison
+
+    sys.exit(show_comparison(folder, port, names, everything, as_json))
+
+
+COMMANDS = (describe, trace, compare)

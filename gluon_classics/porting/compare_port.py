@@ -30,16 +30,29 @@ def main(arguments, folder) -> int:
     parser.add_argument("--all", action="store_true", help="describe every divergence, not only the first one")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    return show_comparison(folder, options.port, options.map, options.all, options.json)
+
+
+def show_comparison(folder, port, names=None, everything=False, as_json=False) -> int:
+    """Compare a port with a trace, print the report, and return the exit status.
+
+    Args:
+        folder: The folder of the trace.
+        port: The .npz or .safetensors file of the port.
+        names: A JSON file with the trace's name of each of the port's names that differ.
+        everything: Whether to describe every divergence, not only the first one.
+        as_json: Whether to print JSON.
+    """
     try:
-        report = compare(folder, options.port, read_names(options.map) if options.map else None)
+        report = compare(folder, port, _read_names(names) if names else None)
     except PortError as error:
         print(f"Error: {error}.", file=sys.stderr)
         return UNUSABLE
-    print(report.to_json() if options.json else report.text(options.all))
+    print(report.to_json() if as_json else report.text(everything))
     return CONFORMS if report.conforms else DIVERGES
 
 
-def read_names(path) -> dict:
+def _read_names(path) -> dict:
     """Return the names in a JSON file, by the port's names. Raises PortError."""
     try:
         names = json.loads(Path(path).read_text(encoding="utf-8"))
