@@ -1,6 +1,6 @@
 """A port of `resnet18_v1` to PyTorch, written by hand, with three mistakes. The guide docs/porting.md finds them.
 
-    python resnet18.py TRACE PORT.npz
+python resnet18.py TRACE PORT.npz
 """
 
 import json
