@@ -105,8 +105,15 @@ class Report:
     differences: dict = field(default_factory=dict)
 
     def add(self, finding: Finding) -> None:
-        """Take a finding into account. The same cause in the same layer in another phase is not a new finding."""
+        """Take a finding into account. The same cause in the same layer in another phase is not a new finding.
+
+        Nor is the same cause in another layer, for weights and running statistics.
+        """
         for other in self.findings:
+            is_alike = other.phase == finding.phase and other.cause == finding.cause and finding.named
+            if is_alike and finding.phase in ("weights", "running statistics") and other.layer != finding.layer:
+                other.also.append(f"{finding.phase}: {finding.layer}")
+                return
             if (other.layer, other.cause) == (finding.layer, finding.cause):
                 if other.phase != finding.phase:
                     other.also.append(f"{finding.phase}: {finding.layer}")

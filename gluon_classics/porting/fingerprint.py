@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -85,6 +86,7 @@ def fingerprint(array, rounding: float | None = None) -> Fingerprint:
     return Fingerprint(array.shape, largest, float(np.sqrt(squares)), means, sums, rounding)
 
 
+@lru_cache(maxsize=16)  # networks have many tensors of the same size
 def _hash(start, count):
     """Return the number of the sum, and whether the sign is positive, of `count` positions (splitmix64)."""
     h = np.arange(start, start + count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)

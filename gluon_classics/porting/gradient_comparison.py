@@ -84,6 +84,7 @@ class Backward:
     Attributes:
         known: Gradient with respect to each operation's output and each parameter, as the definition gives it.
         unknown: Names whose gradient depends on what is unknown.
+        trainable: Names of the trainable parameters.
         chained: Names whose gradient went through several operations.
         sizes: Of gradients that are a sum over a whole map, the sum of the absolute values of the terms.
         origins: The operations, with the gradients of their outputs, from which each gradient comes.
@@ -95,8 +96,8 @@ class Backward:
         self.chained: set = set()
         self.sizes: dict = {}
         self.origins: dict = {}
-        trainable = {row.name for row in values.graph.parameters if row.trainable}
-        wanted = trainable | {row.name for row in values.graph.operations}
+        self.trainable = {row.name for row in values.graph.parameters if row.trainable}
+        wanted = self.trainable | {row.name for row in values.graph.operations}
         for row in reversed(values.graph.operations):
             sources = wanted.intersection((*row.inputs, *row.parameters.values()))
             key = f"grad_out/{row.name}"
@@ -124,7 +125,9 @@ class Backward:
 
     def of_parameters(self) -> dict | None:
         """Return the gradient of each trainable parameter, or None if some are unknown."""
-        return self.known if not self.unknown else None
+        if self.unknown & self.trainable:
+            return None
+        return {name: gradient for name, gradient in self.known.items() if name in self.trainable}
 
     def rounding(self, values, name) -> float:
         """Return the relative error that one operation in float32 makes in a gradient."""

@@ -230,7 +230,7 @@ class RunningCase(NamedTuple):
 
 
 def _keeping(keep, unbiased):
-    return lambda case: case.moved(keep, unbiased)
+    return lambda case: None if keep in (case.keep, 1 - case.keep) else case.moved(keep, unbiased)
 
 
 _UNBIASED = "the running variance is unbiased (n - 1)"

@@ -77,7 +77,7 @@ def _averaged(share):
     """Make the rule of recording a moving average of the parameter."""
 
     def change(step):
-        # the network itself goes on with the parameters that the port recorded
+        # the next step starts from what the port recorded
         return (1 - share) * step.velocity()
 
     return change

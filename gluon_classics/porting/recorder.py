@@ -86,7 +86,7 @@ class Recorder:
         if is_first:
             self._torch_parameters(model, "param")
         images, key = self._torch_input(model, step), "label" if is_first else f"step/{step}/label"
-        label = torch.as_tensor(np.array(self.trace.tensors[key]), device=images.device)
+        label = torch.tensor(self.trace.tensors[key], device=images.device)
         model.train()
         model.zero_grad()
         with self.torch_masks(model, step), self._torch_hooks(model, "train" if is_first else "") as outputs:
@@ -123,7 +123,7 @@ class Recorder:
         import torch
 
         parameter = next(model.parameters())
-        images = torch.as_tensor(np.array(self._data("input", step)))  # a copy, since PyTorch wants to write
+        images = torch.tensor(self._data("input", step))
         return images.to(parameter.device, parameter.dtype)
 
     def _torch_parameters(self, model, place):
@@ -210,7 +210,7 @@ def _torch_dropout(mask, drop):
             return None
         import torch
 
-        factor = torch.as_tensor(np.asarray(mask) / (1 - drop), device=inputs[0].device)
+        factor = torch.tensor(np.asarray(mask) / (1 - drop), device=inputs[0].device)
         return inputs[0] * factor.to(inputs[0].dtype)
 
     return hook

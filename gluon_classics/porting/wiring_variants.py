@@ -173,7 +173,7 @@ def _own_mask(case):
         return None
     kept = case.found != 0
     nonzero = case.x != 0
-    if not 0 < kept[nonzero].mean() < 1:
+    if not nonzero.any() or not 0 < kept[nonzero].mean() < 1:
         return None
     if not case.training or not case.operation.settings["shared_axes"]:
         return case.x * kept / (1 - case.operation.settings["drop"])

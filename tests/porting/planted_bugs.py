@@ -461,8 +461,8 @@ GRADIENTS = [
     _training(
         LENET,
         "2.weight",
-        "kernel is mirrored left to right",
-        change_gradients=lambda g, _: {**g, "2.weight": g["2.weight"][..., ::-1]},
+        "kernel is mirrored top to bottom",
+        change_gradients=lambda g, _: {**g, "2.weight": g["2.weight"][..., ::-1, :]},
     ),
 ]
 

@@ -136,7 +136,7 @@ def _odd_arrays(array):
     yield np.full(array.shape, np.nan, np.float32)
     yield np.full(array.shape, np.inf, np.float32)
     yield np.ravel(array)
-    yield array[:1]
+    yield np.stack([array, array])
     yield np.zeros(array.shape, np.int8)
     yield np.full(array.shape, 1e38, np.float32)
 
@@ -147,11 +147,11 @@ def test_every_odd_tensor_is_a_finding_at_its_place(trace, port):
         if key == "input" or key.startswith("step/2") or key.startswith("step/3"):
             continue
         for odd in _odd_arrays(port[key]):
-            if np.array_equal(odd, port[key]):
-                continue
+            if odd.shape == port[key].shape and np.allclose(odd, port[key], atol=1e-6):
+                continue  # the gradient of a bias before batch normalization is 0
             report = compare(trace, {**port, key: odd})
             remarks = [*report.unchecked, *report.notices]
-            is_told = any(word in remark for remark in remarks for word in ("labels", "empty"))
+            is_told = any(word in remark for remark in remarks for word in ("labels", "empty", "its mean"))
             assert report.findings or is_told, (key, odd.shape)
             assert json.loads(report.to_json())["conforms"] is report.conforms
 
