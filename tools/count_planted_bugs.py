@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 import sys
 
-from gluon_classics.porting.comparison import compare
+from gluon_classics.porting.comparison.comparison import compare
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "porting"))
 import planted_bugs

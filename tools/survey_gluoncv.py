@@ -72,8 +72,8 @@ def in_own_process(name):
 def examine(name):
     """Return what the porting kit can do with a model, as a dictionary for JSON."""
     from gluon_classics.errors import ClassicsError, InputSizeError
-    from gluon_classics.porting.capture import UnsupportedOperators
-    from gluon_classics.porting.sources import GLUONCV, source
+    from gluon_classics.porting.network.capture import UnsupportedOperators
+    from gluon_classics.porting.network.sources import GLUONCV, source
     from mxnet.base import MXNetError
 
     for side in SIDES:
@@ -91,8 +91,8 @@ def examine(name):
 
 
 def examine_at(network):
-    from gluon_classics.porting import execution
-    from gluon_classics.porting.trace import TraceOptions, compute, prepared
+    from gluon_classics.porting.reference import execution
+    from gluon_classics.porting.reference.trace import TraceOptions, compute, prepared
     import numpy as np
 
     values, batches, recipe = prepared(network, "probe", TraceOptions(steps=1))

@@ -6,7 +6,7 @@ import click
 from gluon_classics import _console
 from gluon_classics._format import format_shape
 from gluon_classics.errors import ClassicsError
-from gluon_classics.porting.export import TARGETS
+from gluon_classics.porting.export.export import TARGETS
 
 from .options import shape_option
 
@@ -30,8 +30,8 @@ def export(network, target, out, input_shape, seed, verify):
                  name and the axes of each parameter in PyTorch, Flax and Keras.
     onnx         A file of opset 13, for any number of images.
     """
-    from gluon_classics.porting import export
-    from gluon_classics.porting.sources import source
+    from gluon_classics.porting.export import export
+    from gluon_classics.porting.network.sources import source
 
     found = source(network, input_shape, seed=seed)
     export.write(found.graph, found.parameters(), target, out)

@@ -30,9 +30,9 @@ SOURCE_HELP = (
 @shape_option("the network's own; required for an exported model that does not record it")
 @json_option
 def describe(name, input_shape, as_json):
-    from gluon_classics.porting import describe as words
-    from gluon_classics.porting.sources import source
-    from gluon_classics.porting.training_facts import training_facts
+    from gluon_classics.porting.network import describe as words
+    from gluon_classics.porting.network.sources import source
+    from gluon_classics.porting.network.training_facts import training_facts
 
     network = source(name, input_shape, partial=True)
     facts = training_facts(network.graph, network.settings)
@@ -86,8 +86,8 @@ def describe(name, input_shape, as_json):
     help="Number type of the values.",
 )
 def trace(name, out, input_shape, weights, **options):
-    from gluon_classics.porting.sources import source
-    from gluon_classics.porting.trace import TraceOptions, trace
+    from gluon_classics.porting.network.sources import source
+    from gluon_classics.porting.reference.trace import TraceOptions, trace
 
     network = source(name, input_shape)
     written = trace(network, out, weights, TraceOptions(**options))
@@ -113,7 +113,7 @@ def compare(folder, port, names, everything, as_json):
 
     The exit status is 0 if the port conforms, 1 if it diverges, and 2 if a file cannot be used.
     """
-    from gluon_classics.porting.compare_port import show_comparison
+    from gluon_classics.porting.comparison.compare_port import show_comparison
 
     sys.exit(show_comparison(folder, port, names, everything, as_json))
 

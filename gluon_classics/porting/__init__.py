@@ -3,10 +3,15 @@
 from gluon_classics._lazy import public_names
 
 _HOMES = {
+    **dict.fromkeys(("assert_conforms", "compare"), ".comparison.comparison"),
     "Graph": ".graph",
-    "Recorder": ".recorder",
-    "ReferenceTrace": ".reference_trace",
-    "assert_conforms": ".comparison",
-    "compare": ".comparison",
+    "PortError": ".comparison.tensor_file",
+    "Recorder": ".comparison.recorder",
+    "ReferenceTrace": ".comparison.reference_trace",
+    # these need MXNet
+    "TraceOptions": ".reference.trace",
+    "capture": ".network.capture",
+    "trace": ".reference.trace",
+    **dict.fromkeys(("from_block", "from_symbol", "source"), ".network.sources"),
 }
 __getattr__, __dir__, __all__ = public_names(__name__, _HOMES)

@@ -1,8 +1,8 @@
 """Ports in pure NumPy, in which mistakes can be planted."""
 
-from gluon_classics.porting import replay
 from gluon_classics.porting.graph import Operation
-from gluon_classics.porting.variants import Case
+from gluon_classics.porting.mistakes.variants import Case
+from gluon_classics.porting.replay import replay
 import numpy as np
 
 

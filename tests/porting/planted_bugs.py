@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from gluon_classics.porting import replay
+from gluon_classics.porting.replay import replay
 import numpy as np
 import numpy_port
 from numpy_port import forward_port, training_port

@@ -1,8 +1,8 @@
 """Weights and data for which the usual mistakes of a port show: no default values, a quiet channel per convolution."""
 
 from gluon_classics import get_model, model_info
-from gluon_classics.porting import replay
-from gluon_classics.porting.capture import capture
+from gluon_classics.porting.network.capture import capture
+from gluon_classics.porting.replay import replay
 from mxnet import nd
 import numpy as np
 

@@ -1,9 +1,9 @@
 """A small network with its trace, made without MXNet."""
 
-from gluon_classics.porting import replay
-from gluon_classics.porting.fingerprint import fingerprint
+from gluon_classics.porting.comparison.fingerprint import fingerprint
+from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.graph import Graph, Loss, Operation, Parameter
-from gluon_classics.porting.reference_trace import ReferenceTrace
+from gluon_classics.porting.replay import replay
 import numpy as np
 from numpy_port import forward_port, training_port
 

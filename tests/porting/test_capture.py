@@ -8,7 +8,7 @@ from gluon_classics import get_model, model_info
 from gluon_classics.errors import ClassicsError, InputSizeError
 from gluon_classics.models.objective import Objective
 from gluon_classics.porting import Graph
-from gluon_classics.porting.capture import UnsupportedOperators, capture, capture_symbol
+from gluon_classics.porting.network.capture import UnsupportedOperators, capture, capture_symbol
 from gluon_classics.porting.operators import KINDS
 import mxnet as mx
 from mxnet.gluon import nn

@@ -4,9 +4,9 @@ import json
 import subprocess
 import sys
 
-from gluon_classics.porting.comparison import assert_conforms, compare
-from gluon_classics.porting.reference_trace import ReferenceTrace
-from gluon_classics.porting.tensor_file import PortError, write_safetensors
+from gluon_classics.porting.comparison.comparison import assert_conforms, compare
+from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
+from gluon_classics.porting.comparison.tensor_file import PortError, write_safetensors
 import numpy as np
 from numpy_port import forward_port, training_port
 import pytest

@@ -2,17 +2,18 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
-from gluon_classics.porting import describe
+from editions import EVERY_NETWORK
 from gluon_classics.porting.graph import Graph
-from gluon_classics.porting.sources import from_block, source
-from gluon_classics.porting.training_facts import training_facts
+from gluon_classics.porting.network import describe
+from gluon_classics.porting.network.sources import from_block, source
+from gluon_classics.porting.network.training_facts import training_facts
 from mxnet.gluon import nn
 import pytest
+from schema import errors
 
-from tests.editions import EVERY_NETWORK
-from tests.packaging.test_readme import CHECKOUT
-from tests.porting.schema import errors
+CHECKOUT = Path(__file__).parents[2]
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "graph.schema.json").read_text())
 

@@ -1,17 +1,17 @@
 """MXNet computes the graph of a network as it computes the network itself."""
 
+from arrays import numbers, rounding, terms_of, terms_of_gradients
 from gluon_classics import get_model, model_info
 from gluon_classics.models.objective import objective_of
-from gluon_classics.porting import execution, replay
-from gluon_classics.porting.capture import capture
+from gluon_classics.porting.network.capture import capture
 from gluon_classics.porting.operators import KINDS
-from gluon_classics.porting.probe import probe_batch
+from gluon_classics.porting.reference import execution
+from gluon_classics.porting.reference.probe import probe_batch
+from gluon_classics.porting.replay import replay
 import mxnet as mx
 from mxnet import autograd, gluon
 import numpy as np
 import pytest
-
-from tests.arrays import numbers, rounding, terms_of, terms_of_gradients
 
 SMALL = {"resnet50_v1": 64, "googlenet_v1": 96, "efficientnet_b0": 64, "densenet_d2l": 64}
 

@@ -2,7 +2,7 @@
 
 import json
 
-from gluon_classics.porting.fingerprint import Fingerprint, estimated_error, fingerprint
+from gluon_classics.porting.comparison.fingerprint import Fingerprint, estimated_error, fingerprint
 import numpy as np
 import pytest
 

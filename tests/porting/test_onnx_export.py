@@ -8,12 +8,12 @@ from editions import EVERY_NETWORK
 from gluon_classics import get_model, model_info
 from gluon_classics.errors import ClassicsError
 from gluon_classics.models.objective import first_output
-from gluon_classics.porting import export
-from gluon_classics.porting.capture import capture, capture_symbol
+from gluon_classics.porting.export import export
+from gluon_classics.porting.export.onnx_operators import OPSET, WRITERS
 from gluon_classics.porting.graph import Graph, Operation, Parameter
-from gluon_classics.porting.onnx_operators import OPSET, WRITERS
+from gluon_classics.porting.network.capture import capture, capture_symbol
+from gluon_classics.porting.network.sources import from_symbol
 from gluon_classics.porting.operators import KINDS
-from gluon_classics.porting.sources import from_symbol
 import mxnet as mx
 from mxnet import nd
 import numpy as np
@@ -204,7 +204,7 @@ def test_a_layer_that_onnx_lacks_is_named_and_the_old_file_stays(tmp_path):
 
 
 def test_parameters_too_large_for_a_file_are_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("gluon_classics.porting.onnx_export.LARGEST", 10)
+    monkeypatch.setattr("gluon_classics.porting.export.onnx_export.LARGEST", 10)
     weight = np.zeros((4, 3), np.float32)
     graph = one_operation("dense", {"flatten": True, "units": 4}, [(None, 3)], {"weight": (4, 3)}, (None, 4))
     with pytest.raises(ClassicsError, match="less than 2 GiB"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from gluon_classics import get_model, model_info
-from gluon_classics.porting.capture import capture
-from gluon_classics.porting.parameter_layout import graph_digest, layout, to_json
+from gluon_classics.porting.network.capture import capture
+from gluon_classics.porting.network.parameter_layout import graph_digest, layout, to_json
 import mxnet as mx
 from mxnet import nd
 from mxnet.gluon import nn
@@ -119,7 +119,7 @@ def test_a_parameter_that_no_layer_has_keeps_its_name_and_order():
 
 
 def test_a_model_of_symbols_gets_a_path_for_each_layer():
-    from gluon_classics.porting.capture import capture_symbol
+    from gluon_classics.porting.network.capture import capture_symbol
 
     x = mx.sym.Convolution(mx.sym.var("data"), kernel=(3, 3), num_filter=4, name="conv0")
     x = mx.sym.BatchNorm(x, name="bn0")

@@ -1,7 +1,7 @@
 """Test that planted mistakes are located and named."""
 
-from gluon_classics.porting.comparison import compare
-from gluon_classics.porting.findings import UNKNOWN as UNKNOWN_CAUSE
+from gluon_classics.porting.comparison.comparison import compare
+from gluon_classics.porting.comparison.findings import UNKNOWN as UNKNOWN_CAUSE
 import planted_bugs
 from planted_bugs import LENET, NAMED, UNKNOWN, Bug
 import pytest

@@ -1,8 +1,8 @@
 """Test that ports in PyTorch and Flax are recorded completely, and that their mistakes are named."""
 
-from gluon_classics.porting.comparison import compare
-from gluon_classics.porting.recorder import Recorder
-from gluon_classics.porting.tensor_file import PortError, read_tensors
+from gluon_classics.porting.comparison.comparison import compare
+from gluon_classics.porting.comparison.recorder import Recorder
+from gluon_classics.porting.comparison.tensor_file import PortError, read_tensors
 import numpy as np
 import pytest
 import small_network

@@ -1,9 +1,9 @@
 """Test the NumPy formulas against MXNet in float64: each kind of operation alone, and whole networks."""
 
 from gluon_classics.models import objective
-from gluon_classics.porting import replay
 from gluon_classics.porting.graph import Operation
 from gluon_classics.porting.operators import KINDS
+from gluon_classics.porting.replay import replay
 import mxnet as mx
 from mxnet import autograd, nd
 import numpy as np

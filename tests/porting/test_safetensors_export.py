@@ -6,9 +6,9 @@ import json
 
 import gluon_classics
 from gluon_classics.errors import ClassicsError
-from gluon_classics.porting import export
-from gluon_classics.porting.sources import source
-from gluon_classics.porting.tensor_file import read_safetensors
+from gluon_classics.porting.comparison.tensor_file import read_safetensors
+from gluon_classics.porting.export import export
+from gluon_classics.porting.network.sources import source
 import numpy as np
 import pytest
 

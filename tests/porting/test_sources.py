@@ -2,18 +2,17 @@
 
 import sys
 
+from arrays import numbers
 from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
-from gluon_classics.porting import execution
-from gluon_classics.porting.sources import from_block, from_symbol, source
+from gluon_classics.porting.network.sources import from_block, from_symbol, source
+from gluon_classics.porting.reference import execution
 import mxnet as mx
 from mxnet.gluon import nn
 import numpy as np
 import pytest
-
-from tests.arrays import numbers
 
 SHAPE = (3, 8, 8)
 

@@ -5,7 +5,7 @@ import json
 import struct
 import zipfile
 
-from gluon_classics.porting.tensor_file import PortError, read_safetensors, read_tensors, write_safetensors
+from gluon_classics.porting.comparison.tensor_file import PortError, read_safetensors, read_tensors, write_safetensors
 import numpy as np
 import pytest
 

@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 from gluon_classics.errors import ClassicsError
-from gluon_classics.porting import execution, trace
-from gluon_classics.porting.comparison import compare
-from gluon_classics.porting.probe import QUIET, probe_batch, probe_weights
-from gluon_classics.porting.reference_trace import ReferenceTrace
-from gluon_classics.porting.sources import source
-from gluon_classics.porting.tensor_file import read_safetensors
+from gluon_classics.porting.comparison.comparison import compare
+from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
+from gluon_classics.porting.comparison.tensor_file import read_safetensors
+from gluon_classics.porting.network.sources import source
+from gluon_classics.porting.reference import execution, trace
+from gluon_classics.porting.reference.probe import QUIET, probe_batch, probe_weights
 import mxnet as mx
 import numpy as np
 import pytest

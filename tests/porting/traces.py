@@ -3,11 +3,11 @@
 from dataclasses import replace
 import functools
 
-from gluon_classics.porting.fingerprint import fingerprint
-from gluon_classics.porting.probe import probe_batch, probe_weights
-from gluon_classics.porting.reference_trace import ReferenceTrace
-from gluon_classics.porting.sources import source
-from gluon_classics.porting.trace import RATES, compute
+from gluon_classics.porting.comparison.fingerprint import fingerprint
+from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
+from gluon_classics.porting.network.sources import source
+from gluon_classics.porting.reference.probe import probe_batch, probe_weights
+from gluon_classics.porting.reference.trace import RATES, compute
 import numpy as np
 
 # smaller inputs than the networks' own, where they allow them

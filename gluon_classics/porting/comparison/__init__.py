@@ -1,0 +1,1 @@
+"""Compare a port with a trace. Needs only NumPy."""

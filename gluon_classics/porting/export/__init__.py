@@ -1,0 +1,1 @@
+"""Write a network for other frameworks."""

@@ -1,0 +1,1 @@
+"""Read networks as graphs of neutral operations, and describe them."""

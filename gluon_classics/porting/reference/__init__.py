@@ -1,0 +1,1 @@
+"""Compute what a correct port computes, and write it as a trace."""

@@ -1,0 +1,1 @@
+"""Compute the operations of a graph and their gradients in float64. Needs only NumPy."""
