@@ -188,7 +188,8 @@ class _Translation:
                 initial = initializers.get(path, "")
                 parameters.append(Parameter(path, role, shapes[path], axes, trainable[path], initial))
         operations = tuple(self.operations)
-        return Graph(network, self.inputs, operations, tuple(parameters), self.outputs, loss, self.block_outputs)
+        kinds = {path: type(block).__name__ for path, block in self.blocks.items()}
+        return Graph(network, self.inputs, operations, tuple(parameters), self.outputs, loss, self.block_outputs, kinds)
 
     def _translate(self, number, node):
         block = node.get("attrs", {}).get(_BLOCK, "")
