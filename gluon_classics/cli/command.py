@@ -12,7 +12,7 @@ from gluon_classics import _runtime
 from gluon_classics.errors import ClassicsError, Interrupted
 from gluon_classics.runs.interrupts import KILLED_BY
 
-from . import networks, recipes, training
+from . import export, networks, recipes, training
 from .options import json_option
 
 
@@ -69,5 +69,5 @@ def _hint(check):
     return f" ({check.fix})" if check.ok else f" -> {check.fix}"
 
 
-for _command in (*networks.COMMANDS, *training.COMMANDS, *recipes.COMMANDS):
+for _command in (*networks.COMMANDS, *training.COMMANDS, *recipes.COMMANDS, *export.COMMANDS):
     main.add_command(_command)

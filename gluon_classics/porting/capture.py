@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
+import io
 import json
 
+from gluon_classics._format import format_shape
 from gluon_classics.errors import ClassicsError, InputSizeError
 from gluon_classics.models._batch_norm import EPSILON, MOMENTUM_KEEP, ScratchBatchNorm
 from gluon_classics.models.googlenet import AuxiliaryLoss
@@ -15,7 +17,7 @@ from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
 from .graph import Graph, Loss, Operation, Parameter
-from .mxnet_operators import TRANSLATIONS, Unsupported, axes_of
+from .mxnet_operators import LOSS_LAYERS, TRANSLATIONS, Unsupported, axes_of
 
 DATA = "data"
 _BLOCK = "__block__"  # the attribute of a node that holds the path of its block
@@ -69,7 +71,8 @@ def capture_symbol(
 ) -> Graph:
     """Return the operations of a model of symbols, as `mx.sym.load` reads it.
 
-    The loss is softmax cross-entropy of the first output. A final SoftmaxOutput counts as the softmax and its loss.
+    The loss is softmax cross-entropy of the first output. If that is a softmax, such as SoftmaxOutput, the loss takes
+    the input of the softmax.
 
     Args:
         symbol: The model.
@@ -84,7 +87,9 @@ def capture_symbol(
     translation = _Translation(list(symbol), {}, input_shapes, {}, {}, partial)
     running = set(symbol.list_auxiliary_states())
     trainable = {name: name not in running for name in symbol.list_inputs()}
-    terms = (Loss("softmax_cross_entropy", translation.outputs[0]),)
+    last = translation.operations[-1] if translation.operations else None
+    is_softmax = last is not None and last.kind == "softmax" and last.name == translation.outputs[0]
+    terms = (Loss("softmax_cross_entropy", last.inputs[0] if is_softmax else translation.outputs[0]),)
     return translation.graph(name, trainable, {}, terms)
 
 
@@ -181,12 +186,15 @@ class _Translation:
     def graph(self, network, trainable, initializers, loss):
         used = {name for row in self.operations for name in (*row.inputs, *row.parameters.values())}
         shapes = {self.values[entry]: shape for entry, shape in self.shapes.items() if entry in self.values}
+        fixed = {row.parameters["gamma"] for row in self.operations if row.settings.get("fixed_gamma")}
         parameters = []
         for path in trainable:
             if path in used and path not in self.inputs:
                 role, axes = self.roles.get(path, (path.rpartition(".")[2], axes_of(shapes[path])))
                 initial = initializers.get(path, "")
-                parameters.append(Parameter(path, role, shapes[path], axes, trainable[path], initial))
+                parameters.append(
+                    Parameter(path, role, shapes[path], axes, trainable[path] and path not in fixed, initial)
+                )
         operations = tuple(self.operations)
         kinds = {path: type(block).__name__ for path, block in self.blocks.items()}
         return Graph(network, self.inputs, operations, tuple(parameters), self.outputs, loss, self.block_outputs, kinds)
@@ -196,9 +204,8 @@ class _Translation:
         if isinstance(self.blocks.get(block), ScratchBatchNorm):
             self._translate_batch_norm_by_hand(number, node, block)
             return
-        entries = [
-            self.values[source, output] for source, output, *_ in node["inputs"] if (source, output) in self.values
-        ]
+        sources = node["inputs"][:1] if node["op"] in LOSS_LAYERS else node["inputs"]
+        entries = [self.values[source, output] for source, output, *_ in sources if (source, output) in self.values]
         shapes = [self.shapes[source, output] for source, output, *_ in node["inputs"]]
         attributes = {key: text for key, text in node.get("attrs", {}).items() if not key.startswith("__")}
         try:
@@ -294,9 +301,11 @@ def _shapes(symbol, input_shapes):
     for images in (2, 3):
         try:
             given = {name: (images, *shape) for name, shape in input_shapes.items()}
-            _, outputs, _ = every.infer_shape(**given)
+            with redirect_stdout(io.StringIO()):  # MXNet prints before it raises an error about a shape
+                _, outputs, _ = every.infer_shape(**given)
         except mx.base.MXNetError as error:
-            raise InputSizeError(f"the network cannot take images of {input_shapes}: choose larger ones") from error
+            sizes = " and ".join(format_shape(shape) for shape in input_shapes.values())
+            raise InputSizeError(f"the network cannot take {sizes} images: choose another size") from error
         found.append(outputs)
     heads = json.loads(every.tojson())["heads"]
     return {

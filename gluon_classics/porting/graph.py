@@ -66,7 +66,7 @@ class Loss:
 
     Attributes:
         kind: "softmax_cross_entropy" of logits, or "map" of squared distances (LeNet-5).
-        output: Name of the output that it takes.
+        output: Name of the operation whose output it takes.
         factor: Factor of the term.
         settings: Constants of the formula.
     """

@@ -17,6 +17,7 @@ class Unsupported(Exception):
 
 Translation = Callable[[dict, list, tuple], Optional[list]]
 TRANSLATIONS: dict[str, Translation] = {}
+LOSS_LAYERS = ("SoftmaxOutput", "Softmax")  # their second input is the label
 
 _DIMENSIONS = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 _CHANNEL = ("channel",)
@@ -234,9 +235,25 @@ def _hard_sigmoid(attributes, _inputs, _output):
     return _plain("hard_sigmoid", alpha=alpha, beta=beta)
 
 
-@_translates("softmax", "SoftmaxActivation", "SoftmaxOutput", "Softmax", "log_softmax")
+@_translates("softmax")
 def _softmax(attributes, inputs, _output):
+    if attributes.get("temperature", "None") != "None" or _value(attributes, "use_length", False):
+        raise Unsupported
     return _plain("softmax", axis=_value(attributes, "axis", -1) % len(inputs[0]))
+
+
+@_translates("SoftmaxActivation")
+def _softmax_of_channels(attributes, inputs, _output):
+    if attributes.get("mode", "instance") != "channel" and len(inputs[0]) != 2:
+        raise Unsupported
+    return _plain("softmax", axis=1)
+
+
+@_translates("SoftmaxOutput", "Softmax")
+def _softmax_and_its_loss(attributes, inputs, _output):
+    if len(inputs[0]) != 2 and not _value(attributes, "multi_output", False):
+        raise Unsupported
+    return _plain("softmax", axis=1)
 
 
 @_translates("clip")

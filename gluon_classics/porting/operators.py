@@ -56,7 +56,11 @@ KINDS: dict[str, Kind] = {
     ),
     "layer_norm": Kind("y = (x - mean) / sqrt(variance + eps) * gamma + beta, along axis", ("axis", "eps"), _AFFINE),
     "instance_norm": Kind("batch normalization of each image and channel alone, in every mode", ("eps",), _AFFINE),
-    "group_norm": Kind("normalization of each image and group of channels alone", ("groups", "eps"), _AFFINE),
+    "group_norm": Kind(
+        "normalization of each image and group of channels alone; one gamma and beta for each group",
+        ("groups", "eps"),
+        _AFFINE,
+    ),
     "prelu": Kind("y = x if x > 0, else slope * x, per channel", (), ("slope",)),
     # layers without parameters
     "max_pool": Kind("largest value of each window; padding counts as -infinity", (*_WINDOW, "rounding")),

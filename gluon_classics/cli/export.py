@@ -1,0 +1,49 @@
+"""Subcommand that writes a network for another framework: export."""
+
+from __future__ import annotations
+
+import click
+from gluon_classics import _console
+from gluon_classics._format import format_shape
+from gluon_classics.errors import ClassicsError
+from gluon_classics.porting.export import TARGETS
+
+from .options import shape_option
+
+
+@click.command()
+@click.argument("network", metavar="NAME|RUN")
+@click.option("--to", "target", required=True, type=click.Choice(list(TARGETS)), help="Target.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(), help="File to write, or folder for safetensors. It is replaced."
+)
+@shape_option("the network's own, or the run's")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the initial weights.  [default: 0]")
+@click.option("--verify", is_flag=True, help="Run what was written, and compare its prediction with MXNet's.")
+def export(network, target, out, input_shape, seed, verify):
+    """Write a network with its weights for another framework.
+
+    NAME is a network, which gets initial weights, and RUN is a run folder, whose trained weights are written.
+
+    \b
+    safetensors  weights.safetensors and layout.json in a folder, or NAME.safetensors and NAME.layout.json. The layout
+                 gives the name and the order of the axes of each parameter in PyTorch, Flax and Keras.
+    onnx         A file for any number of images, in opset 13.
+    """
+    from gluon_classics.porting import export
+    from gluon_classics.porting.sources import source
+
+    found = source(network, input_shape, seed=seed)
+    export.write(found.graph, found.parameters(), target, out)
+    click.echo(f"{found.name} ({found.weights}, {format_shape(found.input_shape)} input) written to {out}")
+    if not verify:
+        return
+    check = export.verify(target, out, found.graph, found.predict)
+    _console.table(
+        ["output", "relative error:", "limit:"], [(check.output, f"{check.error:.1e}", f"{check.limit:.1e}")]
+    )
+    if not check.passed:
+        raise ClassicsError(f"{out} does not compute what MXNet computes: do not use it, and report this")
+
+
+COMMANDS = (export,)

@@ -1,0 +1,143 @@
+"""Names and layouts of a network's parameters in PyTorch, Flax and Keras, as the file layout.json says them.
+
+A parameter becomes that of another framework by `array.reshape(reshape).transpose(transpose).reshape(shape)`, with the
+three lists that its entry has for the framework. The first one is left out if it is the array's own shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from .graph import Graph, Operation
+
+SCHEMA = "gluon-classics layout"
+VERSION = 1
+
+# the name of a role in each framework; other roles keep theirs
+_ROLES = {
+    "pytorch": {"gamma": "weight", "beta": "bias", "slope": "weight"},
+    "flax": {
+        **{"weight": "kernel", "gamma": "scale", "beta": "bias", "slope": "negative_slope"},
+        **{"running_mean": "mean", "running_var": "var"},
+    },
+    "keras": {
+        **{"weight": "kernel", "slope": "alpha"},
+        **{"running_mean": "moving_mean", "running_var": "moving_variance"},
+    },
+}
+_CHANNELS_LAST = ("flax", "keras")
+# kinds whose output has the shape of the input, value by value, between a flatten and the dense layer behind it
+_ELEMENTWISE = (
+    *("dropout", "relu", "sigmoid", "tanh", "softplus", "softsign", "leaky_relu", "elu", "selu", "gelu"),
+    *("hard_sigmoid", "clip", "batch_norm", "stop_gradient", "multiply_scalar", "add_scalar"),
+)
+
+
+def layout(graph: Graph, release: str) -> dict[str, Any]:
+    """Return the content of layout.json for the parameters of a network.
+
+    Args:
+        graph: The network.
+        release: Version of the package that made the weights.
+    """
+    uses = _uses(graph)
+    entries = [_entry(graph, parameter, *uses[parameter.name]) for parameter in graph.parameters]
+    tracked = [
+        f"{_layer(operation.parameters['running_mean'], 'running_mean', operation)}.num_batches_tracked"
+        for operation in graph.operations
+        if operation.kind == "batch_norm"
+    ]
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "network": graph.network,
+        "gluon_classics": release,
+        "graph_sha256": graph_digest(graph),
+        "rule": "array.reshape(reshape).transpose(transpose).reshape(shape), without the first step if it is missing",
+        "parameters": entries,
+        # counters of PyTorch's batch normalization: the prediction does not depend on them, and with a momentum the
+        # training does not either
+        "pytorch_only": {name: {"dtype": "int64", "value": 0} for name in tracked},
+    }
+
+
+def graph_digest(graph: Graph) -> str:
+    """Return the SHA-256 of a graph's JSON text, which ties weights to the network that they are for."""
+    return hashlib.sha256(graph.to_json().encode()).hexdigest()
+
+
+def to_json(content: dict[str, Any]) -> str:
+    """Return the text of layout.json: one line for each parameter."""
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items() if key != "parameters"]
+    rows = ",\n".join(f"  {json.dumps(entry)}" for entry in content["parameters"])
+    lines.append(f' "parameters": [\n{rows}\n ]')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _uses(graph):
+    """Return the first operation that uses each parameter, and the role it has there, by the parameter's name."""
+    found: dict[str, tuple[Operation, str]] = {}
+    for operation in graph.operations:
+        for role, name in (*operation.parameters.items(), *((("constant", name)) for name in operation.inputs)):
+            found.setdefault(name, (operation, role))
+    return found
+
+
+def _entry(graph, parameter, operation, role):
+    entry = {
+        "name": parameter.name,
+        "role": parameter.role,
+        "shape": list(parameter.shape),
+        "axes": list(parameter.axes),
+        "trainable": parameter.trainable,
+        "layer": operation.name,
+        "kind": operation.kind,
+    }
+    if role == "constant":  # a value that no layer of another framework has
+        same = {"name": parameter.name, "transpose": list(range(len(parameter.shape))), "shape": entry["shape"]}
+        return {**entry, **dict.fromkeys(_ROLES, same)}
+    flattened = _flattened(graph, operation) if operation.kind == "dense" and role == "weight" else None
+    if flattened:
+        entry["flattened"] = flattened  # sizes that were (C, H, W) before the layer
+    for framework, names in _ROLES.items():
+        name = f"{_layer(parameter.name, parameter.role, operation)}.{names.get(role, role)}"
+        reshaped = None
+        order = list(range(len(parameter.shape)))
+        if framework in _CHANNELS_LAST:
+            if flattened:
+                reshaped = [parameter.shape[0], *flattened]
+                order = [*range(2, len(reshaped)), 1, 0]
+            elif role == "weight":
+                order = [*order[2:], 1, 0]
+        before = reshaped or entry["shape"]
+        shape = [before[axis] for axis in order]
+        if reshaped:
+            shape = [parameter.shape[1], parameter.shape[0]]
+        port = {"name": name, **({"reshape": reshaped} if reshaped else {}), "transpose": order, "shape": shape}
+        if framework == "flax":
+            port["collection"] = "batch_stats" if role.startswith("running_") else "params"
+        entry[framework] = port
+    return entry
+
+
+def _layer(name, role, operation):
+    """Return the path of the layer that has a parameter."""
+    path, separator = name[: -len(role) - 1], name[-len(role) - 1 : -len(role)]
+    return path if name.endswith(role) and separator in (".", "_") and path else operation.name
+
+
+def _flattened(graph, operation):
+    """Return the shape of the map that a dense layer takes flattened, without the images, or None if there is none."""
+    if operation.settings.get("flattened"):
+        return list(operation.settings["flattened"])
+    made = {row.name: row for row in graph.operations}
+    source = made.get(operation.inputs[0])
+    while source is not None and source.kind in _ELEMENTWISE:
+        source = made.get(source.inputs[0])
+    if source is None or source.kind not in ("flatten", "reshape") or len(source.output_shape) != 2:
+        return None
+    before = source.inputs[0]
+    shape = graph.inputs[before] if before in graph.inputs else made[before].output_shape
+    return list(shape[1:]) if len(shape) > 2 else None

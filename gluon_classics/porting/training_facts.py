@@ -1,0 +1,99 @@
+"""How a network is trained and what its input is, in neutral terms: loss, optimizer, initial values, preprocessing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gluon_classics
+from gluon_classics.experiment.settings import PUBLISHED, Settings, parse_initializer
+
+from .graph import Graph
+
+REDUCTION = "mean over the batch of the per-example loss"
+SGD = "state = momentum * state - learning_rate * (gradient + weight_decay * w); w = w + state"
+_PLAIN_SGD = "w = w - learning_rate * (gradient + weight_decay * w)"
+_LOSSES = {
+    "softmax_cross_entropy": "-log(softmax(x)[label])",
+    "map": "x[label] + log(exp(-j) + sum over classes of exp(-x))",
+}
+_INITIALIZERS = {
+    "xavier": (3.0, "uniform within +-sqrt({} / ((fan_in + fan_out) / 2))"),
+    "normal": (0.01, "normal with mean 0 and standard deviation {}"),
+    "uniform": (0.07, "uniform within +-{}"),
+}
+PUBLISHED_INITIALIZER = "the network's own; each parameter names its initializer"
+
+
+def training_facts(graph: Graph, settings: Settings | None) -> dict[str, Any]:
+    """Return the facts of the training as a dictionary for JSON.
+
+    Args:
+        graph: The network, in training mode.
+        settings: Settings of the training. Without them only the loss is known.
+    """
+    facts: dict[str, Any] = {
+        "loss": {
+            "terms": [
+                {"of": row.output, "formula": _LOSSES[row.kind], "factor": row.factor, **row.settings}
+                for row in graph.loss
+            ],
+            "reduction": REDUCTION,
+        }
+    }
+    if settings is None:
+        return facts
+    facts["optimizer"] = {
+        "name": settings.optimizer,
+        "learning_rate": settings.learning_rate,
+        "schedule": settings.schedule,
+        "momentum": settings.momentum,
+        "weight_decay": settings.weight_decay,
+        "weight_decay_applies_to": "all trainable parameters, biases, gamma and beta included",
+        **({"formula": SGD if settings.momentum else _PLAIN_SGD} if settings.optimizer == "sgd" else {}),
+    }
+    facts["batch_size"] = settings.batch_size
+    facts["epochs"] = settings.epochs
+    facts["initializer"] = {"name": settings.init, "weights": _initial_values(settings.init), "biases": "0"}
+    facts["preprocessing"] = preprocessing(graph, settings)
+    return facts
+
+
+def preprocessing(graph: Graph, settings: Settings) -> dict[str, Any]:
+    """Return what happens to an image before it enters the network."""
+    (shape,) = graph.inputs.values()
+    channels, height, width = shape[1:]
+    return {
+        "size": [height, width],
+        "fit": settings.fit,
+        "resize": {
+            "method": "bilinear, centers of pixels at half-integers, no antialiasing (OpenCV's INTER_LINEAR)",
+            "type": _resize_type(settings),
+            "rounding": "to whole pixel values" if _resize_type(settings) == "uint8" else "none",
+        },
+        "pixel_0_becomes": settings.background,
+        "pixel_255_becomes": settings.foreground,
+        "channels": "grayscale" if channels == 1 else "red, green, blue" if channels == 3 else str(channels),
+        "layout": "(N, C, H, W)",
+    }
+
+
+def _resize_type(settings):
+    """Return the number type in which test images are resized."""
+    return "float32" if settings.resize_in == "float32" else "uint8"
+
+
+def _initial_values(init):
+    name, number = parse_initializer(init)
+    if name == PUBLISHED:
+        return PUBLISHED_INITIALIZER
+    default, words = _INITIALIZERS[name]
+    return words.format(f"{default if number is None else number:g}")
+
+
+def recipe_settings(settings: Settings | None) -> dict[str, float]:
+    """Return the momentum and weight decay of a trace: those of the published training, else values that matter."""
+    published = gluon_classics.model_info(settings.model).training if settings else {}
+    return {
+        "momentum": published.get("momentum") or 0.9,
+        "weight_decay": published.get("weight_decay") or 1e-4,
+    }
