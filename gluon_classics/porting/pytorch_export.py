@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any, Mapping
 
+from gluon_classics._files import atomic_path
+from gluon_classics.errors import require_extra
 import numpy as np
 
-from .graph import Graph, Operation, Parameter, Shape
-from .source_plan import INPUT, TABLE, BlockClass, Dialect, Entry, ExportError, Plan, shape_text, table_of
+from .graph import Graph
+from .parameter_layout import graph_digest
+from .source_file import load_module, module_docstring
+from .source_plan import INPUT, TABLE, BlockClass, Dialect, Entry, ExportError, Plan, table_of
 from .source_text import INDENT, Argument, Call, Code, Expression, Literal, Node, compressed, document, laid_out
+
+WEIGHTS = ".safetensors"
 
 _ROLES = {"gamma": "weight", "beta": "bias", "slope": "weight"}
 _ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
@@ -68,25 +74,37 @@ class DropPath(nn.Module):
 }
 
 
-def write(graph: Graph, parameters: Mapping[str, np.ndarray], path: Path, source: str = "") -> None:
-    """Write NAME.py and NAME.safetensors.
+def write(graph: Graph, parameters: dict[str, np.ndarray], path: str | os.PathLike) -> None:
+    """Write NAME.py, and the weights next to it as NAME.safetensors; both files atomically.
 
     Args:
         graph: The network in training mode.
-        parameters: Values of the parameters, by the graph's names.
-        path: NAME.py; the weights get the same name with the suffix ".safetensors".
-        source: Where the network is published.
+        parameters: Value of each parameter, by name.
+        path: NAME.py.
 
     Raises:
         ExportError: The network cannot be written.
+        OSError: A file cannot be written.
     """
-    from .tensor_file import write_tensors
-
-    path = Path(path)
+    text = source_code(graph)
     names = parameter_names(graph)
-    path.write_text(source_code(graph, source), encoding="utf-8")
-    weights = {names[name]: value for name, value in parameters.items() if name in names}
-    write_tensors(path.with_suffix(".safetensors"), weights, {"network": graph.network})
+    tensors = {names[row.name]: np.asarray(parameters[row.name], dtype=np.float32) for row in graph.parameters}
+    with atomic_path(path) as new_source, atomic_path(Path(path).with_suffix(WEIGHTS)) as new_weights:
+        Path(new_source).write_text(text, encoding="utf-8")
+        write_safetensors(new_weights, tensors, {"network": graph.network, "graph_sha256": graph_digest(graph)})
+
+
+def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.ndarray:
+    """Return the first output for float32 images, (N, C, H, W), computed by PyTorch with the files of `write`.
+
+    Raises:
+        ClassicsError: PyTorch or safetensors is missing.
+    """
+    with require_extra("pytorch", "running a PyTorch file"):
+        import safetensors.torch  # noqa: F401
+        import torch
+    with torch.no_grad():
+        return load_module(path).load()(torch.from_numpy(images)).numpy()
 
 
 def parameter_names(graph: Graph) -> dict[str, str]:
@@ -99,12 +117,8 @@ def parameter_names(graph: Graph) -> dict[str, str]:
     return renamed
 
 
-def source_code(graph: Graph, source: str = "") -> str:
-    """Return the source of NAME.py.
-
-    Args:
-        graph: The network in training mode.
-        source: Where the network is published.
+def source_code(graph: Graph) -> str:
+    """Return the source of NAME.py for a network in training mode.
 
     Raises:
         ExportError: The network cannot be written.
@@ -114,11 +128,11 @@ def source_code(graph: Graph, source: str = "") -> str:
     body = [_class(row) for row in classes]
     parts = [*dialect.helpers.values(), *body, _LOAD.format(network=classes[-1].name)]
     text = "\n\n".join(parts)
-    return _head(graph, source, text) + text
+    return _head(graph, text) + text
 
 
 _LOAD = '''\
-def load(path=Path(__file__).with_suffix(".safetensors")):
+def load(path=WEIGHTS):
     """Return the network with its weights, in prediction mode.
 
     Args:
@@ -130,23 +144,15 @@ def load(path=Path(__file__).with_suffix(".safetensors")):
 '''
 
 
-def _head(graph, source, text):
-    inputs = " and ".join(f"{shape_text(shape)} float32" for shape in graph.inputs.values())
-    shapes = {row.name: row.output_shape for row in graph.operations}
-    lines = [f'"""`{graph.network}` of gluon-classics in PyTorch.', ""]
-    if source:
-        lines += [f"Source: {source}."]
-    lines += [f"Input: {inputs}. Output: {shape_text(shapes[graph.outputs[0]])}."]
-    if len(graph.outputs) > 1:
-        lines += [f"In training mode there are {len(graph.outputs)} outputs; the first one is the prediction."]
-    lines += ["", "Blocks, layers and parameters have the names of the MXNet network.", '"""', ""]
+def _head(graph, text):
     standard = ["from collections import OrderedDict"] if "OrderedDict(" in text else []
     standard += ["from pathlib import Path"]
     other = ["from safetensors.torch import load_file"]
-    other += ["import torch"] if "torch." in text.replace("torch.nn", "") else []
+    other += ["import torch"] if "torch." in text else []
     other += ["from torch import nn"]
     other += ["import torch.nn.functional as F"] if "F." in text else []
-    return "\n".join([*lines, *standard, "", *other, "", "", ""])
+    weights = f'WEIGHTS = Path(__file__).with_suffix("{WEIGHTS}")'
+    return "\n".join([*module_docstring(graph, "PyTorch"), "", *standard, "", *other, "", weights, "", "", ""])
 
 
 def _class(row: BlockClass) -> str:
@@ -350,7 +356,7 @@ class _PyTorch(Dialect):
         )
 
     def _dropout(self, operation, input_shape, _activation):
-        drop, shared = operation.settings["drop"], operation.settings["shared_axes"]
+        drop, shared = round(operation.settings["drop"], 12), operation.settings["shared_axes"]
         if not shared:
             return _call("nn.Dropout", Literal(drop, "rate"))
         if sorted(shared) != list(range(1, len(input_shape))):

@@ -602,6 +602,10 @@ class Plan:
             value = part[-1].output
         return tuple(parts[0]) if len(forms) == 1 and [value] == block.outputs else ()
 
+    def channels(self, block: _Block) -> tuple[int, int]:
+        """Return the channels of a block's input and output."""
+        return self.shapes[block.inputs[0]][1], self.shapes[block.outputs[0]][1]
+
     def forward(self, block: _Block, absent: str = "", optional: str = "") -> tuple[str, ...]:
         """Return the statements of a block's forward pass; see `_Writer`."""
         if len(block.outputs) != 1:
@@ -659,7 +663,7 @@ class _KindOfBlock:
     def _add_class(self, rows, name):
         plan, optional = self.plan, self.optional.get(id(rows), "")
         name = plan.unused_name(name)
-        arguments = _Arguments([row.entries for row in rows], optional)
+        arguments = _Arguments([row.entries for row in rows], optional, [plan.channels(row) for row in rows])
         flag = arguments.flag()
         entries = tuple(
             Entry(row.name, arguments.replaced(row), condition=flag if row.name == optional else "")
@@ -693,11 +697,13 @@ class _Arguments:
     Args:
         instances: Statements of the constructor of each instance.
         optional: Attribute that only some instances have, or "".
+        channels: Channels of the input and the output of each instance.
     """
 
-    def __init__(self, instances, optional):
+    def __init__(self, instances, optional, channels):
         self.optional = optional
         self.fullest = instances[0]
+        self.inputs, self.outputs = zip(*channels)
         self.keys = [(row.name, number) for row in self.fullest for number, _ in enumerate(literals(row.node))]
         self.hints = {(row.name, n): literal.hint for row in self.fullest for n, literal in enumerate(literals(row.node))}
         self.columns: dict[tuple, tuple] = {}
@@ -713,19 +719,18 @@ class _Arguments:
 
     def _name_all(self):
         varying = [key for key in self.keys if len({repr(v) for v in self.columns[key] if v is not _NO_VALUE}) > 1]
-        first_in = next((key for key in varying if self.hints[key] == _IN_CHANNELS), None)
-        outs = [key for key in varying if self.hints[key] in _CHANNELS and key[0] != self.optional]
-        last_out = next((key for key in reversed(outs) if self.columns[key] != self.columns.get(first_in)), None)
-        if first_in and last_out is None and any(self.columns[key] == self.columns[first_in] for key in outs):
-            self._enter("channels", self.columns[first_in])
-        elif first_in:
-            self._enter(_IN_CHANNELS, self.columns[first_in])
-        named = first_in and last_out and self._several_widths(outs)
-        for key in outs if named else ():
-            if not self._derived(key):
-                self._enter(key[0], self.columns[key])
-        if last_out and not named:
-            self._enter("channels", self.columns[last_out])
+        columns = [self.columns[key] for key in varying]
+        if self.inputs == self.outputs and self.outputs in columns:
+            self._enter("channels", self.outputs)
+        elif self.inputs in columns:
+            self._enter(_IN_CHANNELS, self.inputs)
+        widths = [key for key in varying if self.hints[key] in _CHANNELS and key[0] != self.optional]
+        if self._several_widths(widths):
+            for key in widths:
+                if not self._derived(key):
+                    self._enter(key[0], self.columns[key])
+        elif self.outputs in columns:
+            self._enter("channels", self.outputs)
         for key in varying:
             if self._derived(key) is None:
                 self._enter(self._unused(self.hints[key] or "value"), self.columns[key])
@@ -741,16 +746,15 @@ class _Arguments:
         same = key[0] == self.optional and name in self.names
         return Code(name) if same and all(column[n] == self.names[name][n] for n in present) else None
 
-    def _several_widths(self, outs):
+    def _several_widths(self, widths):
         """Whether each of three or more named children has its own number of channels."""
-        names = [key[0] for key in outs]
-        columns = [self.columns[key] for key in outs]
+        names = [key[0] for key in widths]
+        columns = [self.columns[key] for key in widths]
         return len(set(columns)) > 2 and len(set(names)) == len(names) and all(name.isidentifier() for name in names)
 
     def _unused(self, hint):
-        options = [hint, *(f"{hint}_{number}" for number in range(2, 99))]
-        if hint in _CHANNELS:
-            options.insert(1, "width")
+        hint = "width" if hint in _CHANNELS or hint == _IN_CHANNELS else hint
+        options = (hint, *(f"{hint}_{number}" for number in range(2, 99)))
         return next(name for name in options if name not in self.names)
 
     def _enter(self, name, column):
