@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import os
-from pathlib import Path
 
-from gluon_classics._files import atomic_path
 from gluon_classics.errors import require_extra
 import numpy as np
 
 from .graph import Graph
-from .parameter_layout import graph_digest
-from .source_file import load_module, module_docstring
-from .source_plan import INPUT, TABLE, BlockClass, Dialect, Entry, ExportError, Plan, table_of
-from .source_text import INDENT, Argument, Call, Code, Expression, Literal, Node, compressed, document, laid_out
+from .source_file import (
+    WEIGHTS,
+    class_source,
+    framework_tensors,
+    load_module,
+    module_docstring,
+    numbered_layers,
+    write_files,
+)
+from .source_plan import TABLE, BlockClass, Dialect, Entry, ExportError, Plan, shape_text, table_of
+from .source_text import INDENT, Argument, Call, Code, Expression, Literal, compressed, make_call, scalar, size
 
-WEIGHTS = ".safetensors"
-
-_ROLES = {"gamma": "weight", "beta": "bias", "slope": "weight"}
 _ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
-_NORMS = ("batch_norm", "layer_norm", "instance_norm", "group_norm", "prelu")
 
 # classes that a generated file defines if it uses them
 _LAYER = '''\
@@ -86,12 +88,7 @@ def write(graph: Graph, parameters: dict[str, np.ndarray], path: str | os.PathLi
         ExportError: The network cannot be written.
         OSError: A file cannot be written.
     """
-    text = source_code(graph)
-    names = parameter_names(graph)
-    tensors = {names[row.name]: np.asarray(parameters[row.name], dtype=np.float32) for row in graph.parameters}
-    with atomic_path(path) as new_source, atomic_path(Path(path).with_suffix(WEIGHTS)) as new_weights:
-        Path(new_source).write_text(text, encoding="utf-8")
-        write_safetensors(new_weights, tensors, {"network": graph.network, "graph_sha256": graph_digest(graph)})
+    write_files(graph, source_code(graph), framework_tensors(graph, parameters, "pytorch"), path)
 
 
 def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.ndarray:
@@ -104,17 +101,7 @@ def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.nda
         import safetensors.torch  # noqa: F401
         import torch
     with torch.no_grad():
-        return load_module(path).load()(torch.from_numpy(images)).numpy()
-
-
-def parameter_names(graph: Graph) -> dict[str, str]:
-    """Return the name of each parameter in the state dict, by the graph's name."""
-    renamed = {}
-    norms = {name for row in graph.operations if row.kind in _NORMS for name in row.parameters.values()}
-    for row in graph.parameters:
-        block, dot, role = row.name.rpartition(".")
-        renamed[row.name] = f"{block}{dot}{_ROLES.get(role, role)}" if row.name in norms else row.name
-    return renamed
+        return load_module(path).load()(torch.tensor(images)).numpy()
 
 
 def source_code(graph: Graph) -> str:
@@ -125,8 +112,7 @@ def source_code(graph: Graph) -> str:
     """
     dialect = _PyTorch()
     classes = Plan(graph, dialect).classes
-    body = [_class(row) for row in classes]
-    parts = [*dialect.helpers.values(), *body, _LOAD.format(network=classes[-1].name)]
+    parts = [*dialect.helpers.values(), *map(_class, classes), _LOAD.format(network=classes[-1].name)]
     text = "\n\n".join(parts)
     return _head(graph, text) + text
 
@@ -148,83 +134,35 @@ def _head(graph, text):
     standard = ["from collections import OrderedDict"] if "OrderedDict(" in text else []
     standard += ["from pathlib import Path"]
     other = ["from safetensors.torch import load_file"]
-    other += ["import torch"] if "torch." in text else []
+    other += ["import torch"] if "torch." in text.replace("torch.nn", "") else []
     other += ["from torch import nn"]
     other += ["import torch.nn.functional as F"] if "F." in text else []
     weights = f'WEIGHTS = Path(__file__).with_suffix("{WEIGHTS}")'
-    return "\n".join([*module_docstring(graph, "PyTorch"), "", *standard, "", *other, "", weights, "", "", ""])
+    (shape,) = graph.inputs.values()
+    docstring = module_docstring(graph, "PyTorch", shape_text(shape))
+    return "\n".join([*docstring, "", *standard, "", *other, "", weights, "", "", ""])
 
 
 def _class(row: BlockClass) -> str:
-    described = [(name, text) for name, _, text in row.arguments]
     chained = row.forward is None
-    base = "nn.Sequential" if chained or any("super().__init__" in str(entry.node) for entry in row.entries) else "nn.Module"
-    lines = [f"class {row.name}({base}):"]
-    summary = row.summary + (" The layers run in this order." if chained and not row.numbered else "")
-    if described:
-        lines += [f'    """{summary}', "", "    Args:"]
-        lines += [f"        {name}: {text}" for name, text in described]
-        lines += ['    """', ""]
+    base = "nn.Sequential" if chained or row.keeps_list else "nn.Module"
+    if row.numbered:
+        opening = ["super().__init__(", *(line[2 * len(INDENT) :] for line in numbered_layers(row)), ")"]
     else:
-        lines += [f'    """{summary}"""', ""]
-    inner = INDENT * 2
-    constructor = [] if base == "nn.Sequential" and (row.numbered or not chained) else [f"{inner}super().__init__()"]
-    if chained and row.numbered:
-        constructor += _numbered(row.entries, inner)
-    else:
-        for entry in row.entries:
-            constructor += _statement(entry, inner)
-    if row.entries:
-        arguments = ", ".join(name if default is None else f"{name}={default!r}" for name, default, _ in row.arguments)
-        lines += [f"    def __init__(self{', ' + arguments if arguments else ''}):", *constructor]
-    if row.forward is not None:
-        inputs = INPUT if not any("x2" in line for line in row.forward) else "x, x2"
-        lines += ["", f"    def forward(self, {inputs}):"] if row.entries else [f"    def forward(self, {inputs}):"]
-        lines += [inner + line for line in row.forward]
-    return "\n".join(lines) + "\n"
-
-
-def _numbered(entries, indent):
-    lines = [f"{indent}super().__init__("]
-    for entry in entries:
-        lines += laid_out(document(entry.node), indent + INDENT, ",", entry.comment)
-    return [*lines, f"{indent})"]
-
-
-def _statement(entry, indent):
-    if not entry.name:
-        return laid_out(document(entry.node), indent, comment=entry.comment)
-    target = f"self.{entry.name} = "
-    if not entry.condition:
-        return laid_out(document(entry.node, target), indent, comment=entry.comment)
-    lines = [f"{indent}{target}None", f"{indent}if {entry.condition}:"]
-    return lines + laid_out(document(entry.node, target), indent + INDENT, comment=entry.comment)
+        opening = [] if row.keeps_list else ["super().__init__()"]
+    if chained and not row.numbered:
+        row = replace(row, summary=f"{row.summary} The layers run in this order.")
+    return class_source(row, base, opening, "", "forward", list(row.forward or ()))
 
 
 # --- layers
-
-
-def _call(function, *positional, **keywords):
-    """Make a call. Each keyword has a pair: its value and the default that is left out."""
-    rows = [Argument(_literal(value)) for value in positional]
-    rows += [Argument(_literal(value, name), name, default) for name, (value, default) in keywords.items()]
-    return Call(function, tuple(rows))
-
-
-def _literal(value, hint=""):
-    return value if isinstance(value, (Literal, Call)) else Literal(value, hint)
-
-
-def _size(values):
-    """Return one number for equal sizes, and else a tuple."""
-    return values[0] if len(set(values)) == 1 else tuple(values)
 
 
 def _padding(settings):
     padding, count = settings["padding"], len(settings["kernel"])
     if padding[:count] != padding[count:]:
         raise ExportError("a layer is padded differently at both ends, which PyTorch's layers cannot: port it by hand")
-    return _size(padding[:count])
+    return size(padding[:count])
 
 
 def _dimensions(settings):
@@ -234,7 +172,7 @@ def _dimensions(settings):
 class _PyTorch(Dialect):
     """PyTorch's layers and functions. `helpers` has the source of the classes that the file must define."""
 
-    layers = "self"
+    in_prediction = "not self.training"
 
     def __init__(self):
         self.helpers: dict[str, str] = {}
@@ -253,8 +191,8 @@ class _PyTorch(Dialect):
     def _base(self, base, activation, short, flattens=False):
         if activation:
             name = f"{short}{_ACTIVATIONS[activation]}"
-            kind = {"Conv": "A convolution", "Linear": "A dense layer", "Dense": "A dense layer that flattens its input first"}
-            summary = f"{kind.get(short[:4] if short.startswith('Conv') else short)}, then its activation."
+            kinds = {"Linear": "A dense layer", "Dense": "A dense layer that flattens its input first"}
+            summary = f"{kinds.get(short, 'A convolution')}, then its activation."
             x = "torch.flatten(x, 1)" if flattens else "x"
             fields = {"name": name, "base": base, "activation": _ACTIVATIONS[activation], "summary": summary, "x": x}
             return self._helper(name, _LAYER.format(**fields))
@@ -263,14 +201,14 @@ class _PyTorch(Dialect):
     def _convolution(self, operation, input_shape, activation):
         row = operation.settings
         base = f"Conv{_dimensions(row)}"
-        return _call(
+        return make_call(
             self._base(base, activation, "Conv" if base == "Conv2d" else base),
             Literal(input_shape[1], "in_channels"),
             Literal(row["channels"], "channels"),
-            Literal(_size(row["kernel"]), "kernel_size"),
-            stride=(_size(row["stride"]), 1),
+            Literal(size(row["kernel"]), "kernel_size"),
+            stride=(size(row["stride"]), 1),
             padding=(_padding(row), 0),
-            dilation=(_size(row["dilation"]), 1),
+            dilation=(size(row["dilation"]), 1),
             groups=(row["groups"], 1),
             bias=("bias" in operation.parameters, True),
         )
@@ -279,15 +217,15 @@ class _PyTorch(Dialect):
         row = operation.settings
         if activation:
             return None
-        return _call(
+        return make_call(
             f"nn.ConvTranspose{_dimensions(row)}",
             Literal(input_shape[1], "in_channels"),
             Literal(row["channels"], "channels"),
-            Literal(_size(row["kernel"]), "kernel_size"),
-            stride=(_size(row["stride"]), 1),
+            Literal(size(row["kernel"]), "kernel_size"),
+            stride=(size(row["stride"]), 1),
             padding=(_padding(row), 0),
-            output_padding=(_size(row["output_padding"]), 0),
-            dilation=(_size(row["dilation"]), 1),
+            output_padding=(size(row["output_padding"]), 0),
+            dilation=(size(row["dilation"]), 1),
             groups=(row["groups"], 1),
             bias=("bias" in operation.parameters, True),
         )
@@ -296,7 +234,7 @@ class _PyTorch(Dialect):
         row = operation.settings
         flattens = "flattened" in row
         inputs = int(np.prod(input_shape[1:])) if flattens else input_shape[-1]
-        return _call(
+        return make_call(
             self._base("Linear", activation, "Dense" if flattens else "Linear", flattens),
             Literal(inputs, "in_channels"),
             Literal(row["units"], "channels"),
@@ -307,7 +245,7 @@ class _PyTorch(Dialect):
         row = operation.settings
         if activation or row["axis"] != 1 or row["use_running"]:
             return None
-        return _call(
+        return make_call(
             self._helper("BatchNorm"),
             Literal(input_shape[1], "channels"),
             eps=(row["eps"], 1e-5),
@@ -318,22 +256,23 @@ class _PyTorch(Dialect):
         row = operation.settings
         if activation or row["axis"] != len(input_shape) - 1:
             return None
-        return _call("nn.LayerNorm", Literal(input_shape[-1], "channels"), eps=(row["eps"], 1e-5))
+        return make_call("nn.LayerNorm", Literal(input_shape[-1], "channels"), eps=(row["eps"], 1e-5))
 
     def _instance_norm(self, operation, input_shape, activation):
         if activation or len(input_shape) != 4:
             return None
         settings = {"eps": (operation.settings["eps"], 1e-5), "affine": (True, False)}
-        return _call("nn.InstanceNorm2d", Literal(input_shape[1], "channels"), **settings)
+        return make_call("nn.InstanceNorm2d", Literal(input_shape[1], "channels"), **settings)
 
     def _group_norm(self, operation, input_shape, activation):
         row = operation.settings
         if activation:
             return None
-        return _call("nn.GroupNorm", Literal(row["groups"]), Literal(input_shape[1], "channels"), eps=(row["eps"], 1e-5))
+        channels = Literal(input_shape[1], "channels")
+        return make_call("nn.GroupNorm", Literal(row["groups"]), channels, eps=(row["eps"], 1e-5))
 
     def _prelu(self, _operation, input_shape, _activation):
-        return _call("nn.PReLU", Literal(input_shape[1], "channels"))
+        return make_call("nn.PReLU", Literal(input_shape[1], "channels"))
 
     def _max_pool(self, operation, input_shape, _activation):
         return self._pool("MaxPool", operation, input_shape)
@@ -344,11 +283,11 @@ class _PyTorch(Dialect):
 
     def _pool(self, name, operation, input_shape, **more):
         row = operation.settings
-        stride = Literal(_size(row["stride"]), "stride")
+        stride = Literal(size(row["stride"]), "stride")
         _check_last_window(operation, input_shape)
-        return _call(
+        return make_call(
             f"nn.{name}{_dimensions(row)}",
-            Literal(_size(row["kernel"]), "kernel_size"),
+            Literal(size(row["kernel"]), "kernel_size"),
             stride,
             padding=(_padding(row), 0),
             ceil_mode=(row["rounding"] == "ceil", False),
@@ -358,10 +297,10 @@ class _PyTorch(Dialect):
     def _dropout(self, operation, input_shape, _activation):
         drop, shared = round(operation.settings["drop"], 12), operation.settings["shared_axes"]
         if not shared:
-            return _call("nn.Dropout", Literal(drop, "rate"))
+            return make_call("nn.Dropout", Literal(drop, "rate"))
         if sorted(shared) != list(range(1, len(input_shape))):
             return None
-        return _call(self._helper("DropPath"), Literal(drop, "rate"))
+        return make_call(self._helper("DropPath"), Literal(drop, "rate"))
 
     def identity(self):
         return Call("nn.Identity")
@@ -386,12 +325,6 @@ class _PyTorch(Dialect):
         table = Call("torch.tensor", (Argument(table_of(operation)), Argument(Literal(Code("torch.bool")), "dtype")))
         rows = (Argument(Literal(TABLE)), Argument(table), Argument(Literal(False), "persistent"))
         return Entry("", Call("self.register_buffer", rows))
-
-    def in_training(self):
-        return "self.training"
-
-    def outputs(self, values):
-        return ", ".join(values)
 
     def expression(self, operation, inputs, shapes):
         try:
@@ -430,8 +363,8 @@ def _operator(symbol, level):
 
 def _with_scalar(pattern, level):
     def make(operation, inputs, _shapes, depth):
-        scalar = f"{operation.settings['scalar']:.7g}"
-        return Expression(pattern.format(inputs[0].within(level), scalar), depth, level)
+        number = scalar(operation.settings["scalar"])
+        return Expression(pattern.format(inputs[0].within(level), number), depth, level)
 
     return make
 
@@ -490,7 +423,7 @@ def _scatter(operation, inputs, _shapes, depth):
 
 def _convolve(operation, inputs, _shapes, depth):
     row = operation.settings
-    settings = {"stride": (_size(row["stride"]), 1), "padding": (_padding(row), 0), "groups": (row["groups"], 1)}
+    settings = {"stride": (size(row["stride"]), 1), "padding": (_padding(row), 0), "groups": (row["groups"], 1)}
     more = "".join(f", {name}={value}" for name, (value, default) in settings.items() if value != default)
     return Expression(f"F.conv{_dimensions(row)}({', '.join(i.text for i in inputs)}{more})", depth)
 
@@ -502,7 +435,7 @@ def _pool(name):
         settings = {"padding": (_padding(row), 0), "ceil_mode": (row["rounding"] == "ceil", False)}
         settings["count_include_pad"] = (row.get("include_pad", True), True)
         more = "".join(f", {key}={value}" for key, (value, default) in settings.items() if value != default)
-        text = f"F.{name}{_dimensions(row)}({inputs[0].text}, {_size(row['kernel'])}, {_size(row['stride'])}{more})"
+        text = f"F.{name}{_dimensions(row)}({inputs[0].text}, {size(row['kernel'])}, {size(row['stride'])}{more})"
         return Expression(text, depth)
 
     return make
@@ -566,9 +499,9 @@ _EXPRESSIONS = {
     "subtract_scalar": _with_scalar("{0} - {1}", 0),
     "subtract_from_scalar": _with_scalar("{1} - {0}", 1),
     "multiply_scalar": _with_scalar("{1} * {0}", 1),
-    "divide_scalar": _with_scalar("{0} / {1}", 2),
-    "divide_scalar_by": _with_scalar("{1} / {0}", 2),
-    "power_scalar": _with_scalar("{0} ** {1}", 2),
+    "divide_scalar": _with_scalar("{0} / ({1})", 1),
+    "divide_scalar_by": _with_scalar("({1}) / {0}", 2),
+    "power_scalar": _with_scalar("{0} ** ({1})", 2),
     "maximum_scalar": _with_scalar("torch.clamp({0}, min={1})", 0),
     "minimum_scalar": _with_scalar("torch.clamp({0}, max={1})", 0),
     "scatter": _scatter,
@@ -588,15 +521,15 @@ _PLAIN_LAYERS = {
     "softsign": lambda row: Call("nn.Softsign"),
     "selu": lambda row: Call("nn.SELU"),
     "gelu": lambda row: Call("nn.GELU"),
-    "leaky_relu": lambda row: _call("nn.LeakyReLU", row["slope"]),
-    "elu": lambda row: _call("nn.ELU", row["slope"]),
-    "softmax": lambda row: _call("nn.Softmax", dim=(row["axis"], None)),
+    "leaky_relu": lambda row: make_call("nn.LeakyReLU", row["slope"]),
+    "elu": lambda row: make_call("nn.ELU", row["slope"]),
+    "softmax": lambda row: make_call("nn.Softmax", dim=(row["axis"], None)),
     "flatten": lambda row: Call("nn.Flatten"),
-    "global_average_pool": lambda row: _call("nn.AdaptiveAvgPool2d", 1),
-    "global_max_pool": lambda row: _call("nn.AdaptiveMaxPool2d", 1),
-    "adaptive_average_pool": lambda row: _call("nn.AdaptiveAvgPool2d", tuple(row["size"])),
-    "upsample_nearest": lambda row: _call("nn.Upsample", scale_factor=(row["scale"], None)),
-    "local_response_norm": lambda row: _call(
+    "global_average_pool": lambda row: make_call("nn.AdaptiveAvgPool2d", 1),
+    "global_max_pool": lambda row: make_call("nn.AdaptiveMaxPool2d", 1),
+    "adaptive_average_pool": lambda row: make_call("nn.AdaptiveAvgPool2d", tuple(row["size"])),
+    "upsample_nearest": lambda row: make_call("nn.Upsample", scale_factor=(row["scale"], None)),
+    "local_response_norm": lambda row: make_call(
         "nn.LocalResponseNorm", row["size"], alpha=(row["alpha"], 1e-4), beta=(row["beta"], 0.75), k=(row["k"], 1.0)
     ),
 }

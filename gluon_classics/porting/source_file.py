@@ -1,4 +1,4 @@
-"""What generated source files of all frameworks have in common."""
+"""What the generated source files of all frameworks have in common."""
 
 from __future__ import annotations
 
@@ -6,37 +6,121 @@ import importlib.util
 import os
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import gluon_classics
+from gluon_classics._files import atomic_path
+import numpy as np
 
 from .graph import Graph
-from .source_plan import shape_text
+from .parameter_layout import graph_digest, layout
+from .source_plan import BlockClass, input_names, shape_text, with_layers
+from .source_text import INDENT, document, laid_out
+from .tensor_file import write_safetensors
+
+WEIGHTS = ".safetensors"
+
+_BODY = INDENT * 2
 
 
-def module_docstring(graph: Graph, framework: str, *more: str) -> list[str]:
+def write_files(graph: Graph, text: str, tensors: dict[str, np.ndarray], path: str | os.PathLike) -> None:
+    """Write a source file, and its weights next to it as NAME.safetensors; both files atomically."""
+    with atomic_path(path) as new_source, atomic_path(Path(path).with_suffix(WEIGHTS)) as new_weights:
+        Path(new_source).write_text(text, encoding="utf-8")
+        write_safetensors(new_weights, tensors, {"network": graph.network, "graph_sha256": graph_digest(graph)})
+
+
+def framework_tensors(graph: Graph, parameters: dict[str, np.ndarray], framework: str) -> dict[str, np.ndarray]:
+    """Return float32 parameters with the names and layouts of a framework, such as "pytorch"."""
+    named = with_layers(graph)
+    attributes = {  # of the parameters of a model of symbols
+        name: (row.name, role)
+        for row, old in zip(named.operations, graph.operations)
+        for role, name in old.parameters.items()
+        if row.name != old.name
+    }
+    found = {}
+    for entry in layout(graph, gluon_classics.__version__)["parameters"]:
+        port: dict[str, Any] = entry[framework]
+        array = np.asarray(parameters[entry["name"]], dtype=np.float32)
+        array = array.reshape(port.get("reshape", array.shape)).transpose(port["transpose"]).reshape(port["shape"])
+        name = port["name"]
+        if entry["name"] in attributes:
+            name = f"{attributes[entry['name']][0]}.{name.rpartition('.')[2]}"
+        found[name] = array
+    return found
+
+
+def module_docstring(graph: Graph, framework: str, shape: str, *more: str) -> list[str]:
     """Return the lines of the docstring of a generated file.
 
     Args:
         graph: The network in training mode.
         framework: Name of the framework.
+        shape: Shape of the input.
         *more: Lines about this framework's file.
     """
     known = graph.network in gluon_classics.list_models()
     source = [f"Source: {gluon_classics.model_info(graph.network).source}."] if known else []
-    inputs = " and ".join(shape_text(shape) for shape in graph.inputs.values())
     output = next(row.output_shape for row in graph.operations if row.name == graph.outputs[0])
     several = [f"In training mode there are {len(graph.outputs)} outputs. The first one is the prediction."]
     return [
         f'"""`{graph.network}` of gluon-classics in {framework}.',
         "",
         *source,
-        f"Input: {inputs}, float32. Output: {shape_text(output)}.",
+        f"Input: {shape}, float32. Output: {shape_text(output)}.",
         *(several if len(graph.outputs) > 1 else []),
         "",
         "Blocks, layers and parameters have the names of the MXNet network.",
         *more,
         '"""',
     ]
+
+
+def class_source(row: BlockClass, base: str, opening: list[str], common: str, method: str, forward: list[str]) -> str:
+    """Return the source of a class.
+
+    Args:
+        row: The class.
+        base: Its base class.
+        opening: First statements of the constructor.
+        common: Arguments of the constructor after the settings, such as "*, rngs".
+        method: Name of the method for the forward pass.
+        forward: Statements of this method; it is left out if there are none.
+    """
+    lines = [f"class {row.name}({base}):", *_class_docstring(row), ""]
+    if row.entries:
+        settings = [name if default is None else f"{name}={default!r}" for name, default, _ in row.arguments]
+        arguments = ", ".join(["self", *settings, *([common] if common else [])])
+        lines.append(f"    def __init__({arguments}):")
+        lines += [_BODY + line for line in opening]
+        lines += [line for entry in row.entries for line in _statement(entry)] if not row.numbered else []
+        lines.append("")
+    if forward:
+        lines.append(f"    def {method}(self, {', '.join(input_names(row.inputs))}):")
+        lines += [_BODY + line for line in forward]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _class_docstring(row):
+    if not row.arguments:
+        return [f'    """{row.summary}"""']
+    described = [f"        {name}: {text}" for name, _, text in row.arguments]
+    return [f'    """{row.summary}', "", "    Args:", *described, '    """']
+
+
+def numbered_layers(row: BlockClass) -> list[str]:
+    """Return the layers of a class as lines of an argument list, with the shapes of their outputs."""
+    inner = _BODY + INDENT
+    return [line for entry in row.entries for line in laid_out(document(entry.node), inner, ",", entry.comment)]
+
+
+def _statement(entry):
+    target = f"self.{entry.name} = " if entry.name else ""
+    if not entry.condition:
+        return laid_out(document(entry.node, target), _BODY, comment=entry.comment)
+    lines = [f"{_BODY}{target}None", f"{_BODY}if {entry.condition}:"]
+    return lines + laid_out(document(entry.node, target), _BODY + INDENT, comment=entry.comment)
 
 
 def load_module(path: str | os.PathLike) -> ModuleType:

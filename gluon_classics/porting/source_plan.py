@@ -15,12 +15,25 @@ from typing import Any
 from gluon_classics.errors import ClassicsError
 
 from .graph import Graph, Operation, Parameter, Shape
-from .source_text import LIST, Argument, Call, Code, Expression, Literal, Node, compressed, literals, map_literals, skeleton
+from .source_text import (
+    Argument,
+    Call,
+    Code,
+    Expression,
+    Literal,
+    Node,
+    compressed,
+    literals,
+    made_list,
+    map_literals,
+    skeleton,
+)
 
 INPUT = "x"
 TABLE = "connected"
 
 _CHAINS = ("Sequential", "HybridSequential")
+_LAYER = "Layer"  # the kind of a block that was made for an operation of a model of symbols
 _ACTIVATION = "act"  # the child of a layer that is its activation
 _KEEP_CLASSES = ("relu", "sigmoid", "tanh", "flatten", "dropout", "global_average_pool", "global_max_pool")
 _CHANNELS, _IN_CHANNELS = ("channels", "width", "hidden"), "in_channels"
@@ -69,8 +82,8 @@ class BlockClass:
         summary: First line of its docstring.
         arguments: Name, default (None if there is none) and description of each argument.
         entries: Statements of its constructor.
-        forward: Statements of its forward pass. None if it chains its attributes.
-        numbered: Whether its children are numbered layers.
+        forward: Statements of its forward pass. None if its children run one after another.
+        inputs: Number of inputs of the forward pass.
     """
 
     name: str
@@ -78,11 +91,27 @@ class BlockClass:
     arguments: tuple[tuple[str, Any, str], ...]
     entries: tuple[Entry, ...]
     forward: tuple[str, ...] | None
-    numbered: bool = False
+    inputs: int = 1
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the children are numbered layers that run one after another."""
+        return self.forward is None and all(row.name.isdigit() for row in self.entries)
+
+    @property
+    def keeps_list(self) -> bool:
+        """Whether the constructor passes its layers on to a base class, which keeps them in a list."""
+        return any("super().__init__" in skeleton(row.node) for row in self.entries)
 
 
 class Dialect(ABC):
-    """How a framework writes layers and expressions."""
+    """How a framework writes layers and expressions.
+
+    Attributes:
+        in_prediction: Condition that holds in prediction mode.
+    """
+
+    in_prediction: str
 
     @abstractmethod
     def layer(self, operation: Operation, input_shape: Shape, activation: str) -> Call | None:
@@ -104,9 +133,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def numbered(self, children: list[Node]) -> Entry:
-        """Return the statement that keeps numbered layers, over which `layers` iterates."""
-
-    layers: str  # the expression for the numbered layers of a block
+        """Return the statement that keeps numbered layers, over which the block iterates."""
 
     @abstractmethod
     def parameter(self, name: str, parameter: Parameter) -> Entry:
@@ -126,13 +153,13 @@ class Dialect(ABC):
             shapes: Their shapes.
         """
 
-    @abstractmethod
-    def in_training(self) -> str:
-        """Return the condition that holds in training mode."""
+    def own(self, name: str) -> str:
+        """Return the expression of a parameter of the block."""
+        return f"self.{name}"
 
-    @abstractmethod
-    def outputs(self, values: list[str]) -> str:
-        """Return the expression of several outputs."""
+    def common(self, entries: list[Entry]) -> tuple[Argument, ...]:
+        """Return the arguments that a class with these statements takes in addition to its settings."""
+        return ()
 
 
 # --- what the graph is made into first
@@ -152,7 +179,7 @@ def with_layers(graph: Graph) -> Graph:
     operations = tuple(replace(row, name=names[row.name], block=names[row.name]) for row in graph.operations)
     operations = tuple(replace(row, inputs=tuple(names.get(n, n) for n in row.inputs)) for row in operations)
     outputs = tuple(names.get(name, name) for name in graph.outputs)
-    kinds = {"": graph.network, **{name: "Layer" for name in names.values()}}
+    kinds = {"": graph.network, **dict.fromkeys(names.values(), _LAYER)}
     blocks = {name: name for name in names.values()}
     return replace(graph, operations=operations, outputs=outputs, blocks=blocks, block_kinds=kinds)
 
@@ -203,7 +230,7 @@ def table_of(scatter: Operation) -> Call:
     outputs, inputs = scatter.settings["shape"][:2]
     numbers = [int(value) for value in scatter.settings["connected"]]
     rows = [numbers[row * inputs : (row + 1) * inputs] for row in range(outputs)]
-    return Call(LIST, tuple(Argument(Literal(row)) for row in rows))
+    return made_list(map(Literal, rows))
 
 
 # --- the forward pass of a block
@@ -249,7 +276,7 @@ class _Writer:
         self.plan, self.block, self.nested, self.name = plan, block, nested, name
         self.calls, self.absent, self.optional = calls or {}, absent, optional
         self.lines: list[str] = []
-        self.variables = {value: INPUT if number == 0 else f"{INPUT}{number + 1}" for number, value in enumerate(block.inputs)}
+        self.variables = dict(zip(block.inputs, input_names(len(block.inputs))))
         self.pending: dict[str, Expression] = {}
         self.uses: Counter = Counter()
 
@@ -271,12 +298,12 @@ class _Writer:
             self._step(step)
         if outputs[0] in self.pending:
             self._assign(outputs[0], self.name)
-        self.lines.append(f"if not {self.plan.dialect.in_training()}:")
+        self.lines.append(f"if {self.plan.dialect.in_prediction}:")
         self.lines.append(f"    return {self.variables[outputs[0]]}")
         for step in steps:
             if step.output not in needed:
                 self._step(step)
-        return [*self.lines, f"return {self.plan.dialect.outputs([self._take(name).text for name in outputs])}"]
+        return [*self.lines, f"return {', '.join(self._take(name).text for name in outputs)}"]
 
     def loop_body(self, steps):
         """Write the body of a loop over the children, which gives its input variable a new value."""
@@ -293,7 +320,7 @@ class _Writer:
     def _take(self, value):
         self.uses[value] -= 1
         if value in self.block.own:
-            return Expression(f"self.{self.block.own[value]}")
+            return Expression(self.plan.dialect.own(self.block.own[value]))
         if value in self.variables:
             return Expression(self.variables[value])
         return self.pending.pop(value)
@@ -412,21 +439,19 @@ class Plan:
         name = self.unused_name(identifier(self.graph.block_kinds[""]))
         classes = {self.shapes[output][-1] for output in self.graph.outputs}
         arguments = (("classes", *classes, "Number of classes."),) if self.classifiers and len(classes) == 1 else ()
-        children = [child for child in self.children.get("", ()) if self._runs(child)]
         shapes = ", ".join(shape_text(self.shapes[name]) for name in self.graph.inputs)
         summary = f"The network: {shapes} to {shape_text(self.shapes[self.graph.outputs[0]])}."
         if self._is_chain("") or self._is_linear(""):
             calls = [(child, self.node(child)) for child in self.children[""]]
             entries = [Entry(child, call, self._shape_comment(child)) for child, call in calls]
-            numbered = all(child.isdigit() for child in self.children[""])
-            self.classes.append(BlockClass(name, summary, arguments, tuple(entries), None, numbered))
+            self.classes.append(BlockClass(name, summary, arguments, tuple(entries), None))
             return
         block = self._block("")
         writer = _Writer(self, block, nested=1, name=INPUT)
         several = len(block.outputs) > 1
         forward = (writer.statements_by_mode if several else writer.statements)(block.steps, block.outputs)
-        entries = [replace(row, comment=self._shape_comment(row.name)) if row.name in children else row for row in block.entries]
-        self.classes.append(BlockClass(name, summary, arguments, tuple(entries), tuple(forward)))
+        entries = tuple(replace(row, comment=self._shape_comment(row.name)) for row in block.entries)
+        self.classes.append(BlockClass(name, summary, arguments, entries, tuple(forward), len(block.inputs)))
 
     def unused_name(self, name: str) -> str:
         """Return a class name that is not in use, made from `name`."""
@@ -443,18 +468,16 @@ class Plan:
 
     # what a block is
 
-    def _runs(self, path):
-        return path in self.graph.blocks or path in self.under
-
     def _own(self, path):
         return [row for row in self.under.get(path, ()) if row.block == path]
 
     def _layer(self, path):
         """Return the operation and the activation of a layer, or None if the block is not a layer."""
         rows = self.under.get(path, [])
-        if not rows or rows[0].block != path or len(rows[0].inputs) != 1 or len(rows) > 2 or path not in self.graph.blocks:
+        if path not in self.graph.blocks or not 1 <= len(rows) <= 2 or rows[0].block != path:
             return None
-        if any(not name.startswith(path + ".") for name in rows[0].parameters.values()) and self.graph.block_kinds[path] != "Layer":
+        own = all(name.startswith(f"{path}.") for name in rows[0].parameters.values())
+        if len(rows[0].inputs) != 1 or not (own or self.graph.block_kinds[path] == _LAYER):
             return None
         if len(rows) == 1:
             return (rows[0], "") if not self.children.get(path) else None
@@ -534,9 +557,7 @@ class Plan:
             return self.dialect.identity()
         call = self._layer_call(path)
         if call is None:
-            if not self._is_chain(path):
-                raise ExportError(f"the block {path} contains itself in a way that cannot be written: port it by hand")
-            call = self.dialect.chain([(name, self.node(f"{path}.{name}" if path else name)) for name in self.children[path]])
+            call = self.dialect.chain([(name, self.node(f"{path}.{name}")) for name in self.children[path]])
         return call
 
     def _block(self, path):
@@ -551,13 +572,14 @@ class Plan:
                     raise ExportError(f"the parameter {name} is shared between blocks: port it by hand")
         children = [name for name in self.children.get(path, ()) if any(step.child == name for step in steps)]
         entries = [self.dialect.parameter(attribute, self.parameters[name]) for name, attribute in own.items()]
-        entries += [self.dialect.table(step.operation) for step in steps if step.operation and step.operation.kind == "scatter"]
+        scatters = [step.operation for step in steps if step.operation and step.operation.kind == "scatter"]
+        entries += [self.dialect.table(operation) for operation in scatters]
         block = _Block(path, entries, steps, inputs, outputs, own)
         calls = [self.node(prefix + name) for name in children]
         if children and all(name.isdigit() for name in children):
             block.loop = self._loop(block, children)
             if not block.loop:
-                raise ExportError(f"the numbered layers of {path} have a wiring that cannot be written: port it by hand")
+                raise ExportError(f"the numbered layers of {path} do not run in a loop: port it by hand")
             entries.append(self.dialect.numbered(compressed(calls)))
         else:
             entries += [Entry(name, call) for name, call in zip(children, calls)]
@@ -593,12 +615,9 @@ class Plan:
             numbers = {value: 0, **{step.output: number for number, step in enumerate(part, start=1)}}
             if len(block.inputs) > 1 or not all(name in numbers for step in part for name in step.inputs):
                 return ()
-            forms.add(
-                tuple(
-                    (bool(step.child), tuple(numbers[name] for name in step.inputs), step.operation and step.operation.kind)
-                    for step in part
-                )
-            )
+            kinds = [step.operation and (step.operation.kind, repr(step.operation.settings)) for step in part]
+            wires = [tuple(numbers[name] for name in step.inputs) for step in part]
+            forms.add((*kinds, *wires))
             value = part[-1].output
         return tuple(parts[0]) if len(forms) == 1 and [value] == block.outputs else ()
 
@@ -613,7 +632,7 @@ class Plan:
         if block.loop:
             writer = _Writer(self, block, calls={block.loop[0].child: "layer"})
             body = writer.loop_body(list(block.loop))
-            return (f"for layer in {self.dialect.layers}:", *(f"    {line}" for line in body), f"return {INPUT}")
+            return ("for layer in self:", *(f"    {line}" for line in body), f"return {INPUT}")
         writer = _Writer(self, block, absent=absent, optional=optional)
         return tuple(writer.statements(block.steps, block.outputs))
 
@@ -664,16 +683,19 @@ class _KindOfBlock:
         plan, optional = self.plan, self.optional.get(id(rows), "")
         name = plan.unused_name(name)
         arguments = _Arguments([row.entries for row in rows], optional, [plan.channels(row) for row in rows])
-        flag = arguments.flag()
-        entries = tuple(
-            Entry(row.name, arguments.replaced(row), condition=flag if row.name == optional else "")
-            for row in rows[0].entries
-        )
         plan.classes.append(
-            BlockClass(name, self._summary(rows), arguments.signature(), entries, self._forward(rows, optional))
+            BlockClass(
+                name,
+                self._summary(rows),
+                arguments.signature(),
+                arguments.constructor(),
+                self._forward(rows, optional),
+                len(rows[0].inputs),
+            )
         )
         for number, block in enumerate(rows):
-            plan.calls[block.path] = Call(name, arguments.given(number))
+            common = plan.dialect.common(rows[0].entries)
+            plan.calls[block.path] = Call(name, (*arguments.given(number), *common))
 
     def _forward(self, rows, optional):
         plan, rich = self.plan, rows[0]
@@ -704,18 +726,27 @@ class _Arguments:
         self.optional = optional
         self.fullest = instances[0]
         self.inputs, self.outputs = zip(*channels)
-        self.keys = [(row.name, number) for row in self.fullest for number, _ in enumerate(literals(row.node))]
-        self.hints = {(row.name, n): literal.hint for row in self.fullest for n, literal in enumerate(literals(row.node))}
-        self.columns: dict[tuple, tuple] = {}
-        tables = [{row.name: literals(row.node) for row in instance} for instance in instances]
-        for name, number in self.keys:
-            self.columns[name, number] = tuple(
-                table[name][number].value if name in table else _NO_VALUE for table in tables
-            )
-        self.present = [optional in table for table in tables]
+        self.keys = list(self._literals(self.fullest))
+        self.hints = {key: literal.hint for key, literal in self._literals(self.fullest).items()}
+        tables = [self._literals(instance) for instance in instances]
+        self.columns = {
+            key: tuple(table[key].value if key in table else _NO_VALUE for table in tables) for key in self.keys
+        }
+        self.present = [any(row.name == optional for row in instance) for instance in instances]
         self.names: dict[str, tuple] = {}  # the values of each argument
         self.values: dict[tuple, Any] = {}  # the code or the constant of each literal
         self._name_all()
+
+    @staticmethod
+    def _literals(entries):
+        """Return the literals of a constructor by the attribute and their number among those of this attribute."""
+        found: dict[tuple, Literal] = {}
+        counts: Counter = Counter()
+        for row in entries:
+            for literal in literals(row.node):
+                found[row.name, counts[row.name]] = literal
+                counts[row.name] += 1
+        return found
 
     def _name_all(self):
         varying = [key for key in self.keys if len({repr(v) for v in self.columns[key] if v is not _NO_VALUE}) > 1]
@@ -816,10 +847,18 @@ class _Arguments:
         attribute = next(key[0] for key in self.keys if self.values[key] == name and isinstance(self.values[key], Code))
         return f"The {name.replace('_', ' ')} of `{attribute}`." if attribute else f"The {name.replace('_', ' ')}."
 
-    def replaced(self, entry):
-        """Return the node of a statement with the arguments for its settings."""
-        values = iter([self.values[key] for key in self.keys if key[0] == entry.name])
-        return map_literals(entry.node, lambda literal: replace(literal, value=next(values)))
+    def constructor(self):
+        """Return the statements with the arguments for the settings."""
+        remaining = {name: iter([self.values[key] for key in self.keys if key[0] == name]) for name, _ in self.keys}
+        flag = self.flag()
+        return tuple(
+            Entry(
+                row.name,
+                map_literals(row.node, lambda literal, name=row.name: replace(literal, value=next(remaining[name]))),
+                condition=flag if row.name == self.optional else "",
+            )
+            for row in self.fullest
+        )
 
     def given(self, number):
         """Return the arguments that one instance gives."""
@@ -841,6 +880,11 @@ class _Arguments:
 def _with_parents(path):
     parts = path.split(".") if path else []
     return ["", *(".".join(parts[: number + 1]) for number in range(len(parts)))]
+
+
+def input_names(count: int) -> list[str]:
+    """Return the names of the inputs of a forward pass."""
+    return [INPUT, *(f"{INPUT}{number}" for number in range(2, count + 1))]
 
 
 def identifier(name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, NamedTuple, Union
+from fractions import Fraction
+from typing import Any, Callable, Iterable, NamedTuple, Union
 
 WIDTH = 120
 INDENT = "    "
@@ -86,6 +87,38 @@ class Repeat:
 
 
 Node = Union[Literal, Progression, Call, Repeat]
+
+
+def make_call(function: str, *positional: Any, **keywords: tuple[Any, Any]) -> Call:
+    """Return a call.
+
+    Args:
+        function: The function.
+        *positional: Values, or literals with a hint.
+        **keywords: Value and default of each keyword argument. The keyword is the hint.
+    """
+    rows = [Argument(value if isinstance(value, (Literal, Call)) else Literal(value)) for value in positional]
+    for name, (value, default) in keywords.items():
+        rows.append(Argument(value if isinstance(value, Call) else Literal(value, name), name, default))
+    return Call(function, tuple(rows))
+
+
+def made_list(nodes: Iterable[Node]) -> Call:
+    """Return the list of the nodes."""
+    return Call(LIST, tuple(map(Argument, nodes)))
+
+
+def size(values: list[int]) -> Any:
+    """Return one number for equal sizes, and otherwise a tuple."""
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def scalar(value: float) -> str:
+    """Return the code of a number: a fraction if that is exact and shorter."""
+    fraction = Fraction(value).limit_denominator(99)
+    if len(repr(value)) > 9 and fraction.numerator / fraction.denominator == value:
+        return f"{fraction.numerator} / {fraction.denominator}"
+    return repr(int(value) if value == int(value) else value)
 
 
 def map_literals(node: Node, change: Callable[[Literal], Literal]) -> Node:
@@ -207,6 +240,8 @@ def document(node: Node, prefix: str = "") -> Document:
             continue
         items.append(document(row.node, f"{row.keyword}=" if row.keyword else ""))
     if node.function == LIST:
+        if len(items) == 1 and isinstance(node.arguments[0].node, Repeat):  # a comprehension is a list already
+            return replace(items[0], opening=f"{prefix}[")
         return Bracket(f"{prefix}[", tuple(items), "]")
     return Bracket(f"{prefix}{node.function}(", tuple(items), ")")
 
