@@ -114,8 +114,8 @@ class Dialect(ABC):
     in_prediction: str
 
     @abstractmethod
-    def layer(self, operation: Operation, input_shape: Shape, activation: str) -> Call | None:
-        """Return the call that makes a layer, or None if the framework has no such layer.
+    def layer(self, operation: Operation, input_shape: Shape, activation: str) -> Node | None:
+        """Return what makes a layer, or None if the framework has no such layer.
 
         Args:
             operation: The operation of the layer.
@@ -124,11 +124,11 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def identity(self) -> Call:
-        """Return the call that makes a layer without an operation."""
+    def identity(self) -> Node:
+        """Return what makes a layer without an operation."""
 
     @abstractmethod
-    def chain(self, children: list[tuple[str, Call]]) -> Call:
+    def chain(self, children: list[tuple[str, Node]]) -> Call:
         """Return the call that chains layers, which have names or numbers."""
 
     @abstractmethod
@@ -549,8 +549,8 @@ class Plan:
 
     # what a block is made of
 
-    def node(self, path: str) -> Call:
-        """Return the call that makes a block."""
+    def node(self, path: str) -> Node:
+        """Return what makes a block."""
         if path in self.calls:
             return self.calls[path]
         if path not in self.under:

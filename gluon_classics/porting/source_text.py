@@ -82,7 +82,7 @@ class Call:
 class Repeat:
     """The same call several times, as arguments of another call."""
 
-    node: Call
+    node: Node
     count: Literal
 
 
@@ -95,12 +95,15 @@ def make_call(function: str, *positional: Any, **keywords: tuple[Any, Any]) -> C
     Args:
         function: The function.
         *positional: Values, or literals with a hint.
-        **keywords: Value and default of each keyword argument. The keyword is the hint.
+        **keywords: Value and default of each keyword argument. By default its name is the hint.
     """
-    rows = [Argument(value if isinstance(value, (Literal, Call)) else Literal(value)) for value in positional]
-    for name, (value, default) in keywords.items():
-        rows.append(Argument(value if isinstance(value, Call) else Literal(value, name), name, default))
+    rows = [Argument(_node(value, "")) for value in positional]
+    rows += [Argument(_node(value, name), name, default) for name, (value, default) in keywords.items()]
     return Call(function, tuple(rows))
+
+
+def _node(value, hint):
+    return value if isinstance(value, (Literal, Call)) else Literal(value, hint)
 
 
 def made_list(nodes: Iterable[Node]) -> Call:
@@ -147,7 +150,7 @@ def skeleton(node: Node) -> str:
     return repr(map_literals(node, lambda literal: Literal(None, literal.hint)))
 
 
-def compressed(nodes: list[Call]) -> list[Node]:
+def compressed(nodes: list[Node]) -> list[Node]:
     """Return the calls with each run of like ones as a `Repeat`.
 
     Two or more equal calls are a run, and so are three or more whose whole numbers grow by constant steps.
@@ -256,10 +259,9 @@ def _progress(node):
 
 
 def _all_arguments(node):
-    for row in node.arguments:
+    for row in node.arguments if isinstance(node, Call) else ():
         yield row
-        if isinstance(row.node, Call):
-            yield from _all_arguments(row.node)
+        yield from _all_arguments(row.node)
 
 
 def flat(doc: Document) -> str:
