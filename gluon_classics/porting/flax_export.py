@@ -12,7 +12,7 @@ import os
 from gluon_classics.errors import require_extra
 import numpy as np
 
-from .graph import Graph
+from .graph import Graph, Shape
 from .source_file import (
     WEIGHTS,
     class_source,
@@ -22,7 +22,7 @@ from .source_file import (
     numbered_layers,
     write_files,
 )
-from .source_plan import TABLE, BlockClass, Dialect, Entry, ExportError, Plan, shape_text, table_of
+from .source_plan import TABLE, BlockClass, Dialect, Entry, ExportError, Plan, check_last_window, shape_text, table_of
 from .source_text import Argument, Call, Code, Expression, Literal, compressed, made_list, make_call, scalar, size
 
 _ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
@@ -93,50 +93,58 @@ class Chain(nnx.Module):
             x = getattr(self, name)(x)
         return x
 ''',
-    "window_padding": '''\
-def window_padding(sizes, kernel_size, strides, padding, ceil_mode):
-    """Return the padding of each axis. Rounding up needs more of it at the end."""
-    rows = zip(sizes, kernel_size, strides, padding)
-    more = [-(size + 2 * pad - kernel) % stride if ceil_mode else 0 for size, kernel, stride, pad in rows]
-    return [(pad, pad + end) for pad, end in zip(padding, more)]
-''',
     "MaxPool": '''\
 class MaxPool(nnx.Module):
-    """Max pooling.
+    """Max pooling, with the arguments of `nnx.max_pool`."""
 
-    Args:
-        kernel_size: Height and width of a window.
-        strides: Strides.
-        padding: Padding on both sides.
-        ceil_mode: Whether the size of the output is rounded up.
-    """
-
-    def __init__(self, kernel_size, strides, padding=(0, 0), ceil_mode=False):
-        self.kernel_size, self.strides, self.padding, self.ceil_mode = kernel_size, strides, padding, ceil_mode
+    def __init__(self, window_shape, strides, padding="VALID"):
+        self.window_shape, self.strides, self.padding = window_shape, strides, padding
 
     def __call__(self, x):
-        padding = window_padding(x.shape[1:3], self.kernel_size, self.strides, self.padding, self.ceil_mode)
-        return nnx.max_pool(x, self.kernel_size, self.strides, padding)
+        return nnx.max_pool(x, self.window_shape, self.strides, self.padding)
 ''',
     "AvgPool": '''\
 class AvgPool(nnx.Module):
-    """Average pooling.
+    """Average pooling, with the arguments of `nnx.avg_pool`."""
 
-    Args:
-        kernel_size: Height and width of a window.
-        strides: Strides.
-        padding: Padding on both sides.
-        ceil_mode: Whether the size of the output is rounded up.
-        count_include_pad: Whether the padding counts as zeros.
-    """
-
-    def __init__(self, kernel_size, strides, padding=(0, 0), ceil_mode=False, count_include_pad=True):
-        self.kernel_size, self.strides, self.padding, self.ceil_mode = kernel_size, strides, padding, ceil_mode
+    def __init__(self, window_shape, strides, padding="VALID", count_include_pad=True):
+        self.window_shape, self.strides, self.padding = window_shape, strides, padding
         self.count_include_pad = count_include_pad
 
     def __call__(self, x):
-        padding = window_padding(x.shape[1:3], self.kernel_size, self.strides, self.padding, self.ceil_mode)
-        return nnx.avg_pool(x, self.kernel_size, self.strides, padding, self.count_include_pad)
+        return nnx.avg_pool(x, self.window_shape, self.strides, self.padding, self.count_include_pad)
+''',
+    "rounded_up": '''\
+def rounded_up(x, pool):
+    """Return the padding with which the number of windows of a pool is rounded up."""
+    rows = zip(x.shape[1:3], pool.window_shape, pool.strides, pool.padding)
+    return [(start, end + -(size + start + end - window) % stride) for size, window, stride, (start, end) in rows]
+''',
+    "CeilMaxPool": '''\
+class CeilMaxPool(nnx.Module):
+    """Max pooling that rounds the size of its output up."""
+
+    def __init__(self, window_shape, strides, padding=((0, 0), (0, 0))):
+        self.window_shape, self.strides, self.padding = window_shape, strides, padding
+
+    def __call__(self, x):
+        return nnx.max_pool(x, self.window_shape, self.strides, rounded_up(x, self))
+''',
+    "CeilAvgPool": '''\
+class CeilAvgPool(nnx.Module):
+    """Average pooling that rounds the size of its output up. Padding does not count."""
+
+    def __init__(self, window_shape, strides, padding=((0, 0), (0, 0))):
+        self.window_shape, self.strides, self.padding = window_shape, strides, padding
+
+    def __call__(self, x):
+        return nnx.avg_pool(x, self.window_shape, self.strides, rounded_up(x, self), count_include_pad=False)
+''',
+    "convolution": '''\
+def convolution(x, kernel, bias):
+    """Convolve (N, H, W, C) with a kernel (out, in, height, width)."""
+    layout = ("NHWC", "OIHW", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=layout) + bias
 ''',
     "LocalResponseNorm": '''\
 class LocalResponseNorm(nnx.Module):
@@ -161,8 +169,8 @@ class LocalResponseNorm(nnx.Module):
 }
 _NEEDS = {
     "Dense": ("flatten",),
-    "MaxPool": ("window_padding",),
-    "AvgPool": ("window_padding",),
+    "CeilMaxPool": ("rounded_up",),
+    "CeilAvgPool": ("rounded_up",),
 }
 
 
@@ -238,8 +246,7 @@ def _head(graph, text):
     other += ["from safetensors.flax import load_file"]
     weights = f'WEIGHTS = Path(__file__).with_suffix("{WEIGHTS}")'
     (shape,) = graph.inputs.values()
-    last = shape if len(shape) != 4 else (shape[0], *shape[2:], shape[1])
-    docstring = module_docstring(graph, "Flax", shape_text(last), "Channels are the last axis.")
+    docstring = module_docstring(graph, "Flax", shape_text(channels_last(shape)), "Channels are the last axis.")
     return "\n".join([*docstring, "", *standard, "", *other, "", weights, "", "", ""])
 
 
@@ -255,6 +262,11 @@ def _class(row: BlockClass, dialect) -> str:
         opening = [f"self.{_MODE} = False  # `eval()` and `train()` set it"]
     common = "*, rngs" if dialect.common(row.entries) else ""
     return class_source(row, base, opening, common, "__call__", forward)
+
+
+def channels_last(shape: Shape) -> Shape:
+    """Return (N, C, H, W) as (N, H, W, C), and other shapes as they are."""
+    return shape if len(shape) != 4 else (shape[0], *shape[2:], shape[1])
 
 
 def _pair(values):
@@ -347,26 +359,26 @@ class _Flax(Dialect):
         return _with_rngs(call)
 
     def _max_pool(self, operation, input_shape, _activation):
-        return self._pool("MaxPool", operation, input_shape)
+        ceil = operation.settings["rounding"] == "ceil"
+        return self._pool("CeilMaxPool" if ceil else "MaxPool", operation, input_shape)
 
     def _average_pool(self, operation, input_shape, _activation):
         include = operation.settings["include_pad"]
-        if include and operation.settings["rounding"] == "ceil" and _rounds_up(operation, input_shape):
+        if operation.settings["rounding"] == "floor":
+            return self._pool("AvgPool", operation, input_shape, count_include_pad=(include, True))
+        if include and any(operation.settings["padding"]):
             return None
-        return self._pool("AvgPool", operation, input_shape, count_include_pad=(include, True))
+        return self._pool("CeilAvgPool", operation, input_shape)
 
     def _pool(self, name, operation, input_shape, **more):
         row = operation.settings
-        count = len(row["kernel"])
-        if len(input_shape) != 4 or row["padding"][:count] != row["padding"][count:]:
+        check_last_window(operation, input_shape)
+        if len(input_shape) != 4:
             return None
+        padding = tuple(zip(row["padding"][:2], row["padding"][2:]))
+        default = padding if not any(row["padding"]) else None
         return make_call(
-            self.helper(name),
-            _pair(row["kernel"]),
-            _pair(row["stride"]),
-            padding=(tuple(row["padding"][:count]), (0, 0)),
-            ceil_mode=(row["rounding"] == "ceil", False),
-            **more,
+            self.helper(name), _pair(row["kernel"]), _pair(row["stride"]), padding=(padding, default), **more
         )
 
     def _local_response_norm(self, operation, _input_shape, _activation):
@@ -401,6 +413,9 @@ class _Flax(Dialect):
         rows = tuple(Argument(Literal(tuple(row.node.value))) for row in table_of(operation).arguments)
         return Entry(TABLE, Call("", rows))
 
+    def shape(self, shape):
+        return channels_last(shape)
+
     def own(self, name):
         return f"self.{name}[...]"
 
@@ -413,6 +428,8 @@ class _Flax(Dialect):
         found = make(operation, inputs, shapes, depth) if make else None
         if found is None:
             raise ExportError(f"{operation.name} ({operation.kind}) has no Flax function here: port it by hand")
+        if operation.kind == "convolution":
+            self.helper("convolution")
         return found
 
 
@@ -422,13 +439,6 @@ def _name(text):
 
 def _with_rngs(call):
     return Call(call.function, (*call.arguments, *_RNGS))
-
-
-def _rounds_up(operation, input_shape):
-    """Whether rounding up gives more windows than rounding down."""
-    row = operation.settings
-    rows = zip(input_shape[2:], row["kernel"], row["stride"], row["padding"])
-    return any((length + 2 * pad - kernel) % stride for length, kernel, stride, pad in rows)
 
 
 # --- functions. Axes of an image are renumbered; None means that there is no simple expression
@@ -518,14 +528,9 @@ def _scatter(operation, inputs, _shapes, depth):
 def _convolve(operation, inputs, _shapes, depth):
     """Return a convolution whose kernel is a value, with the axes of MXNet."""
     row = operation.settings
-    padding = '"VALID"' if not any(row["padding"]) else list(zip(row["padding"][:2], row["padding"][2:]))
-    if row["dilation"] != [1, 1] or row["groups"] != 1:
-        return None
-    images, kernel = inputs[0].text, inputs[1].text
-    layout = 'dimension_numbers=("NHWC", "OIHW", "NHWC")'
-    text = f"jax.lax.conv_general_dilated({images}, {kernel}, {tuple(row['stride'])}, {padding}, {layout})"
-    bias = f" + {inputs[2].text}" if len(inputs) > 2 else ""
-    return Expression(text + bias, depth, 0 if bias else 2)
+    plain = row["stride"] == row["dilation"] == [1, 1] and row["groups"] == 1 and not any(row["padding"])
+    bias = inputs[2].text if len(inputs) > 2 else 0
+    return Expression(f"convolution({inputs[0].text}, {inputs[1].text}, {bias})", depth) if plain else None
 
 
 def _pool(name):

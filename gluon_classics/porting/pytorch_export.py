@@ -18,7 +18,7 @@ from .source_file import (
     numbered_layers,
     write_files,
 )
-from .source_plan import TABLE, BlockClass, Dialect, Entry, ExportError, Plan, shape_text, table_of
+from .source_plan import TABLE, BlockClass, Dialect, Entry, ExportError, Plan, check_last_window, shape_text, table_of
 from .source_text import INDENT, Argument, Call, Code, Expression, Literal, compressed, make_call, scalar, size
 
 _ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
@@ -56,6 +56,14 @@ class BatchNorm(nn.BatchNorm2d):
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance, self.momentum)
         return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+''',
+    "FixedGammaBatchNorm": '''\
+class FixedGammaBatchNorm(BatchNorm):
+    """Batch normalization whose weight is 1 and not trained."""
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        self.weight.requires_grad_(False)
 ''',
     "DropPath": '''\
 class DropPath(nn.Module):
@@ -178,6 +186,8 @@ class _PyTorch(Dialect):
         self.helpers: dict[str, str] = {}
 
     def _helper(self, name, source=None):
+        if name == "FixedGammaBatchNorm":
+            self._helper("BatchNorm")
         self.helpers.setdefault(name, source or _HELPERS[name])
         return name
 
@@ -246,7 +256,7 @@ class _PyTorch(Dialect):
         if activation or row["axis"] != 1 or row["use_running"]:
             return None
         return make_call(
-            self._helper("BatchNorm"),
+            self._helper("FixedGammaBatchNorm" if row["fixed_gamma"] else "BatchNorm"),
             Literal(input_shape[1], "channels"),
             eps=(row["eps"], 1e-5),
             momentum=(round(1 - row["momentum_keep"], 12), 0.1),
@@ -284,7 +294,7 @@ class _PyTorch(Dialect):
     def _pool(self, name, operation, input_shape, **more):
         row = operation.settings
         stride = Literal(size(row["stride"]), "stride")
-        _check_last_window(operation, input_shape)
+        check_last_window(operation, input_shape)
         return make_call(
             f"nn.{name}{_dimensions(row)}",
             Literal(size(row["kernel"]), "kernel_size"),
@@ -335,15 +345,6 @@ class _PyTorch(Dialect):
             ) from None
         depth = 1 + max((row.depth for row in inputs), default=0)
         return make(operation, inputs, shapes, depth)
-
-
-def _check_last_window(operation, input_shape):
-    """Raise an error if the last window is in the padding alone, where MXNet keeps it and PyTorch does not."""
-    row = operation.settings
-    count = len(row["kernel"])
-    windows = zip(input_shape[2:], operation.output_shape[2:], row["stride"], row["padding"][:count])
-    if any((outputs - 1) * stride - padding >= size for size, outputs, stride, padding in windows):
-        raise ExportError(f"the last window of {operation.name} is outside of its input: choose another input size")
 
 
 # --- functions
@@ -423,7 +424,8 @@ def _scatter(operation, inputs, _shapes, depth):
 
 def _convolve(operation, inputs, _shapes, depth):
     row = operation.settings
-    settings = {"stride": (size(row["stride"]), 1), "padding": (_padding(row), 0), "groups": (row["groups"], 1)}
+    settings = {"stride": (size(row["stride"]), 1), "padding": (_padding(row), 0)}
+    settings.update({"dilation": (size(row["dilation"]), 1), "groups": (row["groups"], 1)})
     more = "".join(f", {name}={value}" for name, (value, default) in settings.items() if value != default)
     return Expression(f"F.conv{_dimensions(row)}({', '.join(i.text for i in inputs)}{more})", depth)
 
@@ -431,7 +433,7 @@ def _convolve(operation, inputs, _shapes, depth):
 def _pool(name):
     def make(operation, inputs, shapes, depth):
         row = operation.settings
-        _check_last_window(operation, shapes[0])
+        check_last_window(operation, shapes[0])
         settings = {"padding": (_padding(row), 0), "ceil_mode": (row["rounding"] == "ceil", False)}
         settings["count_include_pad"] = (row.get("include_pad", True), True)
         more = "".join(f", {key}={value}" for key, (value, default) in settings.items() if value != default)

@@ -39,10 +39,15 @@ def framework_tensors(graph: Graph, parameters: dict[str, np.ndarray], framework
         for role, name in old.parameters.items()
         if row.name != old.name
     }
+    fixed = {
+        row.parameters["gamma"] for row in graph.operations if row.kind == "batch_norm" and row.settings["fixed_gamma"]
+    }
     found = {}
     for entry in layout(graph, gluon_classics.__version__)["parameters"]:
         port: dict[str, Any] = entry[framework]
         array = np.asarray(parameters[entry["name"]], dtype=np.float32)
+        if entry["name"] in fixed:
+            array = np.ones_like(array)
         array = array.reshape(port.get("reshape", array.shape)).transpose(port["transpose"]).reshape(port["shape"])
         name = port["name"]
         if entry["name"] in attributes:
@@ -119,8 +124,8 @@ def _statement(entry):
     target = f"self.{entry.name} = " if entry.name else ""
     if not entry.condition:
         return laid_out(document(entry.node, target), _BODY, comment=entry.comment)
-    lines = [f"{_BODY}{target}None", f"{_BODY}if {entry.condition}:"]
-    return lines + laid_out(document(entry.node, target), _BODY + INDENT, comment=entry.comment)
+    made = laid_out(document(entry.node, target), _BODY + INDENT, comment=entry.comment)
+    return [f"{_BODY}if {entry.condition}:", *made, f"{_BODY}else:", f"{_BODY}{INDENT}{target}None"]
 
 
 def load_module(path: str | os.PathLike) -> ModuleType:

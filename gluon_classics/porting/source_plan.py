@@ -153,6 +153,10 @@ class Dialect(ABC):
             shapes: Their shapes.
         """
 
+    def shape(self, shape: Shape) -> Shape:
+        """Return the shape of a value in the framework."""
+        return shape
+
     def own(self, name: str) -> str:
         """Return the expression of a parameter of the block."""
         return f"self.{name}"
@@ -223,6 +227,18 @@ def _runs(concat, by_name):
         else:
             return None
     return (source, connected) if source else None
+
+
+def check_last_window(operation: Operation, input_shape: Shape) -> None:
+    """Raise an error if the last window is in the padding alone, which holds no value.
+
+    MXNet has such windows where it rounds up.
+    """
+    row = operation.settings
+    count = len(row["kernel"])
+    windows = zip(input_shape[2:], operation.output_shape[2:], row["stride"], row["padding"][:count])
+    if any((outputs - 1) * stride - padding >= size for size, outputs, stride, padding in windows):
+        raise ExportError(f"the last window of {operation.name} is outside of its input: choose another input size")
 
 
 def table_of(scatter: Operation) -> Call:
@@ -439,8 +455,8 @@ class Plan:
         name = self.unused_name(identifier(self.graph.block_kinds[""]))
         classes = {self.shapes[output][-1] for output in self.graph.outputs}
         arguments = (("classes", *classes, "Number of classes."),) if self.classifiers and len(classes) == 1 else ()
-        shapes = ", ".join(shape_text(self.shapes[name]) for name in self.graph.inputs)
-        summary = f"The network: {shapes} to {shape_text(self.shapes[self.graph.outputs[0]])}."
+        shapes = ", ".join(self._shape_text(name) for name in self.graph.inputs)
+        summary = f"The network: {shapes} to {self._shape_text(self.graph.outputs[0])}."
         if self._is_chain("") or self._is_linear(""):
             calls = [(child, self.node(child)) for child in self.children[""]]
             entries = [Entry(child, call, self._shape_comment(child)) for child, call in calls]
@@ -464,7 +480,10 @@ class Plan:
 
     def _shape_comment(self, path):
         output = self.graph.blocks.get(path)
-        return shape_text(self.shapes[output]) if output in self.shapes else ""
+        return self._shape_text(output) if output in self.shapes else ""
+
+    def _shape_text(self, name):
+        return shape_text(self.dialect.shape(self.shapes[name]))
 
     # what a block is
 
