@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 
-from gluon_classics.errors import require_extra
 import numpy as np
 
 from .graph import Graph, Shape
@@ -17,13 +16,15 @@ from .source_file import (
     WEIGHTS,
     class_source,
     framework_tensors,
-    load_module,
     module_docstring,
     numbered_layers,
+    run_file,
     write_files,
 )
 from .source_plan import TABLE, BlockClass, Dialect, Entry, ExportError, Plan, check_last_window, shape_text, table_of
 from .source_text import Argument, Call, Code, Expression, Literal, compressed, made_list, make_call, scalar, size
+
+MODULES = ("flax", "jax", "safetensors")  # that a generated file needs
 
 _ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
 _AXES = {0: 0, 1: 3, 2: 1, 3: 2}  # where each axis of (N, C, H, W) is in (N, H, W, C)
@@ -193,12 +194,9 @@ def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.nda
     """Return the first output for float32 images, (N, C, H, W), computed by Flax with the files of `write`.
 
     Raises:
-        ClassicsError: Flax or safetensors is missing.
+        ClassicsError: Flax is not installed; see `source_file.run_file`.
     """
-    with require_extra("flax", "running a Flax file"):
-        import flax.nnx  # noqa: F401
-        import safetensors.flax  # noqa: F401
-    return np.asarray(load_module(path).load()(images.transpose(0, 2, 3, 1)))
+    return run_file(path, MODULES, {"input": images})["eval"]
 
 
 def source_code(graph: Graph) -> str:
@@ -410,7 +408,7 @@ class _Flax(Dialect):
         return Entry(name, Call(kind, (Argument(Call("jnp.zeros", tuple(shape))),)))
 
     def table(self, operation):
-        rows = tuple(Argument(Literal(tuple(row.node.value))) for row in table_of(operation).arguments)
+        rows = tuple(Argument(Literal(tuple(row))) for row in table_of(operation))
         return Entry(TABLE, Call("", rows))
 
     def shape(self, shape):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 import os
 
-from gluon_classics.errors import require_extra
 import numpy as np
 
 from .graph import Graph
@@ -13,13 +12,27 @@ from .source_file import (
     WEIGHTS,
     class_source,
     framework_tensors,
-    load_module,
     module_docstring,
     numbered_layers,
+    run_file,
     write_files,
 )
 from .source_plan import TABLE, BlockClass, Dialect, Entry, ExportError, Plan, check_last_window, shape_text, table_of
-from .source_text import INDENT, Argument, Call, Code, Expression, Literal, compressed, make_call, scalar, size
+from .source_text import (
+    INDENT,
+    Argument,
+    Call,
+    Code,
+    Expression,
+    Literal,
+    compressed,
+    made_list,
+    make_call,
+    scalar,
+    size,
+)
+
+MODULES = ("torch", "safetensors")  # that a generated file needs
 
 _ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
 
@@ -103,13 +116,9 @@ def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.nda
     """Return the first output for float32 images, (N, C, H, W), computed by PyTorch with the files of `write`.
 
     Raises:
-        ClassicsError: PyTorch or safetensors is missing.
+        ClassicsError: PyTorch is not installed; see `source_file.run_file`.
     """
-    with require_extra("pytorch", "running a PyTorch file"):
-        import safetensors.torch  # noqa: F401
-        import torch
-    with torch.no_grad():
-        return load_module(path).load()(torch.tensor(images)).numpy()
+    return run_file(path, MODULES, {"input": images})["eval"]
 
 
 def source_code(graph: Graph) -> str:
@@ -332,9 +341,10 @@ class _PyTorch(Dialect):
         return Entry("", Call("self.register_buffer", (Argument(Literal(name)), Argument(zeros))))
 
     def table(self, operation):
-        table = Call("torch.tensor", (Argument(table_of(operation)), Argument(Literal(Code("torch.bool")), "dtype")))
-        rows = (Argument(Literal(TABLE)), Argument(table), Argument(Literal(False), "persistent"))
-        return Entry("", Call("self.register_buffer", rows))
+        rows = Argument(made_list(map(Literal, table_of(operation))))
+        table = Call("torch.tensor", (rows, Argument(Literal(Code("torch.bool")), "dtype")))
+        name, persistent = Argument(Literal(TABLE)), Argument(Literal(False), "persistent")
+        return Entry("", Call("self.register_buffer", (name, Argument(table), persistent)))
 
     def expression(self, operation, inputs, shapes):
         try:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
-from types import ModuleType
+import subprocess
+import sys
+import tempfile
 from typing import Any
 
 import gluon_classics
 from gluon_classics._files import atomic_path
+from gluon_classics.errors import ClassicsError
 import numpy as np
 
 from .graph import Graph
 from .parameter_layout import graph_digest, layout
 from .source_plan import BlockClass, input_names, shape_text, with_layers
 from .source_text import INDENT, document, laid_out
-from .tensor_file import write_safetensors
+from .tensor_file import read_tensors, write_safetensors
 
 WEIGHTS = ".safetensors"
 
@@ -128,12 +130,40 @@ def _statement(entry):
     return [f"{_BODY}if {entry.condition}:", *made, f"{_BODY}else:", f"{_BODY}{INDENT}{target}None"]
 
 
-def load_module(path: str | os.PathLike) -> ModuleType:
-    """Import a generated file and return its module."""
-    path = Path(path)
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    if specification is None or specification.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+def run_file(path: str | os.PathLike, modules: tuple[str, ...], data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return what a generated file computes, in a process of its own; see `run_port`.
+
+    The Python is that of the environment variable PORT_PYTHON, by default the one that runs this.
+
+    Args:
+        path: The file.
+        modules: Packages that it needs.
+        data: Arrays by key, as in `run_port`.
+
+    Raises:
+        ClassicsError: That Python lacks a package, or the file fails.
+    """
+    python = os.environ.get("PORT_PYTHON", sys.executable)
+    check = f"import importlib.util as u; print(*[m for m in {modules!r} if u.find_spec(m) is None])"
+    missing = _run([python, "-c", check], python).split()
+    if missing:
+        raise ClassicsError(
+            f"{python} lacks {' and '.join(missing)}: install {' '.join(missing)} in a Python environment, which need "
+            "not be that of MXNet, and set PORT_PYTHON to its python"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = Path(folder, "data.npz"), Path(folder, "result.npz")
+        np.savez(given, **data)
+        _run([python, str(Path(__file__).with_name("run_port.py")), str(path), str(given), str(found)], python)
+        return read_tensors(found)
+
+
+def _run(command, python):
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise ClassicsError(f"{python} cannot be run: set PORT_PYTHON to a Python with the framework") from error
+    if result.returncode:
+        last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.returncode}"]
+        raise ClassicsError(f"the generated file fails in {python}: {last[0]}")
+    return result.stdout

@@ -24,7 +24,6 @@ from .source_text import (
     Node,
     compressed,
     literals,
-    made_list,
     map_literals,
     skeleton,
 )
@@ -241,12 +240,11 @@ def check_last_window(operation: Operation, input_shape: Shape) -> None:
         raise ExportError(f"the last window of {operation.name} is outside of its input: choose another input size")
 
 
-def table_of(scatter: Operation) -> Call:
+def table_of(scatter: Operation) -> list[list[int]]:
     """Return the table of a "scatter" operation: 1 for each kernel that is connected, in rows of output channels."""
     outputs, inputs = scatter.settings["shape"][:2]
     numbers = [int(value) for value in scatter.settings["connected"]]
-    rows = [numbers[row * inputs : (row + 1) * inputs] for row in range(outputs)]
-    return made_list(map(Literal, rows))
+    return [numbers[row * inputs : (row + 1) * inputs] for row in range(outputs)]
 
 
 # --- the forward pass of a block
@@ -466,8 +464,8 @@ class Plan:
         writer = _Writer(self, block, nested=1, name=INPUT)
         several = len(block.outputs) > 1
         forward = (writer.statements_by_mode if several else writer.statements)(block.steps, block.outputs)
-        entries = tuple(replace(row, comment=self._shape_comment(row.name)) for row in block.entries)
-        self.classes.append(BlockClass(name, summary, arguments, entries, tuple(forward), len(block.inputs)))
+        commented = tuple(replace(row, comment=self._shape_comment(row.name)) for row in block.entries)
+        self.classes.append(BlockClass(name, summary, arguments, commented, tuple(forward), len(block.inputs)))
 
     def unused_name(self, name: str) -> str:
         """Return a class name that is not in use, made from `name`."""
@@ -870,14 +868,13 @@ class _Arguments:
         """Return the statements with the arguments for the settings."""
         remaining = {name: iter([self.values[key] for key in self.keys if key[0] == name]) for name, _ in self.keys}
         flag = self.flag()
-        return tuple(
-            Entry(
-                row.name,
-                map_literals(row.node, lambda literal, name=row.name: replace(literal, value=next(remaining[name]))),
-                condition=flag if row.name == self.optional else "",
-            )
-            for row in self.fullest
-        )
+
+        def constructed(row):
+            values = remaining.get(row.name, iter(()))
+            node = map_literals(row.node, lambda literal: replace(literal, value=next(values)))
+            return Entry(row.name, node, condition=flag if row.name == self.optional else "")
+
+        return tuple(map(constructed, self.fullest))
 
     def given(self, number):
         """Return the arguments that one instance gives."""

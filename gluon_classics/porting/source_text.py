@@ -141,7 +141,12 @@ def map_literals(node: Node, change: Callable[[Literal], Literal]) -> Node:
 def literals(node: Node) -> list[Literal]:
     """Return the literals of a node in order."""
     found: list[Literal] = []
-    map_literals(node, lambda literal: found.append(literal) or literal)
+
+    def enter(literal):
+        found.append(literal)
+        return literal
+
+    map_literals(node, enter)
     return found
 
 
@@ -243,7 +248,7 @@ def document(node: Node, prefix: str = "") -> Document:
             continue
         items.append(document(row.node, f"{row.keyword}=" if row.keyword else ""))
     if node.function == LIST:
-        if len(items) == 1 and isinstance(node.arguments[0].node, Repeat):  # a comprehension is a list already
+        if len(items) == 1 and isinstance(items[0], Bracket) and not items[0].commas:  # a comprehension makes a list
             return replace(items[0], opening=f"{prefix}[")
         return Bracket(f"{prefix}[", tuple(items), "]")
     return Bracket(f"{prefix}{node.function}(", tuple(items), ")")
