@@ -15,7 +15,6 @@ from .graph import Graph, Shape
 from .source_file import (
     WEIGHTS,
     class_source,
-    framework_tensors,
     module_docstring,
     numbered_layers,
     run_file,
@@ -26,6 +25,7 @@ from .source_text import Argument, Call, Code, Expression, Literal, compressed, 
 
 MODULES = ("flax", "jax", "safetensors")  # that a generated file needs
 
+_BASES = ("Conv", "Linear", "Dense")
 _ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
 _AXES = {0: 0, 1: 3, 2: 1, 3: 2}  # where each axis of (N, C, H, W) is in (N, H, W, C)
 _MODE = "deterministic"  # the attribute that `train()` and `eval()` of a network set
@@ -187,7 +187,7 @@ def write(graph: Graph, parameters: dict[str, np.ndarray], path: str | os.PathLi
         ExportError: The network cannot be written.
         OSError: A file cannot be written.
     """
-    write_files(graph, source_code(graph), framework_tensors(graph, parameters, "flax"), path)
+    write_files(graph, parameters, source_code(graph), "flax", path)
 
 
 def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.ndarray:
@@ -283,6 +283,7 @@ class _Flax(Dialect):
     """Flax's layers and JAX's functions. `helpers` has the source of what the file must define."""
 
     in_prediction = f"self.{_MODE}"
+    reserved = frozenset((*_HELPERS, *(base + name for base in _BASES for name in _ACTIVATIONS.values())))
 
     def __init__(self):
         self.helpers: dict[str, str] = {}

@@ -11,7 +11,6 @@ from .graph import Graph
 from .source_file import (
     WEIGHTS,
     class_source,
-    framework_tensors,
     module_docstring,
     numbered_layers,
     run_file,
@@ -34,6 +33,7 @@ from .source_text import (
 
 MODULES = ("torch", "safetensors")  # that a generated file needs
 
+_BASES = ("Conv", "Conv1d", "Conv3d", "Linear", "Dense")
 _ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
 
 # classes that a generated file defines if it uses them
@@ -109,7 +109,7 @@ def write(graph: Graph, parameters: dict[str, np.ndarray], path: str | os.PathLi
         ExportError: The network cannot be written.
         OSError: A file cannot be written.
     """
-    write_files(graph, source_code(graph), framework_tensors(graph, parameters, "pytorch"), path)
+    write_files(graph, parameters, source_code(graph), "pytorch", path)
 
 
 def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.ndarray:
@@ -190,6 +190,9 @@ class _PyTorch(Dialect):
     """PyTorch's layers and functions. `helpers` has the source of the classes that the file must define."""
 
     in_prediction = "not self.training"
+    reserved = frozenset(
+        ("Dense", *_HELPERS, *(f"{layer}{name}" for layer in _BASES for name in _ACTIVATIONS.values()))
+    )
 
     def __init__(self):
         self.helpers: dict[str, str] = {}

@@ -16,7 +16,7 @@ import numpy as np
 
 from .graph import Graph
 from .parameter_layout import graph_digest, layout
-from .source_plan import BlockClass, input_names, shape_text, with_layers
+from .source_plan import BlockClass, ExportError, input_names, shape_text, with_layers
 from .source_text import INDENT, document, laid_out
 from .tensor_file import read_tensors, write_safetensors
 
@@ -25,15 +25,27 @@ WEIGHTS = ".safetensors"
 _BODY = INDENT * 2
 
 
-def write_files(graph: Graph, text: str, tensors: dict[str, np.ndarray], path: str | os.PathLike) -> None:
-    """Write a source file, and its weights next to it as NAME.safetensors; both files atomically."""
+def write_files(
+    graph: Graph, parameters: dict[str, np.ndarray], text: str, framework: str, path: str | os.PathLike
+) -> None:
+    """Write a source file, and its weights next to it as NAME.safetensors; both files atomically.
+
+    Raises:
+        ExportError: The name of the file does not end in .py.
+        OSError: A file cannot be written.
+    """
+    if Path(path).suffix != ".py":
+        raise ExportError(f"{path} is not the name of a Python file: end it in .py")
+    tensors = framework_tensors(graph, parameters, framework)
     with atomic_path(path) as new_source, atomic_path(Path(path).with_suffix(WEIGHTS)) as new_weights:
         Path(new_source).write_text(text, encoding="utf-8")
         write_safetensors(new_weights, tensors, {"network": graph.network, "graph_sha256": graph_digest(graph)})
 
 
-def framework_tensors(graph: Graph, parameters: dict[str, np.ndarray], framework: str) -> dict[str, np.ndarray]:
-    """Return float32 parameters with the names and layouts of a framework, such as "pytorch"."""
+def framework_tensors(
+    graph: Graph, parameters: dict[str, np.ndarray], framework: str, dtype: type = np.float32
+) -> dict[str, np.ndarray]:
+    """Return parameters, or their gradients, with the names and layouts of a framework, such as "pytorch"."""
     named = with_layers(graph)
     attributes = {  # of the parameters of a model of symbols
         name: (row.name, role)
@@ -47,7 +59,7 @@ def framework_tensors(graph: Graph, parameters: dict[str, np.ndarray], framework
     found = {}
     for entry in layout(graph, gluon_classics.__version__)["parameters"]:
         port: dict[str, Any] = entry[framework]
-        array = np.asarray(parameters[entry["name"]], dtype=np.float32)
+        array: np.ndarray = np.asarray(parameters[entry["name"]], dtype=dtype)
         if entry["name"] in fixed:
             array = np.ones_like(array)
         array = array.reshape(port.get("reshape", array.shape)).transpose(port["transpose"]).reshape(port["shape"])
@@ -130,10 +142,25 @@ def _statement(entry):
     return [f"{_BODY}if {entry.condition}:", *made, f"{_BODY}else:", f"{_BODY}{INDENT}{target}None"]
 
 
-def run_file(path: str | os.PathLike, modules: tuple[str, ...], data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return what a generated file computes, in a process of its own; see `run_port`.
+def require_modules(modules: tuple[str, ...]) -> str:
+    """Return the Python of the environment variable PORT_PYTHON, by default the one that runs this.
 
-    The Python is that of the environment variable PORT_PYTHON, by default the one that runs this.
+    Raises:
+        ClassicsError: That Python lacks one of the packages.
+    """
+    python = os.environ.get("PORT_PYTHON", sys.executable)
+    check = f"import importlib.util as u; print(*[m for m in {modules!r} if u.find_spec(m) is None])"
+    missing = _run([python, "-c", check], python).split()
+    if missing:
+        raise ClassicsError(
+            f"{python} has no {' and no '.join(missing)}: run `pip install {' '.join(missing)}` in any environment, "
+            "with or without MXNet, and set PORT_PYTHON to its python"
+        )
+    return python
+
+
+def run_file(path: str | os.PathLike, modules: tuple[str, ...], data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return what a generated file computes in a separate process; see `run_port` and `require_modules`.
 
     Args:
         path: The file.
@@ -143,14 +170,7 @@ def run_file(path: str | os.PathLike, modules: tuple[str, ...], data: dict[str, 
     Raises:
         ClassicsError: That Python lacks a package, or the file fails.
     """
-    python = os.environ.get("PORT_PYTHON", sys.executable)
-    check = f"import importlib.util as u; print(*[m for m in {modules!r} if u.find_spec(m) is None])"
-    missing = _run([python, "-c", check], python).split()
-    if missing:
-        raise ClassicsError(
-            f"{python} lacks {' and '.join(missing)}: install {' '.join(missing)} in a Python environment, which need "
-            "not be that of MXNet, and set PORT_PYTHON to its python"
-        )
+    python = require_modules(modules)
     with tempfile.TemporaryDirectory() as folder:
         given, found = Path(folder, "data.npz"), Path(folder, "result.npz")
         np.savez(given, **data)

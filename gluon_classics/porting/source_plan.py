@@ -108,9 +108,11 @@ class Dialect(ABC):
 
     Attributes:
         in_prediction: Condition that holds in prediction mode.
+        reserved: Names of the classes that a generated file may define besides those of blocks.
     """
 
     in_prediction: str
+    reserved: frozenset[str]
 
     @abstractmethod
     def layer(self, operation: Operation, input_shape: Shape, activation: str) -> Node | None:
@@ -413,6 +415,10 @@ class Plan:
     """
 
     def __init__(self, graph: Graph, dialect: Dialect):
+        uses = Counter(name for row in graph.operations for name in row.parameters.values())
+        shared = [name for name, count in uses.items() if count > 1]
+        if shared:
+            raise ExportError(f"{shared[0]} is used more than once, which cannot be written: port the network by hand")
         self.graph = graph = with_scatters(with_layers(graph))
         self.dialect = dialect
         self.shapes = {
@@ -469,7 +475,7 @@ class Plan:
 
     def unused_name(self, name: str) -> str:
         """Return a class name that is not in use, made from `name`."""
-        used = {row.name for row in self.classes}
+        used = {row.name for row in self.classes} | self.dialect.reserved
         number, unused = 1, name
         while unused in used:
             number += 1
