@@ -46,7 +46,7 @@ def framework_tensors(
     graph: Graph, parameters: dict[str, np.ndarray], framework: str, dtype: type = np.float32
 ) -> dict[str, np.ndarray]:
     """Return parameters, or their gradients, with the names and layouts of a framework, such as "pytorch"."""
-    named = with_layers(graph)
+    named = with_layers(graph, lambda row: True)
     attributes = {  # of the parameters of a model of symbols
         name: (row.name, role)
         for row, old in zip(named.operations, graph.operations)

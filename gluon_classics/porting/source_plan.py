@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, replace
 import re
-from typing import Any
+from typing import Any, Callable
 
 from gluon_classics.errors import ClassicsError
 
@@ -170,23 +170,40 @@ class Dialect(ABC):
 # --- what the graph is made into first
 
 
-def with_layers(graph: Graph) -> Graph:
-    """Return a model of symbols with a block for each operation, so that its layers become modules."""
+def with_layers(graph: Graph, is_layer: Callable[[Operation], bool]) -> Graph:
+    """Return a model of symbols with a block for each operation that is a layer.
+
+    Args:
+        graph: The network. If it has blocks already, it is returned as it is.
+        is_layer: Whether an operation is a layer.
+    """
     if graph.block_kinds:
         return graph
     names: dict[str, str] = {}
-    for operation in graph.operations:
-        name = re.sub(r"\W", "_", operation.name)
+    for row in graph.operations:
+        name = re.sub(r"\W", "_", row.name)
         name = f"layer_{name}" if name[:1].isdigit() else name
         while name in names.values():
             name += "_"
-        names[operation.name] = name
-    operations = tuple(replace(row, name=names[row.name], block=names[row.name]) for row in graph.operations)
-    operations = tuple(replace(row, inputs=tuple(names.get(n, n) for n in row.inputs)) for row in operations)
-    outputs = tuple(names.get(name, name) for name in graph.outputs)
-    kinds = {"": graph.network, **dict.fromkeys(names.values(), _LAYER)}
-    blocks = {name: name for name in names.values()}
-    return replace(graph, operations=operations, outputs=outputs, blocks=blocks, block_kinds=kinds)
+        names[row.name] = name
+    layers = {row.name for row in graph.operations if is_layer(row)}
+    operations = tuple(
+        replace(
+            row,
+            name=names[row.name],
+            inputs=tuple(names.get(name, name) for name in row.inputs),
+            block=names[row.name] if row.name in layers else "",
+        )
+        for row in graph.operations
+    )
+    blocks = {names[name]: names[name] for name in layers}
+    return replace(
+        graph,
+        operations=operations,
+        outputs=tuple(names.get(name, name) for name in graph.outputs),
+        blocks=blocks,
+        block_kinds={"": graph.network, **dict.fromkeys((row.block for row in operations if row.block), _LAYER)},
+    )
 
 
 def with_scatters(graph: Graph) -> Graph:
@@ -419,13 +436,10 @@ class Plan:
         shared = [name for name, count in uses.items() if count > 1]
         if shared:
             raise ExportError(f"{shared[0]} is used more than once, which cannot be written: port the network by hand")
-        self.graph = graph = with_scatters(with_layers(graph))
         self.dialect = dialect
-        self.shapes = {
-            **graph.inputs,
-            **{row.name: row.shape for row in graph.parameters},
-            **{row.name: row.output_shape for row in graph.operations},
-        }
+        self.shapes = _shapes(graph)
+        self.graph = graph = with_scatters(with_layers(graph, self._has_layer))
+        self.shapes = _shapes(graph)
         self.parameters = {row.name: row for row in graph.parameters}
         self.under: dict[str, list[Operation]] = {}
         for row in graph.operations:
@@ -490,6 +504,9 @@ class Plan:
         return shape_text(self.dialect.shape(self.shapes[name]))
 
     # what a block is
+
+    def _has_layer(self, row):
+        return len(row.inputs) == 1 and self.dialect.layer(row, self.shapes[row.inputs[0]], "") is not None
 
     def _own(self, path):
         return [row for row in self.under.get(path, ()) if row.block == path]
@@ -899,6 +916,15 @@ class _Arguments:
         return self.hints[key]
 
 
+def _shapes(graph):
+    """Return the shape of each value by its name."""
+    return {
+        **graph.inputs,
+        **{row.name: row.shape for row in graph.parameters},
+        **{row.name: row.output_shape for row in graph.operations},
+    }
+
+
 def _with_parents(path):
     parts = path.split(".") if path else []
     return ["", *(".".join(parts[: number + 1]) for number in range(len(parts)))]
@@ -911,8 +937,10 @@ def input_names(count: int) -> list[str]:
 
 def identifier(name: str) -> str:
     """Return a class name that is made from a name."""
-    name = re.sub(r"\W", "", name) or "Network"
-    return name if not name[0].isdigit() else f"Network{name}"
+    if name.islower():
+        name = re.sub(r"[\W_]+", " ", name).title()
+    name = re.sub(r"\W", "", name)
+    return name if name[:1].isalpha() else f"Network{name}"
 
 
 def shape_text(shape: Shape) -> str:
