@@ -462,6 +462,8 @@ def _operator(symbol, level):
 def _with_scalar(pattern, level):
     def make(operation, inputs, _shapes, depth):
         number = scalar(operation.settings["scalar"])
+        if " " in number and operation.kind != "multiply_scalar":
+            number = f"({number})"
         return Expression(pattern.format(inputs[0].within(level), number), depth, level)
 
     return make
@@ -595,9 +597,9 @@ _EXPRESSIONS = {
     "subtract_scalar": _with_scalar("{0} - {1}", 0),
     "subtract_from_scalar": _with_scalar("{1} - {0}", 1),
     "multiply_scalar": _with_scalar("{1} * {0}", 1),
-    "divide_scalar": _with_scalar("{0} / ({1})", 1),
-    "divide_scalar_by": _with_scalar("({1}) / {0}", 2),
-    "power_scalar": _with_scalar("{0} ** ({1})", 2),
+    "divide_scalar": _with_scalar("{0} / {1}", 1),
+    "divide_scalar_by": _with_scalar("{1} / {0}", 2),
+    "power_scalar": _with_scalar("{0} ** {1}", 2),
     "maximum_scalar": _with_scalar("jnp.maximum({0}, {1})", 0),
     "minimum_scalar": _with_scalar("jnp.minimum({0}, {1})", 0),
     "scatter": _scatter,

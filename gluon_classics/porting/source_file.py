@@ -61,6 +61,8 @@ def framework_tensors(
         port: dict[str, Any] = entry[framework]
         array: np.ndarray = np.asarray(parameters[entry["name"]], dtype=dtype)
         if entry["name"] in fixed:
+            if framework == "flax":  # its layer has no scale then
+                continue
             array = np.ones_like(array)
         array = array.reshape(port.get("reshape", array.shape)).transpose(port["transpose"]).reshape(port["shape"])
         name = port["name"]

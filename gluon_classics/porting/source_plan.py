@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 import re
 from typing import Any, Callable
 
@@ -289,6 +289,7 @@ class _Block:
     inputs: list[str]
     outputs: list[str]
     own: dict[str, str]  # attribute of each parameter
+    calls: dict[str, str] = field(default_factory=dict)  # expressions of children that have no attribute
     loop: tuple[_Step, ...] = ()
 
 
@@ -481,7 +482,7 @@ class Plan:
             self.classes.append(BlockClass(name, summary, arguments, tuple(entries), None))
             return
         block = self._block("")
-        writer = _Writer(self, block, nested=1, name=INPUT)
+        writer = _Writer(self, block, nested=1, name=INPUT, calls=block.calls)
         several = len(block.outputs) > 1
         forward = (writer.statements_by_mode if several else writer.statements)(block.steps, block.outputs)
         commented = tuple(replace(row, comment=self._shape_comment(row.name)) for row in block.entries)
@@ -610,17 +611,20 @@ class Plan:
                 own[name] = name[len(prefix) :] if name.startswith(prefix) else ""
                 if not own[name].isidentifier():
                     raise ExportError(f"the parameter {name} is shared between blocks: port it by hand")
-        children = [name for name in self.children.get(path, ()) if any(step.child == name for step in steps)]
+        children = self.children.get(path, [])
+        if not all(name.isdigit() for name in children):  # numbers count layers without an operation too
+            children = [name for name in children if any(step.child == name for step in steps)]
         entries = [self.dialect.parameter(attribute, self.parameters[name]) for name, attribute in own.items()]
         scatters = [step.operation for step in steps if step.operation and step.operation.kind == "scatter"]
         entries += [self.dialect.table(operation) for operation in scatters]
         block = _Block(path, entries, steps, inputs, outputs, own)
         calls = [self.node(prefix + name) for name in children]
         if children and all(name.isdigit() for name in children):
-            block.loop = self._loop(block, children)
-            if not block.loop:
-                raise ExportError(f"the numbered layers of {path} do not run in a loop: port it by hand")
+            block.loop = self._loop(block)
+            block.calls = {name: f"self[{number}]" for number, name in enumerate(children)}
             entries.append(self.dialect.numbered(compressed(calls)))
+        elif any(name.isdigit() for name in children):
+            raise ExportError(f"the block {path} has layers with names and others with numbers: port it by hand")
         else:
             entries += [Entry(name, call) for name, call in zip(children, calls)]
         return block
@@ -641,7 +645,7 @@ class Plan:
                 steps.append(_Step(tuple(inputs), outputs[0], child))
         return steps
 
-    def _loop(self, block, children):
+    def _loop(self, block):
         """Return the steps of the first repeat if all children are used alike, each one on what the last one gave."""
         parts: list[list[_Step]] = []
         for step in block.steps:
@@ -673,7 +677,7 @@ class Plan:
             writer = _Writer(self, block, calls={block.loop[0].child: "layer"})
             body = writer.loop_body(list(block.loop))
             return ("for layer in self:", *(f"    {line}" for line in body), f"return {INPUT}")
-        writer = _Writer(self, block, absent=absent, optional=optional)
+        writer = _Writer(self, block, calls=block.calls, absent=absent, optional=optional)
         return tuple(writer.statements(block.steps, block.outputs))
 
 
@@ -796,12 +800,12 @@ class _Arguments:
         elif self.inputs in columns:
             self._enter(_IN_CHANNELS, self.inputs)
         widths = [key for key in varying if self.hints[key] in _CHANNELS and key[0] != self.optional]
-        if self._several_widths(widths):
+        if self.outputs in columns:
+            self._enter("channels", self.outputs)
+        elif self._several_widths(widths):
             for key in widths:
                 if not self._derived(key):
                     self._enter(key[0], self.columns[key])
-        elif self.outputs in columns:
-            self._enter("channels", self.outputs)
         for key in varying:
             if self._derived(key) is None:
                 self._enter(self._unused(self.hints[key] or "value"), self.columns[key])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from custom_networks import CUSTOM
 from editions import EVERY_NETWORK
 from generated import EXPECTED, SNAPSHOTS, check_results, needs, source
 from gluon_classics.porting import flax_export
@@ -60,6 +61,17 @@ def test_an_operation_without_an_expression_is_an_error():
     net.add(nn.Conv2D(4, 1), OverHeight(), nn.Dense(3))
     with pytest.raises(ExportError, match=r"1:sum \(sum\) has no Flax function here"):
         flax_export.source_code(capture(net, (1, 5, 5)))
+
+
+@pytest.mark.parametrize("name", CUSTOM)
+def test_networks_of_others_give_formatted_python(name):
+    assert_formatted(flax_export.source_code(CUSTOM[name]()))
+
+
+@pytest.mark.parametrize("name", CUSTOM)
+def test_networks_of_others_compute_the_same(name, tmp_path, rng):
+    needs("flax")
+    check_results("flax", CUSTOM[name](), tmp_path / "port.py", rng)
 
 
 @pytest.mark.parametrize(
