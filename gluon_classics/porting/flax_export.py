@@ -11,8 +11,8 @@ import os
 
 import numpy as np
 
-from .graph import Graph, Shape
-from .source_file import (
+from .codegen.dialect import TABLE, BlockClass, Dialect, Entry, ExportError, check_last_window, shape_text, table_of
+from .codegen.file import (
     WEIGHTS,
     class_source,
     module_docstring,
@@ -20,8 +20,9 @@ from .source_file import (
     run_file,
     write_files,
 )
-from .source_plan import TABLE, BlockClass, Dialect, Entry, ExportError, Plan, check_last_window, shape_text, table_of
-from .source_text import Argument, Call, Code, Expression, Literal, compressed, made_list, make_call, scalar, size
+from .codegen.plan import Plan
+from .codegen.text import Argument, Call, Code, Expression, Literal, compressed, made_list, make_call, scalar, size
+from .graph import Graph, Shape
 
 MODULES = ("flax", "jax", "safetensors")  # that a generated file needs
 
@@ -194,7 +195,7 @@ def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.nda
     """Return the first output for float32 images, (N, C, H, W), computed by Flax with the files of `write`.
 
     Raises:
-        ClassicsError: Flax is not installed; see `source_file.run_file`.
+        ClassicsError: Flax is not installed; see `codegen.file.run_file`.
     """
     return run_file(path, MODULES, {"input": images})["eval"]
 

@@ -7,8 +7,8 @@ import os
 
 import numpy as np
 
-from .graph import Graph
-from .source_file import (
+from .codegen.dialect import TABLE, BlockClass, Dialect, Entry, ExportError, check_last_window, shape_text, table_of
+from .codegen.file import (
     WEIGHTS,
     class_source,
     module_docstring,
@@ -16,8 +16,8 @@ from .source_file import (
     run_file,
     write_files,
 )
-from .source_plan import TABLE, BlockClass, Dialect, Entry, ExportError, Plan, check_last_window, shape_text, table_of
-from .source_text import (
+from .codegen.plan import Plan
+from .codegen.text import (
     INDENT,
     Argument,
     Call,
@@ -30,6 +30,7 @@ from .source_text import (
     scalar,
     size,
 )
+from .graph import Graph
 
 MODULES = ("torch", "safetensors")  # that a generated file needs
 
@@ -116,7 +117,7 @@ def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.nda
     """Return the first output for float32 images, (N, C, H, W), computed by PyTorch with the files of `write`.
 
     Raises:
-        ClassicsError: PyTorch is not installed; see `source_file.run_file`.
+        ClassicsError: PyTorch is not installed; see `codegen.file.run_file`.
     """
     return run_file(path, MODULES, {"input": images})["eval"]
 

@@ -10,8 +10,9 @@ import sys
 
 from gluon_classics import get_model, model_info
 from gluon_classics.errors import ClassicsError
-from gluon_classics.porting import flax_export, pytorch_export, replay, source_file
+from gluon_classics.porting import flax_export, pytorch_export, replay
 from gluon_classics.porting.capture import capture
+from gluon_classics.porting.codegen import file as generated_file
 import numpy as np
 import probe
 import pytest
@@ -35,7 +36,7 @@ def source(target, name):
 def needs(target):
     """Skip the test if the Python of PORT_PYTHON does not have the framework."""
     try:
-        source_file.require_modules(TARGETS[target].MODULES)
+        generated_file.require_modules(TARGETS[target].MODULES)
     except ClassicsError as error:
         pytest.skip(str(error))
 
@@ -58,15 +59,15 @@ def check_results(target, graph, path, rng, parameters=None):
         **{f"mask/{number}": mask for number, mask in enumerate(masks.values())},
         **{f"output_gradient/{number}": upstream[output] for number, output in enumerate(graph.outputs)},
     }
-    found = source_file.run_file(path, TARGETS[target].MODULES, data)
+    found = generated_file.run_file(path, TARGETS[target].MODULES, data)
     wanted = {"eval": replay.run(graph.for_prediction(), parameters, {name: images})[graph.outputs[0]]}
     wanted.update({f"train/{number}": values[output] for number, output in enumerate(graph.outputs)})
     gradients, _ = replay.run_backward(graph, values, label, masks)
     zeros = {row.name: np.zeros(row.shape) for row in graph.parameters if not row.trainable}
-    named = source_file.framework_tensors(graph, {**zeros, **gradients}, target, np.float64)
+    named = generated_file.framework_tensors(graph, {**zeros, **gradients}, target, np.float64)
     wanted.update({key: named[key[len("grad/") :]] for key in found if key.startswith("grad/")})
     assert sum(key.startswith("grad/") for key in found) == len(gradients)
-    moved = source_file.framework_tensors(graph, {**parameters, **running(graph, values)}, target, np.float64)
+    moved = generated_file.framework_tensors(graph, {**parameters, **running(graph, values)}, target, np.float64)
     wanted.update({key: moved[key[len("running/") :]] for key in found if key.startswith("running/")})
     assert set(found) == set(wanted)
     largest = max(np.linalg.norm(gradient) for gradient in gradients.values())

@@ -7,7 +7,7 @@ from editions import EVERY_NETWORK
 from generated import EXPECTED, SNAPSHOTS, check_results, needs, source
 from gluon_classics.porting import flax_export
 from gluon_classics.porting.capture import capture
-from gluon_classics.porting.source_plan import ExportError
+from gluon_classics.porting.codegen.dialect import ExportError
 from gluon_classics.porting.tensor_file import read_tensors
 from mxnet.gluon import nn
 import numpy as np

@@ -14,11 +14,12 @@ from gluon_classics._files import atomic_path
 from gluon_classics.errors import ClassicsError
 import numpy as np
 
-from .graph import Graph
-from .parameter_layout import graph_digest, layout
-from .source_plan import BlockClass, ExportError, input_names, shape_text, with_layers
-from .source_text import INDENT, document, laid_out
-from .tensor_file import read_tensors, write_safetensors
+from ..graph import Graph
+from ..parameter_layout import graph_digest, layout
+from ..tensor_file import read_tensors, write_safetensors
+from .dialect import BlockClass, ExportError, input_names, shape_text
+from .rewrite import with_layers
+from .text import INDENT, document, laid_out
 
 WEIGHTS = ".safetensors"
 

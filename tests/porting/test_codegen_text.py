@@ -1,6 +1,6 @@
 """Layout of generated expressions, and loops for repeated calls."""
 
-from gluon_classics.porting.source_text import (
+from gluon_classics.porting.codegen.text import (
     Bracket,
     Code,
     Literal,
