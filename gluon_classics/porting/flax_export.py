@@ -209,7 +209,8 @@ def source_code(graph: Graph) -> str:
     dialect = _Flax()
     classes = Plan(graph, dialect).classes
     parts = [_class(row, dialect) for row in classes]
-    load = _LOAD.format(network=classes[-1].name)
+    seed = _SEED if any("nnx.Dropout(" in part for part in parts) else ""
+    load = _LOAD.format(network=classes[-1].name, seed=seed)
     text = "\n\n".join([*dialect.helpers.values(), *parts, load])
     return _head(graph, text) + text
 
@@ -221,18 +222,19 @@ def load(path=WEIGHTS):
     Args:
         path: File of the weights. By default it is next to this file and has its name.
     """
-    network = {network}(rngs=nnx.Rngs(0))
+    network = nnx.eval_shape(lambda: {network}(rngs=nnx.Rngs(0)))  # shapes only: no initial weights are drawn
     weights = load_file(path)
     state = nnx.state(network, nnx.Not(nnx.RngState))
     variables = {{".".join(map(str, name)): variable for name, variable in nnx.to_flat_state(state)}}
     if {{name: row.shape for name, row in variables.items()}} != {{name: row.shape for name, row in weights.items()}}:
         raise ValueError(f"{{path}} does not have the parameters of this network")
     for name, variable in variables.items():
-        variable[...] = weights[name]
+        variable.set_value(weights[name])
     nnx.update(network, state)
-    network.eval()
+{seed}    network.eval()
     return network
 '''
+_SEED = "    nnx.reseed(network, default=0)  # of dropout\n"
 
 
 def _head(graph, text):

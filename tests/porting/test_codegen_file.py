@@ -13,7 +13,7 @@ import pytest
 
 def test_a_missing_package_is_an_error_that_names_it_and_the_variable(monkeypatch):
     monkeypatch.setenv("PORT_PYTHON", sys.executable)
-    with pytest.raises(ClassicsError, match="pip install no_such_framework.*PORT_PYTHON"):
+    with pytest.raises(ClassicsError, match=r"pip install no_such_framework.*PORT_PYTHON"):
         require_modules(("numpy", "no_such_framework"))
 
 

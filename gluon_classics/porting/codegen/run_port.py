@@ -56,7 +56,7 @@ def run_flax(module, data):
     network = module.load()
     state = nnx.state(network, nnx.Not(nnx.RngState))
     nnx.update(network, jax.tree.map(lambda value: value.astype(images.dtype), state))
-    results = {"eval": np.asarray(network(images))}
+    results = {"eval": np.asarray(nnx.jit(lambda network, images: network(images))(network, images))}
     if "output_gradient/0" not in data:
         return results
     masks = [jnp.asarray(last(mask), bool) for mask in numbered(data, "mask")]

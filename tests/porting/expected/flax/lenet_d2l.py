@@ -81,14 +81,14 @@ def load(path=WEIGHTS):
     Args:
         path: File of the weights. By default it is next to this file and has its name.
     """
-    network = LeNetEdition(rngs=nnx.Rngs(0))
+    network = nnx.eval_shape(lambda: LeNetEdition(rngs=nnx.Rngs(0)))  # shapes only: no initial weights are drawn
     weights = load_file(path)
     state = nnx.state(network, nnx.Not(nnx.RngState))
     variables = {".".join(map(str, name)): variable for name, variable in nnx.to_flat_state(state)}
     if {name: row.shape for name, row in variables.items()} != {name: row.shape for name, row in weights.items()}:
         raise ValueError(f"{path} does not have the parameters of this network")
     for name, variable in variables.items():
-        variable[...] = weights[name]
+        variable.set_value(weights[name])
     nnx.update(network, state)
     network.eval()
     return network
