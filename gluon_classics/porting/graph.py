@@ -89,6 +89,8 @@ class Graph:
         outputs: Names of the outputs in training. The first one is the prediction.
         loss: Terms of the training loss.
         blocks: Name of the operation or input that is the output of each block, by the block's path.
+        block_kinds: Class name of each block by its path, parents before their children. The network's path is "".
+            A model of symbols has none.
     """
 
     network: str
@@ -98,6 +100,7 @@ class Graph:
     outputs: tuple[str, ...]
     loss: tuple[Loss, ...]
     blocks: dict[str, str]
+    block_kinds: dict[str, str] = field(default_factory=dict)
 
     def operation(self, name: str) -> Operation:
         """Return the operation with this name. Raises KeyError."""
@@ -120,6 +123,7 @@ class Graph:
             self.outputs[:1],
             tuple(term for term in self.loss if term.output == self.outputs[0]),
             {path: name for path, name in self.blocks.items() if name in needed},
+            self.block_kinds,
         )
 
     def to_json(self) -> str:
@@ -148,6 +152,7 @@ class Graph:
                 tuple(document["outputs"]),
                 tuple(Loss(**row) for row in document["loss"]),
                 dict(document["blocks"]),
+                dict(document["block_kinds"]),
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"it is not a graph: {error}") from error

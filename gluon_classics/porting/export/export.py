@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TARGETS = {
     "safetensors": ".safetensors_export",
     "onnx": ".onnx_export",
+    "pytorch": ".pytorch_export",
+    "flax": ".flax_export",
 }
 IMAGES = 2  # compared by `verify`: more than 1 also shows that the number of images is free
 UNIT_ROUNDOFF = 2.0**-24  # largest relative error of a float32 rounding

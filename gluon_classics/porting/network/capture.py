@@ -197,7 +197,8 @@ class _Translation:
                     Parameter(path, role, shapes[path], axes, trainable[path] and path not in fixed, initial)
                 )
         operations = tuple(self.operations)
-        return Graph(network, self.inputs, operations, tuple(parameters), self.outputs, loss, self.block_outputs)
+        kinds = {path: type(block).__name__ for path, block in self.blocks.items()}
+        return Graph(network, self.inputs, operations, tuple(parameters), self.outputs, loss, self.block_outputs, kinds)
 
     def _translate(self, number, node):
         block = node.get("attrs", {}).get(_BLOCK, "")
