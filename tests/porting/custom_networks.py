@@ -1,6 +1,6 @@
 """Small networks that are not of this package."""
 
-from gluon_classics.porting.capture import capture, capture_symbol
+from gluon_classics.porting.network.capture import capture, capture_symbol
 import mxnet as mx
 from mxnet.gluon import nn
 from mxnet.gluon.contrib import nn as contrib

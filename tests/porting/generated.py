@@ -10,9 +10,10 @@ import sys
 
 from gluon_classics import get_model, model_info
 from gluon_classics.errors import ClassicsError
-from gluon_classics.porting import flax_export, pytorch_export, replay
-from gluon_classics.porting.capture import capture
-from gluon_classics.porting.codegen import file as generated_file
+from gluon_classics.porting.export import flax_export, pytorch_export
+from gluon_classics.porting.export.codegen import file as generated_file
+from gluon_classics.porting.network.capture import capture
+from gluon_classics.porting.replay import replay
 import numpy as np
 import probe
 import pytest

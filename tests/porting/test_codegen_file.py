@@ -3,8 +3,8 @@
 import sys
 
 from gluon_classics.errors import ClassicsError
-from gluon_classics.porting import pytorch_export
-from gluon_classics.porting.codegen.file import require_modules
+from gluon_classics.porting.export import pytorch_export
+from gluon_classics.porting.export.codegen.file import require_modules
 from gluon_classics.porting.graph import Graph
 import numpy as np
 import probe

@@ -1,6 +1,6 @@
 """Layout of generated expressions, and loops for repeated calls."""
 
-from gluon_classics.porting.codegen.text import (
+from gluon_classics.porting.export.codegen.text import (
     Bracket,
     Code,
     Literal,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from custom_networks import CUSTOM
 from editions import EVERY_NETWORK
 from generated import EXPECTED, SNAPSHOTS, check_results, needs, source
-from gluon_classics.porting import flax_export
-from gluon_classics.porting.capture import capture
-from gluon_classics.porting.codegen.dialect import ExportError
-from gluon_classics.porting.tensor_file import read_tensors
+from gluon_classics.porting.comparison.tensor_file import read_tensors
+from gluon_classics.porting.export import flax_export
+from gluon_classics.porting.export.codegen.dialect import ExportError
+from gluon_classics.porting.network.capture import capture
 from mxnet.gluon import nn
 import numpy as np
 import probe

@@ -6,7 +6,7 @@ from dataclasses import replace
 import re
 from typing import Callable
 
-from ..graph import Graph, Operation
+from ...graph import Graph, Operation
 
 LAYER = "Layer"  # the kind of a block that was made for an operation of a model of symbols
 

@@ -11,6 +11,7 @@ import os
 
 import numpy as np
 
+from ..graph import Graph, Shape
 from .codegen.dialect import TABLE, BlockClass, Dialect, Entry, ExportError, check_last_window, shape_text, table_of
 from .codegen.file import (
     WEIGHTS,
@@ -22,7 +23,6 @@ from .codegen.file import (
 )
 from .codegen.plan import Plan
 from .codegen.text import Argument, Call, Code, Expression, Literal, compressed, made_list, make_call, scalar, size
-from .graph import Graph, Shape
 
 MODULES = ("flax", "jax", "safetensors")  # that a generated file needs
 

@@ -14,9 +14,9 @@ from gluon_classics._files import atomic_path
 from gluon_classics.errors import ClassicsError
 import numpy as np
 
-from ..graph import Graph
-from ..parameter_layout import graph_digest, layout
-from ..tensor_file import read_tensors, write_safetensors
+from ...comparison.tensor_file import read_tensors, write_safetensors
+from ...graph import Graph
+from ...network.parameter_layout import graph_digest, layout
 from .dialect import BlockClass, ExportError, input_names, shape_text
 from .rewrite import with_layers
 from .text import INDENT, document, laid_out

@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 
+from ..graph import Graph
 from .codegen.dialect import TABLE, BlockClass, Dialect, Entry, ExportError, check_last_window, shape_text, table_of
 from .codegen.file import (
     WEIGHTS,
@@ -30,7 +31,6 @@ from .codegen.text import (
     scalar,
     size,
 )
-from .graph import Graph
 
 MODULES = ("torch", "safetensors")  # that a generated file needs
 

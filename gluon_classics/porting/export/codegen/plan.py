@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 import re
 
-from ..graph import Graph, Operation
+from ...graph import Graph, Operation
 from .arguments import Arguments
 from .dialect import INPUT, BlockClass, Dialect, Entry, ExportError, identifier, shape_text
 from .forward import Block, ForwardWriter, Step

@@ -9,7 +9,7 @@ from typing import Any
 
 from gluon_classics.errors import ClassicsError
 
-from ..graph import Operation, Parameter, Shape
+from ...graph import Operation, Parameter, Shape
 from .text import Argument, Call, Expression, Node, skeleton
 
 INPUT = "x"

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 import re
 
-from ..graph import Operation
+from ...graph import Operation
 from .dialect import INPUT, Entry, input_names
 from .text import Expression
 
