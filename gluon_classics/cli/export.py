@@ -29,6 +29,9 @@ def export(network, target, out, input_shape, seed, verify):
                  NAME.safetensors next to NAME.layout.json. The layout has the
                  name and the axes of each parameter in PyTorch, Flax and Keras.
     onnx         A file of opset 13, for any number of images.
+    pytorch      A readable source file NAME.py next to NAME.safetensors with
+                 its weights. Its function load() returns the network.
+    flax         The same for Flax.
     """
     from gluon_classics.porting.export import export
     from gluon_classics.porting.network.sources import source
