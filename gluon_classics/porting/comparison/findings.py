@@ -147,7 +147,7 @@ class Report:
         checks = ", ".join(f"{phase} {count}" for phase, count in self.checked.items() if count)
         lines = []
         if self.first is None:
-            lines.append(f"conforms: {checks}" if checks else "conforms, but nothing was checked")
+            lines.append(f"conforms{'' if 'F' in self.level else ' as far as it was recorded'}: {checks}")
         for finding in self.findings if everything else self.findings[:1]:
             lines += [finding.line(), *(f"  {line}" for line in finding.details())]
         if len(self.findings) > 1 and not everything:

@@ -8,6 +8,7 @@ from ..graph import Graph
 from .tensor_file import PortError, read_tensors
 
 _PREFIXES = ("mask", "param", "eval", "train", "grad", "grad_out", "optim")
+_GIVEN = ("input", "label", "mask", "raw")  # what a port takes from the trace
 _SINGLE = ("input", "label", "loss", "raw", "preprocessed")
 
 
@@ -37,6 +38,11 @@ class PortTensors:
         self.arrays = self._renamed(given, _checked_names(names))
         if "input" not in self.arrays:
             raise PortError("the port has no tensor 'input'. Record the images that went into the network")
+        if all((split_key(key)[0] or "").rpartition("/")[2] in _GIVEN for key in self.arrays):
+            example = f"eval/{graph.outputs[0]}"
+            raise PortError(
+                f"the port has no tensor that can be compared. Name its outputs as in the trace: {example!r}"
+            )
         self._convert_layout()
 
     def __contains__(self, key):
