@@ -277,6 +277,7 @@ def test_the_tutorials_googlenet_is_counted_at_224_too():
 
 
 # What shapes and counts do not show: activations, kinds of pools, order, rates of dropout.
+LRN = "LocalResponseNorm size 5 alpha 0.0005/5 beta 0.75 k 2"  # MXNet divides alpha by the size
 KINDS = {
     "lenet_slides": "Conv2D 20 @5x5 tanh, AvgPool2D 2x2 /2, Conv2D 50 @5x5 tanh, AvgPool2D 2x2 /2, Flatten, "
     "Dense 500 tanh, Dense 10",
@@ -296,24 +297,25 @@ KINDS = {
     "Flatten, Dense 84 relu, Dense 10",
     "lenet_cifar10": "Conv2D 6 @5x5 relu, MaxPool2D 2x2 /2, Conv2D 16 @5x5 relu, MaxPool2D 2x2 /2, Flatten, "
     "Dense 120 relu, Dense 84 relu, Dense 10",
-    "alexnet_2012": "Conv2D 96 @11x11 /4 relu, LocalResponseNorm, MaxPool2D 3x3 /2, "
-    "Conv2D 256 @5x5 pad 2 groups 2 relu, LocalResponseNorm, MaxPool2D 3x3 /2, Conv2D 384 @3x3 pad 1 relu, "
+    "alexnet_2012": f"Conv2D 96 @11x11 /4 relu, {LRN}, MaxPool2D 3x3 /2, "
+    f"Conv2D 256 @5x5 pad 2 groups 2 relu, {LRN}, MaxPool2D 3x3 /2, Conv2D 384 @3x3 pad 1 relu, "
     "Conv2D 384 @3x3 pad 1 groups 2 relu, Conv2D 256 @3x3 pad 1 groups 2 relu, MaxPool2D 3x3 /2, Flatten, "
     "Dense 4096 relu, Dropout 0.5, Dense 4096 relu, Dropout 0.5, Dense 1000",
-    "nin_cifar10": "Conv2D 192 @5x5 pad 2 relu, Conv2D 160 @1x1 relu, Conv2D 96 @1x1 relu, MaxPool2D 3x3 /2, "
-    "Dropout 0.5, Conv2D 192 @5x5 pad 2 relu, Conv2D 192 @1x1 relu, Conv2D 192 @1x1 relu, AvgPool2D 3x3 /2, "
+    "nin_cifar10": "Conv2D 192 @5x5 pad 2 relu, Conv2D 160 @1x1 relu, Conv2D 96 @1x1 relu, MaxPool2D 3x3 /2 ceil, "
+    "Dropout 0.5, Conv2D 192 @5x5 pad 2 relu, Conv2D 192 @1x1 relu, Conv2D 192 @1x1 relu, "
+    "AvgPool2D 3x3 /2 ceil padding not counted, "
     "Dropout 0.5, Conv2D 192 @3x3 pad 1 relu, Conv2D 192 @1x1 relu, Conv2D 10 @1x1 relu, GlobalAvgPool2D, Flatten",
-    "nin_imagenet": "Conv2D 96 @11x11 /4 relu, Conv2D 96 @1x1 relu, Conv2D 96 @1x1 relu, MaxPool2D 3x3 /2, "
-    "Conv2D 256 @5x5 pad 2 relu, Conv2D 256 @1x1 relu, Conv2D 256 @1x1 relu, MaxPool2D 3x3 /2, "
-    "Conv2D 384 @3x3 pad 1 relu, Conv2D 384 @1x1 relu, Conv2D 384 @1x1 relu, MaxPool2D 3x3 /2, Dropout 0.5, "
+    "nin_imagenet": "Conv2D 96 @11x11 /4 relu, Conv2D 96 @1x1 relu, Conv2D 96 @1x1 relu, MaxPool2D 3x3 /2 ceil, "
+    "Conv2D 256 @5x5 pad 2 relu, Conv2D 256 @1x1 relu, Conv2D 256 @1x1 relu, MaxPool2D 3x3 /2 ceil, "
+    "Conv2D 384 @3x3 pad 1 relu, Conv2D 384 @1x1 relu, Conv2D 384 @1x1 relu, MaxPool2D 3x3 /2 ceil, Dropout 0.5, "
     "Conv2D 1024 @3x3 pad 1 relu, Conv2D 1024 @1x1 relu, Conv2D 1000 @1x1 relu, GlobalAvgPool2D, Flatten",
     "googlenet_tutorial": "Conv2D 64 @7x7 /2 pad 3 relu, MaxPool2D 3x3 /2, Conv2D 64 @1x1, Conv2D 192 @3x3 pad 1, "
     "MaxPool2D 3x3 /2, MaxPool2D 3x3 /2, MaxPool2D 3x3 /2, AvgPool2D 2x2 /2, Flatten, Dense 10",
     "googlenet_d2l": "Conv2D 64 @7x7 /2 pad 3 relu, MaxPool2D 3x3 /2 pad 1, Conv2D 64 @1x1 relu, "
     "Conv2D 192 @3x3 pad 1 relu, MaxPool2D 3x3 /2 pad 1, MaxPool2D 3x3 /2 pad 1, MaxPool2D 3x3 /2 pad 1, "
     "GlobalAvgPool2D, Flatten, Dense 10",
-    "googlenet_v1": "Conv2D 64 @7x7 /2 pad 3 relu, MaxPool2D 3x3 /2, LocalResponseNorm, Conv2D 64 @1x1 relu, "
-    "Conv2D 192 @3x3 pad 1 relu, LocalResponseNorm, MaxPool2D 3x3 /2, MaxPool2D 3x3 /2, MaxPool2D 3x3 /2, "
+    "googlenet_v1": f"Conv2D 64 @7x7 /2 pad 3 relu, MaxPool2D 3x3 /2 ceil, {LRN}, Conv2D 64 @1x1 relu, "
+    f"Conv2D 192 @3x3 pad 1 relu, {LRN}, MaxPool2D 3x3 /2 ceil, MaxPool2D 3x3 /2 ceil, MaxPool2D 3x3 /2 ceil, "
     "GlobalAvgPool2D, Flatten, Dropout 0.4, Dense 1000",
 }
 

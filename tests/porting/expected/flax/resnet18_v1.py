@@ -138,7 +138,7 @@ def load(path=WEIGHTS):
     Args:
         path: File of the weights. By default it is next to this file and has its name.
     """
-    network = nnx.eval_shape(lambda: ResNetV1(rngs=nnx.Rngs(0)))  # shapes only: no initial weights are drawn
+    network = nnx.eval_shape(lambda: ResNetV1(rngs=nnx.Rngs(0)))  # shapes alone, no weights
     weights = load_file(path)
     state = nnx.state(network, nnx.Not(nnx.RngState))
     variables = {".".join(map(str, name)): variable for name, variable in nnx.to_flat_state(state)}
