@@ -14,6 +14,8 @@ from mxnet import autograd, gluon, nd
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.short
+
 ROOT = Path(gluon_classics.__file__).parents[1]  # the checkout, or the folder in which the package is installed
 
 

@@ -12,6 +12,8 @@ from gluon_classics.reproduction.recipes import get_recipe, list_recipes
 from gluon_classics.runs.record import read_run
 import pytest
 
+pytestmark = pytest.mark.short
+
 CHECKOUT = Path(__file__).parents[2]
 RECIPE = "lenet_d2l-fashion-mnist-d2l-0.17"
 SCRATCH = "lenet-fashion-mnist-scratch"

@@ -12,6 +12,8 @@ import sys
 import mxnet as mx
 import pytest
 
+pytestmark = pytest.mark.short
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 QUICK = ["--epochs", "1", "--batch-size", "64"]
 

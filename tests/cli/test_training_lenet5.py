@@ -9,6 +9,8 @@ from gluon_classics.models.lenet5 import codes
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.short
+
 TRAIN, TEST = 600, 60
 
 

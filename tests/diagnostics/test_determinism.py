@@ -6,6 +6,8 @@ from gluon_classics.diagnostics import determinism
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.short
+
 ONE = np.ones(4, np.float32)
 NEXT = np.nextafter(ONE, 2)
 

@@ -16,6 +16,8 @@ READMES = ("README.md", "README.zh-CN.md")
 sys.path.insert(0, str(CHECKOUT / "tools"))
 import make_tables  # noqa: E402  a tool, not a module of the package
 
+pytestmark = pytest.mark.short
+
 
 def blocks(name, language):
     """Return the code blocks of one language in a file of the checkout."""

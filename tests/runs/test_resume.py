@@ -20,6 +20,8 @@ from gluon_classics.runs.record import read_run
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.short
+
 SMALL_RUN = Path(__file__).with_name("small_run.py")
 KILLS = 20
 OPTIONS = ["--batch-size", "16", "--momentum", "0.9", "--lr", "0.05", "--seed", "3"]  # 20 batches an epoch

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.short
+
 CHECKOUT = Path(__file__).parents[2]
 
 # The calls and the settings are the blog's.
