@@ -47,6 +47,7 @@ def test_dropout_is_identical_when_repeated_resumed_or_eager_but_not_on_two_devi
     assert two_devices["verdict"] == "different"  # each device draws its own dropout masks
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_row_for_each_case(command):
     result = command("certify", "lenet", "--steps", "2", "--json")
     assert result.returncode == 0, result.stderr

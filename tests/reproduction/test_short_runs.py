@@ -25,6 +25,7 @@ def test_a_short_run_ends_in_its_band(name):
         assert getattr(result, metric) == pytest.approx(band.mean, abs=WIDTH * band.sd)
 
 
+@pytest.mark.slow  # as NiN's short run
 @pytest.mark.short
 def test_nin_stays_near_chance_at_the_blogs_learning_rate():
     settings = get_recipe("nin-fashion-mnist-blog").settings
