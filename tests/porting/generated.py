@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 import sys
 
@@ -35,10 +36,12 @@ def source(target, name):
 
 
 def needs(target):
-    """Skip the test if the Python of PORT_PYTHON does not have the framework."""
+    """Skip the test if the framework is missing. If PORT_PYTHON is set, a missing framework is an error."""
     try:
         generated_file.require_modules(TARGETS[target].MODULES)
     except ClassicsError as error:
+        if "PORT_PYTHON" in os.environ:
+            raise
         pytest.skip(str(error))
 
 

@@ -370,7 +370,7 @@ FORWARD = [
     ),
     _forward(GOOGLENET, "dropout", "active in prediction", lambda c: None if c.training else _dropped(c)),
     _forward(GOOGLENET, "dropout", "does not drop", lambda c: c.x if c.training else None, modes=("train",)),
-    _forward(GOOGLENET, "dropout", "mask of its own", lambda c: _dropped(c) if c.training else None, modes=("train",)),
+    _forward(GOOGLENET, "dropout", "draws a new mask", lambda c: _dropped(c) if c.training else None, modes=("train",)),
     _forward(
         GOOGLENET,
         "dropout",

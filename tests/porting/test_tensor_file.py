@@ -19,7 +19,7 @@ TENSORS = {
 }
 
 
-def _refused(path, *texts):
+def _assert_refused(path, *texts):
     with pytest.raises(PortError) as caught:
         read_tensors(path)
     message = str(caught.value)
@@ -104,13 +104,13 @@ def test_half_precision_is_read_as_float32(tmp_path):
     ],
 )
 def test_damaged_safetensors_are_refused(tmp_path, header, data, text):
-    _refused(_safetensors(tmp_path / "port.safetensors", header, data), text)
+    _assert_refused(_safetensors(tmp_path / "port.safetensors", header, data), text)
 
 
 def test_huge_header_is_refused_without_reading_it(tmp_path):
-    _refused(_safetensors(tmp_path / "port.safetensors", b"{}", length=2**63), "header")
+    _assert_refused(_safetensors(tmp_path / "port.safetensors", b"{}", length=2**63), "header")
     (tmp_path / "short.safetensors").write_bytes(b"\0\0")
-    _refused(tmp_path / "short.safetensors", "too short")
+    _assert_refused(tmp_path / "short.safetensors", "too short")
 
 
 def test_every_truncated_safetensors_file_is_refused(tmp_path):
@@ -118,25 +118,25 @@ def test_every_truncated_safetensors_file_is_refused(tmp_path):
     data = (tmp_path / "port.safetensors").read_bytes()
     for length in range(len(data)):
         (tmp_path / "port.safetensors").write_bytes(data[:length])
-        _refused(tmp_path / "port.safetensors")
+        _assert_refused(tmp_path / "port.safetensors")
 
 
 def test_objects_are_refused(tmp_path):
     np.savez(tmp_path / "port.npz", a=np.array([{}], object))
-    _refused(tmp_path / "port.npz", "Python objects")
+    _assert_refused(tmp_path / "port.npz", "Python objects")
     np.savez(tmp_path / "port.npz", a=np.array(["text"]))
-    _refused(tmp_path / "port.npz", "numbers")
+    _assert_refused(tmp_path / "port.npz", "numbers")
 
 
 def test_damaged_npz_is_refused(tmp_path):
     path = tmp_path / "port.npz"
     path.write_bytes(b"not a zip file")
-    _refused(path, "not a .npz file")
+    _assert_refused(path, "not a .npz file")
     np.savez(path, a=np.ones(100))
     data = path.read_bytes()
     for length in range(0, len(data), 37):
         path.write_bytes(data[:length])
-        _refused(path)
+        _assert_refused(path)
 
 
 def _npz(path, **members):
@@ -151,18 +151,18 @@ def test_damaged_members_are_refused(tmp_path):
     np.save(stream, np.ones(4))
     content = stream.getvalue()
     path = tmp_path / "port.npz"
-    _refused(_npz(path, a=b"text"), "damaged")
-    _refused(_npz(path, a=content[:-8]), "shorter than its header says")
-    _refused(_npz(path, a=content.replace(b"(4,)", b"(-1,)"[:5])), "'a'")
+    _assert_refused(_npz(path, a=b"text"), "damaged")
+    _assert_refused(_npz(path, a=content[:-8]), "shorter than its header says")
+    _assert_refused(_npz(path, a=content.replace(b"(4,)", b"(-1,)"[:5])), "'a'")
     header = content[: content.index(b"(4,)")] + b"(4000000000000,), }\n"
-    _refused(_npz(path, a=header), "'a'")
+    _assert_refused(_npz(path, a=header), "'a'")
 
 
 def test_unusable_paths_are_refused(tmp_path):
-    _refused(tmp_path / "missing.npz", "does not exist")
-    _refused(tmp_path / "port.pickle", "neither .npz nor .safetensors")
+    _assert_refused(tmp_path / "missing.npz", "does not exist")
+    _assert_refused(tmp_path / "port.pickle", "neither .npz nor .safetensors")
     (tmp_path / "folder.npz").mkdir()
-    _refused(tmp_path / "folder.npz", "cannot be read")
+    _assert_refused(tmp_path / "folder.npz", "cannot be read")
 
 
 def test_texts_cannot_be_written(tmp_path):

@@ -26,7 +26,7 @@ class Fingerprint:
         shape: Its shape.
         max_abs: Largest absolute value.
         l2: L2 norm.
-        channel_means: Mean of each channel, axis 1; empty if there is no such axis or it is long.
+        channel_means: Mean of each channel, which is axis 1. Empty if that axis is missing or too long.
         sums: The 64 sums, float64.
         rounding: Relative L2 error of the tensor in float32, measured against float64, or None if unknown.
     """

@@ -1,4 +1,4 @@
-"""Compare the loss and the gradients of a port with those of its own outputs in training mode."""
+"""Compare the loss and the gradients of a port with those that follow from the outputs it recorded in training mode."""
 
 from __future__ import annotations
 

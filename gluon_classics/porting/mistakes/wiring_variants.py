@@ -205,7 +205,7 @@ _DROPOUT = [
     Variant("it divides by 1 - drop in prediction mode", ("dropout",), _evaluated(lambda drop: 1 / (1 - drop))),
     Variant("it is active in prediction mode", ("dropout",), lambda case: None if case.training else _own_mask(case)),
     Variant(
-        "it draws a mask of its own: use the mask of the trace",
+        "it draws a new mask: use the mask of the trace",
         ("dropout",),
         lambda case: _own_mask(case) if case.training else None,
     ),

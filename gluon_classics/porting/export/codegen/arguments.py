@@ -136,7 +136,7 @@ class Arguments:
         return sorted(self.names, key=lambda name: bool(self._default(name)))
 
     def flag(self):
-        """Return the condition for the optional attribute: an argument of its own, or one that is given with it."""
+        """Return the condition for the optional attribute: a separate argument, or one that is always given with it."""
         if not self.optional:
             return ""
         given = [name for name, column in self.names.items() if _NO_VALUE in column]

@@ -81,7 +81,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def layer(self, operation: Operation, input_shape: Shape, activation: str) -> Node | None:
-        """Return what makes a layer, or None if the framework has no such layer.
+        """Return the expression that creates a layer, or None if the framework has no such layer.
 
         Args:
             operation: The operation of the layer.
@@ -91,7 +91,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def identity(self) -> Node:
-        """Return what makes a layer without an operation."""
+        """Return the expression that creates a layer without an operation."""
 
     @abstractmethod
     def chain(self, children: list[tuple[str, Node]]) -> Call:
