@@ -92,14 +92,14 @@ def examine(name):
 
 def examine_at(network):
     from gluon_classics.porting.reference import execution
-    from gluon_classics.porting.reference.trace import TraceOptions, compute, prepared
+    from gluon_classics.porting.reference.values import TraceOptions, compute, prepared
     import numpy as np
 
-    values, batches, recipe = prepared(network, "probe", TraceOptions(steps=1))
-    loss = float(compute(network.graph, values, batches, recipe, "float32")["loss"])
+    start = prepared(network, "probe", TraceOptions(steps=1))
+    loss = float(dict(compute(network.graph, start, "float32"))["loss"])
     own = network.parameters()
     (name,) = network.graph.inputs
-    images = batches[0].images
+    images = start.batches[0].images
     found = execution.predict(network.graph.for_prediction(), {name: images, **own})[network.graph.outputs[0]]
     expected = network.predict(images)
     distance = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 import sys
 
 import click
@@ -59,10 +60,13 @@ def describe(name, input_shape, as_json):
     loss, the gradients, and the parameters after each step. The learning rate changes from step to step.
 
     {SOURCE_HELP}
+
+    With --suite, write the conformance suite: a compact trace of each network of this package and of each kind of
+    operation. NAMEs are then those of its traces. Traces that are already in the folder are kept.
     """,
 )
-@click.argument("name")
-@click.option("-o", "--out", required=True, type=click.Path(), help="Folder to write.")
+@click.argument("names", metavar="NAME", nargs=-1)
+@click.option("-o", "--out", required=True, type=click.Path(), help="Folder to write; a .zip file for --level compact.")
 @shape_option("the network's own")
 @click.option("--batch", type=click.IntRange(2), default=2, show_default=True, help="Images per step.")
 @click.option("--steps", type=click.IntRange(1), default=3, show_default=True, help="Training steps.")
@@ -73,10 +77,11 @@ def describe(name, input_shape, as_json):
 )
 @click.option(
     "--level",
-    type=click.Choice(["small", "full"]),
+    type=click.Choice(["small", "full", "compact"]),
     default="small",
     show_default=True,
-    help="small: a fingerprint of each value. full: also the values themselves.",
+    help="small: a fingerprint of each value. full: also the values themselves. compact: one small file, for which the "
+    "weights and data are drawn again from a seed.",
 )
 @click.option(
     "--dtype",
@@ -85,29 +90,63 @@ def describe(name, input_shape, as_json):
     show_default=True,
     help="Number type of the values.",
 )
-def trace(name, out, input_shape, weights, **options):
+@click.option("--suite", is_flag=True, help="Write the conformance suite, or the traces of it that are named.")
+@click.pass_context
+def trace(context, names, out, input_shape, weights, suite, **options):
+    if suite:
+        given = [
+            parameter.opts[0]
+            for parameter in context.command.params
+            if parameter.name not in ("names", "out", "suite")
+            and context.get_parameter_source(parameter.name) is not click.core.ParameterSource.DEFAULT
+        ]
+        if given:
+            raise click.UsageError(f"{given[0]} cannot be used with --suite.")
+        _write_suite(out, names)
+        return
+    if len(names) != 1:
+        raise click.UsageError("Name one network." if not names else "Name one network, not several.")
     from gluon_classics.porting.network.sources import source
-    from gluon_classics.porting.reference.trace import TraceOptions, trace
+    from gluon_classics.porting.reference.trace import trace
+    from gluon_classics.porting.reference.values import TraceOptions
 
-    network = source(name, input_shape)
+    network = source(names[0], input_shape)
     written = trace(network, out, weights, TraceOptions(**options))
-    click.echo(
-        f"Wrote {written.folder}: {network.name} at {format_shape(network.input_shape)}, {written.tensors} tensors, "
-        f"{written.size / 1e6:.1f} MB, {written.seconds:.0f} s"
-    )
-    click.echo(f"Compare a port with: python {written.folder}/compare_port.py PORT.npz")
+    click.echo(_of_trace(written, network.name, format_shape(network.input_shape)))
+    if written.path.is_dir():
+        click.echo(f"Compare a port with: python {written.path}/compare_port.py PORT.npz")
+    else:
+        click.echo(f"Compare a port with: gluon-classics compare {written.path} PORT.npz")
+
+
+def _write_suite(folder, names):
+    from gluon_classics.porting.comparison.suite import Suite
+    from gluon_classics.porting.reference.suite import write_suite
+
+    for written in write_suite(folder, names):
+        click.echo(_of_trace(written, written.path.stem))
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in paths)
+    click.echo(f"Wrote {folder}: {len(Suite.load(folder).files)} traces, {size / 1e6:.1f} MB")
+    click.echo(f"Compare a port with: python {folder}/compare_port.py NAME PORT.npz")
+
+
+def _of_trace(written, name, shape=""):
+    at = f" at {shape}" if shape else ""
+    size = f"{written.size / 1e6:.1f} MB" if written.size > 1e6 else f"{written.size / 1e3:.0f} kB"
+    return f"Wrote {written.path}: {name}{at}, {written.tensors} tensors, {size}, {written.seconds:.0f} s"
 
 
 @click.command(short_help="Find where a port first differs, and why.")
-@click.argument("folder", type=click.Path())
+@click.argument("trace", type=click.Path())
 @click.argument("port", type=click.Path())
 @click.option("--map", "names", type=click.Path(), help="JSON file with the trace's name of each name in the port.")
 @click.option("--all", "everything", is_flag=True, help="Describe every divergence, not only the first one.")
 @json_option
-def compare(folder, port, names, everything, as_json):
+def compare(trace, port, names, everything, as_json):
     """Compare a port of a network with a reference trace.
 
-    FOLDER is a trace, and PORT a .npz or .safetensors file with the tensors that the port computed, under the names of
+    TRACE is the folder or .zip file of a trace, and PORT a .npz or .safetensors file with the tensors that the port computed, under the names of
     the trace; `Recorder` of gluon_classics.porting writes it. The first line says where the port first differs, and
     names the mistake. MXNet is not needed.
 
@@ -115,7 +154,7 @@ def compare(folder, port, names, everything, as_json):
     """
     from gluon_classics.porting.comparison.compare_port import show_comparison
 
-    sys.exit(show_comparison(folder, port, names, everything, as_json))
+    sys.exit(show_comparison(trace, port, names, everything, as_json))
 
 
 COMMANDS = (describe, trace, compare)

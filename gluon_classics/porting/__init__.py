@@ -8,8 +8,9 @@ _HOMES = {
     "PortError": ".comparison.tensor_file",
     "Recorder": ".comparison.recorder",
     "ReferenceTrace": ".comparison.reference_trace",
+    "Suite": ".comparison.suite",
     # these need MXNet
-    "TraceOptions": ".reference.trace",
+    "TraceOptions": ".reference.values",
     "capture": ".network.capture",
     "trace": ".reference.trace",
     **dict.fromkeys(("from_block", "from_symbol", "source"), ".network.sources"),

@@ -201,6 +201,7 @@ def test_trace_is_read_from_a_folder(trace, port, tmp_path):
     prints = {key: row.to_json() for key, row in trace.fingerprints.items()}
     (tmp_path / "graph.json").write_text(trace.graph.to_json(), encoding="utf-8")
     (tmp_path / "recipe.json").write_text(json.dumps(trace.recipe), encoding="utf-8")
+    (tmp_path / "layout.json").write_text("{}", encoding="utf-8")
     (tmp_path / "fingerprints.json").write_text(json.dumps(prints), encoding="utf-8")
     write_safetensors(tmp_path / "trace.safetensors", others)
     write_safetensors(tmp_path / "weights.safetensors", weights)

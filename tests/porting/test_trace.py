@@ -11,7 +11,7 @@ from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.comparison.tensor_file import read_safetensors
 from gluon_classics.porting.network.sources import source
 from gluon_classics.porting.reference import execution, trace
-from gluon_classics.porting.reference.probe import QUIET, probe_batch, probe_weights
+from gluon_classics.porting.probe import QUIET, probe_batch, probe_weights
 import mxnet as mx
 import numpy as np
 import pytest
@@ -124,18 +124,18 @@ def test_the_preprocessed_image_is_the_raw_image_divided_by_255(lenet):
 
 def test_a_small_trace_has_data_and_fingerprints_but_no_activations(lenet, tmp_path):
     written = trace.trace(source("lenet"), tmp_path / "small")
-    small, full = (ReferenceTrace.load(folder) for folder in (written.folder, lenet))
+    small, full = (ReferenceTrace.load(folder) for folder in (written.path, lenet))
     assert small.fingerprints.keys() == full.fingerprints.keys()
     assert not any(key.startswith(("eval/", "train/", "grad")) or "/optim/" in key for key in small.tensors)
     assert {"input", "label", "loss", "step/2/input", "raw"} <= small.tensors.keys()
     np.testing.assert_array_equal(small.tensors["input"], full.tensors["input"])
-    assert written.size == sum(path.stat().st_size for path in written.folder.iterdir())
+    assert written.size == sum(path.stat().st_size for path in written.path.iterdir())
 
 
 def test_a_float64_trace_holds_float64(tmp_path):
     options = trace.TraceOptions(steps=1, level="full", dtype="float64")
     written = trace.trace(source("lenet"), tmp_path / "double", options=options)
-    tensors = ReferenceTrace.load(written.folder).tensors
+    tensors = ReferenceTrace.load(written.path).tensors
     assert tensors["eval/6"].dtype == tensors["step/1/param/0.weight"].dtype == np.float64
 
 
@@ -144,10 +144,10 @@ def test_initial_weights_and_trained_ones_can_be_traced(trained_run, tmp_path):
     options = trace.TraceOptions(steps=1)
     for number, (network, weights) in enumerate((("lenet", str(trained_run)), (str(trained_run), None))):
         written = trace.trace(source(network), tmp_path / str(number), weights, options)
-        found, _ = read_safetensors(written.folder / "weights.safetensors")
+        found, _ = read_safetensors(written.path / "weights.safetensors")
         np.testing.assert_array_equal(found["0.weight"], stored["0.weight"].asnumpy())
     written = trace.trace(source("lenet"), tmp_path / "initial", "initial", options)
-    found, _ = read_safetensors(written.folder / "weights.safetensors")
+    found, _ = read_safetensors(written.path / "weights.safetensors")
     np.testing.assert_array_equal(found["0.weight"], source("lenet").parameters()["0.weight"])
 
 

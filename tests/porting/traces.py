@@ -6,8 +6,8 @@ import functools
 from gluon_classics.porting.comparison.fingerprint import fingerprint
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.network.sources import source
-from gluon_classics.porting.reference.probe import probe_batch, probe_weights
-from gluon_classics.porting.reference.trace import RATES, compute
+from gluon_classics.porting.probe import probe_batch, probe_weights
+from gluon_classics.porting.reference.values import RATES, Start, compute
 import numpy as np
 
 # smaller inputs than the networks' own, where they allow them
@@ -53,7 +53,8 @@ def small_trace(name, steps=3):
 def trace_and_port(name, steps=3):
     """Return the trace of a network, and a clean port: MXNet in float32, one operation at a time."""
     trace, batches, weights = _start(name, steps)
-    port, exact = (compute(trace.graph, weights, batches, trace.recipe, dtype) for dtype in ("float32", "float64"))
+    start = Start(weights, batches, trace.recipe, {})
+    port, exact = (dict(compute(trace.graph, start, dtype)) for dtype in ("float32", "float64"))
     fingerprints = {}
     for key, array in exact.items():
         norm = float(np.linalg.norm(array))

@@ -1,4 +1,4 @@
-"""The command of the file compare_port.py in a trace folder: compare a port with the trace, with NumPy alone."""
+"""The command of the file compare_port.py in a trace or suite: compare a port with a trace, with NumPy alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import sys
 
 from .comparison import compare
+from .suite import SUITE, Suite
 from .tensor_file import PortError
 
 CONFORMS, DIVERGES, UNUSABLE = 0, 1, 2  # exit statuses
@@ -18,38 +19,50 @@ def main(arguments, folder) -> int:
 
     Args:
         arguments: The arguments of the command line.
-        folder: The folder of the trace.
+        folder: The folder of the trace, or of a suite.
     """
+    is_suite = Path(folder, SUITE).is_file()
     parser = argparse.ArgumentParser(
         prog="compare_port.py",
         description="Show where a port of the network first differs from the reference trace in this folder, and why.",
         epilog="Exit status: 0 the port conforms, 1 it diverges, 2 its file cannot be used.",
     )
+    if is_suite:
+        parser.add_argument("name", help="the trace of the suite, such as resnet18_v1")
     parser.add_argument("port", help="what the port computes: a .npz or .safetensors file, with the keys of the trace")
     parser.add_argument("--map", metavar="FILE", help="JSON file with the trace's name of each of the port's names")
     parser.add_argument("--all", action="store_true", help="describe every divergence, not only the first one")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    if is_suite:
+        try:
+            folder = Suite.load(folder).path(options.name)
+        except PortError as error:
+            return _refused(error)
     return show_comparison(folder, options.port, options.map, options.all, options.json)
 
 
-def show_comparison(folder, port, names=None, everything=False, as_json=False) -> int:
+def show_comparison(trace, port, names=None, everything=False, as_json=False) -> int:
     """Compare a port with a trace, print the report, and return the exit status.
 
     Args:
-        folder: The folder of the trace.
+        trace: The folder or .zip file of the trace.
         port: The .npz or .safetensors file of the port.
         names: A JSON file with the trace's name of each of the port's names that differ.
         everything: Whether to describe every divergence, not only the first one.
         as_json: Whether to print JSON.
     """
     try:
-        report = compare(folder, port, _read_names(names) if names else None)
+        report = compare(trace, port, _read_names(names) if names else None)
     except PortError as error:
-        print(f"Error: {error}.", file=sys.stderr)
-        return UNUSABLE
+        return _refused(error)
     print(report.to_json() if as_json else report.text(everything))
     return CONFORMS if report.conforms else DIVERGES
+
+
+def _refused(error):
+    print(f"Error: {error}.", file=sys.stderr)
+    return UNUSABLE
 
 
 def _read_names(path) -> dict:

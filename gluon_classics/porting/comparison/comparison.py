@@ -14,7 +14,7 @@ from .port_values import PortValues
 from .preprocessing_comparison import compare_preprocessing
 from .reference_trace import ReferenceTrace
 from .tensor_file import PortError
-from .update_comparison import compare_free_run, compare_running, compare_updates
+from .update_comparison import compare_free_run, compare_running, compare_updates, with_running_statistics
 
 LONG_RUN = 100  # steps
 LONG_LIMIT = 1e-9  # of the relative error after them, in float64
@@ -27,7 +27,7 @@ def compare(trace, port, names=None) -> Report:
     is the fault of the operation at which it is reported, and not inherited from an earlier one.
 
     Args:
-        trace: A `ReferenceTrace`, or the path of its folder.
+        trace: A `ReferenceTrace`, or the path of its folder or .zip file.
         port: Arrays by key, or the path of a .npz or .safetensors file. The keys are those of the trace.
         names: The trace's name of each of the port's names that differ, as a dictionary.
 
@@ -142,8 +142,8 @@ def _labels(values, port, trace):
 def _levels(report, port, trace):
     """Return the letters of the levels that the port reaches."""
     steps = len(trace.recipe.get("steps", ()))
-    has_statistics = any(row.kind == "batch_norm" for row in trace.graph.operations)
-    training = ("optimizer", "free run", *(("running statistics",) if has_statistics else ()))
+    statistics = ("running statistics",) if with_running_statistics(trace.graph) else ()
+    training = ("optimizer", "free run", *statistics)
     all_steps = min(3, steps) if steps else 1
     result = ""
     for letter, phases, needed in (

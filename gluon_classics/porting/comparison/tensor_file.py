@@ -107,24 +107,27 @@ def read_safetensors(path) -> tuple[dict, dict]:
     """
     path = Path(path)
     with path.open("rb") as stream:
-        start = stream.read(8)
-        if len(start) < 8:
-            raise PortError(f"{path.name} is too short for a safetensors file. Save it again")
-        (length,) = struct.unpack("<Q", start)
-        available = path.stat().st_size - 8
-        if length > min(MAX_HEADER, available):
-            raise PortError(
-                f"{path.name} is not a safetensors file: its header would take {length} bytes. Save it again"
-            )
-        header = _parse_header(stream.read(length), path.name)
-        metadata = header.pop("__metadata__", {})
-        if not isinstance(metadata, dict):
-            raise PortError(f"the metadata of {path.name} is not a dictionary. Save it again")
-        spans = {name: _span(name, entry, available - length, path.name) for name, entry in header.items()}
-        ordered = sorted(spans.values())
-        if any(after[0] < before[1] for before, after in zip(ordered, ordered[1:])):
-            raise PortError(f"tensors of {path.name} overlap. Save it again")
-        return {name: _read_tensor(stream, 8 + length, spans[name], header[name]) for name in header}, metadata
+        return read_safetensors_stream(stream, path.stat().st_size, path.name)
+
+
+def read_safetensors_stream(stream, size: int, name: str) -> tuple[dict, dict]:
+    """Return what `read_safetensors` does, from a stream of `size` bytes. Errors call it `name`."""
+    start = stream.read(8)
+    if len(start) < 8:
+        raise PortError(f"{name} is too short for a safetensors file. Save it again")
+    (length,) = struct.unpack("<Q", start)
+    available = size - 8
+    if length > min(MAX_HEADER, available):
+        raise PortError(f"{name} is not a safetensors file: its header would take {length} bytes. Save it again")
+    header = _parse_header(stream.read(length), name)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict):
+        raise PortError(f"the metadata of {name} is not a dictionary. Save it again")
+    spans = {tensor: _span(tensor, entry, available - length, name) for tensor, entry in header.items()}
+    ordered = sorted(spans.values())
+    if any(after[0] < before[1] for before, after in zip(ordered, ordered[1:])):
+        raise PortError(f"tensors of {name} overlap. Save it again")
+    return {tensor: _read_tensor(stream, 8 + length, spans[tensor], header[tensor]) for tensor in header}, metadata
 
 
 def _parse_header(data, name):

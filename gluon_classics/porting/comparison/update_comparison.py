@@ -32,10 +32,8 @@ RUNNING_REASON = "one moving average in float32, relative to its change"
 
 def compare_running(values: PortValues, port, report) -> None:
     """Compare the running statistics after the first step, each with the port's own input of its operation."""
-    compared = 0
-    for row in values.graph.operations:
-        if row.kind != "batch_norm" or row.settings["use_running"]:
-            continue
+    compared, moving = 0, with_running_statistics(values.graph)
+    for row in moving:
         names = [row.parameters[role] for role in ("running_mean", "running_var")]
         if not all(f"step/1/param/{name}" in port for name in names):
             continue
@@ -50,8 +48,13 @@ def compare_running(values: PortValues, port, report) -> None:
         case = RunningCase(old, batch, row.settings["momentum_keep"], x.size // batch.shape[1])
         _compare_statistics(row.name, case, found, report)
     report.checked["running statistics"] += compared
-    if not compared and any(row.kind == "batch_norm" for row in values.graph.operations):
+    if moving and not compared:
         report.unchecked.append("running statistics: the port recorded none after step 1")
+
+
+def with_running_statistics(graph) -> list:
+    """Return the operations whose running statistics a training step changes."""
+    return [row for row in graph.operations if row.kind == "batch_norm" and not row.settings["use_running"]]
 
 
 def _compare_statistics(name, case, found, report):

@@ -14,6 +14,7 @@ from mxnet import autograd, nd
 import numpy as np
 
 from ..graph import Graph, Loss, Operation
+from ..replay.formulas import SELU_SCALE, SELU_SLOPE
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,24 @@ def _local_response_norm(settings, inputs, _parameters):
     return x / (k + alpha / size * total) ** beta
 
 
+def _instance_norm(settings, inputs, parameters):
+    (x,), (gamma, beta), eps = inputs, (parameters["gamma"], parameters["beta"]), settings["eps"]
+    if x.dtype == np.float32:
+        return nd.InstanceNorm(x, gamma, beta, eps=eps)
+    # MXNet's InstanceNorm fails in float64
+    places = tuple(range(2, x.ndim))
+    centered = nd.broadcast_sub(x, nd.mean(x, axis=places, keepdims=True))
+    variance = nd.mean(nd.square(centered), axis=places, keepdims=True)
+    shape = (1, -1, *[1] * len(places))
+    scaled = nd.broadcast_mul(nd.broadcast_div(centered, nd.sqrt(variance + eps)), gamma.reshape(shape))
+    return nd.broadcast_add(scaled, beta.reshape(shape))
+
+
+def _selu(_settings, inputs, _parameters):
+    # the gradient of MXNet's own selu is wrong: it takes the output for the input
+    return SELU_SCALE * nd.LeakyReLU(inputs[0], act_type="elu", slope=SELU_SLOPE)
+
+
 def _pad(settings, inputs, _parameters):
     widths = [width for pair in settings["widths"] for width in pair]
     return nd.pad(inputs[0], mode=settings["mode"], pad_width=widths, constant_value=settings.get("value", 0))
@@ -280,7 +299,7 @@ COMPUTE: dict[str, Compute] = {
     "dense": _dense,
     "batch_norm": _batch_norm,
     "layer_norm": _with_settings(nd.LayerNorm),
-    "instance_norm": _with_settings(nd.InstanceNorm),
+    "instance_norm": _instance_norm,
     "group_norm": _with_settings(nd.GroupNorm, groups="num_groups"),
     "prelu": lambda _settings, inputs, parameters: nd.LeakyReLU(inputs[0], parameters["slope"], act_type="prelu"),
     "max_pool": _pool("max"),
@@ -298,7 +317,7 @@ COMPUTE: dict[str, Compute] = {
     "softsign": _of_input(nd.softsign),
     "leaky_relu": _with_settings(lambda x, slope: nd.LeakyReLU(x, act_type="leaky", slope=slope)),
     "elu": _with_settings(lambda x, slope: nd.LeakyReLU(x, act_type="elu", slope=slope)),
-    "selu": _of_input(nd.LeakyReLU, act_type="selu"),
+    "selu": _selu,
     "gelu": _of_input(nd.LeakyReLU, act_type="gelu"),
     "hard_sigmoid": _with_settings(nd.hard_sigmoid),
     "softmax": _with_settings(nd.softmax),

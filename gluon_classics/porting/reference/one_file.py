@@ -13,6 +13,7 @@ _QUOTES = "'''"
 _PUBLIC = {
     "comparison.comparison": ("assert_conforms", "compare"),
     "comparison.reference_trace": ("ReferenceTrace",),
+    "comparison.suite": ("Suite",),
 }
 
 _HEAD = '''"""Compare a port of a network with the reference trace in this folder. Needs only NumPy.

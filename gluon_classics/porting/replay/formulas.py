@@ -58,7 +58,7 @@ def _gelu_cdf(x):
     return 0.5 * (1 + np.vectorize(erf, otypes=[x.dtype])(x / np.sqrt(2)))
 
 
-_SELU = 1.0507009873554805, 1.6732632423543772  # scale, alpha
+SELU_SCALE, SELU_SLOPE = 1.0507009873554805, 1.6732632423543772
 
 _ELEMENTWISE = {
     "relu": (lambda x, s: np.maximum(x, 0), lambda x, y, s: x > 0),
@@ -72,8 +72,8 @@ _ELEMENTWISE = {
         lambda x, y, s: np.where(x > 0, 1, y + s["slope"]),
     ),
     "selu": (
-        lambda x, s: _SELU[0] * np.where(x > 0, x, _SELU[1] * np.expm1(np.minimum(x, 0))),
-        lambda x, y, s: np.where(x > 0, _SELU[0], y + _SELU[0] * _SELU[1]),
+        lambda x, s: SELU_SCALE * np.where(x > 0, x, SELU_SLOPE * np.expm1(np.minimum(x, 0))),
+        lambda x, y, s: np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_SLOPE),
     ),
     "gelu": (
         lambda x, s: x * _gelu_cdf(x),

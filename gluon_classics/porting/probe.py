@@ -16,9 +16,11 @@ import zlib
 
 import numpy as np
 
-from ..graph import Graph, Operation, Parameter
-from ..replay import replay
+from .graph import Graph, Operation, Parameter
+from .replay import replay
 
+RUNNING = ("running_mean", "running_var")
+STATISTICS = "statistics"  # first part of the keys of batch statistics in a compact trace
 QUIET = 3e-3  # factor of the weights of one channel
 _RANGES = {  # of uniform values, by role
     "bias": (-0.2, 0.2),
@@ -48,28 +50,60 @@ class Batch:
 
 
 def probe_weights(graph: Graph, seed: int, images: np.ndarray, constants: dict, forward=replay.forward) -> dict:
-    """Return float32 values for all parameters, by name.
+    """Return float32 values for all parameters, by name. See `batch_statistics` for the arguments."""
+    return drawn_weights(graph, seed, constants, batch_statistics(graph, seed, images, constants, forward))
+
+
+def drawn_weights(graph: Graph, seed: int, constants: dict, statistics: dict) -> dict:
+    """Return float32 values for all parameters, by name, except for running statistics without `statistics`.
 
     Args:
         graph: The network, in training mode.
         seed: Seed, 0 or more.
-        images: The batch whose statistics the running statistics are, (N, C, H, W).
         constants: Values of the parameters that are neither trained nor running statistics, by name.
-        forward: Function that computes an operation in float64; see `replay.forward`.
+        statistics: What `batch_statistics` returns for the same seed.
     """
     weights = {}
     for row in graph.parameters:
         if row.trainable:
             weights[row.name] = _drawn(row, seed).astype(np.float32)
-        elif row.role not in ("running_mean", "running_var"):
+        elif row.role not in RUNNING:
             weights[row.name] = np.asarray(constants[row.name], np.float32)
     for operation in graph.operations:
         if operation.kind == "convolution" and operation.parameters["weight"] in weights:
             weight = weights[operation.parameters["weight"]]
             weight[zlib.crc32(operation.name.encode()) % len(weight)] *= np.float32(QUIET)
-    if any(operation.kind == "batch_norm" for operation in graph.operations):
-        _calibrate(graph, weights, seed, images, forward)
-    return {row.name: weights[row.name] for row in graph.parameters}
+        if operation.kind == "batch_norm" and statistics:
+            weights.update(_running(operation, seed, statistics))
+    return {row.name: weights[row.name] for row in graph.parameters if row.name in weights}
+
+
+def batch_statistics(graph: Graph, seed: int, images: np.ndarray, constants: dict, forward=replay.forward) -> dict:
+    """Return the mean and variance of each channel before each batch normalization, by the running statistic's name.
+
+    They are rounded, so that all implementations agree on them. They are those of prediction mode.
+
+    Args:
+        graph: The network, in training mode.
+        seed: Seed of the weights.
+        images: A batch, (N, C, H, W).
+        constants: See `drawn_weights`.
+        forward: Function that computes an operation in float64; see `replay.forward`.
+    """
+    statistics: dict = {}
+    values = {name: array.astype(np.float64) for name, array in drawn_weights(graph, seed, constants, {}).items()}
+    values[next(iter(graph.inputs))] = images.astype(np.float64)
+    last_use = {name: operation.name for operation in graph.operations for name in operation.inputs}
+    for operation in graph.operations:
+        if operation.kind == "batch_norm":
+            found = map(_rounded, replay.batch_statistics(operation, values))
+            statistics.update(zip((operation.parameters[role] for role in RUNNING), found))
+            values.update({name: row.astype(np.float64) for name, row in _running(operation, seed, statistics).items()})
+        values[operation.name] = forward(operation, values)
+        for name in operation.inputs:
+            if last_use[name] == operation.name:
+                values.pop(name, None)
+    return statistics
 
 
 def probe_batch(graph: Graph, seed: int, step: int, images: int, pixels=(0.0, 1.0)) -> Batch:
@@ -98,6 +132,33 @@ def probe_batch(graph: Graph, seed: int, step: int, images: int, pixels=(0.0, 1.
     return Batch(content.astype(np.float32), label.astype(np.int64), small)
 
 
+def drawn_tensors(graph: Graph, recipe: dict, stored: dict) -> dict:
+    """Return the images, labels, masks and parameters of a compact trace, by key.
+
+    Args:
+        graph: The network, in training mode.
+        recipe: Content of recipe.json.
+        stored: Tensors of the trace: its constants and batch statistics.
+
+    Raises:
+        KeyError: The recipe or a stored tensor is incomplete.
+    """
+    dtype, seed = np.dtype(recipe["dtype"]), recipe["weights"]["seed"]
+    tensors = {}
+    for step in range(1, len(recipe["steps"]) + 1):
+        batch = probe_batch(graph, recipe["seed"], step, recipe["batch"], recipe["pixels"])
+        prefix = "" if step == 1 else f"step/{step}/"
+        tensors.update({f"{prefix}input": batch.images.astype(dtype), f"{prefix}label": batch.label})
+        tensors.update({f"{prefix}mask/{name}": mask for name, mask in batch.masks.items()})
+    weights = drawn_weights(graph, seed, _below("param", stored), _below(STATISTICS, stored))
+    return {**tensors, **{f"param/{name}": array for name, array in weights.items()}}
+
+
+def _below(prefix, tensors):
+    start = f"{prefix}/"
+    return {key[len(start) :]: array for key, array in tensors.items() if key.startswith(start)}
+
+
 def mask_shape(operation: Operation, images: int) -> tuple[int, ...]:
     """Return the shape of the mask of a dropout. It has size 1 along shared axes."""
     shape = [images if size is None else size for size in operation.output_shape]
@@ -120,24 +181,14 @@ def _drawn(row: Parameter, seed):
     return low + (high - low) * numbers
 
 
-def _calibrate(graph, weights, seed, images, forward):
-    """Set the running statistics, each from the outputs of the layers before it in prediction mode."""
-    values = {name: array.astype(np.float64) for name, array in weights.items()}
-    values[next(iter(graph.inputs))] = images.astype(np.float64)
-    last_use = {name: operation.name for operation in graph.operations for name in operation.inputs}
-    for operation in graph.operations:
-        if operation.kind == "batch_norm":
-            mean, variance = map(_rounded, replay.batch_statistics(operation, values))
-            names = [operation.parameters[role] for role in ("running_mean", "running_var")]
-            shift = _MEAN_SHIFT * (2 * _generator(seed, names[0]).random(mean.shape) - 1)
-            factor = _VARIANCE_RANGE[0] + np.ptp(_VARIANCE_RANGE) * _generator(seed, names[1]).random(mean.shape)
-            weights[names[0]] = (mean + shift * np.sqrt(variance)).astype(np.float32)
-            weights[names[1]] = (variance * factor).astype(np.float32)
-            values.update({name: weights[name].astype(np.float64) for name in names})
-        values[operation.name] = forward(operation, values)
-        for name in operation.inputs:
-            if last_use[name] == operation.name:
-                values.pop(name, None)
+def _running(operation, seed, statistics):
+    """Return the running statistics of a batch normalization, by name: those of the batch, changed a little."""
+    names = [operation.parameters[role] for role in RUNNING]
+    mean, variance = (np.asarray(statistics[name], np.float64) for name in names)
+    shift = _MEAN_SHIFT * (2 * _generator(seed, names[0]).random(mean.shape) - 1)
+    factor = _VARIANCE_RANGE[0] + np.ptp(_VARIANCE_RANGE) * _generator(seed, names[1]).random(mean.shape)
+    changed = (mean + shift * np.sqrt(variance), variance * factor)
+    return {name: row.astype(np.float32) for name, row in zip(names, changed)}
 
 
 def _rounded(numbers):
