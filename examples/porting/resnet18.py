@@ -3,8 +3,6 @@
 python resnet18.py TRACE PORT.npz
 """
 
-import json
-from pathlib import Path
 import sys
 
 from gluon_classics.porting import Recorder, ReferenceTrace
@@ -64,12 +62,11 @@ def names():
     return result
 
 
-def load_weights(model, folder, trace):
-    """Copy the parameters of the trace. layout.json has PyTorch's name of each one."""
+def load_weights(model, trace):
+    """Copy the parameters of the trace. Its layout has PyTorch's name of each one."""
     modules = {name: module for module, name in names().items()}
-    layout = json.loads(Path(folder, "layout.json").read_text())
     state = {}
-    for row in layout["parameters"]:
+    for row in trace.layout["parameters"]:
         path, _, leaf = row["pytorch"]["name"].rpartition(".")
         state[f"{modules[path]}.{leaf}"] = torch.tensor(trace.tensors[f"param/{row['name']}"])
     model.load_state_dict(state, strict=False)  # PyTorch also counts batches
@@ -79,7 +76,7 @@ if __name__ == "__main__":
     folder, port = sys.argv[1:]
     trace = ReferenceTrace.load(folder)
     model = ResNet18()
-    load_weights(model, folder, trace)
+    load_weights(model, trace)
     decay = next(iter(trace.recipe["weight_decay"].values()))
     momentum = trace.recipe["optimizer"]["momentum"]
     optimizer = torch.optim.SGD(model.parameters(), lr=1, momentum=momentum, weight_decay=decay)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -14,8 +15,8 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 GUIDE = (CHECKOUT / "docs" / "porting.md").read_text(encoding="utf-8")
-EXAMPLE = "examples/porting/resnet18.py"
-TRACE, RECORD, COMPARE = (shlex.split(block) for block in re.findall(r"```sh\n(.*?)\n```", GUIDE))
+EXAMPLE, TEST = "examples/porting/resnet18.py", "examples/porting/test_resnet18.py"
+TRACE, RECORD, COMPARE, SUITE = (shlex.split(block) for block in re.findall(r"```sh\n(.*?)\n```", GUIDE))
 PORT_PYTHON = os.environ.get("PORT_PYTHON", sys.executable)
 
 
@@ -58,10 +59,22 @@ def test_each_mistake_of_the_example_is_found_and_named(environment, tmp_path):
         assert report.partition(" (relative error")[0] == found.strip()
         text = corrected(text, diff) if diff else text
     assert "level reached: F (forward), T (training outputs and loss), G (gradients)" in report
+    run([sys.executable, "-m", "gluon_classics", *SUITE[1:], "resnet18_v1"], tmp_path, environment)
+    shutil.copy(CHECKOUT / TEST, tmp_path / TEST)
+    command = [PORT_PYTHON, "-m", "pytest", "-p", "no:cacheprovider", TEST]
+    assert "3 passed" in run(command, tmp_path, environment)
+    (tmp_path / EXAMPLE).write_text((CHECKOUT / EXAMPLE).read_text(encoding="utf-8"), encoding="utf-8")
+    assert "3 failed" in run(command, tmp_path, environment, status=1)
 
 
 def test_the_guide_has_an_output_for_each_mistake_and_for_what_remains():
     assert len(blocks("text")) == len(blocks("diff")) + 1 == 4
+
+
+def test_the_guide_shows_the_test_of_the_example():
+    (shown,) = [block for block in blocks("python") if "def test_" in block]
+    example = (CHECKOUT / TEST).read_text(encoding="utf-8")
+    assert shown in example.replace('os.environ.get("SUITE", "suite")', '"suite"')
 
 
 def test_the_diffs_of_the_guide_fit_the_example():

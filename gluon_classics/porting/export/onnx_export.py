@@ -56,6 +56,18 @@ def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.nda
     return output
 
 
+def node_list(graph: Graph) -> list[tuple]:
+    """Return the nodes that the ONNX file of a network has, as (operator, inputs, outputs, attributes)."""
+    from onnx import helper
+
+    graph = graph.for_prediction()
+    model = _Model(graph, {row.name: np.broadcast_to(np.float32(0), row.shape) for row in graph.parameters})
+    return [
+        (node.op_type, *node.input, *node.output, *((row.name, helper.get_attribute_value(row)) for row in node.attribute))
+        for node in model.nodes()
+    ]
+
+
 class _Model:
     """The parts of an ONNX model, which `onnx_operators` adds.
 
@@ -88,21 +100,13 @@ class _Model:
         size = sum(array.nbytes for array in self._initializers.values())
         if size > LARGEST:
             raise ClassicsError(f"the parameters have {size / 2**30:.1f} GiB: an ONNX file holds less than 2 GiB")
-        for operation in self._graph.operations:
-            self._operation = operation
-            try:
-                WRITERS[operation.kind](self, operation)
-            except KeyError as error:
-                raise ClassicsError(
-                    f"ONNX opset {OPSET} cannot express the layer {operation.name} ({operation.kind}): replace it"
-                ) from error
         from onnx import numpy_helper
 
-        helper = self._helper
-        used = {name for node in self._nodes for name in node.input}  # not a gamma that is fixed to 1
+        helper, nodes = self._helper, self.nodes()
+        used = {name for node in nodes for name in node.input}  # not a gamma that is fixed to 1
         inner = [operation.name for operation in self._graph.operations if operation.name not in self._graph.outputs]
         graph = helper.make_graph(
-            self._nodes,
+            nodes,
             self._graph.network,
             [self._info(name) for name in self._graph.inputs],
             [self._info(name) for name in self._graph.outputs],
@@ -118,6 +122,18 @@ class _Model:
         )
         helper.set_model_props(model, {"network": self._graph.network, "graph_sha256": digest})
         return model
+
+    def nodes(self) -> list:
+        """Return the nodes, and add the constants that they need. Raises ClassicsError."""
+        for operation in self._graph.operations:
+            self._operation = operation
+            try:
+                WRITERS[operation.kind](self, operation)
+            except KeyError as error:
+                raise ClassicsError(
+                    f"ONNX opset {OPSET} cannot express the layer {operation.name} ({operation.kind}): replace it"
+                ) from error
+        return self._nodes
 
     def _info(self, name):
         from onnx import TensorProto

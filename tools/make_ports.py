@@ -1,0 +1,259 @@
+"""Measure our own ports with the conformance suite, and write docs/ports.json and docs/ports.md.
+
+    PORT_PYTHON=/path/to/python python tools/make_ports.py --suite FOLDER [NAME ...]
+
+PORT_PYTHON is a Python with the extra `ports` and without MXNet. Each network is exported to PyTorch, Flax and ONNX with
+the weights of its trace; the files are run, recorded and compared with the trace. Without names: all networks whose
+entry is missing or was measured with another export. All of them take about two hours on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+
+ROOT = Path(__file__).parents[1]
+DATA, PAGE = ROOT / "docs" / "ports.json", ROOT / "docs" / "ports.md"
+TARGETS = {"pytorch": "PyTorch", "flax": "Flax", "onnx": "ONNX"}
+OUTPUTS, GRADIENTS = ("eval", "train", "loss"), ("gradients",)
+HEAD = """# Our own ports
+
+<!-- written by python tools/make_ports.py -->
+
+`gluon-classics export` writes every network as PyTorch source, as Flax source and as ONNX. Each of these files is
+recorded and compared with the network's trace in the conformance suite, which MXNet computed:
+
+- **level**: the last level that the port reaches. F is the prediction, T adds the outputs in training mode and the loss,
+  G the gradients, and S three training steps with their running statistics. ONNX files only predict. See
+  [porting.md](porting.md).
+- **outputs**: the largest relative L2 error of one operation's output, or of the loss, in float32. Each operation is
+  computed again in float64 from the inputs that the port itself recorded. The limit is 2e-5.
+- **gradients**: the same for the gradients with respect to parameters, from the port's own outputs. Their errors pass
+  through all layers, so that the limit is 1e-4, or 4 times what rounding to float32 changes in the trace.
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--suite", type=Path, help="folder of the suite; missing traces are written into it")
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    if options.suite:
+        measure(options.suite, options.names, options.targets)
+    PAGE.write_text(page(read()), encoding="utf-8")
+
+
+def read():
+    """Return the content of docs/ports.json."""
+    return json.loads(DATA.read_text(encoding="utf-8")) if DATA.is_file() else {}
+
+
+def page(measured):
+    """Return the content of docs/ports.md."""
+    columns = ["network", "image"]
+    for target, title in TARGETS.items():
+        columns += [title, "outputs", *(["gradients"] if target != "onnx" else [])]
+    rows = [f"| {' | '.join(columns)} |", "|---|---|" + "---|--:|--:|" * 2 + "---|--:|"]
+    for name, row in measured.items():
+        cells = [f"`{name}`", "x".join(map(str, row["image"]))]
+        for target in TARGETS:
+            found = row["ports"].get(target)
+            numbers = [OUTPUTS, *([GRADIENTS] if target != "onnx" else [])]
+            cells.append(found["level"][-1:] or "none" if found else "not measured")
+            cells += [largest(found["errors"], phases) if found else "" for phases in numbers]
+        rows.append(f"| {' | '.join(cells)} |")
+    counts = [f"{reached(measured, target, level)} of {len(measured)} {TARGETS[target]} ports reach level {level}"
+              for target, level in (("pytorch", "S"), ("pytorch", "G"), ("flax", "S"), ("flax", "G"), ("onnx", "F"))]
+    versions = sorted({f"{key} {text}" for row in measured.values() for port in row["ports"].values()
+                       for key, text in port["versions"].items()})
+    return "\n".join([HEAD, *(f"- {text}" for text in counts), "", *rows, "", f"Measured with {', '.join(versions)}.", ""])
+
+
+def largest(errors, phases):
+    found = [errors[phase] for phase in phases if phase in errors]
+    return f"{max(found):.0e}" if found else ""
+
+
+def reached(measured, target, level):
+    return sum(level in row["ports"].get(target, {"level": ""})["level"] for row in measured.values())
+
+
+def measure(suite, names, targets):
+    from gluon_classics import list_models
+    from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
+    from gluon_classics.porting.reference.suite import write_suite
+
+    for name in names or list_models():
+        list(write_suite(suite, [name]))
+        path = suite / "networks" / f"{name}.zip"
+        trace = ReferenceTrace.load(path)
+        known = read().get(name, {}).get("ports", {})
+        ports = dict(known)
+        for target in targets:
+            export = digest(target, trace.graph)
+            if not names and known.get(target, {}).get("export") == export:
+                continue
+            ports[target] = {"export": export, **measured_port(trace, path, target)}
+            print(name, target, ports[target]["level"], ports[target]["errors"], flush=True)
+        del trace
+        keep(name, {"image": input_shape(path), "ports": ports})
+
+
+def keep(name, row):
+    """Write docs/ports.json with the measurements of a network, in the order of the registry."""
+    from gluon_classics import list_models
+    from gluon_classics._files import write_text
+
+    measured = {**read(), name: row}
+    write_text(DATA, json.dumps({name: measured[name] for name in list_models() if name in measured}, indent=1) + "\n")
+
+
+def input_shape(path):
+    from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
+
+    return ReferenceTrace.load(path).recipe["input_shape"]
+
+
+def measured_port(trace, path, target):
+    """Return the level that a port reaches, its errors by phase, and the versions of what ran it."""
+    from gluon_classics.porting.comparison.comparison import compare
+    from gluon_classics.porting.export import export
+
+    weights = {row.name: trace.tensors[f"param/{row.name}"] for row in trace.graph.parameters}
+    with tempfile.TemporaryDirectory() as folder:
+        port, record = Path(folder, "port.onnx" if target == "onnx" else "port.py"), Path(folder, "port.npz")
+        export.write(trace.graph, weights, target, port)
+        python = sys.executable if target == "onnx" else os.environ["PORT_PYTHON"]
+        command = [python, __file__, "--record", str(path), str(port), str(record)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        report = compare(trace, record)
+    if not report.conforms:
+        print(report.text(True), flush=True)
+    errors = {phase: float(f"{error:.2g}") for phase, error in report.differences.items()}
+    return {"level": report.level.rstrip("P"), "errors": errors, "versions": json.loads(done.stdout.splitlines()[-1])}
+
+
+def digest(target, graph):
+    """Return a digest of what an export to this target says, apart from the weights."""
+    from gluon_classics.porting.export import flax_export, onnx_export, pytorch_export
+
+    if target == "onnx":
+        text = repr(onnx_export.node_list(graph))
+    else:
+        text = {"pytorch": pytorch_export, "flax": flax_export}[target].source_code(graph)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# --- in the Python that runs the port. Each function returns the versions of its framework
+
+
+def record(trace_path, port, result):
+    from gluon_classics.porting import Recorder, ReferenceTrace
+
+    trace = ReferenceTrace.load(trace_path)
+    recorder = Recorder(trace)
+    if port.endswith(".onnx"):
+        versions = record_onnx(recorder, port)
+    else:
+        specification = importlib.util.spec_from_file_location("port", port)
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        versions = (record_flax if hasattr(module, "nnx") else record_pytorch)(recorder, module.load())
+    recorder.save(result)
+    print(json.dumps(versions))
+
+
+def record_onnx(recorder, port):
+    import onnx
+    import onnxruntime
+
+    recorder.onnx(port)
+    return {"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}
+
+
+def record_pytorch(recorder, model):
+    import torch
+    import torch.nn.functional as F
+
+    def loss(outputs, label):
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        terms = []
+        for row in recorder.trace.graph.loss:
+            output = outputs[recorder.trace.graph.outputs.index(row.output)]
+            if row.kind == "map":
+                output = -torch.cat([output, torch.full_like(output[:, :1], row.settings["j"])], dim=1)
+            terms.append(row.factor * F.cross_entropy(output, label))
+        return sum(terms)
+
+    recorder.torch(model)
+    optimizer = TorchSgd(model, recorder.trace.recipe)
+    for _ in recorder.trace.recipe["steps"]:
+        recorder.torch_step(model, loss, optimizer)
+    return {"PyTorch": torch.__version__.partition("+")[0]}
+
+
+class TorchSgd:
+    """MXNet's SGD: the learning rate is inside the momentum."""
+
+    def __init__(self, model, recipe):
+        self.rows = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.states = [0] * len(self.rows)
+        self.momentum, self.decay = recipe["optimizer"]["momentum"], max(recipe["weight_decay"].values())
+        self.param_groups = [{"lr": 0.0}]
+
+    def step(self):
+        import torch
+
+        with torch.no_grad():
+            for number, row in enumerate(self.rows):
+                change = self.param_groups[0]["lr"] * (row.grad + self.decay * row)
+                self.states[number] = self.momentum * self.states[number] - change
+                row += self.states[number]
+
+
+def record_flax(recorder, model):
+    import flax
+    from flax import nnx
+    import jax
+    import jax.numpy as jnp
+
+    recipe = recorder.trace.recipe
+    momentum, decay = recipe["optimizer"]["momentum"], max(recipe["weight_decay"].values())
+    states = jax.tree.map(jnp.zeros_like, nnx.state(model, nnx.Param))
+
+    def loss(outputs, label):
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        terms = []
+        for row in recorder.trace.graph.loss:
+            output = outputs[recorder.trace.graph.outputs.index(row.output)]
+            if row.kind == "map":
+                output = -jnp.concatenate([output, jnp.full_like(output[:, :1], row.settings["j"])], axis=1)
+            chosen = jnp.take_along_axis(jax.nn.log_softmax(output), label[:, None], axis=1)
+            terms.append(-row.factor * chosen.mean())
+        return sum(terms)
+
+    def update(model, gradients, rate):
+        nonlocal states
+        weights = nnx.state(model, nnx.Param)
+        states = jax.tree.map(lambda v, g, w: momentum * v - rate * (g + decay * w), states, gradients, weights)
+        nnx.update(model, jax.tree.map(jnp.add, weights, states))
+
+    recorder.nnx(model)
+    for _ in recipe["steps"]:
+        recorder.nnx_step(model, loss, update)
+    return {"Flax": flax.__version__, "JAX": jax.__version__}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--record"]:
+        record(*sys.argv[2:])
+    else:
+        main()
