@@ -127,13 +127,13 @@ def record_step(recorder, port, loss_function, update) -> None:
             kept[key] = output
             return output + zeros[key] if key in zeros else output
 
-        nonlocal calls
         calls = recorder._calls(keep if step == 1 else None, masks)
+        followed.append(calls)
         with _masks_imposed(calls):
             output, others = port.run(parameters, images, calls)
         return loss_function(output, jnp.asarray(label)), (kept, others)
 
-    calls = None
+    followed: list = []
     zeros: dict = {}
     if step == 1:
         shapes = jax.eval_shape(lambda parameters: loss_of(parameters, {})[1][0], port.parameters)
@@ -142,7 +142,7 @@ def record_step(recorder, port, loss_function, update) -> None:
     (loss, (kept, others)), (gradients, output_gradients) = both(port.parameters, zeros)
     recorder.put("loss" if step == 1 else f"step/{step}/loss", loss)
     if step == 1:
-        _put_outputs(recorder, "train", calls, kept, output_gradients)
+        _put_outputs(recorder, "train", followed[-1], kept, output_gradients)
         record_parameters(recorder, port.gradient_collection(gradients), "grad")
     port.finish(others, update, gradients, recorder._learning_rate(step))
     if update is not None:

@@ -1,9 +1,10 @@
-"""Follow the calls of a port's modules, in any framework: find the trace's names of their outputs, and hand out masks."""
+"""Follow the calls of a port's modules in any framework: name their outputs, and give dropouts their masks."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 import functools
+import inspect
 
 import numpy as np
 
@@ -22,8 +23,7 @@ class _Call:
 
     def __init__(self, path, module, number):
         self.path, self.module, self.number = path, module, number
-        self.inner = None  # what the method of a base class returned
-        self.has_children = self.drew_mask = False
+        self.has_children = self.has_inner = self.drew_mask = False
 
 
 class ModuleCalls:
@@ -55,8 +55,9 @@ class ModuleCalls:
             method: Name of the method that computes a module.
         """
         path_of = {id(module): path for path, module in paths.items()}
-        classes = {base for module in paths.values() for base in type(module).__mro__ if method in vars(base)}
-        originals = {base: vars(base)[method] for base in classes}
+        classes = {base for module in paths.values() for base in type(module).__mro__}
+        methods = {base: vars(base).get(method) for base in classes}
+        originals = {base: original for base, original in methods.items() if inspect.isfunction(original)}
 
         def replacement(original):
             @functools.wraps(original)
@@ -79,9 +80,10 @@ class ModuleCalls:
         """Return `compute()`, the output of a module or of the method of one of its base classes."""
         if self._stack and self._stack[-1].module is module:
             call, output = self._stack[-1], compute()
-            if call.inner is None:
-                call.inner = output = self._kept(call, False, output)
-            return output
+            if call.has_inner or not _has_activation(self.graph, self.names(path, call.number)):
+                return output
+            call.has_inner = True
+            return self._kept(call, False, output)
         if self._stack:
             self._stack[-1].has_children = True
         self._counts[path] = self._counts.get(path, -1) + 1
@@ -91,7 +93,7 @@ class ModuleCalls:
             output = self._masked(call, inputs, compute())
         finally:
             self._stack.pop()
-        return output if output is call.inner else self._kept(call, True, output)
+        return self._kept(call, True, output)
 
     def _kept(self, call, is_own, output):
         if self.keep is None:
@@ -99,10 +101,9 @@ class ModuleCalls:
         name = self.names(call.path, call.number)
         key = (call.path, call.number, is_own)
         if not call.path and isinstance(output, (tuple, list)) and output:  # the first output is the prediction
-            return type(output)((self._kept(call, is_own, output[0]), *output[1:]))
+            make = getattr(output, "_make", type(output))
+            return make([self._kept(call, is_own, output[0]), *output[1:]])
         if not hasattr(output, "dtype") or not (name or not call.path):
-            return output
-        if not is_own and not _has_activation(self.graph, name):
             return output
         is_library = type(call.module).__module__.partition(".")[0] in _LIBRARIES
         self.kinds[key] = "composite" if call.has_children else "library" if is_library else "own"
@@ -123,10 +124,10 @@ class ModuleCalls:
             raise PortError("the port has more dropouts than the trace. Map the names of those that the trace has")
         self._use(name)
         mask = self.masks[name]
-        if tuple(mask.shape) != tuple(shape):
+        if mask.shape[0] != shape[0] or np.prod(mask.shape) != np.prod(shape):
             found, wanted = list(shape), list(mask.shape)
             raise PortError(f"{name} has a mask of {wanted}, and the port draws {found}. Map the name of the dropout")
-        return mask
+        return mask.reshape(tuple(shape))  # a dropout before or after the flattening is the same
 
     def _dropout(self, call):
         name = self.names(call.path, call.number)
@@ -143,8 +144,9 @@ class ModuleCalls:
         if name is None or call.drew_mask or not inputs or output is inputs[0]:
             return output
         self._use(name)
-        rates = [getattr(call.module, name) for name in _RATES if isinstance(getattr(call.module, name, None), float)]
-        rate = rates[0] if rates else self.graph.operation(name).settings["drop"]
+        rate = self.graph.operation(name).settings["drop"]
+        for attribute in _RATES:
+            rate = getattr(call.module, attribute, rate)
         return inputs[0] * (self.masks[name] / (1 - rate))
 
 
@@ -161,11 +163,13 @@ def operation_outputs(calls: ModuleCalls, arrays: dict) -> dict:
     """
     graph = calls.graph
     operations = {row.name: row for row in graph.operations}
-    direct, blocks, prediction = {}, {}, {}
-    for key, array in arrays.items():
+    direct: dict = {}
+    blocks: dict = {}
+    prediction: dict = {}
+    for key in arrays:
         path, number, is_own = key
         name = calls.names(path, number)
-        if not path:
+        if name is None:
             prediction[graph.outputs[0]] = key
             continue
         end = graph.blocks.get(name, name)
@@ -177,15 +181,17 @@ def operation_outputs(calls: ModuleCalls, arrays: dict) -> dict:
 
 
 def _has_activation(graph, name):
-    """Return whether a layer has a built-in activation: an operation has the name of a block that does not end in it."""
+    """Return whether a name is that of a layer with a built-in activation, and of the block of both."""
     return graph.blocks.get(name, name) != name and any(row.name == name for row in graph.operations)
 
 
 def _ends_with_activation(calls, arrays, key, name):
     if not _has_activation(calls.graph, name):
         return False
-    path, number, _ = key
-    if (path, number, False) in arrays or calls.kinds[key] != "own":
-        return (path, number, False) in arrays or calls.kinds[key] == "composite"
+    inner = arrays.get((*key[:2], False))
+    if inner is not None:
+        return not np.array_equal(inner, arrays[key])
+    if calls.kinds[key] != "own":
+        return calls.kinds[key] == "composite"
     low, high = _RANGES.get(calls.graph.operation(calls.graph.blocks[name]).kind, (np.inf, np.inf))
     return bool(np.all((arrays[key] >= low) & (arrays[key] <= high)))

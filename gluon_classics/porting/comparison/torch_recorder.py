@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 _ROLES = {
     **{"running_mean": "running_mean", "running_var": "running_var"},
     **{"gamma": "weight", "beta": "bias", "slope": "weight"},
@@ -70,7 +72,6 @@ class _Outputs:
 
 def _masks_imposed(calls):
     """Return a context in which the dropout functions of PyTorch take masks."""
-    import torch
     from torch.overrides import TorchFunctionMode
 
     class Masks(TorchFunctionMode):
@@ -84,10 +85,10 @@ def _masks_imposed(calls):
                     return x * (calls.mask(shape) / (1 - rate))
             return function(*args, **kwargs)
 
-    return Masks() if calls.masks else torch.enable_grad()
+    return Masks() if calls.masks else nullcontext()
 
 
-def _dropout_arguments(input, p=0.5, training=True, inplace=False, train=True):  # noqa: A002
+def _dropout_arguments(input, p=0.5, training=True, inplace=False, train=True):
     return input, p, training and train
 
 
