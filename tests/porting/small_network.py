@@ -14,8 +14,12 @@ def _window(**more):
     return {"kernel": [2, 2], "stride": [2, 2], "padding": [0, 0, 0, 0], **more}
 
 
-def graph():
-    """Return convolution, batch normalization, ReLU, max pooling, flatten, dropout and a dense layer."""
+def graph(activation=False):
+    """Return convolution, batch normalization, ReLU, max pooling, flatten, dropout and a dense layer.
+
+    Args:
+        activation: Whether the convolution has a built-in ReLU.
+    """
     side = SIDE // 2
     convolution = {"channels": CHANNELS, "kernel": [3, 3], "stride": [1, 1], "padding": [1] * 4}
     convolution.update({"dilation": [1, 1], "groups": 1})
@@ -24,11 +28,13 @@ def graph():
     roles = ("gamma", "beta", "running_mean", "running_var")
     map_shape, small = (None, CHANNELS, SIDE, SIDE), (None, CHANNELS, side, side)
     flat = CHANNELS * side * side
+    features = "conv.act" if activation else "conv"
     operations = (
         Operation(
             "conv", "convolution", ("data",), {"weight": "conv.weight", "bias": "conv.bias"}, convolution, map_shape
         ),
-        Operation("bn", "batch_norm", ("conv",), {role: f"bn.{role}" for role in roles}, batch_norm, map_shape),
+        *([Operation("conv.act", "relu", ("conv",), {}, {}, map_shape)] if activation else []),
+        Operation("bn", "batch_norm", (features,), {role: f"bn.{role}" for role in roles}, batch_norm, map_shape),
         Operation("relu", "relu", ("bn",), {}, {}, map_shape),
         Operation("pool", "max_pool", ("relu",), {}, _window(rounding="floor"), small),
         Operation("flatten", "flatten", ("pool",), {}, {}, (None, flat)),
@@ -50,12 +56,12 @@ def graph():
         Parameter("fc.bias", "bias", (CLASSES,), ("out",), True),
     )
     loss = (Loss("softmax_cross_entropy", "fc"),)
-    return Graph("small", {"data": (None, 3, SIDE, SIDE)}, operations, parameters, ("fc",), loss, {})
+    return Graph("small", {"data": (None, 3, SIDE, SIDE)}, operations, parameters, ("fc",), loss, {"conv": features})
 
 
-def trace(steps=3):
+def trace(steps=3, activation=False):
     """Return a trace of the network: parameters, data and masks."""
-    network, generator = graph(), np.random.RandomState(0)
+    network, generator = graph(activation), np.random.RandomState(0)
     arrays = {}
     for row in network.parameters:
         scale, middle = (0.2, 1.0) if row.role in ("gamma", "running_var") else (0.3, 0.1)

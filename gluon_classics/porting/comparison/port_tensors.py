@@ -147,7 +147,7 @@ class PortTensors:
                 continue
             order = np.argsort(np.arange(int(np.prod(shape))).reshape(shape).transpose(1, 2, 0).reshape(-1))
             weight = row.parameters["weight"]
-            flat = _flat_values(self.graph, row)
+            flat = flat_values(self.graph, row)
             for key in self.arrays:
                 place, name = split_key(key)
                 is_value = name in flat and place.rpartition("/")[2] in ("eval", "train", "grad_out", "mask")
@@ -175,7 +175,7 @@ def flattened_shape(graph: Graph, operation) -> list | None:
     if operation.kind != "dense":
         return None
     shape = operation.settings.get("flattened")
-    chain = _flat_values(graph, operation)
+    chain = flat_values(graph, operation)
     if shape is None and chain:
         first = next(row for row in graph.operations if row.name == chain[-1])
         shapes = {row.name: row.output_shape for row in graph.operations}
@@ -184,7 +184,7 @@ def flattened_shape(graph: Graph, operation) -> list | None:
     return shape if shape and len(shape) == 3 and list(shape[1:]) != [1, 1] else None
 
 
-def _flat_values(graph, operation):
+def flat_values(graph, operation):
     """Return the names of the flattened values that lead to a dense layer, nearest first."""
     rows = {row.name: row for row in graph.operations}
     result, name = [], operation.inputs[0]

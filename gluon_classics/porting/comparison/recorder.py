@@ -8,30 +8,26 @@ recorder.save("port.npz")
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import numpy as np
 
-from ..graph import Graph
-from .port_tensors import flattened_shape
+from . import flax_recorder, torch_recorder
+from .module_calls import ModuleCalls, operation_outputs
 from .reference_trace import ReferenceTrace
 from .tensor_file import PortError, write_safetensors
-
-_TORCH_ROLES = {
-    **{"running_mean": "running_mean", "running_var": "running_var"},
-    **{"gamma": "weight", "beta": "bias", "slope": "weight"},
-}
-_FLAX_ROLES = {"weight": "kernel", "gamma": "scale", "beta": "bias", "running_mean": "mean", "running_var": "var"}
 
 
 class Recorder:
     """The tensors of a port, recorded while it runs on the data of a trace.
 
+    A training step takes the dropout masks of the trace. A dropout module with the trace's name takes its own mask.
+    Other dropouts take the masks that are left, in the order of the trace: PyTorch's dropout functions, and whatever
+    draws with `jax.random.bernoulli`.
+
     Args:
         trace: A `ReferenceTrace`, or the path of its folder.
         names: The trace's name of each of the port's modules whose name differs. A module's output is recorded under
             the name of the operation, or of the block that it ends. Of a module that is called several times, the
-            last output is recorded.
+            last output is recorded, unless there is a list with a name for each call.
 
     Attributes:
         tensors: Arrays by key.
@@ -42,6 +38,8 @@ class Recorder:
         self.names = dict(names or {})
         self.tensors: dict = {"input": self.trace.tensors["input"], "label": self.trace.tensors["label"]}
         self.steps = 0
+        self._known = {row.name for row in self.trace.graph.operations} | set(self.trace.graph.blocks)
+        self._layout = flax_recorder.Layout(self.trace)
 
     def save(self, path) -> None:
         """Write the tensors to a .npz or .safetensors file."""
@@ -58,89 +56,25 @@ class Recorder:
 
     def mask(self, name: str, step: int = 1) -> np.ndarray:
         """Return the keep mask of a dropout, of 0 and 1, that the port must use in a step."""
-        return self.trace.tensors[f"mask/{name}" if step == 1 else f"step/{step}/mask/{name}"]
+        return self.trace.tensors[_key("mask", step, name)]
 
     # --- PyTorch
 
     def torch(self, model) -> None:
         """Record the parameters of a `torch.nn.Module` and its outputs in prediction mode."""
-        import torch
-
-        self._torch_parameters(model, "param")
-        model.eval()
-        with torch.no_grad(), self._torch_hooks(model, "eval"):
-            model(self._torch_input(model, 1))
+        torch_recorder.record(self, model)
 
     def torch_step(self, model, loss_function, optimizer=None) -> None:
         """Record a training step: outputs, loss, gradients, and the parameters afterwards if there is an optimizer.
 
         Args:
-            model: The `torch.nn.Module`. Its dropouts must take the masks of the trace; see `torch_masks`.
+            model: The `torch.nn.Module`.
             loss_function: Function from the model's output and the labels to the mean loss.
             optimizer: A `torch.optim.Optimizer`. The learning rate of the step is set.
         """
-        import torch
+        torch_recorder.record_step(self, model, loss_function, optimizer)
 
-        self.steps += 1
-        step, is_first = self.steps, self.steps == 1
-        if is_first:
-            self._torch_parameters(model, "param")
-        images, key = self._torch_input(model, step), "label" if is_first else f"step/{step}/label"
-        label = torch.tensor(self.trace.tensors[key], device=images.device)
-        model.train()
-        model.zero_grad()
-        with self.torch_masks(model, step), self._torch_hooks(model, "train" if is_first else "") as outputs:
-            loss = loss_function(model(images), label)
-        for output in outputs.values():
-            output.retain_grad()
-        loss.backward()
-        self.put("loss" if is_first else f"step/{step}/loss", loss.detach().cpu().numpy())
-        if is_first:
-            for name, output in outputs.items():
-                if output.grad is not None:
-                    self.put(f"grad_out/{name}", output.grad.cpu().numpy())
-            self._torch_parameters(model, "grad")
-        else:
-            self.tensors.update({f"step/{step}/input": self._data("input", step), key: self.trace.tensors[key]})
-        if optimizer is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = self.trace.recipe["steps"][step - 1]["learning_rate"]
-            optimizer.step()
-            self._torch_parameters(model, f"step/{step}/param")
-
-    def torch_masks(self, model, step: int = 1):
-        """Return a context in which the model's dropouts in training mode take the masks of a step."""
-        stack = ExitStack()
-        for path, module in model.named_modules():
-            name = self._name(path)
-            key = f"mask/{name}" if step == 1 else f"step/{step}/mask/{name}"
-            if key in self.trace.tensors and "Dropout" in type(module).__name__:
-                hook = _torch_dropout(self.trace.tensors[key], module.p)
-                stack.callback(module.register_forward_hook(hook).remove)
-        return stack
-
-    def _torch_input(self, model, step):
-        import torch
-
-        parameter = next(model.parameters())
-        images = torch.tensor(self._data("input", step))
-        return images.to(parameter.device, parameter.dtype)
-
-    def _torch_parameters(self, model, place):
-        found = dict(model.named_parameters())
-        buffers = dict(model.named_buffers())
-        for path, tensor in {**found, **buffers}.items():
-            module, _, leaf = path.rpartition(".")
-            name = self._parameter(self._name(module), leaf, _TORCH_ROLES)
-            tensor = tensor.grad if place == "grad" else tensor
-            if name and tensor is not None:
-                self.put(f"{place}/{name}", tensor.detach().cpu().numpy())
-
-    def _torch_hooks(self, model, place):
-        """Return a context that records the outputs of modules, and whose value is the dictionary of them."""
-        return _TorchHooks(self, model, place)
-
-    # --- Flax
+    # --- Flax. Images and feature maps are (N, H, W, C) in the port
 
     def flax(self, model, variables, **arguments) -> None:
         """Record the parameters of a `flax.linen.Module` and its outputs in prediction mode.
@@ -150,12 +84,24 @@ class Recorder:
             variables: Its variables, "params" and "batch_stats".
             arguments: Arguments of the call in prediction mode, such as `train=False`.
         """
-        images = np.asarray(self._data("input", 1)).transpose(0, 2, 3, 1)
-        _, state = model.apply(variables, images, capture_intermediates=True, mutable=["intermediates"], **arguments)
-        for path, value in _leaves(state["intermediates"]):
-            if path[-1] == "__call__":
-                self._flax_output(path[:-1], value)
-        self.flax_parameters(variables, "param")
+        flax_recorder.record(self, flax_recorder.Linen(model, variables, arguments))
+
+    def flax_step(self, model, variables, loss_function, update=None, **arguments):
+        """Record a training step of a `flax.linen.Module` as `torch_step` does.
+
+        Args:
+            model: The module.
+            variables: Its variables, "params" and "batch_stats".
+            loss_function: Function from the model's output and the labels to the mean loss.
+            update: Function from the parameters, their gradients and the step's learning rate to the new parameters.
+            arguments: Arguments of the call in training mode, such as `train=True`.
+
+        Returns:
+            The variables after the step.
+        """
+        port = flax_recorder.Linen(model, variables, arguments)
+        flax_recorder.record_step(self, port, loss_function, update)
+        return port.variables
 
     def flax_parameters(self, variables, place: str) -> None:
         """Record parameters, gradients ("grad") or parameters after a step ("step/1/param") of a Flax module.
@@ -164,29 +110,75 @@ class Recorder:
             variables: Variables with "params" and perhaps "batch_stats"; for gradients, {"params": gradients}.
             place: First part of the keys.
         """
-        for collection in ("params", "batch_stats"):
-            for path, value in _leaves(variables.get(collection, {})):
-                name = self._parameter(self._name(".".join(path[:-1])), path[-1], _FLAX_ROLES)
-                if name:
-                    self.put(f"{place}/{name}", _from_flax(self.trace.graph, name, np.asarray(value)))
+        for collection in variables.values():
+            flax_recorder.record_parameters(self, collection, place)
 
-    def _flax_output(self, path, value):
-        name = self._name(".".join(path))
-        value = value[0] if isinstance(value, (tuple, list)) else value
-        if name in _names(self.trace.graph):
-            value = np.asarray(value)
-            self.put(f"eval/{name}", value.transpose(0, 3, 1, 2) if value.ndim == 4 else value)
+    def nnx(self, model, **arguments) -> None:
+        """Record the parameters of a `flax.nnx.Module` and its outputs in prediction mode, which `eval()` sets.
 
-    # --- both
+        Args:
+            model: The module.
+            arguments: Further arguments of the call.
+        """
+        model.eval()
+        flax_recorder.record(self, flax_recorder.Nnx(model, arguments))
+
+    def nnx_step(self, model, loss_function, update=None, **arguments) -> None:
+        """Record a training step of a `flax.nnx.Module` as `torch_step` does. Its `train()` sets the mode.
+
+        Args:
+            model: The module. Its running statistics are updated.
+            loss_function: Function from the model's output and the labels to the mean loss.
+            update: Function of the model, the gradients as `nnx.grad` returns them, and the step's learning rate. It
+                must update the model, for example by `optimizer.update(model, gradients)`.
+            arguments: Further arguments of the call.
+        """
+        model.train()
+        flax_recorder.record_step(self, flax_recorder.Nnx(model, arguments), loss_function, update)
+
+    # --- all frameworks
+
+    def _next_step(self):
+        """Begin a step. Return its number and its labels."""
+        self.steps += 1
+        if self.steps > len(self.trace.recipe["steps"]):
+            raise PortError(f"the trace has {self.steps - 1} steps. Record fewer, or write a trace with more")
+        if self.steps > 1:
+            for kind in ("input", "label"):
+                self.tensors[_key(kind, self.steps)] = self._data(kind, self.steps)
+        return self.steps, self._data("label", self.steps)
+
+    def _learning_rate(self, step):
+        return self.trace.recipe["steps"][step - 1]["learning_rate"]
 
     def _data(self, kind, step):
-        return self.trace.tensors[kind if step == 1 else f"step/{step}/{kind}"]
+        return self.trace.tensors[_key(kind, step)]
 
-    def _name(self, path):
-        return self.names.get(path, path)
+    def _masks(self, step):
+        """Return the mask of each dropout in a step, by name, in the order of the graph."""
+        keys = {row.name: _key("mask", step, row.name) for row in self.trace.graph.operations}
+        return {name: self.trace.tensors[key] for name, key in keys.items() if key in self.trace.tensors}
 
-    def _parameter(self, module, leaf, roles):
+    def _calls(self, keep=None, masks=None):
+        return ModuleCalls(self.trace.graph, self._operation_or_block, keep, masks)
+
+    def _operation_or_block(self, path, number):
+        name = self.names.get(path, path)
+        if isinstance(name, (list, tuple)):
+            name = name[number] if number < len(name) else None
+        return name if name in self._known else None
+
+    def _put_outputs(self, place, calls, arrays, gradients=None, converted=lambda _name, array: array):
+        """Record outputs, NumPy arrays by the keys of their calls, and their gradients if they have any."""
+        for name, key in operation_outputs(calls, arrays).items():
+            self.put(f"{place}/{name}", converted(name, arrays[key]))
+            if gradients and key in gradients:
+                self.put(f"grad_out/{name}", converted(name, np.asarray(gradients[key])))
+
+    def _parameter(self, path, leaf, roles):
         """Return the trace's name of a parameter of a module, or None."""
+        module = self.names.get(path, path)
+        module = module[0] if isinstance(module, (list, tuple)) else module
         own = f"{module}.{leaf}"
         for row in self.trace.graph.operations:
             if row.name == module or self.trace.graph.blocks.get(module) == row.name or _owns(row, module):
@@ -196,76 +188,10 @@ class Recorder:
         return own if any(row.name == own for row in self.trace.graph.parameters) else None
 
 
+def _key(kind, step, name=""):
+    key = f"{kind}/{name}" if name else kind
+    return key if step == 1 else f"step/{step}/{key}"
+
+
 def _owns(row, module):
     return any(name.rpartition(".")[0] == module for name in row.parameters.values())
-
-
-def _names(graph: Graph) -> set:
-    return {row.name for row in graph.operations} | set(graph.blocks)
-
-
-def _torch_dropout(mask, drop):
-    def hook(module, inputs, _output):
-        if not module.training:
-            return None
-        import torch
-
-        factor = torch.tensor(np.asarray(mask) / (1 - drop), device=inputs[0].device)
-        return inputs[0] * factor.to(inputs[0].dtype)
-
-    return hook
-
-
-class _TorchHooks:
-    """Forward hooks that record outputs. An output that an in-place operation changes later is copied first."""
-
-    def __init__(self, recorder, model, place):
-        self.recorder, self.model, self.place = recorder, model, place
-        self.outputs: dict = {}
-        self.handles: list = []
-
-    def __enter__(self):
-        known = _names(self.recorder.trace.graph)
-        for path, module in self.model.named_modules():
-            name = self.recorder._name(path)
-            if path and name in known:
-                self.handles.append(module.register_forward_hook(self._hook(name)))
-        return self.outputs
-
-    def __exit__(self, *_):
-        for handle in self.handles:
-            handle.remove()
-
-    def _hook(self, name):
-        def hook(_module, _inputs, output):
-            if self.place and hasattr(output, "detach"):
-                self.recorder.put(f"{self.place}/{name}", output.detach().cpu().numpy())
-                if output.requires_grad:
-                    self.outputs[name] = output
-                    return output.clone()  # in-place operations would change what has been recorded
-            return None
-
-        return hook
-
-
-def _leaves(tree, path=()):
-    for key, value in tree.items():
-        if hasattr(value, "items"):
-            yield from _leaves(value, (*path, str(key)))
-        else:
-            yield (*path, str(key)), value
-
-
-def _from_flax(graph, name, value):
-    """Return a parameter in the trace's layout: kernels (height, width, in, out), dense weights (in, out) before."""
-    if value.ndim == 4:
-        return value.transpose(3, 2, 0, 1)
-    if value.ndim != 2:
-        return value
-    value = value.T
-    row = next((row for row in graph.operations if name in row.parameters.values()), None)
-    shape = flattened_shape(graph, row) if row else None
-    if shape is None:
-        return value
-    order = np.argsort(np.arange(value.shape[1]).reshape(shape).transpose(1, 2, 0).reshape(-1))
-    return value[:, order]
