@@ -37,7 +37,8 @@ def folder(tmp_path_factory):
 def port_of(case):
     """Return what MXNet computes for a trace of the suite, as a clean port."""
     network = case.network()
-    tensors = dict(compute(network.graph, prepared(network, None, case.options), case.options.dtype))
+    options = case.options(network)
+    tensors = dict(compute(network.graph, prepared(network, None, options), options.dtype))
     return {key: array for key, array in tensors.items() if not key.startswith("step/") or "/optim/" not in key}
 
 
@@ -57,6 +58,12 @@ def test_the_small_image_leaves_the_parameters_as_they_are(name):
         (row.name, row.shape) for row in own.graph.parameters
     ]
     assert small.input_shape == {"resnet18_v1": (3, 64, 64)}.get(name, own.input_shape)
+
+
+@pytest.mark.parametrize(("name", "batch"), [("vgg11", 2), ("resnet18_v1", 4), ("lenet_bn", 16)])
+def test_batch_normalization_gets_enough_values(name, batch):
+    case = suite.cases()[name]
+    assert case.options(case.network()).batch == batch
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .tensor_file import PortError
+
 
 def record(recorder, path) -> None:
     """Record the initializers of an ONNX file as parameters, and its outputs and inner values.
@@ -17,22 +19,19 @@ def record(recorder, path) -> None:
     import onnxruntime
 
     model = onnx.load(str(path))
-    names = {row.name for row in model.graph.output}
-    inner = [name for node in model.graph.node for name in node.output if name and name not in names]
-    known = [name for name in inner if recorder.name_of(name)]
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in known)
-    data = model.SerializeToString()
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    del data
-    initial = {row.name for row in model.graph.initializer}
-    (given,) = [row.name for row in session.get_inputs() if row.name not in initial]
-    images = np.asarray(recorder.tensors["input"], np.float32)
-    found = [row.name for row in model.graph.output]
-    for name, value in zip(found, session.run(found, {given: images})):
-        if recorder.name_of(name):
-            recorder.put(f"eval/{recorder.name_of(name)}", value)
+    named = {name: recorder._operation_or_block(name, 0) for node in model.graph.node for name in node.output}
+    named = {name: operation for name, operation in named.items() if operation}
+    outputs = {row.name for row in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in named if name not in outputs)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     parameters = {row.name for row in recorder.trace.graph.parameters}
+    initial = {row.name: recorder.names.get(row.name, row.name) for row in model.graph.initializer}
+    given = [row.name for row in session.get_inputs() if row.name not in initial]
+    if len(given) != 1:
+        raise PortError(f"{path} has the inputs {', '.join(given)}. Record a model with one input")
+    images = np.asarray(recorder.tensors["input"], np.float32)
+    for name, value in zip(named, session.run(list(named), {given[0]: images})):
+        recorder.put(f"eval/{named[name]}", value)
     for row in model.graph.initializer:
-        name = recorder.names.get(row.name, row.name)
-        if name in parameters:
-            recorder.put(f"param/{name}", numpy_helper.to_array(row))
+        if initial[row.name] in parameters:
+            recorder.put(f"param/{initial[row.name]}", numpy_helper.to_array(row))

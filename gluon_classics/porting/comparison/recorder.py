@@ -1,4 +1,4 @@
-"""Record the tensors of a port in PyTorch or Flax under the keys of a trace. See `port_tensors`.
+"""Record the tensors of a port in PyTorch, Flax or ONNX under the keys of a trace. See `port_tensors`.
 
 recorder = Recorder(trace, {"layer1.0.conv1": "conv2_x.0.body.0", ...})
 recorder.torch(model)
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import flax_recorder, torch_recorder
+from . import flax_recorder, onnx_recorder, torch_recorder
 from .module_calls import ModuleCalls, operation_outputs
 from .reference_trace import ReferenceTrace
 from .tensor_file import PortError, write_safetensors
@@ -136,6 +136,15 @@ class Recorder:
         model.train()
         flax_recorder.record_step(self, flax_recorder.Nnx(model, arguments), loss_function, update)
 
+    # --- ONNX
+
+    def onnx(self, path) -> None:
+        """Record the initializers of an ONNX file, and what onnxruntime computes for the images of the trace.
+
+        Every inner value that has, or is mapped to, a name of the trace is recorded. The file must have one input.
+        """
+        onnx_recorder.record(self, path)
+
     # --- all frameworks
 
     def _next_step(self):
@@ -180,12 +189,13 @@ class Recorder:
         module = self.names.get(path, path)
         module = module[0] if isinstance(module, (list, tuple)) else module
         own = f"{module}.{leaf}"
+        known = {row.name for row in self.trace.graph.parameters}  # the weight of an operation may also be computed
         for row in self.trace.graph.operations:
             if row.name == module or self.trace.graph.blocks.get(module) == row.name or _owns(row, module):
                 for role, name in row.parameters.items():
-                    if roles.get(role, role) == leaf:
+                    if roles.get(role, role) == leaf and name in known:
                         return name
-        return own if any(row.name == own for row in self.trace.graph.parameters) else None
+        return own if own in known else None
 
 
 def _key(kind, step, name=""):

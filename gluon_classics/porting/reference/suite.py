@@ -11,8 +11,9 @@ The folder holds
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 import json
+import math
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple
 
@@ -32,6 +33,8 @@ from .operation_cases import OPERATIONS, operation_source
 from .trace import Written, trace
 from .values import TraceOptions
 
+BATCHES = (2, 4, 8, 16)  # images per step, the first one that gives each batch normalization enough values
+VALUES = 16  # of a channel in a batch: with 2, normalized values are +-1, and all gradients before them are rounding
 SIDES = (64, 96, 128)  # of images, tried in this order before a network's own
 LONG = ("lenet_d2l", "lenet_bn_first")  # without and with batch normalization
 _SHORT_RUN = TraceOptions(level=COMPACT)
@@ -45,13 +48,19 @@ class Case(NamedTuple):
         name: Its name.
         file: Its path in the folder.
         network: Function that returns the network.
-        options: What the trace contains.
+        run: What the trace contains, apart from the number of images.
     """
 
     name: str
     file: str
     network: Callable[[], Source]
-    options: TraceOptions
+    run: TraceOptions
+
+    def options(self, network: Source) -> TraceOptions:
+        """Return what the trace contains."""
+        shapes = [row.output_shape for row in network.graph.operations if row.kind == "batch_norm"]
+        fewest = min((math.prod(shape[2:]) for shape in shapes), default=VALUES)
+        return replace(self.run, batch=next((n for n in BATCHES if n * fewest >= VALUES), BATCHES[-1]))
 
 
 def cases() -> dict[str, Case]:
@@ -92,8 +101,9 @@ def write_suite(folder, names=()) -> Iterator[Written]:
     _write_list(folder, known)
     for name in names or known:
         path, network = folder / known[name].file, known[name].network()
-        if not _is_current(path, network):
-            yield trace(network, path, options=known[name].options)
+        options = known[name].options(network)
+        if not _is_current(path, network, options):
+            yield trace(network, path, options=options)
             _write_list(folder, known)
 
 
@@ -110,16 +120,17 @@ def _write_list(folder, known):
         write_text(folder / SUITE, json.dumps(document, indent=1) + "\n")
 
 
-def _is_current(path, network):
-    """Return whether a trace is there, of this release and of the same network."""
+def _is_current(path, network, options):
+    """Return whether a trace is there, of this release, of the same network and with the same options."""
     if not path.is_file():
         return False
     try:
         found = ReferenceTrace.load(path)
     except PortError:
         return False
-    is_same_release = found.recipe.get("gluon_classics") == gluon_classics.__version__
-    return is_same_release and graph_digest(found.graph) == graph_digest(network.graph)
+    wanted = {"gluon_classics": gluon_classics.__version__, **asdict(options)}
+    is_same = {key: found.recipe.get(key) for key in wanted} == wanted
+    return is_same and graph_digest(found.graph) == graph_digest(network.graph)
 
 
 def _smallest(name):
