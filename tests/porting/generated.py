@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import subprocess
 import sys
 
 from gluon_classics import get_model, model_info
 from gluon_classics.errors import ClassicsError
+from gluon_classics.porting.comparison.comparison import compare
+from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
+from gluon_classics.porting.comparison.tensor_file import read_tensors
 from gluon_classics.porting.export import flax_export, pytorch_export
 from gluon_classics.porting.export.codegen import file as generated_file
 from gluon_classics.porting.network.capture import capture
+from gluon_classics.porting.network.sources import source as network_source
+from gluon_classics.porting.reference.trace import TraceOptions, trace
 from gluon_classics.porting.replay import replay
 import numpy as np
 import probe
 import pytest
+from traces import SHAPES
 
 TARGETS = {"pytorch": pytorch_export, "flax": flax_export}
 EXPECTED = Path(__file__).with_name("expected")
@@ -81,6 +88,29 @@ def check_results(target, graph, path, rng, parameters=None):
             assert np.linalg.norm(found[key]) < FLOAT64 * largest, key
         else:
             assert relative_error(found[key], array) < FLOAT64, key
+
+
+def check_recording(target, name, folder):
+    """Record a generated file with the weights of a trace, and compare it with the trace. Return the report.
+
+    Every layer with a built-in activation must be recorded under its own name and under that of the activation.
+    """
+    trace(network_source(name, SHAPES.get(name)), folder / "trace", options=TraceOptions(steps=1))
+    reference = ReferenceTrace.load(folder / "trace")
+    weights = {row.name: reference.tensors[f"param/{row.name}"] for row in reference.graph.parameters}
+    TARGETS[target].write(reference.graph, weights, folder / "port.py")
+    files = [str(folder / file) for file in ("trace", "port.py", "port.npz")]
+    script = str(Path(__file__).with_name("record_generated.py"))
+    python = generated_file.require_modules(TARGETS[target].MODULES)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([python, script, *files], check=True, env=environment)
+    recorded = read_tensors(folder / "port.npz")
+    layers = [
+        row.name for row in reference.graph.operations if reference.graph.blocks.get(row.name) == f"{row.name}.act"
+    ]
+    assert layers
+    assert {f"train/{layer}{end}" for layer in layers for end in ("", ".act")} <= set(recorded)
+    return compare(reference, recorded)
 
 
 def running(graph, values):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from custom_networks import CUSTOM
 from editions import EVERY_NETWORK
-from generated import EXPECTED, SNAPSHOTS, check_results, needs, source
+from generated import EXPECTED, SNAPSHOTS, check_recording, check_results, needs, source
 from gluon_classics.porting.comparison.tensor_file import read_tensors
 from gluon_classics.porting.export import flax_export
 from gluon_classics.porting.export.codegen.dialect import ExportError
@@ -81,3 +81,10 @@ def test_a_network_computes_the_same(name, tmp_path, rng):
     needs("flax")
     _, graph = probe.network(name)
     check_results("flax", graph, tmp_path / "port.py", rng)
+
+
+def test_a_recorded_file_conforms(tmp_path):
+    needs("flax")
+    report = check_recording("flax", "lenet_d2l", tmp_path)
+    assert report.conforms, report.text(True)
+    assert report.level.startswith("FTG")

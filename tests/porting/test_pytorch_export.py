@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from custom_networks import CUSTOM
 from editions import EVERY_NETWORK
-from generated import EXPECTED, SNAPSHOTS, check_results, needs, source
+from generated import EXPECTED, SNAPSHOTS, check_recording, check_results, needs, source
 from gluon_classics.porting.comparison.tensor_file import read_tensors
 from gluon_classics.porting.export import pytorch_export
 from gluon_classics.porting.export.codegen.dialect import ExportError
@@ -135,3 +135,14 @@ def test_a_network_computes_the_same(name, tmp_path, rng):
     needs("pytorch")
     _, graph = probe.network(name)
     check_results("pytorch", graph, tmp_path / "port.py", rng)
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("googlenet_v1", "efficientnet_b0")]
+
+
+@pytest.mark.parametrize("name", ["lenet_d2l", *SLOW])
+def test_a_recorded_file_conforms(name, tmp_path):
+    needs("pytorch")
+    report = check_recording("pytorch", name, tmp_path)
+    assert report.conforms, report.text(True)
+    assert report.level.startswith("FTG")

@@ -294,7 +294,7 @@ def _dropout_function():
     return dropout
 
 
-def _linen(trace, activation=False, function=False):
+def _linen(trace, activation=False, function=False, transformed=False):
     nn = pytest.importorskip("flax").linen
 
     class Layer(nn.Conv):
@@ -304,7 +304,8 @@ def _linen(trace, activation=False, function=False):
     class Model(nn.Module):
         @nn.compact
         def __call__(self, x, train=False):
-            x = (Layer if activation else nn.Conv)(6, (3, 3), name="conv")(x)
+            layer = Layer if activation else nn.Conv
+            x = (nn.remat(layer) if transformed else layer)(6, (3, 3), name="conv")(x)
             x = nn.BatchNorm(not train, momentum=0.9, name="bn")(x)
             x = nn.max_pool(nn.relu(x), (2, 2), (2, 2)).reshape(len(x), -1)
             x = _dropout_function()(x, train) if function else nn.Dropout(0.25, deterministic=not train, name="drop")(x)
@@ -391,6 +392,19 @@ def test_a_flax_layer_is_told_from_its_built_in_activation(interface):
     recorder = RECORDED[interface](trace, activation=True)
     for place in ("eval", "train", "grad_out"):
         assert {f"{place}/conv", f"{place}/conv.act"} <= set(recorder.tensors)
+    report = compare(trace, recorder.tensors)
+    assert report.conforms, report.text(True)
+
+
+def test_what_a_transformation_hides_is_left_out():
+    trace = small_network.trace(steps=1)
+    recorder = _recorded_linen(trace, transformed=True)
+    for place in ("eval", "train", "grad_out"):
+        assert {key.partition("/")[2] for key in recorder.tensors if key.startswith(f"{place}/")} == {
+            "bn",
+            "drop",
+            "fc",
+        }
     report = compare(trace, recorder.tensors)
     assert report.conforms, report.text(True)
 

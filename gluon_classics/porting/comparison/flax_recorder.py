@@ -96,15 +96,10 @@ class Nnx:
 def record(recorder, port) -> None:
     """Record the parameters of a port and its outputs in prediction mode."""
     _record_all(recorder, port, "param")
-    kept: dict = {}
-
-    def keep(key, output):
-        kept[key] = output
-        return output
-
-    calls = recorder._calls(keep)
+    outputs = _Outputs({})
+    calls = recorder._calls(outputs.keep)
     port.run(port.parameters, _images(recorder, port, 1), calls)
-    _put_outputs(recorder, "eval", calls, kept)
+    _put_outputs(recorder, "eval", calls, outputs.values)
 
 
 def record_step(recorder, port, loss_function, update) -> None:
@@ -121,17 +116,12 @@ def record_step(recorder, port, loss_function, update) -> None:
 
     def loss_of(parameters, zeros):
         """Return the loss, and what else a step computes. The gradients of `zeros` are those of the outputs."""
-        kept: dict = {}
-
-        def keep(key, output):
-            kept[key] = output
-            return output + zeros[key] if key in zeros else output
-
-        calls = recorder._calls(keep if step == 1 else None, masks)
+        outputs = _Outputs(zeros)
+        calls = recorder._calls(outputs.keep if step == 1 else None, masks)
         followed.append(calls)
         with _masks_imposed(calls):
             output, others = port.run(parameters, images, calls)
-        return loss_function(output, jnp.asarray(label)), (kept, others)
+        return loss_function(output, jnp.asarray(label)), (outputs.values, others)
 
     followed: list = []
     zeros: dict = {}
@@ -139,14 +129,30 @@ def record_step(recorder, port, loss_function, update) -> None:
         shapes = jax.eval_shape(lambda parameters: loss_of(parameters, {})[1][0], port.parameters)
         zeros = {key: jnp.zeros(row.shape, row.dtype) for key, row in shapes.items()}
     both = jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
-    (loss, (kept, others)), (gradients, output_gradients) = both(port.parameters, zeros)
+    (loss, (outputs, others)), (gradients, output_gradients) = both(port.parameters, zeros)
     recorder.put("loss" if step == 1 else f"step/{step}/loss", loss)
     if step == 1:
-        _put_outputs(recorder, "train", followed[-1], kept, output_gradients)
+        _put_outputs(recorder, "train", followed[-1], outputs, output_gradients)
         record_parameters(recorder, port.gradient_collection(gradients), "grad")
     port.finish(others, update, gradients, recorder._learning_rate(step))
     if update is not None:
         _record_all(recorder, port, f"step/{step}/param")
+
+
+class _Outputs:
+    """Outputs by the keys of their calls. `zeros` are added to them, so that they have gradients."""
+
+    def __init__(self, zeros):
+        from flax.nnx.tracers import TraceState
+
+        self.values: dict = {}
+        self.zeros, self.state = zeros, TraceState()
+
+    def keep(self, key, output):
+        if not self.state.is_valid():  # a value cannot leave `jit`, `remat` or another transformation
+            return output
+        self.values[key] = output
+        return output + self.zeros[key] if key in self.zeros else output
 
 
 def record_parameters(recorder, collection, place) -> None:

@@ -4,6 +4,14 @@ recorder = Recorder(trace, {"layer1.0.conv1": "conv2_x.0.body.0", ...})
 recorder.torch(model)
 recorder.torch_step(model, loss_function, optimizer)  # and once more for each further step
 recorder.save("port.npz")
+
+With Flax the two lines in the middle are one of these pairs:
+
+recorder.flax(model, variables)
+variables = recorder.flax_step(model, variables, loss_function, update, train=True)
+
+recorder.nnx(model)
+recorder.nnx_step(model, loss_function, update)
 """
 
 from __future__ import annotations
@@ -18,6 +26,10 @@ from .tensor_file import PortError, write_safetensors
 
 class Recorder:
     """The tensors of a port, recorded while it runs on the data of a trace.
+
+    The outputs of modules are recorded. A module may compute a layer and the activation that is built into it in the
+    trace: then its output is recorded as the activation's. Modules that run inside `jax.jit`, `nn.remat` or another
+    transformation are left out.
 
     A training step takes the dropout masks of the trace. A dropout module with the trace's name takes its own mask.
     Other dropouts take the masks that are left, in the order of the trace: PyTorch's dropout functions, and whatever
