@@ -70,11 +70,21 @@ def page(measured):
             cells.append(found["level"][-1:] or "none" if found else "not measured")
             cells += [largest(found["errors"], phases) if found else "" for phases in numbers]
         rows.append(f"| {' | '.join(cells)} |")
-    counts = [f"{reached(measured, target, level)} of {len(measured)} {TARGETS[target]} ports reach level {level}"
-              for target, level in (("pytorch", "S"), ("pytorch", "G"), ("flax", "S"), ("flax", "G"), ("onnx", "F"))]
-    versions = sorted({f"{key} {text}" for row in measured.values() for port in row["ports"].values()
-                       for key, text in port["versions"].items()})
-    return "\n".join([HEAD, *(f"- {text}" for text in counts), "", *rows, "", f"Measured with {', '.join(versions)}.", ""])
+    counts = [
+        f"{reached(measured, target, level)} of {len(measured)} {TARGETS[target]} ports reach level {level}"
+        for target, level in (("pytorch", "S"), ("pytorch", "G"), ("flax", "S"), ("flax", "G"), ("onnx", "F"))
+    ]
+    versions = sorted(
+        {
+            f"{key} {text}"
+            for row in measured.values()
+            for port in row["ports"].values()
+            for key, text in port["versions"].items()
+        }
+    )
+    return "\n".join(
+        [HEAD, *(f"- {text}" for text in counts), "", *rows, "", f"Measured with {', '.join(versions)}.", ""]
+    )
 
 
 def largest(errors, phases):
@@ -133,7 +143,9 @@ def measured_port(trace, path, target):
         export.write(trace.graph, weights, target, port)
         python = sys.executable if target == "onnx" else os.environ["PORT_PYTHON"]
         command = [python, __file__, "--record", str(path), str(port), str(record)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
         report = compare(trace, record)
     if not report.conforms:
         print(report.text(True), flush=True)

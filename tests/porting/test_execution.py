@@ -5,8 +5,8 @@ from gluon_classics import get_model, model_info
 from gluon_classics.models.objective import objective_of
 from gluon_classics.porting.network.capture import capture
 from gluon_classics.porting.operators import KINDS
-from gluon_classics.porting.reference import execution
 from gluon_classics.porting.probe import probe_batch
+from gluon_classics.porting.reference import execution
 from gluon_classics.porting.replay import replay
 import mxnet as mx
 from mxnet import autograd, gluon

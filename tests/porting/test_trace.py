@@ -10,8 +10,8 @@ from gluon_classics.porting.comparison.comparison import compare
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.comparison.tensor_file import read_safetensors
 from gluon_classics.porting.network.sources import source
-from gluon_classics.porting.reference import execution, trace
 from gluon_classics.porting.probe import QUIET, probe_batch, probe_weights
+from gluon_classics.porting.reference import execution, trace
 import mxnet as mx
 import numpy as np
 import pytest
@@ -195,6 +195,23 @@ def test_the_comparison_runs_in_one_file_without_this_package(lenet, tmp_path):
     assert result.returncode == 2
     assert result.stderr.startswith("Error: port.npz is not a .npz file")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_port_is_recorded_and_tested_with_the_one_file_alone(lenet):
+    script = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(lenet)!r})\n"
+        "sys.modules['mxnet'] = sys.modules['gluon_classics'] = None\n"
+        "from compare_port import FOLDER, Recorder, ReferenceTrace, assert_conforms\n"
+        "trace = ReferenceTrace.load(FOLDER)\n"
+        "recorder = Recorder(trace)\n"
+        "for key, array in trace.tensors.items():\n"
+        "    recorder.put(key, array)\n"
+        "assert_conforms(trace, recorder.tensors, 'S')\n"
+    )
+    result = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("level reached: F (forward), T ")
 
 
 @pytest.mark.slow

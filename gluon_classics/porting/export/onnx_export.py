@@ -63,7 +63,12 @@ def node_list(graph: Graph) -> list[tuple]:
     graph = graph.for_prediction()
     model = _Model(graph, {row.name: np.broadcast_to(np.float32(0), row.shape) for row in graph.parameters})
     return [
-        (node.op_type, *node.input, *node.output, *((row.name, helper.get_attribute_value(row)) for row in node.attribute))
+        (
+            node.op_type,
+            *node.input,
+            *node.output,
+            *((row.name, helper.get_attribute_value(row)) for row in node.attribute),
+        )
         for node in model.nodes()
     ]
 

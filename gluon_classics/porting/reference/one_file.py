@@ -8,10 +8,11 @@ from pathlib import Path
 import gluon_classics
 
 FILE = "compare_port.py"
-_FIRST = "comparison.compare_port"
+_COMMAND = "comparison.compare_port"
 _QUOTES = "'''"
 _PUBLIC = {
     "comparison.comparison": ("assert_conforms", "compare"),
+    "comparison.recorder": ("Recorder",),
     "comparison.reference_trace": ("ReferenceTrace",),
     "comparison.suite": ("Suite",),
 }
@@ -20,7 +21,7 @@ _HEAD = '''"""Compare a port of a network with the reference trace in this folde
 
     python compare_port.py PORT.npz
 
-In tests: from compare_port import FOLDER, assert_conforms; assert_conforms(FOLDER, "PORT.npz", level="G")
+In tests: from compare_port import FOLDER, Recorder, assert_conforms; assert_conforms(FOLDER, "PORT.npz", level="G")
 
 Written by gluon_classics {version}. The texts below are modules of its package `porting`.
 """
@@ -64,24 +65,28 @@ if __name__ == "__main__":
 
 def joined() -> str:
     """Return the source of the file."""
-    modules = [f"\n_MODULES[{name!r}] = r{_QUOTES}\n{_source(name)}{_QUOTES}\n" for name in _in_order(_FIRST)]
+    order: list = []
+    for module in (_COMMAND, *_PUBLIC):
+        order = _in_order(module, order)
+    modules = [f"\n_MODULES[{name!r}] = r{_QUOTES}\n{_source(name)}{_QUOTES}\n" for name in order]
     names = "".join(
         f"{name} = _package.{module}.{name}\n" for module, names in sorted(_PUBLIC.items()) for name in names
     )
     return "".join([_HEAD.format(version=gluon_classics.__version__), *modules, _TAIL, names, _END])
 
 
-def _in_order(module, done=()):
-    """Return the names of a module and of those that it imports, each one after those that it imports itself."""
-    found = list(done)
+def _in_order(module, done):
+    """Return `done` with the names of a module and of those that it imports, each one after its own imports."""
+    if module in done:
+        return done
+    found = done
     for node in ast.walk(ast.parse(_source(module))):
         if isinstance(node, ast.ImportFrom) and node.level:
             place = [*module.split(".")[: -node.level], *(node.module or "").split(".")]
             place = [part for part in place if part]
             is_module = _path(".".join(place)).is_file()
             for imported in [place] if is_module else [[*place, alias.name] for alias in node.names]:
-                if ".".join(imported) not in found:
-                    found = _in_order(".".join(imported), found)
+                found = _in_order(".".join(imported), found)
     return [*found, module]
 
 

@@ -33,7 +33,9 @@ def operation_source(name: str) -> Source:
     def predict(images):
         raise NotImplementedError("the network of an operation has no weights of its own")
 
-    constants = {row.name: np.ones(row.shape, np.float32) for row in graph.parameters if row.role == "gamma"}  # if fixed
+    constants = {
+        row.name: np.ones(row.shape, np.float32) for row in graph.parameters if row.role == "gamma"
+    }  # if fixed
     return Source(name, graph, SHAPE, lambda: constants, predict)
 
 
