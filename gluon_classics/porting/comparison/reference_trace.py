@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 import json
+import os
 from pathlib import Path
 
-from ..graph import Graph
+import numpy as np
+
+from ..graph import Graph, graph_digest
+from ..replay.replay import SUPPORTED
 from .fingerprint import Fingerprint
-from .tensor_file import PortError, read_safetensors
+from .tensor_file import PortError, brief, open_file, read_safetensors, shown
 
 RECIPE_SCHEMA, RECIPE_VERSION = "gluon-classics recipe", 1
+_PIXELS = ("pixel_0_becomes", "pixel_255_becomes")
 
 
 @dataclass(frozen=True)
@@ -37,28 +42,30 @@ class ReferenceTrace:
             PortError: The folder is not a trace, or a file of it is damaged.
         """
         folder = Path(folder)
+        if not os.path.isfile(folder / "graph.json"):
+            raise PortError(f"{folder} is not a trace: it has no file graph.json. Check the path")
         try:
             graph = Graph.from_json(_text(folder / "graph.json"))
             recipe = json.loads(_text(folder / "recipe.json"))
             rows = json.loads(_text(folder / "fingerprints.json"))
             fingerprints = {key: Fingerprint.from_json(row) for key, row in rows.items()}
             tensors, _ = read_safetensors(folder / "trace.safetensors")
-            weights, _ = read_safetensors(folder / "weights.safetensors")
-        except OSError as error:
-            raise PortError(f"{folder} is not a trace: {error.strerror}: {error.filename}. Write it again") from error
+            weights, metadata = read_safetensors(folder / "weights.safetensors")
+            if metadata.get("graph_sha256", graph_digest(graph)) != graph_digest(graph):
+                raise ValueError("graph.json is not that of weights.safetensors")
+            _check_recipe(recipe)
+            tensors.update({f"param/{name}": array for name, array in weights.items()})
+            _check_fingerprints(fingerprints)
+            _check_tensors(graph, tensors)
         except PortError:
             raise
-        except (ValueError, AttributeError) as error:
-            raise PortError(f"the trace {folder} is damaged: {error}. Write it again") from error
-        if not isinstance(recipe, dict) or recipe.get("schema") != RECIPE_SCHEMA:
-            raise PortError(f"recipe.json in {folder} is not a recipe. Write the trace again")
-        if recipe.get("version") != RECIPE_VERSION:
-            raise PortError(f"the trace {folder} has version {recipe.get('version')}. Use the release that wrote it")
-        tensors.update({f"param/{name}": array for name, array in weights.items()})
-        missing = [key for key in ("input", "label") if key not in tensors]
-        missing += [row.name for row in graph.parameters if f"param/{row.name}" not in tensors]
-        if missing:
-            raise PortError(f"the trace {folder} lacks {missing[0]!r}. Write it again")
+        except OSError as error:
+            raise PortError(f"{folder} cannot be read: {error.strerror or error}. Check the path") from error
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+            raise PortError(f"the trace {folder} is damaged: {brief(error)}. Write it again") from error
+        unsupported = [row.kind for row in graph.operations if row.kind not in SUPPORTED]
+        if unsupported:
+            raise PortError(f"the trace {folder} has the operation {shown(unsupported[0])}. Use the release that wrote it")
         return cls(graph, recipe, tensors, fingerprints)
 
     def rounding(self, key: str) -> float:
@@ -68,4 +75,61 @@ class ReferenceTrace:
 
 
 def _text(path):
-    return path.read_text(encoding="utf-8")
+    with open_file(path) as stream:
+        return stream.read().decode("utf-8")
+
+
+def _check_recipe(recipe) -> None:
+    """Check the content of recipe.json. Raises ValueError or PortError."""
+    if not isinstance(recipe, dict) or recipe.get("schema") != RECIPE_SCHEMA:
+        raise ValueError("recipe.json is not a recipe")
+    if recipe.get("version") != RECIPE_VERSION:
+        raise PortError(f"the trace has version {shown(recipe.get('version'))}. Use the release that wrote it")
+    optimizer, steps, decay = (recipe.get(key) for key in ("optimizer", "steps", "weight_decay"))
+    pictures = recipe.get("preprocessing") or {}
+    right = (
+        isinstance(optimizer, dict) and _is_number(optimizer.get("momentum")),
+        isinstance(steps, list) and all(isinstance(row, dict) and _is_number(row.get("learning_rate")) for row in steps),
+        isinstance(decay, dict) and all(map(_is_number, decay.values())),
+        isinstance(pictures, dict) and all(_is_number(pictures[key]) for key in _PIXELS if key in pictures),
+    )
+    for key, is_right in zip(("optimizer", "steps", "weight_decay", "preprocessing"), right):
+        if not is_right:
+            raise ValueError(f"{key} of recipe.json is wrong or missing")
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and abs(value) < float("inf")
+
+
+def _check_fingerprints(fingerprints):
+    for key, row in fingerprints.items():
+        is_right = row.rounding is None or _is_number(row.rounding)
+        if not is_right or not all(isinstance(size, int) for size in row.shape):
+            raise ValueError(f"the fingerprint of {shown(key)} is wrong")
+
+
+def _check_tensors(graph, tensors):
+    """Check that the arrays from which everything is computed are there, have their shapes and are finite."""
+    (image,) = graph.inputs.values()
+    classes = graph.operation(graph.loss[0].output).output_shape[-1]
+    shapes = {f"param/{row.name}": row.shape for row in graph.parameters}
+    for key in ("input", "label", *(key for key in tensors if key.endswith(("/input", "/label")))):
+        shapes[key] = (None,) if key.endswith("label") else (None, *image[1:])
+    for key, shape in shapes.items():
+        if key not in tensors:
+            raise ValueError(f"it lacks {shown(key)}")
+        array = tensors[key]
+        if array.ndim != len(shape) or any(size not in (None, found) for size, found in zip(shape, array.shape)):
+            raise ValueError(f"{shown(key)} has the shape {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{shown(key)} is not finite")
+        if key.endswith("label") and (array.dtype.kind != "i" or not ((array >= 0) & (array < classes)).all()):
+            raise ValueError(f"{shown(key)} does not hold classes")
+        if not key.startswith("param/") and len(array) != len(tensors["input"]):
+            raise ValueError(f"{shown(key)} is not of {len(tensors['input'])} images")
+    for row in graph.operations:
+        for key in (key for key in tensors if row.kind == "dropout" and key.endswith(f"mask/{row.name}")):
+            wanted = (len(tensors["input"]), *row.output_shape[1:])
+            if tensors[key].ndim != len(wanted) or any(a not in (1, b) for a, b in zip(tensors[key].shape, wanted)):
+                raise ValueError(f"{shown(key)} has the shape {tensors[key].shape}")
