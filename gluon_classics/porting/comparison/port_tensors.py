@@ -203,6 +203,8 @@ def _checked_names(names):
         return {}
     if not isinstance(names, dict) or not all(isinstance(text, str) for pair in names.items() for text in pair):
         raise PortError("the map of names is not a dictionary of texts. Map the port's names to the trace's")
+    if "" in names.values():
+        raise PortError("the map of names has an empty name. Map the port's names to the trace's")
     return names
 
 
@@ -210,7 +212,7 @@ def _numbers(key, value):
     try:
         array = np.asarray(value)
     except Exception as error:  # of many kinds, from lists of unequal lengths or the array of another framework
-        raise PortError(f"{shown(key)} of the port is not an array: {brief(error)}. Record arrays of numbers") from error
+        raise PortError(f"{shown(key)} of the port is not an array: {brief(error)}. Record one") from error
     if array.dtype.kind not in "biuf":
         raise PortError(f"{shown(key)} of the port has the type {brief(array.dtype)}. Record arrays of numbers")
     return array

@@ -63,9 +63,11 @@ class ReferenceTrace:
             raise PortError(f"{folder} cannot be read: {error.strerror or error}. Check the path") from error
         except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise PortError(f"the trace {folder} is damaged: {brief(error)}. Write it again") from error
-        unsupported = [row.kind for row in graph.operations if row.kind not in SUPPORTED]
-        if unsupported:
-            raise PortError(f"the trace {folder} has the operation {shown(unsupported[0])}. Use the release that wrote it")
+        for row in graph.operations:
+            if row.kind not in SUPPORTED:
+                raise PortError(
+                    f"the trace {folder} has the operation {shown(row.kind)}. Use the release that wrote it"
+                )
         return cls(graph, recipe, tensors, fingerprints)
 
     def rounding(self, key: str) -> float:
@@ -88,8 +90,8 @@ def _check_recipe(recipe) -> None:
     optimizer, steps, decay = (recipe.get(key) for key in ("optimizer", "steps", "weight_decay"))
     pictures = recipe.get("preprocessing") or {}
     right = (
-        isinstance(optimizer, dict) and _is_number(optimizer.get("momentum")),
-        isinstance(steps, list) and all(isinstance(row, dict) and _is_number(row.get("learning_rate")) for row in steps),
+        isinstance(optimizer, dict) and optimizer.get("name") == "sgd" and _is_number(optimizer.get("momentum")),
+        isinstance(steps, list) and all(_is_number(row.get("learning_rate")) for row in steps),
         isinstance(decay, dict) and all(map(_is_number, decay.values())),
         isinstance(pictures, dict) and all(_is_number(pictures[key]) for key in _PIXELS if key in pictures),
     )

@@ -53,15 +53,17 @@ def open_file(path):
         PortError: The file cannot be read. A pipe or device is not opened: it might never answer.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise PortError(f"{path} is not a file. Check the path")
-        return open(path, "rb")
+        if stat.S_ISREG(os.stat(path).st_mode):
+            return open(path, "rb")
     except FileNotFoundError as error:
         raise PortError(f"{path} does not exist. Check the path") from error
-    except OSError as error:
-        raise PortError(
-            f"{path} cannot be read: {error.strerror or error}. Check the path and its permissions"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise PortError(f"{path} cannot be read: {_reason(error)}. Check the path and its permissions") from error
+    raise PortError(f"{path} is not a file. Check the path")
+
+
+def _reason(error):
+    return getattr(error, "strerror", None) or error
 
 
 def read_tensors(path) -> dict:
@@ -76,7 +78,7 @@ def read_tensors(path) -> dict:
     try:
         return read_npz(path) if path.suffix == ".npz" else read_safetensors(path)[0]
     except OSError as error:
-        raise PortError(f"{path} cannot be read: {error.strerror or error}. Check the path") from error
+        raise PortError(f"{path} cannot be read: {_reason(error)}. Check the path") from error
     except MemoryError as error:
         raise PortError(f"{path.name} does not fit into memory. Record fewer tensors") from error
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..graph import Graph, Operation
+from ..graph import Graph, Operation, graph_digest
 
 SCHEMA = "gluon-classics layout"
 VERSION = 1
