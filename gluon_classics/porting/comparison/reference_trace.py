@@ -135,3 +135,5 @@ def _check_tensors(graph, tensors):
             wanted = (len(tensors["input"]), *row.output_shape[1:])
             if tensors[key].ndim != len(wanted) or any(a not in (1, b) for a, b in zip(tensors[key].shape, wanted)):
                 raise ValueError(f"{shown(key)} has the shape {tensors[key].shape}")
+            if not np.isin(tensors[key], (0, 1)).all():
+                raise ValueError(f"{shown(key)} does not hold 0 and 1")
