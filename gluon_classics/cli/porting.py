@@ -146,9 +146,9 @@ def _of_trace(written, name, shape=""):
 def compare(trace, port, names, everything, as_json):
     """Compare a port of a network with a reference trace.
 
-    TRACE is the folder or .zip file of a trace, and PORT a .npz or .safetensors file with the tensors that the port computed, under the names of
-    the trace; `Recorder` of gluon_classics.porting writes it. The first line says where the port first differs, and
-    names the mistake. MXNet is not needed.
+    TRACE is the folder or .zip file of a trace. PORT is a .npz or .safetensors file with the tensors that the port
+    computed, under the names of the trace; `Recorder` of gluon_classics.porting writes it. The first line says where
+    the port first differs, and names the mistake. MXNet is not needed.
 
     The exit status is 0 if the port conforms, 1 if it diverges, and 2 if a file cannot be used.
     """

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+import hashlib
 import json
 from typing import Any
 
@@ -154,8 +155,13 @@ class Graph:
                 dict(document["blocks"]),
                 dict(document["block_kinds"]),
             )
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(f"it is not a graph: {error}") from error
+
+
+def graph_digest(graph: Graph) -> str:
+    """Return the SHA-256 of a graph's JSON text, which ties weights to the network that they are for."""
+    return hashlib.sha256(graph.to_json().encode()).hexdigest()
 
 
 def _tuples(row, *names):

@@ -72,7 +72,11 @@ def drawn_weights(graph: Graph, seed: int, constants: dict, statistics: dict) ->
     for operation in graph.operations:
         if operation.kind == "convolution" and operation.parameters["weight"] in weights:
             weight = weights[operation.parameters["weight"]]
-            weight[zlib.crc32(operation.name.encode()) % len(weight)] *= np.float32(QUIET)
+            channel = zlib.crc32(operation.name.encode()) % len(weight)
+            weight[channel] *= np.float32(QUIET)
+            bias = weights.get(operation.parameters.get("bias", ""))
+            if bias is not None:  # with a mean far from 0, a small variance would be lost in rounding
+                bias[channel] *= np.float32(QUIET)
         if operation.kind == "batch_norm" and statistics:
             weights.update(_running(operation, seed, statistics))
     return {row.name: weights[row.name] for row in graph.parameters if row.name in weights}

@@ -1,8 +1,11 @@
 """A small network with its trace, made without MXNet."""
 
+import json
+
 from gluon_classics.porting.comparison.fingerprint import fingerprint
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
-from gluon_classics.porting.graph import Graph, Loss, Operation, Parameter
+from gluon_classics.porting.comparison.tensor_file import write_safetensors
+from gluon_classics.porting.graph import Graph, Loss, Operation, Parameter, graph_digest
 from gluon_classics.porting.replay import replay
 import numpy as np
 from numpy_port import forward_port, training_port
@@ -86,3 +89,17 @@ def trace(steps=3, activation=False):
     start = ReferenceTrace(network, recipe, tensors)
     values = {**training_port(start), **forward_port(start)}
     return ReferenceTrace(network, recipe, tensors, {key: fingerprint(array) for key, array in values.items()})
+
+
+def write(made, folder):
+    """Write a trace to a folder."""
+    weights = {key[6:]: array for key, array in made.tensors.items() if key.startswith("param/")}
+    others = {key: array for key, array in made.tensors.items() if not key.startswith("param/")}
+    fingerprints = {key: row.to_json() for key, row in made.fingerprints.items()}
+    (folder / "graph.json").write_text(made.graph.to_json(), encoding="utf-8")
+    (folder / "recipe.json").write_text(json.dumps(made.recipe), encoding="utf-8")
+    (folder / "fingerprints.json").write_text(json.dumps(fingerprints), encoding="utf-8")
+    (folder / "layout.json").write_text(json.dumps(made.layout), encoding="utf-8")
+    about = {"graph_sha256": graph_digest(made.graph)}
+    write_safetensors(folder / "trace.safetensors", others, about)
+    write_safetensors(folder / "weights.safetensors", weights, about)

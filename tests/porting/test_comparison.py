@@ -6,7 +6,7 @@ import sys
 
 from gluon_classics.porting.comparison.comparison import assert_conforms, compare
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
-from gluon_classics.porting.comparison.tensor_file import PortError, write_safetensors
+from gluon_classics.porting.comparison.tensor_file import PortError
 import numpy as np
 from numpy_port import forward_port, training_port
 import pytest
@@ -196,15 +196,7 @@ def test_assert_conforms_prints_the_level(trace, port, capsys):
 
 
 def test_trace_is_read_from_a_folder(trace, port, tmp_path):
-    weights = {key[6:]: array for key, array in trace.tensors.items() if key.startswith("param/")}
-    others = {key: array for key, array in trace.tensors.items() if not key.startswith("param/")}
-    prints = {key: row.to_json() for key, row in trace.fingerprints.items()}
-    (tmp_path / "graph.json").write_text(trace.graph.to_json(), encoding="utf-8")
-    (tmp_path / "recipe.json").write_text(json.dumps(trace.recipe), encoding="utf-8")
-    (tmp_path / "layout.json").write_text("{}", encoding="utf-8")
-    (tmp_path / "fingerprints.json").write_text(json.dumps(prints), encoding="utf-8")
-    write_safetensors(tmp_path / "trace.safetensors", others)
-    write_safetensors(tmp_path / "weights.safetensors", weights)
+    small_network.write(trace, tmp_path)
     np.savez(tmp_path / "port.npz", **port)
     assert compare(tmp_path, tmp_path / "port.npz").level == "FTGS"
     (tmp_path / "recipe.json").write_text("{}", encoding="utf-8")

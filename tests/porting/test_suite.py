@@ -118,8 +118,8 @@ def test_an_interrupted_suite_is_finished(folder):
     times = {path: path.stat().st_mtime_ns for path in folder.rglob("*.zip")}
     (folder / "networks" / "lenet_bn.zip").write_bytes(b"PK half a file")
     assert [written.path.stem for written in suite.write_suite(folder, NAMES)] == ["lenet_bn"]
-    for path, before in times.items():
-        assert (path.stat().st_mtime_ns != before) == (path.stem == "lenet_bn")
+    changed = [path.stem for path, before in times.items() if path.stat().st_mtime_ns != before]
+    assert changed == ["lenet_bn"]
     assert sorted(Suite.load(folder).files) == sorted(NAMES)
 
 
@@ -163,7 +163,7 @@ def test_the_traces_of_a_suite_are_found_by_group(folder):
     [
         ("{", "is not JSON"),
         ("[]", "does not describe a suite"),
-        ('{"schema": "gluon-classics suite", "version": 9}', "has version 9"),
+        ('{"schema": "gluon-classics suite", "version": 9}', "has version '9'"),
         ('{"schema": "gluon-classics suite", "version": 1, "traces": [{}]}', "is damaged"),
     ],
 )
@@ -179,9 +179,9 @@ def test_other_folders_and_unknown_traces_are_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("text")
     with pytest.raises(ClassicsError, match="not a suite"):
         next(suite.write_suite(tmp_path))
-    with pytest.raises(PortError, match="is not a suite"):
+    with pytest.raises(PortError, match="does not exist"):
         Suite.load(tmp_path)
     with pytest.raises(ClassicsError, match="holds no weights"):
         trace.trace(source("lenet"), tmp_path / "x.zip", "initial", TraceOptions(level="compact"))
-    with pytest.raises(ClassicsError, match="ends in .zip"):
+    with pytest.raises(ClassicsError, match=r"ends in \.zip"):
         trace.trace(source("lenet"), tmp_path / "x", None, TraceOptions(level="compact"))

@@ -162,7 +162,7 @@ def test_unusable_paths_are_refused(tmp_path):
     _assert_refused(tmp_path / "missing.npz", "does not exist")
     _assert_refused(tmp_path / "port.pickle", "neither .npz nor .safetensors")
     (tmp_path / "folder.npz").mkdir()
-    _assert_refused(tmp_path / "folder.npz", "cannot be read")
+    _assert_refused(tmp_path / "folder.npz", "is not a file")
 
 
 def test_texts_cannot_be_written(tmp_path):

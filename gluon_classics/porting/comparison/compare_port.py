@@ -9,7 +9,7 @@ import sys
 
 from .comparison import compare
 from .suite import SUITE, Suite
-from .tensor_file import PortError
+from .tensor_file import PortError, brief, open_file
 
 CONFORMS, DIVERGES, UNUSABLE = 0, 1, 2  # exit statuses
 
@@ -56,23 +56,36 @@ def show_comparison(trace, port, names=None, everything=False, as_json=False) ->
         report = compare(trace, port, _read_names(names) if names else None)
     except PortError as error:
         return _refused(error)
-    print(report.to_json() if as_json else report.text(everything))
+    _show(report.to_json() if as_json else report.text(everything), sys.stdout)
     return CONFORMS if report.conforms else DIVERGES
 
 
 def _refused(error):
-    print(f"Error: {error}.", file=sys.stderr)
+    _show(f"Error: {' '.join(str(error).split())}.", sys.stderr)
     return UNUSABLE
+
+
+def _show(text, stream):
+    """Print text in which characters that the stream cannot encode, such as those of odd names, are escaped."""
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def _read_names(path) -> dict:
     """Return the names in a JSON file, by the port's names. Raises PortError."""
+    with open_file(path) as stream:
+        content = stream.read()
     try:
-        names = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PortError(f"{path} cannot be read: {error.strerror}. Check the path") from error
-    except ValueError as error:
-        raise PortError(f"{path} is not JSON: {error}. Write an object of texts") from error
+        names = json.loads(content.decode("utf-8"), object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise PortError(f"{path} is not JSON: {brief(error)}. Write an object of texts") from error
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise PortError(f"{path} is not a JSON object of texts. Write the trace's name of each of the port's names")
+    return names
+
+
+def _without_repeats(pairs):
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise ValueError("it has the same name twice")
     return names

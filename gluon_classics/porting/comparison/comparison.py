@@ -108,7 +108,7 @@ def _compare_training(values, port, trace, report):
     if not all(_is_computable(values, name) for name in values.graph.outputs):
         report.unchecked.append("loss, gradients, running statistics, optimizer: the outputs cannot be used")
         return
-    label = _labels(values, port, trace)
+    label = values.label()
     if label is None:
         report.unchecked.append("loss, gradients, running statistics, optimizer: the labels are not class numbers")
         return
@@ -129,14 +129,6 @@ def _is_computable(values, name):
     wanted = values.graph.operation(name).output_shape
     batch = len(values[next(iter(values.graph.inputs))])
     return found.shape == (batch, *wanted[1:]) and bool(np.isfinite(found).all())
-
-
-def _labels(values, port, trace):
-    """Return the classes of the images, or None if they are no class numbers."""
-    label = port["label"] if "label" in port else np.asarray(trace.tensors["label"], np.float64)
-    batch, classes = values[values.graph.loss[0].output].shape
-    is_right = label.shape == (batch,) and ((label >= 0) & (label < classes) & (label == np.floor(label))).all()
-    return label.astype(np.int64) if is_right else None
 
 
 def _levels(report, port, trace):

@@ -1,8 +1,9 @@
 """Fingerprints of tensors: 64 numbers from which the distance of two tensors can be estimated.
 
-Each element is added to or subtracted from one of 64 sums; a hash of its position says which sum and which sign. (Blocks
-of 2^20 elements have the same hash, but for the order and the sign of their sums.) The sums of the difference of two tensors are the differences of their sums, and the sum of their squares is on average the
-squared L2 norm of the difference. The estimated norm has a standard deviation of about 9 %.
+Each element is added to or subtracted from one of 64 sums; a hash of its position says which sum and which sign. Blocks
+of 2^20 elements have the same hash, apart from the order and the sign of their sums. The sums of the difference of two
+tensors are the differences of their sums, and the sum of their squares is on average the squared L2 norm of the
+difference. The estimated norm has a standard deviation of about 9 %.
 """
 
 from __future__ import annotations

@@ -78,7 +78,9 @@ def _compare_whole(values, phase, report, blamed):
         return
     error = estimated_error(fingerprint(values[name]), reference)
     limit = max(WHOLE_LIMIT, 4 * values.trace.rounding(key))
-    if error > limit:
+    if not np.isfinite(reference.l2):
+        report.unchecked.append(f"{phase}: {name}: the trace's own values are not finite")
+    elif not error <= limit:
         finding = Finding(phase, name, UNKNOWN, error, limit, WHOLE_REASON)
         finding.notes.append("each operation conforms by itself; the outputs differ from the trace's nevertheless")
         report.add(finding)

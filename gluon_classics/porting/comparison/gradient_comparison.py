@@ -115,9 +115,8 @@ class Backward:
             except replay.SHAPE_ERRORS:  # the recorded shapes do not fit
                 self.unknown |= sources
                 continue
-            for name in sources:
-                self.origins.setdefault(name, []).append((operation, given))
             for name in sources.intersection(found):
+                self.origins.setdefault(name, []).append((operation, given))
                 self.known[name] = self.known[name] + found[name] if name in self.known else found[name]
             if not is_recorded:
                 self.chained |= sources

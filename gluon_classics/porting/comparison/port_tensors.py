@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from ..graph import Graph
-from .tensor_file import PortError, read_tensors
+from .tensor_file import PortError, brief, read_tensors, shown
 
 _PREFIXES = ("mask", "param", "eval", "train", "grad", "grad_out", "optim")
 _GIVEN = ("input", "label", "mask", "raw")  # what a port takes from the trace
 _SINGLE = ("input", "label", "loss", "raw", "preprocessed")
+_STEP = re.compile(r"[1-9][0-9]{0,8}\Z")
 
 
 class PortTensors:
@@ -77,12 +80,11 @@ class PortTensors:
             else:
                 result[new] = array
         if ignored:
-            more = f" and {len(ignored) - 3} more" if len(ignored) > 3 else ""
-            self.notices.append(f"unknown names were ignored: {', '.join(ignored[:3])}{more}")
+            self.notices.append(f"unknown names were ignored: {_listed(ignored)}")
         if empty:
-            self.notices.append(f"empty tensors were ignored: {', '.join(empty[:3])}")
+            self.notices.append(f"empty tensors were ignored: {_listed(empty)}")
         if twice:
-            self.notices.append(f"recorded under two names, one was ignored: {', '.join(twice[:3])}")
+            self.notices.append(f"recorded under two names, one was ignored: {_listed(twice)}")
         return result
 
     def _convert_layout(self):
@@ -201,14 +203,24 @@ def _checked_names(names):
         return {}
     if not isinstance(names, dict) or not all(isinstance(text, str) for pair in names.items() for text in pair):
         raise PortError("the map of names is not a dictionary of texts. Map the port's names to the trace's")
+    if "" in names.values():
+        raise PortError("the map of names has an empty name. Map the port's names to the trace's")
     return names
 
 
 def _numbers(key, value):
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # of many kinds, from lists of unequal lengths or the array of another framework
+        raise PortError(f"{shown(key)} of the port is not an array: {brief(error)}. Record one") from error
     if array.dtype.kind not in "biuf":
-        raise PortError(f"{str(key)!r} of the port has the type {array.dtype}. Record arrays of numbers")
+        raise PortError(f"{shown(key)} of the port has the type {brief(array.dtype)}. Record arrays of numbers")
     return array
+
+
+def _listed(names):
+    texts = [name if name.isprintable() and len(name) <= 80 else shown(name) for name in names[:3]]
+    return ", ".join(texts) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _name(key):
@@ -220,9 +232,9 @@ def split_key(key):
     parts = key.split("/")
     prefix = ""
     if parts[0] == "step":
-        if len(parts) < 3 or not parts[1].isdigit() or int(parts[1]) < 1:
+        if len(parts) < 3 or not _STEP.match(parts[1]):
             return None, None
-        prefix, parts = f"step/{int(parts[1])}/", parts[2:]
+        prefix, parts = f"step/{parts[1]}/", parts[2:]
     if len(parts) == 1:
         return (prefix + parts[0], "") if parts[0] in _SINGLE else (None, None)
     return (prefix + parts[0], "/".join(parts[1:])) if parts[0] in _PREFIXES else (None, None)

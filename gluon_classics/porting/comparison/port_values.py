@@ -55,16 +55,26 @@ class PortValues:
         key = f"{self.batch}mask/{name}"
         return self.port[key] if key in self.port else self.trace.tensors.get(key)
 
+    def label(self):
+        """Return the class of each image, (N,) int64, or None if the labels are not class numbers."""
+        label = self._of_batch("label")
+        batch, classes = self[self.graph.loss[0].output].shape
+        is_right = label.shape == (batch,) and ((label >= 0) & (label < classes) & (label == np.floor(label))).all()
+        return label.astype(np.int64) if is_right else None
+
     def suspects(self, name: str) -> list:
         """Return the operation and those without recorded outputs between it and recorded ones, nearest first."""
         inner = [row for source in self.operations[name].inputs for row in self._missing(source, computed=True)]
         unique = {row.name: row for row in inner}
         return [self.operations[name], *reversed([row for row in self.graph.operations if row.name in unique])]
 
+    def _of_batch(self, name):
+        key = f"{self.batch}{name}"
+        return self.port[key] if key in self.port else np.asarray(self.trace.tensors[key], np.float64)
+
     def _given(self, name):
         if name in self.graph.inputs:
-            key = f"{self.batch}input"
-            return self.port[key] if key in self.port else np.asarray(self.trace.tensors[key], np.float64)
+            return self._of_batch("input")
         key = f"{self.parameters}/{name}"
         if key in self.port:
             return self.port[key]

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 import io
 import json
+import os
 from pathlib import Path
 import zipfile
 import zlib
 
-import numpy as np
-
-from ..graph import Graph
+from ..graph import Graph, graph_digest
 from ..probe import drawn_tensors
-from .fingerprint import Fingerprint, estimated_error, fingerprint
-from .tensor_file import PortError, read_safetensors, read_safetensors_stream
+from ..replay.replay import SUPPORTED
+from .fingerprint import Fingerprint
+from .tensor_file import PortError, brief, open_file, read_safetensors, read_safetensors_stream, shown
+from .trace_checks import check_drawn, check_fingerprints, check_recipe, check_tensors
 
 COMPACT = "compact"  # level of a trace whose weights and data are drawn from a seed
 MOST_BYTES = 1 << 30  # of the files in a .zip
-DRAWN_LIMIT = 1e-6  # of the estimated relative error of what is drawn: the sums of a fingerprint may be float32
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError)
-RECIPE_SCHEMA, RECIPE_VERSION = "gluon-classics recipe", 1
+_DAMAGE = (ValueError, AttributeError, TypeError, KeyError, RecursionError, RuntimeError)
+_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
 
 
 @dataclass(frozen=True)
@@ -48,31 +48,32 @@ class ReferenceTrace:
         Raises:
             PortError: It is not a trace, or a file of it is damaged.
         """
+        path = Path(path)
         try:
-            files = _Archive(path) if Path(path).is_file() else _Folder(path)
+            files = _Archive(path) if path.is_file() else _Folder(path)
             graph = Graph.from_json(files.text("graph.json"))
             recipe, layout = json.loads(files.text("recipe.json")), json.loads(files.text("layout.json"))
             rows = json.loads(files.text("fingerprints.json"))
             fingerprints = {key: Fingerprint.from_json(row) for key, row in rows.items()}
-            tensors = files.tensors("trace.safetensors")
-            _check_recipe(recipe, path)
+            tensors = _of_graph(graph, files, "trace.safetensors")
+            check_recipe(recipe)
+            check_fingerprints(fingerprints)
             if recipe.get("level") == COMPACT:
                 tensors.update(drawn_tensors(graph, recipe, tensors))
+                check_drawn(tensors, fingerprints)
             else:
-                weights = files.tensors("weights.safetensors")
+                weights = _of_graph(graph, files, "weights.safetensors")
                 tensors.update({f"param/{name}": array for name, array in weights.items()})
-        except OSError as error:
-            raise PortError(f"{path} is not a trace: {error.strerror}: {error.filename}. Write it again") from error
+            check_tensors(graph, tensors)
         except PortError:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, *_ZIP_ERRORS) as error:
-            raise PortError(f"the trace {path} is damaged: {error}. Write it again") from error
-        missing = [key for key in ("input", "label") if key not in tensors]
-        missing += [row.name for row in graph.parameters if f"param/{row.name}" not in tensors]
-        if missing:
-            raise PortError(f"the trace {path} lacks {missing[0]!r}. Write it again")
-        if recipe.get("level") == COMPACT:
-            _check_drawn(tensors, fingerprints, path)
+        except OSError as error:
+            raise PortError(f"{path} cannot be read: {error.strerror or error}. Check the path") from error
+        except (*_DAMAGE, *_ZIP_DAMAGE) as error:
+            raise PortError(f"the trace {path} is damaged: {brief(error)}. Write it again") from error
+        for row in graph.operations:
+            if row.kind not in SUPPORTED:
+                raise PortError(f"the trace {path} has the operation {shown(row.kind)}. Use the release that wrote it")
         return cls(graph, recipe, tensors, fingerprints, layout)
 
     def rounding(self, key: str) -> float:
@@ -81,49 +82,49 @@ class ReferenceTrace:
         return (row.rounding or 0.0) if row else 0.0
 
 
-def _check_recipe(recipe, path):
-    if not isinstance(recipe, dict) or recipe.get("schema") != RECIPE_SCHEMA:
-        raise PortError(f"recipe.json in {path} is not a recipe. Write the trace again")
-    if recipe.get("version") != RECIPE_VERSION:
-        raise PortError(f"the trace {path} has version {recipe.get('version')}. Use the release that wrote it")
-
-
-def _check_drawn(tensors, fingerprints, path):
-    """Compare what was drawn from the seed with its fingerprints."""
-    for key, array in tensors.items():
-        if key in fingerprints and estimated_error(fingerprint(array), fingerprints[key]) > DRAWN_LIMIT:
-            raise PortError(
-                f"{key} of the trace {path} is not what was drawn when it was written: the file is damaged, or NumPy "
-                f"{np.__version__} draws other numbers. Write it again"
-            )
+def _of_graph(graph, files, name):
+    """Return the tensors of a file. Raises ValueError if they are those of another network."""
+    tensors, metadata = files.tensors(name)
+    if metadata.get("graph_sha256", graph_digest(graph)) != graph_digest(graph):
+        raise ValueError(f"graph.json is not that of {name}")
+    return tensors
 
 
 class _Folder:
     """The files of a folder."""
 
     def __init__(self, path):
-        self.path = Path(path)
+        self.path = path
+        if not os.path.isfile(path / "graph.json"):
+            raise PortError(f"{path} is not a trace: it has no file graph.json. Check the path")
 
     def text(self, name):
-        return (self.path / name).read_text(encoding="utf-8")
+        with open_file(self.path / name) as stream:
+            return stream.read().decode("utf-8")
 
     def tensors(self, name):
-        return read_safetensors(self.path / name)[0]
+        return read_safetensors(self.path / name)
 
 
 class _Archive:
     """The files of a .zip file."""
 
     def __init__(self, path):
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
+        with open_file(path) as stream, zipfile.ZipFile(stream) as archive:
+            members = archive.infolist()
+            size = sum(member.file_size for member in members)
             if size > MOST_BYTES:
                 raise ValueError(f"its files have {size} bytes, more than {MOST_BYTES}")
-            self.files = {member.filename: archive.read(member) for member in archive.infolist()}
+            self.files = {member.filename: archive.read(member) for member in members}
 
     def text(self, name):
-        return self.files[name].decode("utf-8")
+        return self._file(name).decode("utf-8")
 
     def tensors(self, name):
-        data = self.files[name]
-        return read_safetensors_stream(io.BytesIO(data), len(data), name)[0]
+        data = self._file(name)
+        return read_safetensors_stream(io.BytesIO(data), len(data), name)
+
+    def _file(self, name):
+        if name not in self.files:
+            raise ValueError(f"it has no file {name}")
+        return self.files[name]

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from .reference_trace import ReferenceTrace
-from .tensor_file import PortError
+from .tensor_file import PortError, brief, open_file, shown
 
 SUITE = "suite.json"
 SUITE_SCHEMA, SUITE_VERSION = "gluon-classics suite", 1
@@ -34,20 +34,20 @@ class Suite:
             PortError: The folder is not a suite.
         """
         path = Path(folder, SUITE)
+        with open_file(path) as stream:
+            content = stream.read()
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise PortError(f"{folder} is not a suite: {error.strerror}: {path}. Write it again") from error
-        except ValueError as error:
-            raise PortError(f"{path} is not JSON: {error}. Write the suite again") from error
+            document = json.loads(content.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise PortError(f"{path} is not JSON: {brief(error)}. Write the suite again") from error
         if not isinstance(document, dict) or document.get("schema") != SUITE_SCHEMA:
             raise PortError(f"{path} does not describe a suite. Write the suite again")
         if document.get("version") != SUITE_VERSION:
-            raise PortError(f"the suite {folder} has version {document.get('version')}. Use the release that wrote it")
+            raise PortError(f"the suite {folder} has version {shown(document.get('version'))}. Use the release that wrote it")
         try:
             files = {str(row["name"]): str(row["file"]) for row in document["traces"]}
         except (KeyError, TypeError) as error:
-            raise PortError(f"{path} is damaged: {error}. Write the suite again") from error
+            raise PortError(f"{path} is damaged: {brief(error)}. Write the suite again") from error
         return cls(Path(folder), files)
 
     def names(self, group: str = "networks") -> list:
@@ -61,7 +61,7 @@ class Suite:
             PortError: The suite has no such trace.
         """
         if name not in self.files:
-            raise PortError(f"the suite {self.folder} has no trace {name!r}. Choose one of {', '.join(self.files)}")
+            raise PortError(f"the suite {self.folder} has no trace {name!r}. Choose a name that is in {SUITE}")
         return self.folder / self.files[name]
 
     def trace(self, name: str) -> ReferenceTrace:

@@ -214,14 +214,21 @@ def _later_gradients(values, number, before, port, trace):
     """Return the gradients of a later step, computed from the port's parameters, or None if that is impossible."""
     if any(key not in trace.tensors for key in (f"step/{number}/input", f"step/{number}/label")):
         return None
+    keys = [f"{before}/{row.name}" for row in values.graph.parameters if row.trainable]
+    if any(key not in port and key not in trace.tensors for key in keys):
+        return None
     later = PortValues(values.graph, port, trace, "", f"step/{number}/", before)
     later.training = True
     later.replaced = values.replaced
     if any(isinstance(row, np.ndarray) for row in values.replaced.values()):
         return None
-    key = f"step/{number}/label"
-    label = np.asarray(port[key] if key in port else trace.tensors[key], np.int64)
-    return Backward(later, None, replay.loss_gradients(values.graph, later, label)).of_parameters()
+    try:
+        label = later.label()
+        if label is None:
+            return None
+        return Backward(later, None, replay.loss_gradients(values.graph, later, label)).of_parameters()
+    except replay.SHAPE_ERRORS:  # the recorded images or masks do not fit
+        return None
 
 
 def _loader(values, port, name, number):
@@ -305,16 +312,18 @@ def compare_free_run(port, trace, report) -> None:
                 continue
             report.checked["free run"] += 1
             if key in trace.tensors:
-                error = relative_error(port[key], np.asarray(trace.tensors[key], np.float64))
+                reference = np.asarray(trace.tensors[key], np.float64)
+                error, norm = relative_error(port[key], reference), np.linalg.norm(reference)
             else:
-                error = estimated_error(fingerprint(port[key]), trace.fingerprints[key])
+                row = trace.fingerprints[key]
+                error, norm = estimated_error(fingerprint(port[key]), row), row.l2
             limit = max(FREE_LIMIT, 4 * trace.rounding(key))
-            if limit > MOST_ROUNDING:
+            if not limit <= MOST_ROUNDING or not np.isfinite(norm):
                 skipped.append(key)
             elif error <= limit:
                 report.note_error("free run", error)
             elif not report.findings:
                 report.add(Finding("free run", key, UNKNOWN, error, limit, FREE_REASON))
     if skipped:
-        text = f"{len(skipped)} values, such as {skipped[0]}, differ much between float32 and float64 in the trace"
+        text = f"{len(skipped)} values, such as {skipped[0]}, depend on rounding or are not finite in the trace"
         report.unchecked.append(f"free run: {text}")

@@ -67,14 +67,22 @@ def _relu_first(case):
     return None
 
 
+def _not_fixed(own, _case):
+    return False if own["fixed_gamma"] else None
+
+
 _BN = ("batch_norm",)
+_EPSILONS = (1e-5, 1e-3, 1e-6, 2e-5, 1e-4, 1e-7, 1e-8, 1e-12, 1e-2, 0.0)
+_APPLIED = "gamma is applied, although it is fixed at 1"
 _NORMALIZATION = [
     Variant("it takes the statistics of the batch in prediction mode", _BN, _wrong_mode(True)),
     Variant("it takes the running statistics in training mode", _BN, _wrong_mode(False)),
     *(
         other_settings(f"eps is {eps:g}", ("batch_norm", "layer_norm", "instance_norm", "group_norm"), eps=eps)
-        for eps in (1e-5, 1e-3, 1e-6, 2e-5, 1e-4, 1e-7, 1e-8, 1e-12, 1e-2, 0.0)
+        for eps in _EPSILONS
     ),
+    other_settings(_APPLIED, _BN, fixed_gamma=_not_fixed),
+    *(other_settings(f"{_APPLIED}, and eps is {eps:g}", _BN, fixed_gamma=_not_fixed, eps=eps) for eps in _EPSILONS),
     Variant("the ReLU comes before the batch normalization", _BN, _relu_first),
     Variant("gamma is missing", _BN, _batch_norm(lambda x, m, v, g, b, eps: _plain(x, m, v, 1, b, eps))),
     Variant("beta is missing", _BN, _batch_norm(lambda x, m, v, g, b, eps: _plain(x, m, v, g, 0, eps))),

@@ -263,4 +263,25 @@ _POOLING = [
 ]
 
 
-OPERATION_VARIANTS = [*_CONVOLUTION, *_WINDOW_SETTINGS, *_DENSE, *_POOLING]
+# --- padding
+
+
+def _widths(change):
+    """Make the operation that pads each axis by other widths, a function of the right ones."""
+
+    def result(case):
+        widths = [list(change(*pair)) for pair in case.operation.settings["widths"]]
+        return case.with_settings(widths=widths) if widths != case.operation.settings["widths"] else None
+
+    return result
+
+
+_PADDING = [
+    Variant("the padding of the start and that of the end are swapped", ("pad",), _widths(lambda a, b: (b, a))),
+    Variant("all padding is at the start", ("pad",), _widths(lambda a, b: (a + b, 0))),
+    Variant("all padding is at the end", ("pad",), _widths(lambda a, b: (0, a + b))),
+    *(other_settings(f"the mode is {mode}", ("pad",), mode=mode) for mode in ("constant", "edge", "reflect")),
+]
+
+
+OPERATION_VARIANTS = [*_CONVOLUTION, *_WINDOW_SETTINGS, *_DENSE, *_POOLING, *_PADDING]

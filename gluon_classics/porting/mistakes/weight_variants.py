@@ -111,6 +111,13 @@ def _default(case):
     return None if value is None else (np.full(case.reference.shape, value), f"all {value:g}")
 
 
+def _fixed(case):
+    """Return the port's own gamma where the definition ignores it."""
+    row = case.operation()
+    is_fixed = row is not None and row.settings.get("fixed_gamma") and case.reference.shape == case.found.shape
+    return case.found if is_fixed else None
+
+
 def _constant(value):
     return lambda case: np.full(case.reference.shape, value)
 
@@ -227,6 +234,7 @@ WEIGHT_VARIANTS = [
         for role in ("gamma", "beta", "running_mean", "running_var", "bias")
     ),
     Variant("it is not loaded: it has its initial value,", (), _default),
+    Variant("it is fixed at 1, whatever the file of the weights has", ("gamma",), _fixed, True),
     Variant("it has the value of another layer's parameter:", (), _other_layer),
     Variant("it is zero", (), _constant(0.0)),
     Variant("it is one", (), _constant(1.0)),

@@ -6,11 +6,10 @@ three lists that its entry has for the framework. The first one is left out if i
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
-from ..graph import Graph, Operation
+from ..graph import Graph, Operation, graph_digest
 
 SCHEMA = "gluon-classics layout"
 VERSION = 1
@@ -61,11 +60,6 @@ def layout(graph: Graph, release: str) -> dict[str, Any]:
         # training does not either
         "pytorch_only": {name: {"dtype": "int64", "value": 0} for name in tracked},
     }
-
-
-def graph_digest(graph: Graph) -> str:
-    """Return the SHA-256 of a graph's JSON text, which ties weights to the network that they are for."""
-    return hashlib.sha256(graph.to_json().encode()).hexdigest()
 
 
 def to_json(content: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from gluon_classics.utils.loader import Preprocess
 import numpy as np
 
 from ..comparison.reference_trace import COMPACT
+from ..comparison.trace_checks import RECIPE_SCHEMA, RECIPE_VERSION
 from ..graph import Graph
 from ..network.sources import Source, source
 from ..network.training_facts import REDUCTION, SGD, preprocessing, recipe_settings
@@ -23,7 +24,6 @@ PROBE, INITIAL, OWN = "probe", "initial", "own"
 LEVELS = ("small", "full", COMPACT)
 DTYPES = ("float32", "float64")
 RATES = (1e-3, 5e-4, 2e-3)  # learning rates of the steps, in turn: constant ones hide where they enter the momentum
-RECIPE_SCHEMA, RECIPE_VERSION = "gluon-classics recipe", 1
 CALIBRATION = 8  # images; with fewer, the variance of the 1x1 maps of small images would be that of 2 numbers
 
 

@@ -13,6 +13,7 @@ from .normalization_formulas import NORMALIZATION_FORMULAS, batch_axes
 from .window_formulas import WINDOW_FORMULAS
 
 _FORMULAS = {**FORMULAS, **WINDOW_FORMULAS, **NORMALIZATION_FORMULAS}
+SUPPORTED = frozenset(_FORMULAS)  # kinds of operations
 SHAPE_ERRORS = (ValueError, IndexError, TypeError, ZeroDivisionError)  # what NumPy raises if shapes do not fit
 _RUNNING = ("running_mean", "running_var")
 
