@@ -1,6 +1,9 @@
 """Test that ports in PyTorch and Flax are recorded completely, and that their mistakes are named."""
 
+from dataclasses import replace
+
 from gluon_classics.porting.comparison.comparison import compare
+from gluon_classics.porting.comparison.module_calls import ModuleCalls, operation_outputs
 from gluon_classics.porting.comparison.recorder import Recorder
 from gluon_classics.porting.comparison.tensor_file import PortError, read_tensors
 import numpy as np
@@ -407,6 +410,14 @@ def test_what_a_transformation_hides_is_left_out():
         }
     report = compare(trace, recorder.tensors)
     assert report.conforms, report.text(True)
+
+
+def test_of_nested_blocks_with_one_output_the_innermost_is_recorded():
+    graph = replace(small_network.graph(), blocks={"stage": "relu", "stage.block": "relu"})
+    calls = ModuleCalls(graph, lambda path, _number: path)
+    inner, outer = ("stage.block", 0, True), ("stage", 0, True)
+    calls.kinds = dict.fromkeys((inner, outer), "composite")
+    assert operation_outputs(calls, dict.fromkeys((outer, inner), np.zeros(1))) == {"relu": inner}
 
 
 def test_other_file_formats_are_refused(tmp_path):

@@ -159,14 +159,14 @@ def operation_outputs(calls: ModuleCalls, arrays: dict) -> dict:
 
     Args:
         calls: The calls.
-        arrays: NumPy arrays by key, in the order of their computation.
+        arrays: NumPy arrays by key, in any order: JAX sorts dictionaries.
     """
     graph = calls.graph
     operations = {row.name: row for row in graph.operations}
     direct: dict = {}
     blocks: dict = {}
     prediction: dict = {}
-    for key in arrays:
+    for key in filter(arrays.__contains__, calls.kinds):  # in the order of the computation
         path, number, is_own = key
         name = calls.names(path, number)
         if name is None:
