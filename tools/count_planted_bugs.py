@@ -7,6 +7,9 @@ import sys
 from gluon_classics.porting.comparison.comparison import compare
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "porting"))
+from bug import LENET
+import forward_bugs
+from numpy_port import forward_port
 import planted_bugs
 import traces
 
@@ -14,7 +17,7 @@ NAMED, UNNAMED, PAIRS = "mistakes with a variant", "mistakes without a variant",
 
 
 def main() -> None:
-    """Count the mistakes of `tests/porting/planted_bugs.py` and the pairs of them."""
+    """Count the mistakes of `tests/porting/planted_bugs.py`, and the pairs of `forward_bugs.py`."""
     counts: Counter = Counter()
     for bug in (*planted_bugs.NAMED, *planted_bugs.UNKNOWN):
         trace = traces.small_trace(bug.network, bug.steps)
@@ -24,10 +27,10 @@ def main() -> None:
         counts[kind, "located"] += first is not None and first.layer == bug.place
         is_right = first is not None and (bug.words in first.cause if bug.words else not first.named)
         counts[kind, "right"] += is_right and first.layer == bug.place
-    for places in planted_bugs.PAIRS:
-        trace = traces.small_trace(planted_bugs.LENET)
-        pair = planted_bugs.pair(places)
-        report = compare(trace, planted_bugs.forward_port(trace, pair[2]))
+    for places in forward_bugs.PAIRS:
+        trace = traces.small_trace(LENET)
+        pair = forward_bugs.pair(places)
+        report = compare(trace, forward_port(trace, pair[2]))
         found = {finding.layer: finding.cause for finding in report.findings}
         counts[PAIRS, "planted"] += 1
         counts[PAIRS, "located"] += set(found) == set(places)

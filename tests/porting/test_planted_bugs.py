@@ -1,9 +1,11 @@
 """Test that planted mistakes are located and named."""
 
+from bug import LENET, Bug
+from forward_bugs import PAIRS, pair
 from gluon_classics.porting.comparison.comparison import compare
 from gluon_classics.porting.comparison.findings import UNKNOWN as UNKNOWN_CAUSE
-import planted_bugs
-from planted_bugs import LENET, NAMED, UNKNOWN, Bug
+from numpy_port import forward_port
+from planted_bugs import NAMED, UNKNOWN
 import pytest
 import traces
 
@@ -45,11 +47,11 @@ def test_mistake_without_a_name_is_located(bug):
     assert finding.residual > finding.limit
 
 
-@pytest.mark.parametrize("pair", planted_bugs.PAIRS, ids=str)
-def test_both_of_two_mistakes_are_found(pair):
+@pytest.mark.parametrize("places", PAIRS, ids=str)
+def test_both_of_two_mistakes_are_found(places):
     trace = traces.small_trace(LENET)
-    first, second, plants = planted_bugs.pair(pair)
-    report = compare(trace, planted_bugs.forward_port(trace, plants))
+    first, second, plants = pair(places)
+    report = compare(trace, forward_port(trace, plants))
     found = {finding.layer: finding.cause for finding in report.findings}
     assert set(found) == {first.place, second.place}
     assert first.words in found[first.place]
@@ -59,7 +61,7 @@ def test_both_of_two_mistakes_are_found(pair):
 def test_mistake_behind_unrecorded_outputs_is_named():
     """Only the outputs of two layers are recorded; the mistake is between them."""
     trace = traces.small_trace(LENET)
-    port = planted_bugs.forward_port(trace, {"2.act": lambda case: case.x}, modes=("eval",), drop=("2", "2.act", "3"))
+    port = forward_port(trace, {"2.act": lambda case: case.x}, modes=("eval",), drop=("2", "2.act", "3"))
     finding = compare(trace, port).first
     assert (finding.layer, finding.cause) == ("2.act", "it is missing")
 
@@ -67,7 +69,7 @@ def test_mistake_behind_unrecorded_outputs_is_named():
 def test_unknown_mistake_behind_unrecorded_outputs_has_suspects():
     trace = traces.small_trace(LENET)
     plants = {"2.act": lambda case: case.x * abs(case.x)}
-    port = planted_bugs.forward_port(trace, plants, modes=("eval",), drop=("2", "2.act", "3"))
+    port = forward_port(trace, plants, modes=("eval",), drop=("2", "2.act", "3"))
     finding = compare(trace, port).first
     assert finding.cause == UNKNOWN_CAUSE
     assert finding.layer == "4"
