@@ -2,9 +2,9 @@
 
     PORT_PYTHON=/path/to/python python tools/make_ports.py --suite FOLDER [NAME ...]
 
-PORT_PYTHON is a Python with the extra `ports` and without MXNet. Each network is exported to PyTorch, Flax and ONNX with
-the weights of its trace; the files are run, recorded and compared with the trace. Without names: all networks whose
-entry is missing or was measured with another export. All of them take about two hours on two cores.
+PORT_PYTHON is a Python with the extra `ports` and without MXNet. Each network is exported to PyTorch, Flax and ONNX
+with the weights of its trace; the files are run, recorded and compared with the trace. Without names: all networks
+whose entry is missing or was measured with another export.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ import tempfile
 ROOT = Path(__file__).parents[1]
 DATA, PAGE = ROOT / "docs" / "ports.json", ROOT / "docs" / "ports.md"
 TARGETS = {"pytorch": "PyTorch", "flax": "Flax", "onnx": "ONNX"}
-OUTPUTS, GRADIENTS = ("eval", "train", "loss"), ("gradients",)
+COLUMNS = {  # of each target: phases whose errors are shown
+    "pytorch": {"outputs": ("eval", "train", "loss"), "gradients": ("gradients",)},
+    "flax": {"outputs": ("eval", "train", "loss"), "gradients": ("gradients",)},
+    "onnx": {"outputs": ("eval",)},
+}
+COUNTED = (("pytorch", "G"), ("pytorch", "S"), ("flax", "G"), ("flax", "S"), ("onnx", "F"))
 HEAD = """# Our own ports
 
 <!-- written by python tools/make_ports.py -->
@@ -30,8 +35,8 @@ HEAD = """# Our own ports
 `gluon-classics export` writes every network as PyTorch source, as Flax source and as ONNX. Each of these files is
 recorded and compared with the network's trace in the conformance suite, which MXNet computed:
 
-- **level**: the last level that the port reaches. F is the prediction, T adds the outputs in training mode and the loss,
-  G the gradients, and S three training steps with their running statistics. ONNX files only predict. See
+- **level**: the last level that the port reaches. F is the prediction, T adds the outputs in training mode and the
+  loss, G the gradients, and S three training steps with their running statistics. ONNX files only predict. See
   [porting.md](porting.md).
 - **outputs**: the largest relative L2 error of one operation's output, or of the loss, in float32. Each operation is
   computed again in float64 from the inputs that the port itself recorded. The limit is 2e-5.
@@ -58,41 +63,32 @@ def read():
 
 def page(measured):
     """Return the content of docs/ports.md."""
-    columns = ["network", "image"]
-    for target, title in TARGETS.items():
-        columns += [title, "outputs", *(["gradients"] if target != "onnx" else [])]
-    rows = [f"| {' | '.join(columns)} |", "|---|---|" + "---|--:|--:|" * 2 + "---|--:|"]
+    titles = [column for target, title in TARGETS.items() for column in (title, *COLUMNS[target])]
+    rules = [rule for target in TARGETS for rule in ("---", *["--:"] * len(COLUMNS[target]))]
+    rows = [f"| network | image | {' | '.join(titles)} |", f"|---|---|{'|'.join(rules)}|"]
+    versions = set()
     for name, row in measured.items():
         cells = [f"`{name}`", "x".join(map(str, row["image"]))]
-        for target in TARGETS:
-            found = row["ports"].get(target)
-            numbers = [OUTPUTS, *([GRADIENTS] if target != "onnx" else [])]
-            cells.append(found["level"][-1:] or "none" if found else "not measured")
-            cells += [largest(found["errors"], phases) if found else "" for phases in numbers]
+        for target, columns in COLUMNS.items():
+            port = row["ports"].get(target, {"level": "", "errors": {}, "versions": {}})
+            cells += [port["level"][-1:] or "none", *(largest(port["errors"], phases) for phases in columns.values())]
+            versions.update(f"{key} {version}" for key, version in port["versions"].items())
         rows.append(f"| {' | '.join(cells)} |")
     counts = [
-        f"{reached(measured, target, level)} of {len(measured)} {TARGETS[target]} ports reach level {level}"
-        for target, level in (("pytorch", "S"), ("pytorch", "G"), ("flax", "S"), ("flax", "G"), ("onnx", "F"))
+        f"- {TARGETS[target]}, level {level}: {reached(measured, target, level)} of {len(measured)} networks"
+        for target, level in COUNTED
     ]
-    versions = sorted(
-        {
-            f"{key} {text}"
-            for row in measured.values()
-            for port in row["ports"].values()
-            for key, text in port["versions"].items()
-        }
-    )
-    return "\n".join(
-        [HEAD, *(f"- {text}" for text in counts), "", *rows, "", f"Measured with {', '.join(versions)}.", ""]
-    )
+    return "\n".join([HEAD, *counts, "", *rows, "", f"Measured with {', '.join(sorted(versions))}.", ""])
 
 
 def largest(errors, phases):
+    """Return the largest error of some phases as text."""
     found = [errors[phase] for phase in phases if phase in errors]
     return f"{max(found):.0e}" if found else ""
 
 
 def reached(measured, target, level):
+    """Return how many networks reach a level."""
     return sum(level in row["ports"].get(target, {"level": ""})["level"] for row in measured.values())
 
 
@@ -113,8 +109,7 @@ def measure(suite, names, targets):
                 continue
             ports[target] = {"export": export, **measured_port(trace, path, target)}
             print(name, target, ports[target]["level"], ports[target]["errors"], flush=True)
-        del trace
-        keep(name, {"image": input_shape(path), "ports": ports})
+        keep(name, {"image": trace.recipe["input_shape"], "ports": ports})
 
 
 def keep(name, row):
@@ -124,12 +119,6 @@ def keep(name, row):
 
     measured = {**read(), name: row}
     write_text(DATA, json.dumps({name: measured[name] for name in list_models() if name in measured}, indent=1) + "\n")
-
-
-def input_shape(path):
-    from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
-
-    return ReferenceTrace.load(path).recipe["input_shape"]
 
 
 def measured_port(trace, path, target):

@@ -19,6 +19,7 @@ REPLAY_LIMIT = 2e-5
 REPLAY_REASON = "one operation in float32 against float64; correct ports stay below"
 TIMES_BETTER = 10  # a mistake must fit this many times better than the definition; 3 accepts weak fits
 ROUNDING_FACTOR = 4
+UNIT_ROUNDOFF = 2.0**-24  # of float32
 MOST_SUSPECTS = 40  # operations that are searched for a mistake
 
 
@@ -156,4 +157,18 @@ def rounding_limit(operation, values, training, mask, expected) -> float:
         mask = np.asarray(mask, np.float32)
     found = replay.forward(operation, single, training, mask)
     error = relative_error(np.asarray(found, np.float64), expected)
+    if operation.kind == "batch_norm" and training and not operation.settings["use_running"]:
+        error = max(error, _rounding_of_means(operation, values, expected))
     return ROUNDING_FACTOR * error if error < float("inf") else 0.0
+
+
+def _rounding_of_means(operation, values, expected):
+    """Return the relative error of normalized values if the sums of the means are added one term after another.
+
+    A sum of n terms then has the relative error u * sqrt(n / 6), where u is the unit roundoff of float32.
+    """
+    mean, variance = replay.batch_statistics(operation, values)
+    gamma = np.ones(()) if operation.settings["fixed_gamma"] else values[operation.parameters["gamma"]]
+    terms = expected.size / mean.size
+    errors = UNIT_ROUNDOFF * np.sqrt(terms / 6) * gamma * mean / np.sqrt(variance + operation.settings["eps"])
+    return float(np.linalg.norm(errors) * np.sqrt(terms) / np.linalg.norm(expected))

@@ -9,12 +9,12 @@ from ..mistakes.loss_variants import LOSS_VARIANTS, LossCase
 from ..mistakes.variants import relative_error, scaled_to
 from ..mistakes.weight_variants import WEIGHT_VARIANTS, Copied
 from ..replay import replay
-from .causes import REPLAY_LIMIT, REPLAY_REASON, ROUNDING_FACTOR, Best, search
+from .causes import REPLAY_LIMIT, REPLAY_REASON, ROUNDING_FACTOR, UNIT_ROUNDOFF, Best, search
 from .findings import UNKNOWN, Finding
 
 CHAIN_LIMIT = 1e-4
 CHAIN_REASON = "several operations in float32 against float64, or the rounding of the trace in float32"
-SUM_ROUNDING = 16 * 2.0**-24  # of float32, times the sum of the absolute values of the terms
+SUM_ROUNDING = 16 * UNIT_ROUNDOFF  # of float32, times the sum of the absolute values of the terms
 
 
 def compare_loss(values, label, port, recipe, report):

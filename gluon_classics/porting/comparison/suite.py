@@ -43,7 +43,9 @@ class Suite:
         if not isinstance(document, dict) or document.get("schema") != SUITE_SCHEMA:
             raise PortError(f"{path} does not describe a suite. Write the suite again")
         if document.get("version") != SUITE_VERSION:
-            raise PortError(f"the suite {folder} has version {shown(document.get('version'))}. Use the release that wrote it")
+            raise PortError(
+                f"the suite {folder} has version {shown(document.get('version'))}. Use the release that wrote it"
+            )
         try:
             files = {str(row["name"]): str(row["file"]) for row in document["traces"]}
         except (KeyError, TypeError) as error:

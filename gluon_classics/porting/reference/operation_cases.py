@@ -6,9 +6,8 @@ They show whether a framework's own layer, with the settings that a porter gives
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Any, Callable
 
-import mxnet as mx
 from mxnet import sym
 import numpy as np
 
@@ -33,14 +32,12 @@ def operation_source(name: str) -> Source:
     def predict(images):
         raise NotImplementedError("the network of an operation has no weights of its own")
 
-    constants = {
-        row.name: np.ones(row.shape, np.float32) for row in graph.parameters if row.role == "gamma"
-    }  # if fixed
+    # the only constants are those gammas that are fixed to 1
+    constants = {row.name: np.ones(row.shape, np.float32) for row in graph.parameters if row.role == "gamma"}
     return Source(name, graph, SHAPE, lambda: constants, predict)
 
 
-Symbol = mx.sym.Symbol
-Builder = Callable[[Symbol], Symbol]
+Builder = Callable[[Any], Any]  # from the symbol of the images to that of the operation
 
 
 def _convolution(**settings) -> Builder:

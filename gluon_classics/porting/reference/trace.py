@@ -11,8 +11,8 @@ A trace of the level small or full is a folder. It holds
     compare_port.py       the comparison, in one file that needs only NumPy
 
 A trace of the level compact is a .zip file without the last file and without weights: NumPy draws them, the inputs,
-labels and masks again from the seed in recipe.json. It has no fingerprints of momentum buffers, of gradients with respect
-to outputs, and of parameters before the last step.
+labels and masks again from the seed in recipe.json. It has no fingerprints of momentum buffers, of gradients with
+respect to outputs, and of parameters before the last step.
 """
 
 from __future__ import annotations
