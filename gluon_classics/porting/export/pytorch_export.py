@@ -410,6 +410,30 @@ def _slice(operation, inputs, _shapes, depth):
     return Expression(f"{inputs[0].within(2)}[{before}{begin}:{row['end']}]", depth)
 
 
+def _crop(operation, inputs, _shapes, depth):
+    row = operation.settings
+    parts = [":"] * (max(row["axes"]) + 1)
+    for axis, begin, end in zip(row["axes"], row["begins"], row["ends"]):
+        parts[axis] = f"{begin or ''}:{end}"
+    return Expression(f"{inputs[0].within(2)}[{', '.join(parts)}]", depth)
+
+
+def _resize_bilinear(operation, inputs, _shapes, depth):
+    row = operation.settings
+    if 1 in row["size"] and not row["align_corners"]:
+        raise ExportError(f"{operation.name} takes the first value, and PyTorch the middle: choose another input size")
+    more = f'size={tuple(row["size"])}, mode="bilinear", align_corners={row["align_corners"]}'
+    return Expression(f"F.interpolate({inputs[0].text}, {more})", depth)
+
+
+def _matrix_product(operation, inputs, _shapes, depth):
+    matrices = [
+        f"{row.within(2)}.transpose(1, 2)" if turn else row.text
+        for row, turn in zip(inputs, operation.settings["transposed"])
+    ]
+    return Expression(f"torch.matmul({', '.join(matrices)})", depth)
+
+
 def _method(pattern):
     def make(operation, inputs, _shapes, depth):
         fields = {name: _size_text(value) for name, value in operation.settings.items()}
@@ -481,6 +505,7 @@ _EXPRESSIONS = {
     "multiply": _operator("*", 1),
     "divide": _operator("/", 1),
     "maximum": _function("torch.maximum({}, {})"),
+    "matrix_product": _matrix_product,
     "sum_of_inputs": _joined,
     "concat": _concat,
     "relu": _function("F.relu({})"),
@@ -497,11 +522,13 @@ _EXPRESSIONS = {
     "clip": _settings("torch.clamp({x}, {low}, {high})"),
     "pad": _pad,
     "upsample_nearest": _settings('F.interpolate({x}, scale_factor={scale}, mode="nearest")'),
+    "resize_bilinear": _resize_bilinear,
     "dropout": _settings("F.dropout({x}, {drop}, self.training)"),
     "local_response_norm": _settings("F.local_response_norm({x}, {size}, {alpha}, {beta}, {k})"),
     "flatten": _function("torch.flatten({}, 1)"),
     "reshape": _reshape,
     "slice": _slice,
+    "crop": _crop,
     "expand_dims": _method(".unsqueeze({axis})"),
     "transpose": _method(".permute({order})"),
     "stop_gradient": _method(".detach()"),
@@ -510,6 +537,7 @@ _EXPRESSIONS = {
     "exp": _function("torch.exp({})"),
     "abs": _function("torch.abs({})"),
     "zeros_like": _function("torch.zeros_like({})"),
+    "ones_like": _function("torch.ones_like({})"),
     "mean": _reduction("mean"),
     "sum": _reduction("sum"),
     "max": _reduction("amax"),
