@@ -106,6 +106,15 @@ def test_each_operation_is_replayed_by_numpy_in_float64(name):
         assert np.linalg.norm(gradient - summed[path]) <= limit * scale, path
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 3, 5, 4), (2, 3, 2, 5, 4)])
+@pytest.mark.parametrize("kind", ["global_max_pool", "global_average_pool"])
+def test_a_global_pool_takes_maps_of_any_rank(rng, kind, shape):
+    operation = Operation("y", kind, ("x",), {}, {}, ())
+    x = rng.normal(size=shape)
+    expected = replay.forward(operation, {"x": x})
+    assert relative(execution.forward(operation, {"x": x}), expected) < 1e-14  # means of up to 40 terms
+
+
 @pytest.mark.parametrize("align_corners", [True, False])
 def test_a_resized_map_is_exact_in_float64(rng, align_corners):
     settings = {"size": [11, 5], "align_corners": align_corners}

@@ -1,6 +1,7 @@
 """Networks by name, run folder, exported model and Python object."""
 
 import sys
+import types
 
 from arrays import numbers
 from gluon_classics.data.datasets import SAMPLE_FOLDER
@@ -223,6 +224,17 @@ def test_a_model_with_two_inputs_is_rejected():
     with pytest.raises(ClassicsError, match="has the inputs left, right") as error:
         from_symbol(symbol, {}, SHAPE)
     one_line(error)
+
+
+def test_a_builder_of_gluoncv_that_refuses_an_argument_is_called_without_it(monkeypatch):
+    def get_model(name, **arguments):
+        if arguments != {"pretrained": False}:
+            raise Warning("only accepts pretrained")  # as GluonCV's darknet53 does
+        return nn.Dense(3)
+
+    zoo = types.SimpleNamespace(get_model=get_model, get_model_list=lambda: ["odd"])
+    monkeypatch.setitem(sys.modules, "gluoncv", types.SimpleNamespace(model_zoo=zoo))
+    assert [row.kind for row in source("gluoncv:odd", SHAPE).graph.operations] == ["dense"]
 
 
 @pytest.mark.slow

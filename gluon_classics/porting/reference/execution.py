@@ -227,6 +227,14 @@ def _pool(kind):
     return compute
 
 
+def _global_pool(kind):
+    def compute(_settings, inputs, _parameters):
+        (x,) = inputs
+        return nd.Pooling(x, pool_type=kind, global_pool=True, kernel=(1,) * (x.ndim - 2))  # its size is not used
+
+    return compute
+
+
 def _local_response_norm(settings, inputs, _parameters):
     (x,) = inputs
     size, alpha, beta, k = (settings[name] for name in ("size", "alpha", "beta", "k"))
@@ -306,8 +314,8 @@ COMPUTE: dict[str, Compute] = {
     "prelu": lambda _settings, inputs, parameters: nd.LeakyReLU(inputs[0], parameters["slope"], act_type="prelu"),
     "max_pool": _pool("max"),
     "average_pool": _pool("avg"),
-    "global_max_pool": _of_input(nd.Pooling, pool_type="max", global_pool=True, kernel=(1, 1)),
-    "global_average_pool": _of_input(nd.Pooling, pool_type="avg", global_pool=True, kernel=(1, 1)),
+    "global_max_pool": _global_pool("max"),
+    "global_average_pool": _global_pool("avg"),
     "adaptive_average_pool": lambda settings, inputs, _: nd.contrib.AdaptiveAvgPooling2D(
         inputs[0], output_size=tuple(settings["size"])
     ),
