@@ -191,7 +191,7 @@ def built(name, shape):
     made = getattr(import_module(f"gluoncv.model_zoo.action_recognition.{module}"), class_name)
     depth = {"depth": int(match[2])} if match[1] == "resnet" else {}
     net = made(nclass=10, pretrained_base=False, **depth)
-    net.initialize(mx.init.MSRAPrelu())
+    net.initialize(mx.init.Xavier())
     return from_block(net, shape, name, weights="random weights"), "by class"
 
 

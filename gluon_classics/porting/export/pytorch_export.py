@@ -95,6 +95,32 @@ class DropPath(nn.Module):
         keep = x.new_ones(len(x), *[1] * (x.dim() - 1))
         return x * F.dropout(keep, self.rate, self.training)
 ''',
+    "DropBlock": '''\
+class DropBlock(nn.Module):
+    """In training, drop squares at random places, the same ones in all examples, and scale the others up.
+
+    Args:
+        rate: Share of the values that are dropped.
+        side: Side of a square, odd.
+    """
+
+    def __init__(self, rate, side):
+        super().__init__()
+        self.rate, self.side = rate, side
+
+    def keep(self, x):
+        """Return a new mask of 0 and 1, (1, C, H, W)."""
+        height, width = x.shape[2:]
+        centers = (height - self.side + 1) * (width - self.side + 1)
+        places = torch.rand_like(x[:1]) < self.rate * height * width / self.side**2 / centers
+        return 1 - F.max_pool2d(places.to(x.dtype), self.side, 1, self.side // 2)
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        mask = self.keep(x)
+        return x * (mask / mask.mean())
+''',
 }
 
 
@@ -324,6 +350,10 @@ class _PyTorch(Dialect):
         if sorted(shared) != list(range(1, len(input_shape))):
             return None
         return make_call(self._helper("DropPath"), Literal(drop, "rate"))
+
+    def _drop_block(self, operation, _input_shape, _activation):
+        row = operation.settings
+        return make_call(self._helper("DropBlock"), Literal(row["drop"], "rate"), Literal(row["block_size"], "side"))
 
     def identity(self):
         return Call("nn.Identity")

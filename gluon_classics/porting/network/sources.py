@@ -232,7 +232,7 @@ def _from_gluoncv(name, input_shape, partial):
         hint = suggestion(name, model_zoo.get_model_list(), "gluoncv.model_zoo.get_model_list()")
         raise ClassicsError(f"GluonCV has no model {name!r}: {hint}")
     net = _built_by_gluoncv(model_zoo, name)
-    net.initialize(mx.init.MSRAPrelu())
+    net.initialize(mx.init.Xavier())
     return from_block(net, input_shape or _gluoncv_input(name), name, partial, weights="random weights")
 
 
