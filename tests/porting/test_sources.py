@@ -238,7 +238,7 @@ def test_a_builder_of_gluoncv_that_refuses_an_argument_is_called_without_it(monk
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18_v1", "mobilenetv3_small", "shufflenet_v1", "resnest14"])
+@pytest.mark.parametrize("name", ["resnet18_v1", "mobilenetv3_small", "shufflenet_v1", "resnest14", "nasnet_4_1056"])
 def test_a_model_of_gluoncv_computes_what_gluoncv_computes(name, rng):
     pytest.importorskip("gluoncv")
     network = source(f"gluoncv:{name}", (3, 64, 64))
