@@ -19,20 +19,21 @@ SHAPE = {
     "description": "Sizes of the axes; null is the number of images.",
 }
 SETTINGS = {
-    **dict.fromkeys(("channels", "groups", "units", "axis", "begin", "end", "scale"), INTEGER),
+    **dict.fromkeys(("channels", "groups", "units", "axis", "begin", "end", "scale", "block_size"), INTEGER),
     **dict.fromkeys(("kernel", "stride", "padding", "output_padding", "dilation", "flattened", "order"), SIZES),
-    **dict.fromkeys(("axes", "shared_axes"), SIZES),
+    **dict.fromkeys(("axes", "shared_axes", "begins", "ends"), SIZES),
     **dict.fromkeys(("eps", "momentum_keep", "alpha", "beta", "k", "drop", "slope", "low", "high", "value"), NUMBER),
     **dict.fromkeys(("scalar",), NUMBER),
-    **dict.fromkeys(("flatten", "use_running", "fixed_gamma", "include_pad", "keepdims"), BOOLEAN),
+    **dict.fromkeys(("flatten", "use_running", "fixed_gamma", "include_pad", "keepdims", "align_corners"), BOOLEAN),
     "alpha_divided_by_size": {"const": True},
     "variance": {"const": "biased"},
     "rounding": {"enum": ["floor", "ceil"]},
     "mode": {"enum": ["constant", "edge", "reflect"]},
     "widths": {"type": "array", "items": SIZES},
     "shape": SHAPE,
+    "transposed": {"type": "array", "items": BOOLEAN},
 }
-PAIR = {"adaptive_average_pool": {"size": SIZES}}
+PAIR = {"adaptive_average_pool": {"size": SIZES}, "resize_bilinear": {"size": SIZES}}
 
 
 def record(properties, required=None, more=False, **words):

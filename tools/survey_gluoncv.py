@@ -1,53 +1,123 @@
-"""Try every classification model of GluonCV with the porting kit, and print how many can be described and traced.
+"""Measure how many classification models of GluonCV the porting kit describes, traces and exports to ONNX.
 
     pip install -e '.[cpu,gluoncv]'
-    python tools/survey_gluoncv.py [NAME...]
+    python tools/survey_gluoncv.py            every model that docs/gluoncv.json lacks
+    python tools/survey_gluoncv.py NAME...    these models again
+    python tools/survey_gluoncv.py --write    only write the tables in docs/porting.md
 
-The models get random weights, and the smallest images that they take. "Described" means that every operator is known.
-"Traced" means that MXNet computes one training step of the described network, and that its prediction equals that of
-GluonCV's own network. "Not built" means that GluonCV itself cannot build the model without downloading weights. Each
-model has its own process, so that its memory is freed.
+The models get random weights, and the smallest images that they take. "Described" means that every operator is known,
+"traced" that MXNet computes a training step of the described network, and that its prediction equals that of GluonCV's
+own network, up to rounding. "Exported" means that onnxruntime does too, with the ONNX file. Each model has its own
+process, so that its memory is freed. Its result is written to docs/gluoncv.json at once.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from importlib import import_module, metadata
 import json
+from pathlib import Path
 import re
 import subprocess
 import sys
+import tempfile
 
-# models that do not map an image, or a clip of images, to one score per class; quantized models need downloaded files
+ROOT = Path(__file__).parents[1]
+FILE, PAGE = ROOT / "docs" / "gluoncv.json", ROOT / "docs" / "porting.md"
+START, END = "<!-- gluoncv -->\n", "<!-- /gluoncv -->"
+STEPS = ("described", "traced", "exported")
+# models that do not map an image, or a clip of images, to one score per class; quantized models, which are files
 OTHER_TASKS = re.compile(
-    r"ssd|yolo|rcnn|center_net|fcn|psp|deeplab|icnet|fastscnn|danet|pose|siamrpn|monodepth|hrnet.*_s$|_int8$|_custom$"
+    r"ssd|yolo|rcnn|center_net|fcn|psp|deeplab|icnet|fastscnn|danet|pose|siamrpn|monodepth|hrnet.*_s$|_int8$"
 )
-CLIPS = re.compile(r"^(i3d|slowfast|c3d|p3d|r2plus1d)_")
-SIDES = (64, 96, 128, 224, 299, 331)  # of images, in pixels
-FRAMES = 32
-SECONDS = 400  # for one model
-LIMIT = 2e-4  # largest relative L2 distance of two float32 predictions: 20 times a clean port's, for up to 450 layers
-RESULTS = ("traced", "differs", "unsupported", "failed", "not built")
+# GluonCV builds these models by name only with downloaded weights: it ignores pretrained_base=False, or fails with it
+DOWNLOADED = re.compile(r"(resnet|vgg|inceptionv)(\d+)(_v1b)?_(kinetics400|sthsthv2|ucf101|hmdb51|custom)")
+CLASSES = {
+    "resnet": ("actionrec_resnetv1b", "ActionRecResNetV1b"),
+    "vgg16": ("actionrec_vgg16", "ActionRecVGG16"),
+    "inceptionv1": ("actionrec_inceptionv1", "ActionRecInceptionV1"),
+    "inceptionv3": ("actionrec_inceptionv3", "ActionRecInceptionV3"),
+}
+SIDES = (64, 96, 112, 128, 160, 224, 299, 331)  # of images, in pixels
+FRAMES = {  # of a clip; SlowFast takes those of its fast path, then those of its slow path
+    r"slowfast_4x16_": 32 + 4,
+    r"slowfast_8x8_": 32 + 8,
+    r"slowfast_16x8_": 64 + 16,
+    r"(c3d|p3d|r2plus1d)_": 16,
+    r"i3d_": 32,
+}
+SECONDS = 900  # for one model
+ARRAYS_ALONE = "its code runs with arrays alone, so MXNet cannot hybridize it"
 
 
-def main(names):
-    if names[:1] == ["--one"]:
-        print(json.dumps(examine(names[1])), flush=True)
+def main(arguments):
+    if arguments[:1] == ["--one"]:
+        print(json.dumps(examine(arguments[1])), flush=True)
         return
-    results: dict[str, list] = {kind: [] for kind in RESULTS}
-    lacking: Counter[str] = Counter()
-    for name in names or classification_models():
-        row = in_own_process(name)
-        results[row["result"]].append(name)
-        lacking.update(set(row.get("operators", ())))
-        print(json.dumps({"model": name, **row}), flush=True)
-    total = sum(map(len, results.values()))
-    described = sum(len(results[kind]) for kind in RESULTS[:2])
-    print(f"{total} models: {described} described, {len(results['traced'])} traced")
-    for kind in RESULTS[1:]:
-        if results[kind]:
-            print(f"{kind}: {', '.join(results[kind])}")
-    if lacking:
-        print("operators that models lack: " + ", ".join(f"{name} ({count})" for name, count in lacking.most_common()))
+    if arguments != ["--write"]:
+        known = read()["models"] if FILE.is_file() else {}
+        for name in arguments or [name for name in classification_models() if name not in known]:
+            known[name] = in_own_process(name)
+            print(json.dumps({name: known[name]}), flush=True)
+            write(known)
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(table(read()))
+
+
+def read():
+    """Return the content of docs/gluoncv.json."""
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def write(models):
+    rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(models[name])}" for name in sorted(models))
+    version = json.dumps(metadata.version("gluoncv"))
+    FILE.write_text(f'{{"gluoncv": {version}, "models": {{\n{rows}\n}}}}\n', encoding="utf-8")
+
+
+def table(content):
+    """Return the results of all models as a Markdown table of counts, and one of the models that fail."""
+    models = content["models"]
+    passed = {step: [row for row in models.values() if row[step]] for step in STEPS}
+    traced, exported = (
+        max(row[f"{step}_distance"] for row in passed[done])
+        for step, done in (("trace", "traced"), ("onnx", "exported"))
+    )
+    by_class = sum(row.get("built") == "by class" for row in models.values())
+    lines = [
+        f"| the {len(models)} classifiers of GluonCV {content['gluoncv']} | models | largest error |",
+        "|---|--:|--:|",
+        f"| described, every operator | {len(passed['described'])} | |",
+        f"| traced | {len(passed['traced'])} | {traced:.1e} |",
+        f"| exported to ONNX, verified by onnxruntime | {len(passed['exported'])} | {exported:.1e} |",
+        "",
+        f"{by_class} of them are built from their classes in Python, because GluonCV builds them by name only with "
+        "downloaded weights.",
+    ]
+    reasons: dict[str, list[str]] = {}
+    for name, row in sorted(models.items()):
+        if not all(row[step] for step in STEPS):
+            reasons.setdefault(reason(row), []).append(name)
+    if reasons:
+        lines += ["", "| what fails | why |", "|---|---|"]
+        lines += [f"| {', '.join(f'`{name}`' for name in names)} | {why} |" for why, names in reasons.items()]
+    return "\n".join(lines)
+
+
+def reason(row):
+    """Return why a model failed in one of the steps."""
+    if "missing" in row:
+        return f"lacks the operators {', '.join(row['missing'])}"
+    if "reason" in row:
+        return row["reason"]
+    error = max(row["trace_distance"], row["onnx_distance"])
+    return f"the error {error:.1e} exceeds {row['limit']:.1e}, which rounding explains"
+
+
+def with_table(text):
+    """Return `text` with the current tables between the markers."""
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}{table(read())}\n{END}{after}"
 
 
 def classification_models():
@@ -59,13 +129,14 @@ def classification_models():
 
 def in_own_process(name):
     command = [sys.executable, __file__, "--one", name]
+    failed = dict.fromkeys(STEPS, False)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return {"result": "failed", "reason": f"took more than {SECONDS} s"}
+        return {**failed, "reason": f"takes more than {SECONDS} s"}
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        return {"result": "failed", "reason": (done.stderr.strip().splitlines() or ["no output"])[-1][:300]}
+        return {**failed, "reason": f"the process ended with exit status {done.returncode}"}
     return json.loads(lines[-1])
 
 
@@ -73,38 +144,80 @@ def examine(name):
     """Return what the porting kit can do with a model, as a dictionary for JSON."""
     from gluon_classics.errors import ClassicsError, InputSizeError
     from gluon_classics.porting.network.capture import UnsupportedOperators
-    from gluon_classics.porting.network.sources import GLUONCV, source
     from mxnet.base import MXNetError
 
-    for side in SIDES:
-        shape = (3, FRAMES, side, side) if CLIPS.match(name) else (3, side, side)
+    result = dict.fromkeys(STEPS, False)
+    for side in (32,) if name.startswith("cifar_") else SIDES:
+        frames = next((count for pattern, count in FRAMES.items() if re.match(pattern, name)), None)
+        result["input"] = [3, side, side] if frames is None else [3, frames, side, side]
         try:
-            return {"input": shape, **examine_at(source(GLUONCV + name, shape))}
+            network, result["built"] = built(name, result["input"])
+            break
         except UnsupportedOperators as error:
-            return {"result": "unsupported", "input": shape, "operators": sorted(set(error.found.values()))}
-        except (InputSizeError, MXNetError, ZeroDivisionError) as error:
-            reason = str(error).strip().splitlines()[-1]
+            return {**result, "missing": sorted(set(error.found.values()))}
+        except (InputSizeError, MXNetError, ZeroDivisionError) as error:  # layers raise the last two at a wrong size
+            result["reason"] = short(error)
         except ClassicsError as error:
-            result = "not built" if str(error).startswith("GluonCV cannot build") else "failed"
-            return {"result": result, "reason": str(error)[:300]}
-    return {"result": "failed", "reason": reason[:300]}
+            return {**result, "reason": ARRAYS_ALONE if "cannot be read as a graph" in str(error) else short(error)}
+    else:
+        return result
+    result.update(described=True, operations=len(network.graph.operations), reason="")
+    for step in (examine_trace, examine_export):
+        try:
+            result.update(step(network))
+        except (ClassicsError, MXNetError) as error:
+            result["reason"] = short(error)
+    return {key: value for key, value in result.items() if value != ""}
 
 
-def examine_at(network):
+def short(error):
+    """Return the last line of an error without addresses and paths."""
+    return re.sub(r"\(?\S*/\S+", "", str(error).strip().splitlines()[-1])[:200].strip()
+
+
+def built(name, shape):
+    """Return a model as a source, and how it was built."""
+    from gluon_classics.porting.network.sources import GLUONCV, from_block, source
+    import mxnet as mx
+
+    match = DOWNLOADED.fullmatch(name)
+    if not match:
+        return source(GLUONCV + name, shape), "by name"
+    module, class_name = next(row for start, row in CLASSES.items() if name.startswith(start))
+    made = getattr(import_module(f"gluoncv.model_zoo.action_recognition.{module}"), class_name)
+    depth = {"depth": int(match[2])} if match[1] == "resnet" else {}
+    net = made(nclass=10, pretrained_base=False, **depth)
+    net.initialize(mx.init.Xavier())
+    return from_block(net, shape, name, weights="random weights"), "by class"
+
+
+def examine_trace(network):
+    from gluon_classics.porting.export.export import rounding_limit
     from gluon_classics.porting.reference import execution
-    from gluon_classics.porting.reference.values import TraceOptions, compute, prepared
+    from gluon_classics.porting.reference.values import OWN, TraceOptions, compute, prepared
     import numpy as np
 
-    start = prepared(network, "probe", TraceOptions(steps=1))
+    start = prepared(network, OWN, TraceOptions(steps=1))
     loss = float(dict(compute(network.graph, start, "float32"))["loss"])
-    own = network.parameters()
     (name,) = network.graph.inputs
     images = start.batches[0].images
-    found = execution.predict(network.graph.for_prediction(), {name: images, **own})[network.graph.outputs[0]]
+    graph = network.graph.for_prediction()
+    found = execution.predict(graph, {name: images, **network.parameters()})[graph.outputs[0]]
     expected = network.predict(images)
     distance = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
-    result = "traced" if distance < LIMIT and np.isfinite(loss) else "differs"
-    return {"result": result, "operations": len(network.graph.operations), "distance": distance, "loss": loss}
+    limit = rounding_limit(network.graph)
+    return {"traced": distance <= limit and bool(np.isfinite(loss)), "trace_distance": distance, "limit": limit}
+
+
+def examine_export(network):
+    from gluon_classics.porting.export import export
+
+    parameters = network.parameters()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        export.write(network.graph, parameters, "onnx", path)
+        check = export.verify("onnx", path, network.graph, network.predict)
+    return {"exported": check.passed, "onnx_distance": check.error, "limit": check.limit}
 
 
 if __name__ == "__main__":

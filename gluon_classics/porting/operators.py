@@ -29,6 +29,8 @@ _WINDOW = ("kernel", "stride", "padding")
 _WEIGHTS = ("weight", "bias")
 _AFFINE = ("gamma", "beta")
 
+MASKED = ("dropout", "drop_block")  # kinds that take a keep mask in training mode
+
 KINDS: dict[str, Kind] = {
     # layers with parameters
     "convolution": Kind(
@@ -81,6 +83,12 @@ KINDS: dict[str, Kind] = {
         "shared_axes; prediction: y = x",
         ("drop", "shared_axes"),
     ),
+    "drop_block": Kind(
+        "training: y = x * mask * (number of values of mask) / (sum of mask), where mask is 0 in squares of block_size "
+        "x block_size values around random places, else 1, and has size 1 along shared_axes; prediction: y = x. A "
+        "place is drawn with probability drop * H * W / block_size^2 / ((H - block_size + 1) * (W - block_size + 1))",
+        ("drop", "block_size", "shared_axes"),
+    ),
     "relu": Kind("y = max(x, 0); the gradient at 0 is 0"),
     "sigmoid": Kind("y = 1 / (1 + exp(-x))"),
     "tanh": Kind("y = tanh(x)"),
@@ -100,6 +108,12 @@ KINDS: dict[str, Kind] = {
         ("value",),
     ),
     "upsample_nearest": Kind("each value scale x scale times", ("scale",)),
+    "resize_bilinear": Kind(
+        "x with maps of another size, interpolated linearly along each axis. With align_corners value i is taken at "
+        "i * (size of x - 1) / (size - 1), else at (i + 1/2) * (size of x) / size - 1/2, but not before the first or "
+        "behind the last value of x. An axis of size 1 has the first value of x",
+        ("size", "align_corners"),
+    ),
     # several inputs
     "concat": Kind("the inputs one after another along axis", ("axis",)),
     "add": Kind("x + x2"),
@@ -107,11 +121,16 @@ KINDS: dict[str, Kind] = {
     "multiply": Kind("x * x2; axes of size 1 are repeated"),
     "divide": Kind("x / x2"),
     "maximum": Kind("the larger one of x and x2"),
+    "matrix_product": Kind(
+        "x x2 of the matrices in the last two axes; transposed says of each input whether its matrices are transposed",
+        ("transposed",),
+    ),
     "sum_of_inputs": Kind("x + x2 + x3 + ..."),
     # shapes
     "flatten": Kind("x as (N, C*H*W), in C, H, W order"),
     "reshape": Kind("x in another shape, in C order; null is the number of images", ("shape",)),
     "slice": Kind("x from begin up to before end along axis", ("axis", "begin", "end")),
+    "crop": Kind("x from its begin up to before its end along each one of axes", ("axes", "begins", "ends")),
     "expand_dims": Kind("x with a new axis of size 1", ("axis",)),
     "transpose": Kind("x with its axes in another order", ("order",)),
     # arithmetic
@@ -120,6 +139,7 @@ KINDS: dict[str, Kind] = {
     "exp": Kind("exp(x)"),
     "abs": Kind("|x|"),
     "zeros_like": Kind("zeros in the shape of x"),
+    "ones_like": Kind("ones in the shape of x"),
     "stop_gradient": Kind("x, without a gradient"),
     "mean": Kind("mean over axes", ("axes", "keepdims")),
     "sum": Kind("sum over axes", ("axes", "keepdims")),

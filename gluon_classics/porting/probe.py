@@ -17,6 +17,7 @@ import zlib
 import numpy as np
 
 from .graph import Graph, Operation, Parameter
+from .operators import MASKED
 from .replay import replay
 
 RUNNING = ("running_mean", "running_var")
@@ -41,7 +42,7 @@ class Batch:
     Attributes:
         images: (N, C, H, W) float32.
         label: (N,) int64.
-        masks: Keep mask of each dropout, uint8 of 0 and 1, by the operation's name.
+        masks: Keep mask of each dropout and drop block, uint8 of 0 and 1, by the operation's name.
     """
 
     images: np.ndarray
@@ -128,9 +129,9 @@ def probe_batch(graph: Graph, seed: int, step: int, images: int, pixels=(0.0, 1.
     classes = graph.operation(graph.loss[0].output).output_shape[1]
     label = (int(_generator(seed, f"label {step}").random() * classes) + np.arange(images)) % classes
     masks = {
-        row.name: (_generator(seed, f"mask {step} {row.name}").random(mask_shape(row, images)) >= row.settings["drop"])
+        row.name: _mask(row, _generator(seed, f"mask {step} {row.name}").random(mask_shape(row, images)))
         for row in graph.operations
-        if row.kind == "dropout"
+        if row.kind in MASKED
     }
     small = {name: mask.astype(np.uint8) for name, mask in masks.items()}
     return Batch(content.astype(np.float32), label.astype(np.int64), small)
@@ -164,11 +165,24 @@ def _below(prefix, tensors):
 
 
 def mask_shape(operation: Operation, images: int) -> tuple[int, ...]:
-    """Return the shape of the mask of a dropout. It has size 1 along shared axes."""
+    """Return the shape of the mask of a dropout or drop block. It has size 1 along shared axes."""
     shape = [images if size is None else size for size in operation.output_shape]
     for axis in operation.settings["shared_axes"]:
         shape[axis] = 1
     return tuple(shape)
+
+
+def _mask(operation, numbers):
+    """Return the keep mask that numbers from 0 to 1 give."""
+    drop = operation.settings["drop"]
+    if operation.kind == "dropout":
+        return numbers >= drop
+    size = operation.settings["block_size"]
+    height, width = numbers.shape[2:]
+    places = numbers < drop * height * width / size**2 / ((height - size + 1) * (width - size + 1))
+    window = {"kernel": [size] * 2, "stride": [1, 1], "padding": [size // 2] * 4, "rounding": "floor"}
+    squares = Operation("squares", "max_pool", ("places",), {}, window, numbers.shape)
+    return replay.forward(squares, {"places": places.astype(np.float64)}) == 0
 
 
 def _generator(seed, name):

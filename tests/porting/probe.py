@@ -2,6 +2,7 @@
 
 from gluon_classics import get_model, model_info
 from gluon_classics.porting.network.capture import capture
+from gluon_classics.porting.operators import MASKED
 from gluon_classics.porting.replay import replay
 from mxnet import nd
 import numpy as np
@@ -27,7 +28,7 @@ def data(graph, rng, batch=2):
     classes = graph.operation(graph.outputs[0]).output_shape[-1]
     masks = {}
     for row in graph.operations:
-        if row.kind == "dropout":
+        if row.kind in MASKED:
             sizes = [
                 1 if axis in row.settings["shared_axes"] else size or batch
                 for axis, size in enumerate(row.output_shape)

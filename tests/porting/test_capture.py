@@ -3,6 +3,7 @@
 import json
 import math
 
+from custom_networks import drop_block
 from editions import EVERY_NETWORK
 from gluon_classics import get_model, model_info
 from gluon_classics.errors import ClassicsError, InputSizeError
@@ -130,6 +131,44 @@ def test_unsupported_operators_are_named_with_their_layers():
     with pytest.raises(UnsupportedOperators, match=r"1 \(sort\)"):
         capture(net, (4,))
     assert [row.kind for row in capture(net, (4,), partial=True).operations] == ["dense", "sort"]
+
+
+def test_drop_block_is_one_operation():
+    graph = capture(drop_block(), (2, 8, 8))
+    assert [row.kind for row in graph.operations] == ["convolution", "relu", "drop_block", "dense"]
+    assert graph.operation("1").settings == {"drop": 0.1, "block_size": 3, "shared_axes": [0]}
+    assert graph.operation("1").inputs == ("0.act",)
+    assert [row.kind for row in capture(drop_block(0), (2, 8, 8)).operations] == ["convolution", "relu", "dense"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"),
+    [
+        ((None, 1), (None, -1), [("slice", {"axis": 1, "begin": 1, "end": 4})]),
+        ((0, -3), (None, 9), [("slice", {"axis": 1, "begin": 2, "end": 5})]),
+        ((0, 1, 2), (None, 3, None), [("crop", {"axes": [1, 2], "begins": [1, 2], "ends": [3, 6]})]),
+        ((None, 0, None), (None, 5, None), []),
+    ],
+)
+def test_a_slice_holds_the_axes_that_it_shortens(begin, end, expected):
+    symbol = mx.sym.Flatten(mx.sym.slice(mx.sym.var("data"), begin=begin, end=end))
+    *found, flatten = capture_symbol(symbol, {"data": (5, 6)}, "slices").operations
+    assert [(row.kind, row.settings) for row in found] == expected
+    assert flatten.kind == "flatten"
+
+
+def test_a_slice_with_steps_is_unsupported():
+    symbol = mx.sym.slice(mx.sym.var("data"), begin=(None, 0), end=(None, 4), step=(None, 2))
+    with pytest.raises(UnsupportedOperators, match="slice"):
+        capture_symbol(symbol, {"data": (5,)}, "slices")
+
+
+def test_an_operator_that_copies_a_shape_takes_one_input():
+    x = mx.sym.var("data")
+    symbol = mx.sym.reshape_like(mx.sym.Flatten(x), mx.sym.relu(x))
+    (reshape,) = [row for row in capture_symbol(symbol, {"data": (5, 6)}, "like").operations if row.kind == "reshape"]
+    assert reshape.settings == {"shape": [None, 5, 6]}
+    assert len(reshape.inputs) == 1
 
 
 def test_an_image_that_is_too_small_is_an_error():

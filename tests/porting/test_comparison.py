@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 
+from custom_networks import drop_block
 from gluon_classics.porting.comparison.comparison import assert_conforms, compare
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.comparison.tensor_file import PortError
+from gluon_classics.porting.network.sources import from_block
+from gluon_classics.porting.reference.trace import trace as write_trace
 import numpy as np
 from numpy_port import forward_port, training_port
 import pytest
@@ -36,6 +39,28 @@ def test_clean_port_conforms(name):
     assert report.conforms, report.text(everything=True)
     assert report.level == "FTGS"
     assert not report.unchecked
+
+
+@pytest.mark.parametrize(
+    ("planted", "cause"),
+    [
+        (None, None),
+        (lambda case: case.x if case.training else None, "does not drop anything"),
+        (lambda case: case.x * case.mask if case.training else None, "not divided by the mean of the mask"),
+        (lambda case: case.x * case.mask / 0.7 if case.training else None, "divided by 1 - drop"),
+    ],
+)
+def test_a_port_of_drop_block_takes_the_mask_of_the_trace(tmp_path, planted, cause):
+    net = drop_block(drop=0.3)
+    net.initialize()
+    write_trace(from_block(net, (2, 8, 8)), tmp_path / "trace", "probe")
+    trace = ReferenceTrace.load(tmp_path / "trace")
+    report = compare(trace, forward_port(trace, {"1": planted} if planted else None))
+    if planted is None:
+        assert report.conforms, report.text(everything=True)
+    else:
+        assert (report.first.phase, report.first.layer) == ("train", "1")
+        assert cause in report.first.cause
 
 
 def test_clean_port_of_the_small_network_conforms(trace, port):

@@ -1,10 +1,12 @@
 """MXNet computes the graph of a network as it computes the network itself."""
 
 from arrays import numbers, rounding, terms_of, terms_of_gradients
+from custom_networks import drop_block
 from gluon_classics import get_model, model_info
 from gluon_classics.models.objective import objective_of
+from gluon_classics.porting.graph import Operation
 from gluon_classics.porting.network.capture import capture
-from gluon_classics.porting.operators import KINDS
+from gluon_classics.porting.operators import KINDS, MASKED
 from gluon_classics.porting.probe import probe_batch
 from gluon_classics.porting.reference import execution
 from gluon_classics.porting.replay import replay
@@ -73,7 +75,7 @@ def test_loss_gradients_and_running_statistics_are_those_of_the_network(name, rn
 
 
 def test_every_kind_can_be_computed():
-    assert set(execution.COMPUTE) == set(KINDS) - {"dropout"}
+    assert set(execution.COMPUTE) == set(KINDS) - set(MASKED)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,27 @@ def test_each_operation_is_replayed_by_numpy_in_float64(name):
     scale = max(np.linalg.norm(gradient) for gradient in passed.gradients.values())
     for path, gradient in passed.gradients.items():
         assert np.linalg.norm(gradient - summed[path]) <= limit * scale, path
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 3, 5, 4), (2, 3, 2, 5, 4)])
+@pytest.mark.parametrize("kind", ["global_max_pool", "global_average_pool"])
+def test_a_global_pool_takes_maps_of_any_rank(rng, kind, shape):
+    operation = Operation("y", kind, ("x",), {}, {}, ())
+    x = rng.normal(size=shape)
+    expected = replay.forward(operation, {"x": x})
+    assert relative(execution.forward(operation, {"x": x}), expected) < 1e-14  # means of up to 40 terms
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_a_resized_map_is_exact_in_float64(rng, align_corners):
+    settings = {"size": [11, 5], "align_corners": align_corners}
+    operation = Operation("y", "resize_bilinear", ("x",), {}, settings, (2, 3, 11, 5))
+    x = rng.normal(size=(2, 3, 7, 8))
+    expected = replay.forward(operation, {"x": x})
+    assert relative(execution.forward(operation, {"x": x}), expected) < 1e-15  # sums of 4 terms
+    # MXNet's own operator rounds places of up to 8 to float32
+    own = execution.forward(operation, {"x": x.astype(np.float32)})
+    assert 1e-8 < relative(own, expected) < 8 * 2**-23
 
 
 def test_a_step_is_that_of_gluons_trainer(rng):
@@ -133,3 +156,24 @@ def test_a_mask_replaces_random_dropout(rng):
     np.testing.assert_array_equal(outputs[0][operation.name], expected)
     np.testing.assert_array_equal(outputs[1][operation.name], expected)
     assert 0 < batch.masks[operation.name].mean() < 1
+
+
+def test_a_mask_of_drop_block_consists_of_squares_that_all_images_share(rng):
+    net = drop_block(drop=0.3)
+    net.initialize(mx.init.Xavier())
+    graph = capture(net, (2, 8, 8))
+    batch = probe_batch(graph, 0, 1, 2)
+    (mask,) = batch.masks.values()
+    assert mask.shape == (1, 4, 6, 6)
+    assert 0 < mask.mean() < 1
+    padded = np.pad(mask, ((0, 0), (0, 0), (2, 2), (2, 2)))  # what is outside counts as dropped
+    for channel, row, column in np.argwhere(mask[0] == 0):
+        around = padded[0, channel, row : row + 5, column : column + 5]
+        assert any(not around[i : i + 3, j : j + 3].any() for i in range(3) for j in range(3))
+    net(mx.nd.array(batch.images))
+    parameters = {path: value.data().asnumpy() for path, value in net._collect_params_with_prefix().items()}
+    values = {"data": batch.images, **parameters}
+    passed = execution.train(graph, values, batch.label, batch.masks)
+    expected = passed.outputs["0.act"] * mask * np.float32(mask.size / mask.sum())
+    np.testing.assert_allclose(passed.outputs["1"], expected, rtol=2**-22)  # two roundings
+    np.testing.assert_array_equal(execution.predict(graph, values)["2"], net(mx.nd.array(batch.images)).asnumpy())

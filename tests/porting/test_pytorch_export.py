@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from custom_networks import CUSTOM
+from custom_networks import CUSTOM, attention, drop_block, resized
 from editions import EVERY_NETWORK
 from generated import EXPECTED, SNAPSHOTS, check_recording, check_results, needs, source
 from gluon_classics.porting.comparison.tensor_file import read_tensors
@@ -126,6 +126,12 @@ def test_networks_of_others_give_formatted_python(name):
 def test_networks_of_others_compute_the_same(name, tmp_path, rng):
     needs("pytorch")
     check_results("pytorch", CUSTOM[name](), tmp_path / "port.py", rng)
+
+
+@pytest.mark.parametrize("make", [attention, resized, drop_block])
+def test_operations_that_flax_lacks_compute_the_same(make, tmp_path, rng):
+    needs("pytorch")
+    check_results("pytorch", capture(make(), (2, 8, 8)), tmp_path / "port.py", rng)
 
 
 @pytest.mark.parametrize(

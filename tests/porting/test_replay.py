@@ -1,8 +1,10 @@
 """Test the NumPy formulas against MXNet in float64: each kind of operation alone, and whole networks."""
 
+import itertools
+
 from gluon_classics.models import objective
 from gluon_classics.porting.graph import Operation
-from gluon_classics.porting.operators import KINDS
+from gluon_classics.porting.operators import KINDS, MASKED
 from gluon_classics.porting.replay import replay
 import mxnet as mx
 from mxnet import autograd, nd
@@ -14,7 +16,7 @@ import pytest
 TOLERANCE = 1e-11
 # MXNet computes a part of these operators in float32: about 60 terms, each rounded at 6e-8
 FLOAT32 = 4e-6
-PARTLY_FLOAT32 = {"batch_norm", "group_norm", "layer_norm", "leaky_relu", "selu", "prelu", "gelu"}
+PARTLY_FLOAT32 = {"batch_norm", "group_norm", "layer_norm", "leaky_relu", "selu", "prelu", "gelu", "resize_bilinear"}
 ONLY_FLOAT32 = {"local_response_norm", "instance_norm"}
 
 MAP, ROWS = (2, 6, 7, 8), (3, 5)
@@ -51,6 +53,19 @@ def _pad(mode):
     value = {"constant_value": 0.5} if mode == "constant" else {}
     more = {"value": 0.5} if mode == "constant" else {}
     return {"mode": mode, "widths": widths, **more}, [MAP], {}, lambda x: nd.pad(x, mode, flat, **value)
+
+
+def _resize(size, aligned):
+    height, width = size
+    settings = {"size": list(size), "align_corners": aligned}
+    options = {"height": height, "width": width, "align_corners": aligned}
+    return settings, [MAP], {}, lambda x: nd.contrib.BilinearResize2D(x, **options)
+
+
+def _matrix_product(turn_a, turn_b):
+    shapes = [(2, 4, 3) if turn_a else (2, 3, 4), (2, 5, 4) if turn_b else (2, 4, 5)]
+    options = {"transpose_a": turn_a, "transpose_b": turn_b}
+    return {"transposed": [turn_a, turn_b]}, shapes, {}, lambda a, b: nd.batch_dot(a, b, **options)
 
 
 def _batch_norm(x, gamma, beta, mean, variance, **more):
@@ -126,6 +141,7 @@ CASES = {
         )
     ],
     "dropout": [({"drop": 0.25, "shared_axes": []}, [MAP], {}, None)],
+    "drop_block": [({"drop": 0.25, "block_size": 3, "shared_axes": [0]}, [MAP], {}, None)],
     "relu": [({}, [MAP], {}, nd.relu)],
     "sigmoid": [({}, [MAP], {}, nd.sigmoid)],
     "tanh": [({}, [MAP], {}, nd.tanh)],
@@ -140,16 +156,26 @@ CASES = {
     "clip": [({"low": -0.5, "high": 0.75}, [MAP], {}, lambda x: nd.clip(x, -0.5, 0.75))],
     "pad": [_pad(mode) for mode in ("constant", "edge", "reflect")],
     "upsample_nearest": [({"scale": 2}, [MAP], {}, lambda x: nd.UpSampling(x, scale=2, sample_type="nearest"))],
+    "resize_bilinear": [_resize(size, aligned) for size in ((11, 5), (1, 8)) for aligned in (True, False)],
     "concat": [({"axis": 1}, [MAP, (2, 1, 7, 8)], {}, lambda *x: nd.concat(*x, dim=1))],
     "add": [({}, [MAP, (1, 6, 1, 1)], {}, nd.broadcast_add)],
     "subtract": [({}, [MAP, (1, 6, 1, 1)], {}, nd.broadcast_sub)],
     "multiply": [({}, [MAP, (2, 6, 1, 1)], {}, nd.broadcast_mul)],
     "divide": [({}, [MAP, (1, 6, 1, 1)], {}, nd.broadcast_div)],
     "maximum": [({}, [MAP, MAP], {}, nd.broadcast_maximum)],
+    "matrix_product": [_matrix_product(*turns) for turns in itertools.product((False, True), repeat=2)],
     "sum_of_inputs": [({}, [MAP, MAP, MAP], {}, nd.add_n)],
     "flatten": [({}, [MAP], {}, nd.flatten)],
     "reshape": [({"shape": [None, 3, 112]}, [MAP], {}, lambda x: x.reshape((0, 3, 112)))],
     "slice": [({"axis": 1, "begin": 2, "end": 5}, [MAP], {}, lambda x: nd.slice_axis(x, axis=1, begin=2, end=5))],
+    "crop": [
+        (
+            {"axes": [1, 3], "begins": [2, 0], "ends": [5, 6]},
+            [MAP],
+            {},
+            lambda x: nd.slice(x, begin=(None, 2, None, None), end=(None, 5, None, -2)),
+        )
+    ],
     "expand_dims": [({"axis": 1}, [MAP], {}, lambda x: nd.expand_dims(x, axis=1))],
     "transpose": [({"order": [0, 2, 3, 1]}, [MAP], {}, lambda x: nd.transpose(x, axes=(0, 2, 3, 1)))],
     "square": [({}, [MAP], {}, nd.square)],
@@ -157,6 +183,7 @@ CASES = {
     "exp": [({}, [MAP], {}, nd.exp)],
     "abs": [({}, [MAP], {}, nd.abs)],
     "zeros_like": [({}, [MAP], {}, nd.zeros_like)],
+    "ones_like": [({}, [MAP], {}, nd.ones_like)],
     "stop_gradient": [({}, [MAP], {}, nd.stop_gradient)],
     "mean": [({"axes": [2, 3], "keepdims": True}, [MAP], {}, lambda x: x.mean(axis=(2, 3), keepdims=True))],
     "sum": [({"axes": [1], "keepdims": False}, [MAP], {}, lambda x: x.sum(axis=1))],
@@ -194,7 +221,7 @@ def test_every_kind_has_a_case():
     assert set(CASES) == set(KINDS)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CASES if kind != "dropout"])
+@pytest.mark.parametrize("kind", [kind for kind in CASES if kind not in MASKED])
 def test_operation_equals_mxnet(rng, kind):
     for settings, shapes, parameters, function in CASES[kind]:
         tolerance = FLOAT32 if kind in PARTLY_FLOAT32 | ONLY_FLOAT32 else TOLERANCE
@@ -229,6 +256,17 @@ def test_dropout_scales_what_it_keeps(rng):
     np.testing.assert_allclose(
         replay.gradients(operation, values, ones, True, mask)["x0"], mask / 0.75 * ones, rtol=1e-15
     )
+
+
+def test_drop_block_keeps_the_mean_of_the_mask(rng):
+    operation, values = _random_case(rng, "drop_block", *CASES["drop_block"][0][:3])
+    mask = np.ones((1, *MAP[1:]))
+    mask[0, 2, 1:4, 2:5] = 0
+    factor = mask * mask.size / (mask.size - 9)
+    np.testing.assert_allclose(replay.forward(operation, values, True, mask), values["x0"] * factor, rtol=1e-15)
+    np.testing.assert_array_equal(replay.forward(operation, values), values["x0"])
+    gradients = replay.gradients(operation, values, np.ones(MAP), True, mask)
+    np.testing.assert_allclose(gradients["x0"], factor * np.ones(MAP), rtol=1e-15)
 
 
 def test_input_used_twice_gets_both_gradients(rng):

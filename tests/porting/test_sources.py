@@ -1,6 +1,7 @@
 """Networks by name, run folder, exported model and Python object."""
 
 import sys
+import types
 
 from arrays import numbers
 from gluon_classics.data.datasets import SAMPLE_FOLDER
@@ -225,8 +226,19 @@ def test_a_model_with_two_inputs_is_rejected():
     one_line(error)
 
 
+def test_a_builder_of_gluoncv_that_refuses_an_argument_is_called_without_it(monkeypatch):
+    def get_model(name, **arguments):
+        if arguments != {"pretrained": False}:
+            raise Warning("only accepts pretrained")  # as GluonCV's darknet53 does
+        return nn.Dense(3)
+
+    zoo = types.SimpleNamespace(get_model=get_model, get_model_list=lambda: ["odd"])
+    monkeypatch.setitem(sys.modules, "gluoncv", types.SimpleNamespace(model_zoo=zoo))
+    assert [row.kind for row in source("gluoncv:odd", SHAPE).graph.operations] == ["dense"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18_v1", "mobilenetv3_small", "shufflenet_v1", "resnest14"])
+@pytest.mark.parametrize("name", ["resnet18_v1", "mobilenetv3_small", "shufflenet_v1", "resnest14", "nasnet_4_1056"])
 def test_a_model_of_gluoncv_computes_what_gluoncv_computes(name, rng):
     pytest.importorskip("gluoncv")
     network = source(f"gluoncv:{name}", (3, 64, 64))

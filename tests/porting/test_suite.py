@@ -46,7 +46,7 @@ def test_the_suite_has_every_network_and_every_kind_of_operation():
     cases = suite.cases()
     assert set(gluon_classics.list_models()) <= set(cases)
     kinds = {row.kind for name in OPERATIONS for row in operation_source(name).graph.operations}
-    assert kinds == set(KINDS)
+    assert kinds == set(KINDS) - {"drop_block"}  # several operators of MXNet, known as one only as GluonCV's block
     assert len(cases) == len(gluon_classics.list_models()) + len(OPERATIONS) + len(suite.LONG)
     assert len({case.file for case in cases.values()}) == len(cases)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..operators import MASKED
 from ..replay.replay import SHAPE_ERRORS
 from .copy_comparison import compare_inputs, compare_weights, remove_wrong_shapes
 from .findings import LEVELS, Report
@@ -97,7 +98,7 @@ def _check_images(port, trace):
 
 
 def _has_masks(values):
-    return all(values.mask(row.name) is not None for row in values.graph.operations if row.kind == "dropout")
+    return all(values.mask(row.name) is not None for row in values.graph.operations if row.kind in MASKED)
 
 
 def _compare_training(values, port, trace, report):

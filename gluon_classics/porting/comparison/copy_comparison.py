@@ -6,6 +6,7 @@ import numpy as np
 
 from ..mistakes.variants import relative_error
 from ..mistakes.weight_variants import INPUT_VARIANTS, LABEL_VARIANTS, MASK_VARIANTS, WEIGHT_VARIANTS, Copied
+from ..operators import MASKED
 from .causes import COPY_LIMIT, COPY_REASON, Best, search
 from .findings import UNKNOWN, Finding
 from .port_tensors import split_key
@@ -55,7 +56,7 @@ def compare_inputs(graph, port, trace, report) -> None:
     """Compare the images, labels and masks of every step that the port recorded."""
     for prefix in ("", *(f"step/{number}/" for number in port.steps() if number > 1)):
         rows = [(f"{prefix}input", INPUT_VARIANTS), (f"{prefix}label", LABEL_VARIANTS)]
-        rows += [(f"{prefix}mask/{row.name}", MASK_VARIANTS) for row in graph.operations if row.kind == "dropout"]
+        rows += [(f"{prefix}mask/{row.name}", MASK_VARIANTS) for row in graph.operations if row.kind in MASKED]
         for key, variants in rows:
             if key not in trace.tensors:
                 continue

@@ -503,6 +503,14 @@ def _slice(operation, inputs, shapes, depth):
     return Expression(f"{inputs[0].within(2)}[{before}{row['begin'] or ''}:{row['end']}]", depth)
 
 
+def _crop(operation, inputs, shapes, depth):
+    row = operation.settings
+    parts = [":"] * len(shapes[0])
+    for axis, begin, end in zip(row["axes"], row["begins"], row["ends"]):
+        parts[_axis(axis, shapes[0])] = f"{begin or ''}:{end}"
+    return Expression(f"{inputs[0].within(2)}[{', '.join(parts)}]", depth)
+
+
 def _expand_dims(operation, inputs, shapes, depth):
     if len(shapes[0]) >= 3:
         return None
@@ -586,6 +594,7 @@ _EXPRESSIONS = {
     "flatten": _flatten,
     "reshape": _reshape,
     "slice": _slice,
+    "crop": _crop,
     "expand_dims": _expand_dims,
     "stop_gradient": _function("jax.lax.stop_gradient({})"),
     "square": _function("jnp.square({})"),
@@ -593,6 +602,7 @@ _EXPRESSIONS = {
     "exp": _function("jnp.exp({})"),
     "abs": _function("jnp.abs({})"),
     "zeros_like": _function("jnp.zeros_like({})"),
+    "ones_like": _function("jnp.ones_like({})"),
     "mean": _reduction("mean"),
     "sum": _reduction("sum"),
     "max": _reduction("max"),

@@ -11,6 +11,8 @@ from typing import Any, Callable
 import numpy as np
 
 from ..graph import Operation
+from ..operators import MASKED
+from ..replay.window_formulas import interpolation_matrix
 
 OPSET = 13
 
@@ -204,10 +206,22 @@ def _padded_for_pooling(model, operation, value):
 
 
 @_writes("adaptive_average_pool")
-def _adaptive_average_pool(model, operation):  # a product with a matrix for each axis
-    x = operation.inputs[0]
-    rows, columns = (_means(size, parts) for size, parts in zip(model.shapes[x][2:], operation.settings["size"]))
-    x = model.node("MatMul", [model.constant("rows", rows), x], "means_of_rows")
+def _adaptive_average_pool(model, operation):
+    sizes = zip(model.shapes[operation.inputs[0]][2:], operation.settings["size"])
+    _multiply_axes(model, operation, [_means(size, parts) for size, parts in sizes])
+
+
+@_writes("resize_bilinear")
+def _resize_bilinear(model, operation):  # runtimes differ in where a node Resize takes a value, and in its size
+    sizes = zip(model.shapes[operation.inputs[0]][2:], operation.settings["size"])
+    aligned = operation.settings["align_corners"]
+    _multiply_axes(model, operation, [interpolation_matrix(size, outputs, aligned) for size, outputs in sizes])
+
+
+def _multiply_axes(model, operation, matrices):
+    """Add the products of the maps with a matrix (output, input) for each axis."""
+    rows, columns = matrices
+    x = model.node("MatMul", [model.constant("rows", rows), operation.inputs[0]], "of_rows")
     model.node("MatMul", [x, model.constant("columns", columns.T)])
 
 
@@ -276,6 +290,12 @@ def _slice(model, operation):
     model.node("Slice", [*operation.inputs, *parts])
 
 
+@_writes("crop")
+def _crop(model, operation):
+    parts = [_integers(model, part, operation.settings[part]) for part in ("begins", "ends", "axes")]
+    model.node("Slice", [*operation.inputs, *parts])
+
+
 @_writes("expand_dims")
 def _expand_dims(model, operation):
     model.node("Unsqueeze", [*operation.inputs, _integers(model, "axis", [operation.settings["axis"]])])
@@ -294,6 +314,24 @@ def _square(model, operation):
 @_writes("zeros_like")
 def _zeros_like(model, operation):  # not a product with 0, which would keep what is not a number
     model.node("ConstantOfShape", [model.node("Shape", operation.inputs, "shape")])
+
+
+@_writes("ones_like")
+def _ones_like(model, operation):
+    from onnx import numpy_helper
+
+    one = numpy_helper.from_array(np.ones(1, np.float32))
+    model.node("ConstantOfShape", [model.node("Shape", operation.inputs, "shape")], value=one)
+
+
+@_writes("matrix_product")
+def _matrix_product(model, operation):
+    order = [0, 2, 1]
+    inputs = [
+        model.node("Transpose", [name], f"transposed_{number}", perm=order) if transposed else name
+        for number, (name, transposed) in enumerate(zip(operation.inputs, operation.settings["transposed"]), start=1)
+    ]
+    model.node("MatMul", inputs)
 
 
 @_writes("sum")
@@ -336,7 +374,7 @@ WRITERS.update(
             for kind, node in {
                 "global_max_pool": "GlobalMaxPool",
                 "global_average_pool": "GlobalAveragePool",
-                "dropout": "Identity",
+                **dict.fromkeys(MASKED, "Identity"),
                 "relu": "Relu",
                 "sigmoid": "Sigmoid",
                 "tanh": "Tanh",

@@ -95,6 +95,32 @@ class DropPath(nn.Module):
         keep = x.new_ones(len(x), *[1] * (x.dim() - 1))
         return x * F.dropout(keep, self.rate, self.training)
 ''',
+    "DropBlock": '''\
+class DropBlock(nn.Module):
+    """In training, drop squares at random places, the same ones in all examples, and scale the others up.
+
+    Args:
+        rate: Share of the values that are dropped.
+        side: Side of a square, odd.
+    """
+
+    def __init__(self, rate, side):
+        super().__init__()
+        self.rate, self.side = rate, side
+
+    def keep(self, x):
+        """Return a new mask of 0 and 1, (1, C, H, W)."""
+        height, width = x.shape[2:]
+        centers = (height - self.side + 1) * (width - self.side + 1)
+        places = torch.rand_like(x[:1]) < self.rate * height * width / self.side**2 / centers
+        return 1 - F.max_pool2d(places.to(x.dtype), self.side, 1, self.side // 2)
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        mask = self.keep(x)
+        return x * (mask / mask.mean())
+''',
 }
 
 
@@ -325,6 +351,10 @@ class _PyTorch(Dialect):
             return None
         return make_call(self._helper("DropPath"), Literal(drop, "rate"))
 
+    def _drop_block(self, operation, _input_shape, _activation):
+        row = operation.settings
+        return make_call(self._helper("DropBlock"), Literal(row["drop"], "rate"), Literal(row["block_size"], "side"))
+
     def identity(self):
         return Call("nn.Identity")
 
@@ -410,6 +440,30 @@ def _slice(operation, inputs, _shapes, depth):
     return Expression(f"{inputs[0].within(2)}[{before}{begin}:{row['end']}]", depth)
 
 
+def _crop(operation, inputs, _shapes, depth):
+    row = operation.settings
+    parts = [":"] * (max(row["axes"]) + 1)
+    for axis, begin, end in zip(row["axes"], row["begins"], row["ends"]):
+        parts[axis] = f"{begin or ''}:{end}"
+    return Expression(f"{inputs[0].within(2)}[{', '.join(parts)}]", depth)
+
+
+def _resize_bilinear(operation, inputs, _shapes, depth):
+    row = operation.settings
+    if 1 in row["size"] and not row["align_corners"]:
+        raise ExportError(f"{operation.name} takes the first value, and PyTorch the middle: choose another input size")
+    more = f'size={tuple(row["size"])}, mode="bilinear", align_corners={row["align_corners"]}'
+    return Expression(f"F.interpolate({inputs[0].text}, {more})", depth)
+
+
+def _matrix_product(operation, inputs, _shapes, depth):
+    matrices = [
+        f"{row.within(2)}.transpose(1, 2)" if turn else row.text
+        for row, turn in zip(inputs, operation.settings["transposed"])
+    ]
+    return Expression(f"torch.matmul({', '.join(matrices)})", depth)
+
+
 def _method(pattern):
     def make(operation, inputs, _shapes, depth):
         fields = {name: _size_text(value) for name, value in operation.settings.items()}
@@ -481,6 +535,7 @@ _EXPRESSIONS = {
     "multiply": _operator("*", 1),
     "divide": _operator("/", 1),
     "maximum": _function("torch.maximum({}, {})"),
+    "matrix_product": _matrix_product,
     "sum_of_inputs": _joined,
     "concat": _concat,
     "relu": _function("F.relu({})"),
@@ -497,11 +552,13 @@ _EXPRESSIONS = {
     "clip": _settings("torch.clamp({x}, {low}, {high})"),
     "pad": _pad,
     "upsample_nearest": _settings('F.interpolate({x}, scale_factor={scale}, mode="nearest")'),
+    "resize_bilinear": _resize_bilinear,
     "dropout": _settings("F.dropout({x}, {drop}, self.training)"),
     "local_response_norm": _settings("F.local_response_norm({x}, {size}, {alpha}, {beta}, {k})"),
     "flatten": _function("torch.flatten({}, 1)"),
     "reshape": _reshape,
     "slice": _slice,
+    "crop": _crop,
     "expand_dims": _method(".unsqueeze({axis})"),
     "transpose": _method(".permute({order})"),
     "stop_gradient": _method(".detach()"),
@@ -510,6 +567,7 @@ _EXPRESSIONS = {
     "exp": _function("torch.exp({})"),
     "abs": _function("torch.abs({})"),
     "zeros_like": _function("torch.zeros_like({})"),
+    "ones_like": _function("torch.ones_like({})"),
     "mean": _reduction("mean"),
     "sum": _reduction("sum"),
     "max": _reduction("amax"),

@@ -7,6 +7,7 @@ from itertools import permutations
 
 import numpy as np
 
+from ..operators import MASKED
 from ..replay import replay
 from ..replay.formulas import sigmoid
 from .variants import Overlay, Variant, scaled_to, to_bfloat16, to_tf32
@@ -196,7 +197,13 @@ def _evaluated(factor):
 
 
 _DROPOUT = [
-    Variant("it does not drop anything in training mode", ("dropout",), lambda case: case.x if case.training else None),
+    Variant("it does not drop anything in training mode", MASKED, lambda case: case.x if case.training else None),
+    Variant("what it keeps is not divided by the mean of the mask", ("drop_block",), _dropped(lambda drop: 1)),
+    Variant(
+        "what it keeps is divided by 1 - drop, not by the mean of the mask",
+        ("drop_block",),
+        _dropped(lambda drop: 1 - drop),
+    ),
     Variant("what it keeps is not divided by 1 - drop", ("dropout",), _dropped(lambda drop: 1)),
     Variant(
         "what it keeps is divided by drop: the probabilities are swapped", ("dropout",), _dropped(lambda drop: drop)

@@ -17,7 +17,7 @@ from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
 from ..graph import Graph, Loss, Operation, Parameter
-from .mxnet_operators import LOSS_LAYERS, TRANSLATIONS, Unsupported, axes_of
+from .mxnet_operators import FIRST_INPUT_ONLY, TRANSLATIONS, Unsupported, axes_of
 
 DATA = "data"
 _BLOCK = "__block__"  # the attribute of a node that holds the path of its block
@@ -202,10 +202,11 @@ class _Translation:
 
     def _translate(self, number, node):
         block = node.get("attrs", {}).get(_BLOCK, "")
-        if isinstance(self.blocks.get(block), ScratchBatchNorm):
-            self._translate_batch_norm_by_hand(number, node, block)
+        whole = _as_one_operation(self.blocks.get(block))
+        if whole:
+            self._translate_block(number, block, *whole)
             return
-        sources = node["inputs"][:1] if node["op"] in LOSS_LAYERS else node["inputs"]
+        sources = node["inputs"][:1] if node["op"] in FIRST_INPUT_ONLY else node["inputs"]
         entries = [self.values[source, output] for source, output, *_ in sources if (source, output) in self.values]
         shapes = [self.shapes[source, output] for source, output, *_ in node["inputs"]]
         attributes = {key: text for key, text in node.get("attrs", {}).items() if not key.startswith("__")}
@@ -233,8 +234,8 @@ class _Translation:
             self.operations.append(Operation(name, kind, tuple(own), parameters, settings, shape, block))
             self.values[number, output] = name
 
-    def _translate_batch_norm_by_hand(self, number, node, block):
-        """Make one operation of the nodes of a `ScratchBatchNorm`, at the last of them."""
+    def _translate_block(self, number, block, kind, roles, settings):
+        """Make one operation of the nodes of a block, at the last of them."""
         if self._inside(block)[-1] != number:
             return
         first = next(
@@ -245,19 +246,9 @@ class _Translation:
             and (source, output) in self.values
             and not self.values[source, output].startswith(block + ".")
         )
-        roles = ("gamma", "beta", "running_mean", "running_var")
         parameters = {role: f"{block}.{role}" for role in roles}
         self.roles.update({path: (role, ("channel",)) for role, path in parameters.items()})
-        settings = {
-            "eps": EPSILON,
-            "momentum_keep": MOMENTUM_KEEP,
-            "variance": "biased",
-            "use_running": False,
-            "fixed_gamma": False,
-            "axis": 1,
-        }
-        shape = self.shapes[number, 0]
-        self.operations.append(Operation(block, "batch_norm", (first,), parameters, settings, shape, block))
+        self.operations.append(Operation(block, kind, (first,), parameters, settings, self.shapes[number, 0], block))
         self.values[number, 0] = block
 
     def _inside(self, block):
@@ -290,6 +281,25 @@ class _Translation:
             name = f"{block}:{kind}" if block else kind
         self.counts[name] = self.counts.get(name, 0) + 1
         return name if self.counts[name] == 1 else f"{name}_{self.counts[name]}"
+
+
+def _as_one_operation(block):
+    """Return the kind, roles and settings of a block whose nodes are a single operation, or None."""
+    if isinstance(block, ScratchBatchNorm):
+        settings = {
+            "eps": EPSILON,
+            "momentum_keep": MOMENTUM_KEEP,
+            "variance": "biased",
+            "use_running": False,
+            "fixed_gamma": False,
+            "axis": 1,
+        }
+        return "batch_norm", ("gamma", "beta", "running_mean", "running_var"), settings
+    own = type(block)
+    if own.__name__ == "DropBlock" and own.__module__.startswith("gluoncv.") and block.block_size % 2:
+        settings = {"drop": float(block.drop_prob), "block_size": block.block_size, "shared_axes": [0]}
+        return "drop_block", (), settings
+    return None
 
 
 def _passes_on(node):

@@ -172,6 +172,11 @@ def _dropout(settings):
     return [f"drops with probability {settings['drop']:g}", *shared]
 
 
+def _drop_block(settings):
+    size = settings["block_size"]
+    return [f"drops squares of {size}x{size} with probability {settings['drop']:g}, the same ones in all images"]
+
+
 _WORDS = {
     "convolution": _convolution,
     "transposed_convolution": _convolution,
@@ -181,6 +186,7 @@ _WORDS = {
     "batch_norm": _batch_norm,
     "local_response_norm": _local_response_norm,
     "dropout": _dropout,
+    "drop_block": _drop_block,
 }
 
 
@@ -199,7 +205,8 @@ def conventions(graph: Graph) -> list[str]:
 
 _EXPLAINED = {
     *("convolution", "transposed_convolution", "dense", "batch_norm", "layer_norm", "instance_norm", "group_norm"),
-    *("prelu", "max_pool", "average_pool", "local_response_norm", "dropout", "relu", "leaky_relu", "elu", "gelu"),
+    *("prelu", "max_pool", "average_pool", "local_response_norm", "dropout", "drop_block", "relu"),
+    *("leaky_relu", "elu", "gelu", "resize_bilinear"),
 }
 
 

@@ -18,6 +18,7 @@ class Unsupported(Exception):
 Translation = Callable[[dict, list, tuple], Optional[list]]
 TRANSLATIONS: dict[str, Translation] = {}
 LOSS_LAYERS = ("SoftmaxOutput", "Softmax")  # their second input is the label
+FIRST_INPUT_ONLY = (*LOSS_LAYERS, "reshape_like")  # the second input of the last one only gives the shape
 
 _DIMENSIONS = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 _CHANNEL = ("channel",)
@@ -276,6 +277,20 @@ def _upsample(attributes, _inputs, _output):
     return _plain("upsample_nearest", scale=_value(attributes, "scale", None))
 
 
+@_translates("_contrib_BilinearResize2D")
+def _resize(attributes, inputs, output):
+    if len(inputs) != 1:
+        raise Unsupported
+    aligned = bool(_value(attributes, "align_corners", True))
+    return _plain("resize_bilinear", size=list(output[2:]), align_corners=aligned)
+
+
+@_translates("batch_dot")
+def _batch_dot(attributes, _inputs, _output):
+    transposed = [bool(_value(attributes, f"transpose_{side}", False)) for side in "ab"]
+    return _plain("matrix_product", transposed=transposed)
+
+
 @_translates("Concat", "concat")
 def _concat(attributes, _inputs, _output):
     return _plain("concat", axis=_value(attributes, "dim", 1))
@@ -286,7 +301,7 @@ def _flatten(_attributes, inputs, _output):
     return None if len(inputs[0]) == 2 else _plain("flatten")
 
 
-@_translates("Reshape", "reshape")
+@_translates("Reshape", "reshape", "reshape_like")
 def _reshape(_attributes, _inputs, output):
     return _plain("reshape", shape=list(output))
 
@@ -303,6 +318,28 @@ def _slice_axis(attributes, inputs, _output):
     begin = begin + size if begin < 0 else begin
     end = size if end is None else end + size if end < 0 else end
     return _plain("slice", axis=axis, begin=begin, end=end)
+
+
+@_translates("slice", "crop")
+def _crop(attributes, inputs, _output):
+    if any(step not in (None, 1) for step in _value(attributes, "step", ())):
+        raise Unsupported
+    begins, ends = ((list(_value(attributes, name, ())) + [None] * 9) for name in ("begin", "end"))
+    rows = []
+    for axis, (size, begin, end) in enumerate(zip(inputs[0], begins, ends)):
+        begin = begin or 0
+        if begin == 0 and end in (None, size):
+            continue
+        if size is None:
+            raise Unsupported
+        end = size if end is None else min(end, size)
+        rows.append([axis, begin + size if begin < 0 else begin, end + size if end < 0 else end])
+    if not rows:
+        return None
+    axes, starts, stops = map(list, zip(*rows))
+    if len(axes) == 1:
+        return _plain("slice", axis=axes[0], begin=starts[0], end=stops[0])
+    return _plain("crop", axes=axes, begins=starts, ends=stops)
 
 
 @_translates("SliceChannel", "split")
@@ -372,7 +409,10 @@ TRANSLATIONS.update(
                 "sum_of_inputs": ("add_n", "ElementWiseSum"),
                 **{
                     kind: (kind,)
-                    for kind in ("relu", "sigmoid", "tanh", "square", "sqrt", "exp", "abs", "zeros_like", "softsign")
+                    for kind in (
+                        *("relu", "sigmoid", "tanh", "softsign", "square", "sqrt", "exp", "abs"),
+                        *("zeros_like", "ones_like"),
+                    )
                 },
                 "stop_gradient": ("BlockGrad", "stop_gradient"),
             }.items()

@@ -232,7 +232,7 @@ def _from_gluoncv(name, input_shape, partial):
         hint = suggestion(name, model_zoo.get_model_list(), "gluoncv.model_zoo.get_model_list()")
         raise ClassicsError(f"GluonCV has no model {name!r}: {hint}")
     net = _built_by_gluoncv(model_zoo, name)
-    net.initialize(mx.init.MSRAPrelu())
+    net.initialize(mx.init.Xavier())
     return from_block(net, input_shape or _gluoncv_input(name), name, partial, weights="random weights")
 
 
@@ -245,7 +245,7 @@ def _built_by_gluoncv(model_zoo, name):
             return model_zoo.get_model(name, pretrained=False, **arguments)
         except Exception as error:  # of many kinds, from the network, from MXNet, or from GluonCV's own mistakes
             reason = error
-            if not isinstance(error, TypeError):
+            if not isinstance(error, (TypeError, Warning)):  # what an unknown argument raises
                 break
     text = (str(reason).strip().splitlines() or [type(reason).__name__])[-1]
     raise ClassicsError(f"GluonCV cannot build {name} without its trained weights: {text}") from reason

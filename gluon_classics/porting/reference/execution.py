@@ -14,7 +14,9 @@ from mxnet import autograd, nd
 import numpy as np
 
 from ..graph import Graph, Loss, Operation
-from ..replay.formulas import SELU_SCALE, SELU_SLOPE
+from ..operators import MASKED
+from ..replay.formulas import SELU_SCALE, SELU_SLOPE, mask_factor
+from ..replay.window_formulas import interpolation_matrix
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def train(graph: Graph, values: dict[str, np.ndarray], label: np.ndarray, masks:
         graph: The network.
         values: Inputs and parameters by name, all of one type.
         label: (N,) class numbers.
-        masks: Keep mask of each dropout, by the operation's name.
+        masks: Keep mask of each dropout and drop block, by the operation's name.
     """
     values = dict(values)
     for operation in graph.operations:
@@ -106,7 +108,7 @@ def _backward(operation, values, output_gradient, wanted, mask):
     """Return the gradients with respect to the inputs and parameters, and the running statistics afterwards."""
     arrays = {name: _array(values[name]) for name in (*operation.inputs, *operation.parameters.values())}
     leaves = {name: array for name, array in arrays.items() if name in wanted}
-    if not leaves or operation.kind in ("zeros_like", "stop_gradient"):
+    if not leaves or operation.kind in ("zeros_like", "ones_like", "stop_gradient"):
         return {}, {}
     for leaf in leaves.values():
         leaf.attach_grad()
@@ -122,10 +124,10 @@ def _backward(operation, values, output_gradient, wanted, mask):
 
 def _compute(operation, arrays, training, mask):
     inputs = [arrays[name] for name in operation.inputs]
-    if operation.kind == "dropout":
+    if operation.kind in MASKED:
         if not training:
             return inputs[0].copy()
-        scaled = mask / (1 - operation.settings["drop"])
+        scaled = mask * mask_factor(operation.kind, operation.settings, mask)
         return nd.broadcast_mul(inputs[0], nd.array(scaled, dtype=inputs[0].dtype))
     parameters = {role: arrays[name] for role, name in operation.parameters.items()}
     return COMPUTE[operation.kind](operation.settings, inputs, parameters)
@@ -225,6 +227,14 @@ def _pool(kind):
     return compute
 
 
+def _global_pool(kind):
+    def compute(_settings, inputs, _parameters):
+        (x,) = inputs
+        return nd.Pooling(x, pool_type=kind, global_pool=True, kernel=(1,) * (x.ndim - 2))  # its size is not used
+
+    return compute
+
+
 def _local_response_norm(settings, inputs, _parameters):
     (x,) = inputs
     size, alpha, beta, k = (settings[name] for name in ("size", "alpha", "beta", "k"))
@@ -256,9 +266,27 @@ def _selu(_settings, inputs, _parameters):
     return SELU_SCALE * nd.LeakyReLU(inputs[0], act_type="elu", slope=SELU_SLOPE)
 
 
+def _resize_bilinear(x, size, align_corners):
+    if x.dtype == np.float32:
+        return nd.contrib.BilinearResize2D(x, height=size[0], width=size[1], align_corners=align_corners)
+    # MXNet computes the places in float32 even for float64 values
+    rows, columns = (
+        nd.array(interpolation_matrix(before, after, align_corners).T, dtype=x.dtype)
+        for before, after in zip(x.shape[2:], size)
+    )
+    return nd.dot(nd.dot(x.swapaxes(2, 3), rows).swapaxes(2, 3), columns)
+
+
 def _pad(settings, inputs, _parameters):
     widths = [width for pair in settings["widths"] for width in pair]
     return nd.pad(inputs[0], mode=settings["mode"], pad_width=widths, constant_value=settings.get("value", 0))
+
+
+def _crop(settings, inputs, _parameters):
+    (x,) = inputs
+    for axis, begin, end in zip(settings["axes"], settings["begins"], settings["ends"]):
+        x = nd.slice_axis(x, axis=axis, begin=begin, end=end)
+    return x
 
 
 def _reshape(settings, inputs, _parameters):
@@ -304,8 +332,8 @@ COMPUTE: dict[str, Compute] = {
     "prelu": lambda _settings, inputs, parameters: nd.LeakyReLU(inputs[0], parameters["slope"], act_type="prelu"),
     "max_pool": _pool("max"),
     "average_pool": _pool("avg"),
-    "global_max_pool": _of_input(nd.Pooling, pool_type="max", global_pool=True, kernel=(1, 1)),
-    "global_average_pool": _of_input(nd.Pooling, pool_type="avg", global_pool=True, kernel=(1, 1)),
+    "global_max_pool": _global_pool("max"),
+    "global_average_pool": _global_pool("avg"),
     "adaptive_average_pool": lambda settings, inputs, _: nd.contrib.AdaptiveAvgPooling2D(
         inputs[0], output_size=tuple(settings["size"])
     ),
@@ -324,16 +352,21 @@ COMPUTE: dict[str, Compute] = {
     "clip": _with_settings(nd.clip, low="a_min", high="a_max"),
     "pad": _pad,
     "upsample_nearest": _with_settings(lambda x, scale: nd.UpSampling(x, scale=scale, sample_type="nearest")),
+    "resize_bilinear": _with_settings(_resize_bilinear),
     "concat": lambda settings, inputs, _parameters: nd.concat(*inputs, dim=settings["axis"]),
     "add": _of_two(nd.broadcast_add),
     "subtract": _of_two(nd.broadcast_sub),
     "multiply": _of_two(nd.broadcast_mul),
     "divide": _of_two(nd.broadcast_div),
     "maximum": _of_two(nd.broadcast_maximum),
+    "matrix_product": _with_settings(
+        lambda x, y, transposed: nd.batch_dot(x, y, transpose_a=transposed[0], transpose_b=transposed[1])
+    ),
     "sum_of_inputs": _of_two(nd.add_n),
     "flatten": _of_input(nd.flatten),
     "reshape": _reshape,
     "slice": _with_settings(nd.slice_axis),
+    "crop": _crop,
     "expand_dims": _with_settings(nd.expand_dims),
     "transpose": _with_settings(nd.transpose, order="axes"),
     "square": _of_input(nd.square),
@@ -341,6 +374,7 @@ COMPUTE: dict[str, Compute] = {
     "exp": _of_input(nd.exp),
     "abs": _of_input(nd.abs),
     "zeros_like": _of_input(nd.zeros_like),
+    "ones_like": _of_input(nd.ones_like),
     "stop_gradient": _of_input(nd.stop_gradient),
     "mean": _over_axes(nd.mean),
     "sum": _over_axes(nd.sum),

@@ -174,6 +174,8 @@ OPERATIONS: dict[str, Builder] = {
     "pad_constant": _of_images(sym.pad, mode="constant", pad_width=(0, 0, 0, 0, 1, 2, 0, 1), constant_value=0.5),
     "pad_edge": _of_images(sym.pad, mode="edge", pad_width=(0, 0, 0, 0, 1, 2, 0, 1)),
     "pad_reflect": _of_images(sym.pad, mode="reflect", pad_width=(0, 0, 0, 0, 1, 2, 0, 1)),
+    "resize_bilinear": _of_images(sym.contrib.BilinearResize2D, height=12, width=5),
+    "resize_bilinear_half_pixels": _of_images(sym.contrib.BilinearResize2D, height=12, width=5, align_corners=False),
     "upsample_nearest": lambda x: sym.UpSampling(x, scale=2, sample_type="nearest", name=NAME),
     "concat": _of_halves(lambda x, y, name: sym.concat(y, x, dim=1, name=name)),
     "concat_of_heights": _of_halves(lambda x, y, name: sym.concat(x, y, dim=2, name=name)),
@@ -187,6 +189,10 @@ OPERATIONS: dict[str, Builder] = {
     "sum_of_inputs": lambda x: sym.add_n(*_parts(x, 3), name=NAME),
     "flatten": _of_images(sym.flatten),
     "reshape": _of_images(sym.reshape, shape=(0, 3, -1)),
+    "matrix_product": lambda x: sym.batch_dot(
+        *(sym.reshape(part, shape=(0, 0, -1)) for part in _parts(x, 2)), transpose_b=True, name=NAME
+    ),
+    "crop": _of_images(sym.slice, begin=(None, 1, 2, 3), end=(None, 5, -1, None)),
     "slice": _of_images(sym.slice_axis, axis=1, begin=1, end=4),
     "expand_dims": _of_images(sym.expand_dims, axis=1),
     "transpose": _of_images(sym.transpose, axes=(0, 2, 3, 1)),
@@ -198,6 +204,7 @@ OPERATIONS: dict[str, Builder] = {
     "exp": _of_negative(sym.exp),
     "abs": _of_negative(sym.abs),
     "zeros_like": lambda x: sym.concat(x, sym.zeros_like(x, name=NAME), dim=1),
+    "ones_like": lambda x: sym.concat(x, sym.ones_like(x, name=NAME), dim=1),
     "stop_gradient": lambda x: sym.concat(x, sym.BlockGrad(_convolution(pad=(1, 1))(x), name="stop"), dim=1),
     "mean": _of_images(sym.mean, axis=(2, 3), keepdims=True),
     "sum": _of_images(sym.sum, axis=1),

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..operators import MASKED
+
 
 class Call(NamedTuple):
     """What an operation works on.
@@ -20,7 +22,7 @@ class Call(NamedTuple):
         parameters: Arrays by role.
         settings: The operation's settings.
         training: Whether the mode is training.
-        mask: The keep mask of a dropout, or None.
+        mask: The keep mask of a dropout or drop block, or None.
     """
 
     inputs: list
@@ -89,6 +91,7 @@ _ELEMENTWISE = {
     "exp": (lambda x, s: np.exp(x), lambda x, y, s: y),
     "abs": (lambda x, s: np.abs(x), lambda x, y, s: np.sign(x)),
     "zeros_like": (lambda x, s: np.zeros_like(x), lambda x, y, s: 0),
+    "ones_like": (lambda x, s: np.ones_like(x), lambda x, y, s: 0),
     "stop_gradient": (lambda x, s: x, lambda x, y, s: 0),
     "add_scalar": (lambda x, s: x + s["scalar"], lambda x, y, s: 1),
     "subtract_scalar": (lambda x, s: x - s["scalar"], lambda x, y, s: 1),
@@ -166,12 +169,39 @@ def _softmax_backward(call, gradient):
     return [y * (gradient - (gradient * y).sum(axis=call.settings["axis"], keepdims=True))], {}
 
 
-def _dropout_factor(call):
-    if not call.training:
-        return 1
-    if call.mask is None:
-        raise ValueError("a dropout in training mode needs its mask")
-    return call.mask / (1 - call.settings["drop"])
+def mask_factor(kind, settings, mask):
+    """Return the factor of what the mask of a dropout or drop block keeps."""
+    return 1 / (1 - settings["drop"]) if kind == "dropout" else mask.size / mask.sum()
+
+
+def _masked(kind):
+    def factor(call):
+        if not call.training:
+            return 1
+        if call.mask is None:
+            raise ValueError(f"a {kind} in training mode needs its mask")
+        return call.mask * mask_factor(kind, call.settings, call.mask)
+
+    return (
+        lambda call: call.inputs[0] * factor(call),
+        lambda call, gradient: ([gradient * factor(call)], {}),
+    )
+
+
+def _matrix_product(call):
+    a, b = (_turned(x, turn) for x, turn in zip(call.inputs, call.settings["transposed"]))
+    return a @ b
+
+
+def _matrix_product_backward(call, gradient):
+    turns = call.settings["transposed"]
+    a, b = (_turned(x, turn) for x, turn in zip(call.inputs, turns))
+    found = (gradient @ _turned(b, True), _turned(a, True) @ gradient)
+    return [_turned(array, turn) for array, turn in zip(found, turns)], {}
+
+
+def _turned(matrices, transposed):
+    return matrices.swapaxes(-1, -2) if transposed else matrices
 
 
 def _sum_of_inputs(call):
@@ -185,8 +215,11 @@ def _concat_backward(call, gradient):
 
 
 def _part(call):
+    row = call.settings
+    rows = [(row["axis"], row["begin"], row["end"])] if "axis" in row else zip(row["axes"], row["begins"], row["ends"])
     parts = [slice(None)] * call.inputs[0].ndim
-    parts[call.settings["axis"]] = slice(call.settings["begin"], call.settings["end"])
+    for axis, begin, end in rows:
+        parts[axis] = slice(begin, end)
     return tuple(parts)
 
 
@@ -260,13 +293,11 @@ FORMULAS = {
     "dense": (_dense, _dense_backward),
     "prelu": (_prelu, _prelu_backward),
     "softmax": (_softmax, _softmax_backward),
-    "dropout": (
-        lambda call: call.inputs[0] * _dropout_factor(call),
-        lambda call, gradient: ([gradient * _dropout_factor(call)], {}),
-    ),
+    **{kind: _masked(kind) for kind in MASKED},
+    "matrix_product": (_matrix_product, _matrix_product_backward),
     "sum_of_inputs": (_sum_of_inputs, lambda call, gradient: ([gradient] * len(call.inputs), {})),
     "concat": (lambda call: np.concatenate(call.inputs, axis=call.settings["axis"]), _concat_backward),
-    "slice": (lambda call: call.inputs[0][_part(call)], _slice_backward),
+    **dict.fromkeys(("slice", "crop"), (lambda call: call.inputs[0][_part(call)], _slice_backward)),
     "flatten": (_flat, _back_to_shape),
     "reshape": (_reshape, _back_to_shape),
     "expand_dims": (lambda call: np.expand_dims(call.inputs[0], call.settings["axis"]), _back_to_shape),

@@ -236,17 +236,42 @@ def _adaptive_matrices(call):
     return matrices
 
 
-def _adaptive_average_pool(call):
-    height, width = _adaptive_matrices(call)
-    return np.einsum("ih,jw,nchw->ncij", height, width, call.inputs[0], optimize=True)
+def _by_axis(matrices):
+    """Return the formula that multiplies the maps with a matrix for each axis."""
 
+    def forward(call):
+        height, width = matrices(call)
+        return np.einsum("ih,jw,nchw->ncij", height, width, call.inputs[0], optimize=True)
 
-def _adaptive_average_pool_backward(call, gradient):
-    height, width = _adaptive_matrices(call)
-    return [np.einsum("ih,jw,ncij->nchw", height, width, gradient, optimize=True)], {}
+    def backward(call, gradient):
+        height, width = matrices(call)
+        return [np.einsum("ih,jw,ncij->nchw", height, width, gradient, optimize=True)], {}
+
+    return forward, backward
 
 
 # --- upsampling
+
+
+def interpolation_matrix(size, outputs, align_corners):
+    """Return the matrix (output, input) that interpolates an axis linearly."""
+    numbers = np.arange(outputs)
+    if outputs == 1:
+        places = np.zeros(1)
+    elif align_corners:
+        places = numbers * (size - 1) / (outputs - 1)
+    else:
+        places = np.clip((numbers + 0.5) * size / outputs - 0.5, 0, size - 1)
+    first = np.minimum(places.astype(int), size - 1)
+    matrix = np.zeros((outputs, size))
+    np.add.at(matrix, (numbers, first), 1 - (places - first))
+    np.add.at(matrix, (numbers, np.minimum(first + 1, size - 1)), places - first)
+    return matrix
+
+
+def _interpolation_matrices(call):
+    sizes = zip(call.inputs[0].shape[2:], call.settings["size"])
+    return [interpolation_matrix(size, outputs, call.settings["align_corners"]) for size, outputs in sizes]
 
 
 def _upsample_nearest(call):
@@ -273,6 +298,7 @@ WINDOW_FORMULAS = {
         lambda call: call.inputs[0].mean(axis=_space(call.inputs[0]), keepdims=True),
         _global_average_pool_backward,
     ),
-    "adaptive_average_pool": (_adaptive_average_pool, _adaptive_average_pool_backward),
+    "adaptive_average_pool": _by_axis(_adaptive_matrices),
+    "resize_bilinear": _by_axis(_interpolation_matrices),
     "upsample_nearest": (_upsample_nearest, _upsample_nearest_backward),
 }

@@ -35,6 +35,8 @@ def run_pytorch(module, data):
         return x * mask / (1 - p)
 
     F.dropout = dropout
+    if hasattr(module, "DropBlock"):
+        module.DropBlock.keep = lambda _layer, x: masks.pop(0).to(x.dtype)
     outputs = network.train()(images)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     gradients = [torch.tensor(value, dtype=images.dtype) for value in numbered(data, "output_gradient")]
