@@ -139,3 +139,43 @@ def _stepped(trace, parameters, values, gradients, row, states, rule, running):
                 new = running(operation.name, old, batch, keep, count)
             result.update({name: _float32(array) for name, array in zip(names, new)})
     return result
+
+
+def channels_last(graph, port):
+    """Return a port in the layout of Flax and Keras.
+
+    Images, feature maps and masks are (N, H, W, C), kernels (height, width, in, out), dense weights (in, out). What is
+    flattened goes through height, width, channel, and so do the rows of the dense weights for it.
+    """
+    orders = _flat_orders(graph)
+    kernels = {row.name for row in graph.parameters if row.role == "weight"}
+    result = {}
+    for key, array in port.items():
+        parts = key.split("/")
+        place, name = parts[-2] if len(parts) > 1 else "", parts[-1]
+        if place in ("param", "grad", "optim"):
+            if name in kernels and array.ndim == 4:
+                array = array.transpose(2, 3, 1, 0)
+            elif name in kernels and array.ndim == 2:
+                array = array[:, orders[name]].T if name in orders else array.T
+        elif name in orders:
+            array = array[:, orders[name]]
+        elif array.ndim == 4:
+            array = array.transpose(0, 2, 3, 1)
+        result[key] = array
+    return result
+
+
+def _flat_orders(graph):
+    """Return the order of the elements channels last of each flattened value, and of dense weights for it."""
+    shapes = {**{row.name: row.output_shape for row in graph.operations}, **graph.inputs}
+    orders = {}
+    for row in graph.operations:
+        shape = shapes.get(row.inputs[0], ())[1:]
+        if row.kind in ("flatten", "dense") and len(shape) == 3:
+            orders[row.name] = np.arange(np.prod(shape)).reshape(shape).transpose(1, 2, 0).reshape(-1)
+        elif row.inputs[0] in orders and row.kind in ("dropout", "relu", "dense"):
+            orders[row.name] = orders[row.inputs[0]]
+        if row.kind == "dense" and row.name in orders:
+            orders[row.parameters["weight"]] = orders.pop(row.name)
+    return orders

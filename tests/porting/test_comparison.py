@@ -1,20 +1,23 @@
 """Test the report: clean ports, layouts, names, missing and damaged tensors, levels."""
 
+from dataclasses import replace
 import json
 import subprocess
 import sys
 
 from gluon_classics.porting.comparison.comparison import assert_conforms, compare
+from gluon_classics.porting.comparison.fingerprint import fingerprint
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.comparison.tensor_file import PortError
 import numpy as np
-from numpy_port import forward_port, training_port
+from numpy_port import channels_last, forward_port, training_port
 import pytest
 import small_network
 import traces
 
 QUICK = ("lenet", "lenet5", "nin_cifar10", "lenet_bn")
 SLOW = ("resnet18_v1", "googlenet_v1", "densenet_d2l", "efficientnet_b0", "se_resnet18", "regnetx_200mf", "vgg11")
+NETWORKS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def port(trace):
     return {**training_port(trace), **forward_port(trace)}
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_clean_port_conforms(name):
     trace, port = traces.trace_and_port(name)
     report = compare(trace, dict(port))
@@ -45,34 +48,29 @@ def test_clean_port_of_the_small_network_conforms(trace, port):
     assert report.level == "FTGS"
 
 
-def _channels_last(port):
-    """Return a port in the layout of Flax: images, maps, kernels and the columns of the dense layer."""
-    result = {}
-    order = np.arange(96).reshape(6, 4, 4).transpose(1, 2, 0).reshape(-1)
-    for key, array in port.items():
-        if key.endswith("conv.weight"):
-            array = array.transpose(2, 3, 1, 0)
-        elif key.endswith("fc.weight"):
-            array = array[:, order].T
-        elif key.split("/")[-1] in ("flatten", "drop"):
-            array = array[:, order]
-        elif array.ndim == 4:
-            array = array.transpose(0, 2, 3, 1)
-        result[key] = array
-    return result
-
-
-def test_channels_last_port_conforms(trace, port):
-    report = compare(trace, _channels_last(port))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_clean_channels_last_port_conforms(name):
+    trace, port = traces.trace_and_port(name)
+    report = compare(trace, channels_last(trace.graph, port))
     assert report.conforms, report.text(everything=True)
     assert report.level == "FTGS"
+    assert not report.unchecked
     assert any("channels last" in notice for notice in report.notices)
 
 
 def test_mistake_of_a_channels_last_port_is_named(trace):
     port = forward_port(trace, {"bn": lambda case: case.with_settings(eps=1e-3)}, modes=("eval",))
-    finding = compare(trace, _channels_last(port)).first
+    finding = compare(trace, channels_last(trace.graph, port)).first
     assert (finding.layer, finding.cause) == ("bn", "eps is 0.001")
+
+
+def test_losses_of_another_shape_are_averaged(trace, port):
+    port["step/1/loss"] = port["loss"].reshape(1)
+    trace = replace(trace, fingerprints={**trace.fingerprints, "step/1/loss": fingerprint(port["loss"])})
+    port["loss"] = port["loss"] + np.array([-0.1, 0.1, -0.2, 0.2])  # of each example
+    report = compare(trace, port)
+    assert report.conforms, report.text(everything=True)
+    assert "not a single number, its mean was taken: loss, step/1/loss" in report.notices
 
 
 def test_names_are_mapped(trace, port):

@@ -61,7 +61,8 @@ class PortTensors:
     def _renamed(self, given, names):
         """Return the arrays under the trace's keys."""
         known = {row.name for row in self.graph.operations} | {row.name for row in self.graph.parameters}
-        result, ignored, twice, empty = {}, [], [], []
+        result: dict = {}
+        ignored, twice, empty, reduced = [], [], [], []
         # an operation's own name comes before the name of a block that it ends
         for key, value in sorted(given.items(), key=lambda item: _name(str(item[0])) not in known):
             array = _numbers(key, value)
@@ -77,12 +78,17 @@ class PortTensors:
                 empty.append(str(key))
             elif new in result:
                 twice.append(str(key))
+            elif array.ndim and new.rpartition("/")[2] == "loss" and not name:
+                result[new] = array.mean(dtype=np.float64)
+                reduced.append(str(key))
             else:
                 result[new] = array
         if ignored:
             self.notices.append(f"unknown names were ignored: {_listed(ignored)}")
         if empty:
             self.notices.append(f"empty tensors were ignored: {_listed(empty)}")
+        if reduced:
+            self.notices.append(f"not a single number, its mean was taken: {_listed(reduced)}")
         if twice:
             self.notices.append(f"recorded under two names, one was ignored: {_listed(twice)}")
         return result
