@@ -1,6 +1,7 @@
 """Test level P: each mistake in preprocessing is named, and a right port in other arithmetic conforms."""
 
 from dataclasses import replace
+import functools
 
 from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
 from gluon_classics.porting.comparison.comparison import assert_conforms, compare
@@ -14,6 +15,7 @@ RAW = np.stack(list(load_dataset(str(SAMPLE_FOLDER)).test.images[:3, :, :, 0]), 
 DEFINED = "bilinear, centers of pixels at half-integers, no antialiasing (OpenCV's INTER_LINEAR)"
 
 
+@functools.lru_cache(maxsize=None)
 def _trace(size=20, dtype="uint8", fit="resize", pixels=(0.0, 1.0)):
     """Return a trace with a raw image and what a recipe makes of it."""
     trace = small_network.trace(1)
