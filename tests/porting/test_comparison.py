@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 import json
+import os
+from pathlib import Path
 import subprocess
 import sys
 
@@ -39,6 +41,33 @@ def test_clean_port_conforms(name):
     assert report.conforms, report.text(everything=True)
     assert report.level == "FTGS"
     assert not report.unchecked
+
+
+_ON_OTHER_PROCESSORS = """
+import sys
+sys.path.insert(0, {folder!r})
+from gluon_classics.porting.comparison.comparison import compare
+import numpy_port, traces
+trace, port = traces.trace_and_port({name!r})
+both = [compare(trace, port), compare(trace, numpy_port.channels_last(trace.graph, port))]
+print(*(report.level for report in both), traces.digest(port))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lenet_bn", "resnet18_v1", "googlenet_v1"])
+def test_clean_ports_conform_on_another_instruction_set(name):
+    """Compute the trace and the port in a process that may use SSE4.1 only."""
+    code = _ON_OTHER_PROCESSORS.format(folder=str(Path(__file__).parent), name=name)
+    found = []
+    for limit in ({}, {"DNNL_MAX_CPU_ISA": "SSE41", "OPENBLAS_CORETYPE": "Nehalem"}):
+        environment = {**os.environ, **limit}
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        *levels, digest = run.stdout.split()
+        assert levels == ["FTGS", "FTGS"]
+        found.append(digest)
+    if found[0] == found[1]:
+        pytest.skip("the libraries use the same instructions without the limits")
 
 
 def test_clean_port_of_the_small_network_conforms(trace, port):
