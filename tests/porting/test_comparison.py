@@ -7,6 +7,7 @@ from pathlib import Path
 import subprocess
 import sys
 
+from gluon_classics.porting.comparison import gradient_comparison
 from gluon_classics.porting.comparison.comparison import assert_conforms, compare
 from gluon_classics.porting.comparison.fingerprint import fingerprint
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
@@ -226,6 +227,8 @@ def test_trace_is_read_from_a_folder(trace, port, tmp_path):
     small_network.write(trace, tmp_path)
     np.savez(tmp_path / "port.npz", **port)
     assert compare(tmp_path, tmp_path / "port.npz").level == "FTGS"
+    with np.load(tmp_path / "port.npz") as arrays:
+        assert compare(tmp_path, arrays).level == "FTGS"
     (tmp_path / "recipe.json").write_text("{}", encoding="utf-8")
     with pytest.raises(PortError, match="not a recipe"):
         ReferenceTrace.load(tmp_path)
@@ -245,3 +248,13 @@ def test_comparison_imports_with_numpy_alone():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stdout == "True True Recorder ReferenceTrace\n", result.stderr
+
+
+def test_a_mistaken_loss_of_many_outputs_takes_no_long_time(trace, port, monkeypatch):
+    """The derivatives of a mistaken loss are found one by one; for many images and classes that is left out."""
+    monkeypatch.setattr(gradient_comparison, "MOST_SLOPES", 4 * small_network.CLASSES - 1)
+    wrong = training_port(trace, change_gradients=lambda gradients, _: {n: 4 * g for n, g in gradients.items()})
+    report = compare(trace, {**wrong, "loss": 4 * port["loss"]})
+    assert report.first.line().startswith("loss: loss: the loss is summed over the batch")
+    assert any("gradients of the mistaken loss" in text for text in report.unchecked)
+    assert not report.of_phases("gradients")

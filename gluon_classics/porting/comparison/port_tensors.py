@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import re
 
 import numpy as np
@@ -19,7 +20,8 @@ class PortTensors:
     """What a port recorded.
 
     Args:
-        tensors: Arrays by key, or the path of a .npz or .safetensors file.
+        tensors: Arrays by key, such as a dictionary or what `numpy.load` returns, or the path of a .npz or
+            .safetensors file.
         graph: The network.
         names: The trace's name of each of the port's names that differ. A key's last part is the name.
         reference: Arrays of the trace by key. They decide whether the weights of a dense layer are for inputs that were
@@ -34,7 +36,7 @@ class PortTensors:
     """
 
     def __init__(self, tensors, graph: Graph, names=None, reference=None):
-        given = tensors if isinstance(tensors, dict) else read_tensors(tensors)
+        given = tensors if isinstance(tensors, Mapping) else read_tensors(tensors)
         self.graph = graph
         self.reference = reference or {}
         self.notices: list = []
