@@ -1,23 +1,29 @@
 """Test the report: clean ports, layouts, names, missing and damaged tensors, levels."""
 
+from dataclasses import replace
 import json
+import os
+from pathlib import Path
 import subprocess
 import sys
 
 from custom_networks import drop_block
+from gluon_classics.porting.comparison import gradient_comparison
 from gluon_classics.porting.comparison.comparison import assert_conforms, compare
+from gluon_classics.porting.comparison.fingerprint import fingerprint
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.comparison.tensor_file import PortError
 from gluon_classics.porting.network.sources import from_block
 from gluon_classics.porting.reference.trace import trace as write_trace
 import numpy as np
-from numpy_port import forward_port, training_port
+from numpy_port import channels_last, forward_port, training_port
 import pytest
 import small_network
 import traces
 
 QUICK = ("lenet", "lenet5", "nin_cifar10", "lenet_bn")
 SLOW = ("resnet18_v1", "googlenet_v1", "densenet_d2l", "efficientnet_b0", "se_resnet18", "regnetx_200mf", "vgg11")
+NETWORKS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,7 @@ def port(trace):
     return {**training_port(trace), **forward_port(trace)}
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_clean_port_conforms(name):
     trace, port = traces.trace_and_port(name)
     report = compare(trace, dict(port))
@@ -63,6 +69,33 @@ def test_a_port_of_drop_block_takes_the_mask_of_the_trace(tmp_path, planted, cau
         assert cause in report.first.cause
 
 
+_ON_OTHER_PROCESSORS = """
+import sys
+sys.path.insert(0, {folder!r})
+from gluon_classics.porting.comparison.comparison import compare
+import numpy_port, traces
+trace, port = traces.trace_and_port({name!r})
+both = [compare(trace, port), compare(trace, numpy_port.channels_last(trace.graph, port))]
+print(*(report.level for report in both), traces.digest(port))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lenet_bn", "resnet18_v1", "googlenet_v1"])
+def test_clean_ports_conform_on_another_instruction_set(name):
+    """Compute the trace and the port in a process that may use SSE4.1 only."""
+    code = _ON_OTHER_PROCESSORS.format(folder=str(Path(__file__).parent), name=name)
+    found = []
+    for limit in ({}, {"DNNL_MAX_CPU_ISA": "SSE41", "OPENBLAS_CORETYPE": "Nehalem"}):
+        environment = {**os.environ, **limit}
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        *levels, digest = run.stdout.split()
+        assert levels == ["FTGS", "FTGS"]
+        found.append(digest)
+    if found[0] == found[1]:
+        pytest.skip("the libraries use the same instructions without the limits")
+
+
 def test_clean_port_of_the_small_network_conforms(trace, port):
     report = compare(trace, port)
     assert report.conforms, report.text(everything=True)
@@ -70,34 +103,29 @@ def test_clean_port_of_the_small_network_conforms(trace, port):
     assert report.level == "FTGS"
 
 
-def _channels_last(port):
-    """Return a port in the layout of Flax: images, maps, kernels and the columns of the dense layer."""
-    result = {}
-    order = np.arange(96).reshape(6, 4, 4).transpose(1, 2, 0).reshape(-1)
-    for key, array in port.items():
-        if key.endswith("conv.weight"):
-            array = array.transpose(2, 3, 1, 0)
-        elif key.endswith("fc.weight"):
-            array = array[:, order].T
-        elif key.split("/")[-1] in ("flatten", "drop"):
-            array = array[:, order]
-        elif array.ndim == 4:
-            array = array.transpose(0, 2, 3, 1)
-        result[key] = array
-    return result
-
-
-def test_channels_last_port_conforms(trace, port):
-    report = compare(trace, _channels_last(port))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_clean_channels_last_port_conforms(name):
+    trace, port = traces.trace_and_port(name)
+    report = compare(trace, channels_last(trace.graph, port))
     assert report.conforms, report.text(everything=True)
     assert report.level == "FTGS"
+    assert not report.unchecked
     assert any("channels last" in notice for notice in report.notices)
 
 
 def test_mistake_of_a_channels_last_port_is_named(trace):
     port = forward_port(trace, {"bn": lambda case: case.with_settings(eps=1e-3)}, modes=("eval",))
-    finding = compare(trace, _channels_last(port)).first
+    finding = compare(trace, channels_last(trace.graph, port)).first
     assert (finding.layer, finding.cause) == ("bn", "eps is 0.001")
+
+
+def test_losses_of_another_shape_are_averaged(trace, port):
+    port["step/1/loss"] = port["loss"].reshape(1)
+    trace = replace(trace, fingerprints={**trace.fingerprints, "step/1/loss": fingerprint(port["loss"])})
+    port["loss"] = port["loss"] + np.array([-0.1, 0.1, -0.2, 0.2])  # of each example
+    report = compare(trace, port)
+    assert report.conforms, report.text(everything=True)
+    assert "not a single number, its mean was taken: loss, step/1/loss" in report.notices
 
 
 def test_names_are_mapped(trace, port):
@@ -224,6 +252,8 @@ def test_trace_is_read_from_a_folder(trace, port, tmp_path):
     small_network.write(trace, tmp_path)
     np.savez(tmp_path / "port.npz", **port)
     assert compare(tmp_path, tmp_path / "port.npz").level == "FTGS"
+    with np.load(tmp_path / "port.npz") as arrays:
+        assert compare(tmp_path, arrays).level == "FTGS"
     (tmp_path / "recipe.json").write_text("{}", encoding="utf-8")
     with pytest.raises(PortError, match="not a recipe"):
         ReferenceTrace.load(tmp_path)
@@ -243,3 +273,13 @@ def test_comparison_imports_with_numpy_alone():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stdout == "True True Recorder ReferenceTrace\n", result.stderr
+
+
+def test_a_mistaken_loss_of_many_outputs_takes_no_long_time(trace, port, monkeypatch):
+    """The derivatives of a mistaken loss are found one by one; for many images and classes that is left out."""
+    monkeypatch.setattr(gradient_comparison, "MOST_SLOPES", 4 * small_network.CLASSES - 1)
+    wrong = training_port(trace, change_gradients=lambda gradients, _: {n: 4 * g for n, g in gradients.items()})
+    report = compare(trace, {**wrong, "loss": 4 * port["loss"]})
+    assert report.first.line().startswith("loss: loss: the loss is summed over the batch")
+    assert any("gradients of the mistaken loss" in text for text in report.unchecked)
+    assert not report.of_phases("gradients")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 import functools
+import hashlib
 
 from gluon_classics.porting.comparison.fingerprint import fingerprint
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
@@ -47,6 +48,11 @@ def _start(name, steps):
 def small_trace(name, steps=3):
     """Return the trace of a network without fingerprints: its parameters, and inputs, labels and masks of its steps."""
     return _start(name, steps)[0]
+
+
+def digest(port):
+    """Return a checksum of a port's arrays."""
+    return hashlib.sha256(b"".join(np.ascontiguousarray(port[key]).tobytes() for key in sorted(port))).hexdigest()
 
 
 @functools.lru_cache(maxsize=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import re
 
 import numpy as np
@@ -19,7 +20,8 @@ class PortTensors:
     """What a port recorded.
 
     Args:
-        tensors: Arrays by key, or the path of a .npz or .safetensors file.
+        tensors: Arrays by key, such as a dictionary or what `numpy.load` returns, or the path of a .npz or
+            .safetensors file.
         graph: The network.
         names: The trace's name of each of the port's names that differ. A key's last part is the name.
         reference: Arrays of the trace by key. They decide whether the weights of a dense layer are for inputs that were
@@ -34,7 +36,7 @@ class PortTensors:
     """
 
     def __init__(self, tensors, graph: Graph, names=None, reference=None):
-        given = tensors if isinstance(tensors, dict) else read_tensors(tensors)
+        given = tensors if isinstance(tensors, Mapping) else read_tensors(tensors)
         self.graph = graph
         self.reference = reference or {}
         self.notices: list = []
@@ -61,7 +63,8 @@ class PortTensors:
     def _renamed(self, given, names):
         """Return the arrays under the trace's keys."""
         known = {row.name for row in self.graph.operations} | {row.name for row in self.graph.parameters}
-        result, ignored, twice, empty = {}, [], [], []
+        result: dict = {}
+        ignored, twice, empty, reduced = [], [], [], []
         # an operation's own name comes before the name of a block that it ends
         for key, value in sorted(given.items(), key=lambda item: _name(str(item[0])) not in known):
             array = _numbers(key, value)
@@ -77,12 +80,17 @@ class PortTensors:
                 empty.append(str(key))
             elif new in result:
                 twice.append(str(key))
+            elif array.ndim and new.rpartition("/")[2] == "loss" and not name:
+                result[new] = array.mean(dtype=np.float64)
+                reduced.append(str(key))
             else:
                 result[new] = array
         if ignored:
             self.notices.append(f"unknown names were ignored: {_listed(ignored)}")
         if empty:
             self.notices.append(f"empty tensors were ignored: {_listed(empty)}")
+        if reduced:
+            self.notices.append(f"not a single number, its mean was taken: {_listed(reduced)}")
         if twice:
             self.notices.append(f"recorded under two names, one was ignored: {_listed(twice)}")
         return result

@@ -27,8 +27,16 @@ class Image(NamedTuple):
 
     def scaled(self, pixels) -> np.ndarray:
         """Return pixels (H, W, C) in 0..255 as an input of the network."""
-        low, high = self.recipe.get("pixel_0_becomes", 0.0), self.recipe.get("pixel_255_becomes", 1.0)
+        low, high = self._range()
         return (pixels / 255 * (high - low) + low).transpose(2, 0, 1)
+
+    def pixels(self, values) -> np.ndarray:
+        """Return an input of the network as pixels (H, W, C) in 0..255."""
+        low, high = self._range()
+        return (values.transpose(1, 2, 0) - low) / (high - low) * 255
+
+    def _range(self):
+        return self.recipe.get("pixel_0_becomes", 0.0), self.recipe.get("pixel_255_becomes", 1.0)
 
 
 def _linear(distance):
@@ -84,9 +92,10 @@ def _area(size, outputs):
     return np.maximum(overlap, 0) / (size / outputs)
 
 
+BILINEAR = "bilinear"
 _METHODS = {
     "bilinear, aligned corners": lambda n, m: resize_matrix(n, m, positions="corners"),
-    "bilinear": resize_matrix,
+    BILINEAR: resize_matrix,
     "bilinear, corners of pixels at whole numbers": lambda n, m: resize_matrix(n, m, positions="whole"),
     "bilinear with antialiasing": lambda n, m: resize_matrix(n, m, antialias=True),
     "nearest neighbor": _nearest(0.0),
@@ -98,14 +107,33 @@ _METHODS = {
 }
 
 
-def _resized(method, rounded):
+def resized(case, method=BILINEAR) -> np.ndarray:
+    """Return the pixels of the raw image in the size of the input, without rounding."""
+    _, height, width = case.reference.shape
+    rows, columns = _METHODS[method](case.raw.shape[0], height), _METHODS[method](case.raw.shape[1], width)
+    return np.einsum("ih,hwc,jw->ijc", rows, case.raw, columns)
+
+
+BORDER = 1e-3  # of a pixel: values that are nearer to a border, such as ties, may be rounded either way
+_ROUNDINGS = {  # what is added before the value is cut to a whole one
+    "rounded to whole pixel values": 0.5,
+    "cut to whole pixel values": 0.0,
+    "without rounding": None,
+}
+
+
+def _resized(method, rounding):
+    shift = _ROUNDINGS[rounding]
+
     def result(case):
-        _, height, width = case.reference.shape
-        rows, columns = _METHODS[method](case.raw.shape[0], height), _METHODS[method](case.raw.shape[1], width)
-        pixels = np.einsum("ih,hwc,jw->ijc", rows, case.raw, columns)
-        if rounded:
-            pixels = np.floor(np.clip(pixels, 0, 255) + 0.5)
-        return case.scaled(pixels)
+        pixels = resized(case, method)
+        if shift is None:
+            return case.scaled(pixels)
+        exact = np.clip(pixels, 0, 255) + shift
+        if case.found.shape != case.reference.shape:
+            return case.scaled(np.floor(exact))
+        found = np.round(case.pixels(case.found))
+        return case.scaled(np.where((exact - 1 - BORDER < found) & (found < exact + BORDER), found, np.floor(exact)))
 
     return result
 
@@ -124,15 +152,15 @@ def _as_input(variant):
         found = variant.result(Copied(None, case.reference[None], case.found[None], {}, None))
         return (found[0][0], found[1]) if isinstance(found, tuple) else None if found is None else found[0]
 
-    return Variant(variant.name.replace("the images are", "the image is"), (), result)
+    return Variant(variant.name.replace("the images are", "the image is"), (), result, variant.is_fitted)
 
 
 IMAGE_VARIANTS = [
     *(
-        Variant(f"the resize is {method}{text}", (), _resized(method, rounded))
+        Variant(f"the resize is {method}, {rounding}", (), _resized(method, rounding))
         for method in _METHODS
-        for rounded, text in ((True, ", rounded to whole pixel values"), (False, ", without rounding"))
+        for rounding in _ROUNDINGS
     ),
     Variant("the image is padded, not resized", (), _padded),
-    *(_as_input(variant) for variant in INPUT_VARIANTS),
+    *(_as_input(variant) for variant in INPUT_VARIANTS if "another order" not in variant.name),  # it is one image
 ]

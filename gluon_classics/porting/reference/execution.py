@@ -15,6 +15,7 @@ import numpy as np
 
 from ..graph import Graph, Loss, Operation
 from ..operators import MASKED
+from ..replay import replay
 from ..replay.formulas import SELU_SCALE, SELU_SLOPE, mask_factor
 from ..replay.window_formulas import interpolation_matrix
 
@@ -115,11 +116,20 @@ def _backward(operation, values, output_gradient, wanted, mask):
     with autograd.record():
         output = _compute(operation, arrays, True, mask)
     output.backward(_array(output_gradient))
+    gradients = {name: leaf.grad.asnumpy() for name, leaf in leaves.items()}
+    if operation.kind == "batch_norm" and output.dtype == np.float64 and not operation.settings["use_running"]:
+        return gradients, _running(operation, values)
     names = [name for role, name in operation.parameters.items() if role.startswith("running_")]
-    return (
-        {name: leaf.grad.asnumpy() for name, leaf in leaves.items()},
-        {name: arrays[name].asnumpy() for name in names},
-    )
+    return gradients, {name: arrays[name].asnumpy() for name in names}
+
+
+def _running(operation, values):
+    """Return the running statistics after a pass in float64. MXNet rounds the share that is kept to float32."""
+    keep, result = operation.settings["momentum_keep"], {}
+    for role, batch in zip(("running_mean", "running_var"), replay.batch_statistics(operation, values)):
+        name = operation.parameters[role]
+        result[name] = keep * values[name] + (1 - keep) * batch
+    return result
 
 
 def _compute(operation, arrays, training, mask):
