@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import importlib.util
 import json
+import math
 import os
 from pathlib import Path
 import subprocess
@@ -28,6 +29,7 @@ COLUMNS = {  # of each target: phases whose errors are shown
     "onnx": {"outputs": ("eval",)},
 }
 COUNTED = (("pytorch", "G"), ("pytorch", "S"), ("flax", "G"), ("flax", "S"), ("onnx", "F"))
+MOST_PARAMETERS = 40_000_000  # of a network that is recorded for all steps; larger ones take 10 GB and many minutes
 HEAD = """# Our own ports
 
 <!-- written by python tools/make_ports.py -->
@@ -38,6 +40,7 @@ recorded and compared with the network's trace in the conformance suite, which M
 - **level**: the last level that the port reaches. F is the prediction, T adds the outputs in training mode and the
   loss, G the gradients, and S three training steps with their running statistics. ONNX files only predict. See
   [porting.md](porting.md).
+  Networks with more than 40 million parameters are recorded for one step, up to level G.
 - **outputs**: the largest relative L2 error of one operation's output, or of the loss, in float32. Each operation is
   computed again in float64 from the inputs that the port itself recorded. The limit is 2e-5.
 - **gradients**: the same for the gradients with respect to parameters, from the port's own outputs. Their errors pass
@@ -172,6 +175,12 @@ def record(trace_path, port, result):
     print(json.dumps(versions))
 
 
+def steps(trace):
+    """Return the number of steps to record."""
+    size = sum(math.prod(row.shape) for row in trace.graph.parameters)
+    return 1 if size > MOST_PARAMETERS else len(trace.recipe["steps"])
+
+
 def record_onnx(recorder, port):
     import onnx
     import onnxruntime
@@ -196,7 +205,7 @@ def record_pytorch(recorder, model):
 
     recorder.torch(model)
     optimizer = TorchSgd(model, recorder.trace.recipe)
-    for _ in recorder.trace.recipe["steps"]:
+    for _ in range(steps(recorder.trace)):
         recorder.torch_step(model, loss, optimizer)
     return {"PyTorch": torch.__version__.partition("+")[0]}
 
@@ -248,7 +257,7 @@ def record_flax(recorder, model):
         nnx.update(model, jax.tree.map(jnp.add, weights, states))
 
     recorder.nnx(model)
-    for _ in recipe["steps"]:
+    for _ in range(steps(recorder.trace)):
         recorder.nnx_step(model, loss, update)
     return {"Flax": flax.__version__, "JAX": jax.__version__}
 
