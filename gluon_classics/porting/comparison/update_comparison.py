@@ -10,10 +10,10 @@ from ..mistakes.loss_variants import RUNNING_VARIANTS, RunningCase
 from ..mistakes.optimizer_variants import OPTIMIZER_VARIANTS, Step, defined
 from ..mistakes.variants import relative_error
 from ..replay import replay
-from .causes import Best
+from .causes import UNIT_ROUNDOFF, Best
 from .findings import UNKNOWN, Finding
 from .fingerprint import estimated_error, fingerprint
-from .gradient_comparison import Backward
+from .gradient_comparison import SUM_ROUNDING, Backward
 from .port_values import PortValues
 
 SPACING = 2.0**-23  # of float32, relative
@@ -22,7 +22,7 @@ UPDATE_REASON = "the change of a parameter in float32, or 1 float32 spacing of t
 CHAIN_LIMIT = 1e-4
 LATER_REASON = "the gradients of this step are computed from the port's parameters, in float64"
 FEW = 20  # parameters
-NOISE, NOISES = 16 * 2.0**-24, 4  # relative, of parameters; how often it is drawn
+NOISE, NOISES = 16 * UNIT_ROUNDOFF, 4  # relative, of parameters; how often it is drawn
 FREE_LIMIT = 1e-4
 MOST_ROUNDING = 0.1  # of a limit; above, the comparison says nothing
 FREE_REASON = "correct ports stay within 1e-4 for three steps, or within 4 times the trace's rounding in float32"
@@ -140,12 +140,14 @@ def _updates(values, gradients, port, trace, is_right, report):
     rates = [row["learning_rate"] for row in recipe.get("steps", ())]
     trainable = [row.name for row in values.graph.parameters if row.trainable]
     result = []
+    backward = None
     for number, rate in enumerate(rates, start=1):
         names = [name for name in trainable if f"step/{number}/param/{name}" in port]
         before = "param" if number == 1 else f"step/{number - 1}/param"
         if number > 1:
             names = [name for name in names if f"{before}/{name}" in port]
-            gradients = _later_gradients(values, number, before, port, trace) if names and is_right else None
+            backward = _later_backward(values, number, before, port, trace) if names and is_right else None
+            gradients = backward.of_parameters() if backward else None
         if not names or (gradients is None and number > 1):
             break
         known = dict(gradients or {})
@@ -167,7 +169,7 @@ def _updates(values, gradients, port, trace, is_right, report):
                 batch=batch,
                 norm=norm,
             )
-            update.limit = _update_limit(update, port, trace)
+            update.limit = _update_limit(update, port, trace, backward)
             result.append(update)
     if result and result[-1].number < len(port.steps()):
         report.unchecked.append(f"optimizer: steps after {result[-1].number}, which depend on what is unknown")
@@ -183,7 +185,9 @@ def _allow_for_rounding(updates, values, port, trace):
     carried: dict = {}
     for number in sorted({update.number for update in updates if update.number > 1}):
         before = f"step/{number - 1}/param"
-        noisy = [_later_gradients(values, number, before, _Noisy(port, seed), trace) for seed in range(NOISES)]
+        noisy = [
+            _later_backward(values, number, before, _Noisy(port, seed), trace).of_parameters() for seed in range(NOISES)
+        ]
         for update in (update for update in updates if update.number == number):
             step, found = update.load()
             most = max(float(np.linalg.norm(gradients[update.name] - step.gradient)) for gradients in noisy)
@@ -210,8 +214,8 @@ class _Noisy:
         return array * (1 + NOISE * generator.uniform(-1, 1, array.shape))
 
 
-def _later_gradients(values, number, before, port, trace):
-    """Return the gradients of a later step, computed from the port's parameters, or None if that is impossible."""
+def _later_backward(values, number, before, port, trace):
+    """Return the `Backward` of a later step, computed from the port's parameters, or None if that is impossible."""
     if any(key not in trace.tensors for key in (f"step/{number}/input", f"step/{number}/label")):
         return None
     keys = [f"{before}/{row.name}" for row in values.graph.parameters if row.trainable]
@@ -226,7 +230,7 @@ def _later_gradients(values, number, before, port, trace):
         label = later.label()
         if label is None:
             return None
-        return Backward(later, None, replay.loss_gradients(values.graph, later, label)).of_parameters()
+        return Backward(later, None, replay.loss_gradients(values.graph, later, label))
     except replay.SHAPE_ERRORS:  # the recorded images or masks do not fit
         return None
 
@@ -236,7 +240,7 @@ def _loader(values, port, name, number):
     return lambda: (values[name] if number == 1 else port[before], port[f"step/{number}/param/{name}"])
 
 
-def _update_limit(update, port, trace):
+def _update_limit(update, port, trace, backward):
     step, change = update.load()
     norm = float(np.linalg.norm(change)) or 1.0
     weight = float(np.linalg.norm(step.weight))
@@ -244,6 +248,9 @@ def _update_limit(update, port, trace):
     if update.number > 1 or f"grad/{update.name}" not in port:
         rounding = 4 * trace.rounding(f"step/{update.number}/param/{update.name}") * weight / norm
         limit = max(limit, CHAIN_LIMIT, rounding, 4 * trace.rounding(f"grad/{update.name}"))
+    if backward and update.name in backward.sizes:  # the terms of a bias before batch normalization cancel
+        size = float(np.linalg.norm(backward.sizes[update.name]))
+        limit = max(limit, 2 * step.rate * SUM_ROUNDING * size / norm)
     return limit
 
 
