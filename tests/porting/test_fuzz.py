@@ -264,7 +264,7 @@ def test_odd_names_are_survived(port, outcome):
     assert outcome({**port, **{f"more {number}": np.zeros(2) for number in range(300)}}) == CONFORMS
     assert outcome({**port, "step/100000000/param/fc.bias": port["param/fc.bias"]}) == CONFORMS
     keys = list(port)
-    for number, key in enumerate(keys):
+    for number, key in enumerate(keys[::2]):
         other = keys[(number * 7 + 3) % len(keys)]
         outcome({**port, key: port[other], other: port[key]})
 

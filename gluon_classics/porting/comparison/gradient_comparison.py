@@ -49,7 +49,9 @@ def compare_loss(values, label, port, recipe, report):
         return [defined, None]
     (variant,) = [variant for variant in LOSS_VARIANTS if variant.name == finding.cause]
     if sum(gradient.size for gradient in defined.values()) > MOST_SLOPES:
-        report.unchecked.append("gradients of the mistaken loss: they take too long for so many images and classes")
+        report.unchecked.append(
+            "gradients of the mistaken loss: with this number of images and classes they take too long"
+        )
         return [defined, None]
     return [defined, _slopes(variant, case)]
 

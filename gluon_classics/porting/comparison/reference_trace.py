@@ -19,7 +19,7 @@ from .trace_checks import check_drawn, check_fingerprints, check_recipe, check_t
 
 COMPACT = "compact"  # level of a trace whose weights and data are drawn from a seed
 MOST_BYTES = 1 << 30  # of the files in a .zip
-_DAMAGE = (ValueError, AttributeError, TypeError, KeyError, RecursionError, RuntimeError)
+_DAMAGE = (ValueError, AttributeError, TypeError, LookupError, RecursionError, RuntimeError)
 _ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
 
 

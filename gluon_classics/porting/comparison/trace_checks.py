@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..operators import MASKED
 from .fingerprint import estimated_error, fingerprint
 from .tensor_file import PortError, shown
 
@@ -19,12 +20,12 @@ def check_recipe(recipe) -> None:
     if recipe.get("version") != RECIPE_VERSION:
         raise PortError(f"the trace has version {shown(recipe.get('version'))}. Use the release that wrote it")
     optimizer, steps, decay = (recipe.get(key) for key in ("optimizer", "steps", "weight_decay"))
-    pictures = recipe.get("preprocessing") or {}
+    image = recipe.get("preprocessing") or {}
     right = (
         isinstance(optimizer, dict) and optimizer.get("name") == "sgd" and _is_number(optimizer.get("momentum")),
         isinstance(steps, list) and all(_is_number(row.get("learning_rate")) for row in steps),
         isinstance(decay, dict) and all(map(_is_number, decay.values())),
-        isinstance(pictures, dict) and all(_is_number(pictures[key]) for key in _PIXELS if key in pictures),
+        isinstance(image, dict) and all(_is_number(image[key]) for key in _PIXELS if key in image),
     )
     for key, is_right in zip(("optimizer", "steps", "weight_decay", "preprocessing"), right):
         if not is_right:
@@ -50,9 +51,10 @@ def check_tensors(graph, tensors) -> None:
         ValueError: One of them is not.
     """
     (image,) = graph.inputs.values()
-    classes = graph.operation(graph.loss[0].output).output_shape[-1]
+    classes = graph.operation(graph.loss[0].output).output_shape[-1] if graph.loss else float("inf")
     shapes = {f"param/{row.name}": row.shape for row in graph.parameters}
-    for key in ("input", "label", *(key for key in tensors if key.endswith(("/input", "/label")))):
+    later = [key for key in tensors if key.startswith("step/")]
+    for key in ("input", "label", *(key for key in later if key.endswith(("/input", "/label")))):
         shapes[key] = (None,) if key.endswith("label") else (None, *image[1:])
     for key, shape in shapes.items():
         if key not in tensors:
@@ -67,7 +69,8 @@ def check_tensors(graph, tensors) -> None:
         if not key.startswith("param/") and len(array) != len(tensors["input"]):
             raise ValueError(f"{shown(key)} is not of {len(tensors['input'])} images")
     for row in graph.operations:
-        for key in (key for key in tensors if row.kind == "dropout" and key.endswith(f"mask/{row.name}")):
+        keys = {f"mask/{row.name}", *(key for key in later if key.endswith(f"/mask/{row.name}"))}
+        for key in sorted(keys.intersection(tensors) if row.kind in MASKED else ()):
             wanted = (len(tensors["input"]), *row.output_shape[1:])
             if tensors[key].ndim != len(wanted) or any(a not in (1, b) for a, b in zip(tensors[key].shape, wanted)):
                 raise ValueError(f"{shown(key)} has the shape {tensors[key].shape}")
