@@ -71,7 +71,7 @@ def test_gamma_of_a_batch_normalization_is_fixed():
 def test_padding_counts_in_the_mean():
     """apache/incubator-mxnet#14345: the outputs of a gender and age model differ after its conversion to ONNX.
 
-    The maintainers asked for the result with and without count_include_pad; the report was closed without an answer.
+    The maintainers asked for the result with and without count_include_pad; the report itself names no cause.
     The default of MXNet counts the padding, and that of ONNX does not. This is the difference that is planted.
     """
     net = _sequence(nn.Conv2D(4, 3), nn.BatchNorm(), nn.Activation("relu"), nn.AvgPool2D(3, 2, 1), nn.Dense(3))

@@ -1,5 +1,6 @@
 """Test the conformance suite: its traces hold what clean ports compute, and mistakes are found with them."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import zipfile
 
 import gluon_classics
 from gluon_classics.errors import ClassicsError
+from gluon_classics.porting.comparison import reference_trace
+from gluon_classics.porting.comparison.compare_port import show_comparison
 from gluon_classics.porting.comparison.comparison import assert_conforms, compare
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.comparison.suite import Suite
@@ -133,6 +136,40 @@ def test_weights_that_are_drawn_otherwise_are_refused(folder, tmp_path):
             archive.writestr(name, data)
     with pytest.raises(PortError, match="is not what was drawn"):
         ReferenceTrace.load(tmp_path / "other.zip")
+
+
+@pytest.mark.parametrize("kind", ["shortened", "changed", "a file left out", "encrypted", "too large"])
+def test_damaged_traces_are_refused_with_one_line(folder, tmp_path, kind, monkeypatch, capsys):
+    data = (folder / "operations" / "operation_max_pool_padded_ceil.zip").read_bytes()
+    damaged = []
+    if kind == "shortened":
+        damaged = [data[:size] for size in np.linspace(1, len(data) - 1, 40, dtype=int)]
+    if kind == "changed":
+        for place in np.linspace(0, len(data) - 1, 60, dtype=int):
+            damaged.append(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+    if kind == "encrypted":
+        damaged = [data.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")]
+        assert damaged != [data]
+    if kind == "too large":
+        monkeypatch.setattr(reference_trace, "MOST_BYTES", 1000)
+        damaged = [data]
+    if kind == "a file left out":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for missing in archive.namelist():
+                stream = io.BytesIO()
+                with zipfile.ZipFile(stream, "w") as other:
+                    for name in archive.namelist():
+                        if name != missing:
+                            other.writestr(name, archive.read(name))
+                damaged.append(stream.getvalue())
+    np.savez(tmp_path / "port.npz", input=np.zeros((2, 6, 9, 8)))
+    for content in damaged:
+        (tmp_path / "trace.zip").write_bytes(content)
+        status = show_comparison(tmp_path / "trace.zip", tmp_path / "port.npz")
+        captured = capsys.readouterr()
+        assert status == 2
+        assert captured.err.startswith("Error: ")
+        assert captured.err.count("\n") == 1
 
 
 def test_the_file_in_the_suite_compares_with_numpy_alone(folder, tmp_path):
