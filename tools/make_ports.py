@@ -54,6 +54,8 @@ def main():
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
+    if options.suite and {"pytorch", "flax"} & set(options.targets) and "PORT_PYTHON" not in os.environ:
+        parser.error("PORT_PYTHON is not set: set it to a Python with the extra `ports`")
     if options.suite:
         measure(options.suite, options.names, options.targets)
     PAGE.write_text(page(read()), encoding="utf-8")
@@ -135,9 +137,8 @@ def measured_port(trace, path, target):
         export.write(trace.graph, weights, target, port)
         python = sys.executable if target == "onnx" else os.environ["PORT_PYTHON"]
         command = [python, __file__, "--record", str(path), str(port), str(record)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-        )
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
         report = compare(trace, record)
     if not report.conforms:
         print(report.text(True), flush=True)
@@ -150,7 +151,7 @@ def digest(target, graph):
     from gluon_classics.porting.export import flax_export, onnx_export, pytorch_export
 
     if target == "onnx":
-        text = repr(onnx_export.node_list(graph))
+        text = repr(onnx_export.content(graph))
     else:
         text = {"pytorch": pytorch_export, "flax": flax_export}[target].source_code(graph)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

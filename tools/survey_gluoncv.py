@@ -79,7 +79,7 @@ def table(content):
     models = content["models"]
     passed = {step: [row for row in models.values() if row[step]] for step in STEPS}
     traced, exported = (
-        max(row[f"{step}_distance"] for row in passed[done])
+        max((row[f"{step}_distance"] for row in passed[done]), default=0.0)
         for step, done in (("trace", "traced"), ("onnx", "exported"))
     )
     by_class = sum(row.get("built") == "by class" for row in models.values())
@@ -177,7 +177,7 @@ def examine(name):
 
 def short(error):
     """Return the last line of an error without addresses and paths."""
-    return re.sub(r"\(?\S*/\S+", "", str(error).strip().splitlines()[-1])[:200].strip()
+    return re.sub(r"\(?\S*/\S+", "", (str(error).strip().splitlines() or [type(error).__name__])[-1])[:200].strip()
 
 
 def built(name, shape):
@@ -211,7 +211,9 @@ def examine_trace(network):
     expected = network.predict(images)
     distance = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
     limit = rounding_limit(network.graph)
-    return {"traced": distance <= limit and bool(np.isfinite(loss)), "trace_distance": distance, "limit": limit}
+    if not np.isfinite(loss):
+        return {"reason": "the loss is not finite", "trace_distance": distance, "limit": limit}
+    return {"traced": distance <= limit, "trace_distance": distance, "limit": limit}
 
 
 def rounding(network):

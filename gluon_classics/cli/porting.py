@@ -57,7 +57,8 @@ def describe(name, input_shape, as_json):
     help=f"""Write a reference trace: what a correct port of a network computes.
 
     The folder gets the weights to start from, the data, and the values of each layer in prediction and training, the
-    loss, the gradients, and the parameters after each step. The learning rate changes from step to step.
+    loss, the gradients, and the parameters after each step. The learning rate changes from step to step. A compact
+    trace is a .zip file instead, and holds no weights and data.
 
     {SOURCE_HELP}
 

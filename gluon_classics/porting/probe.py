@@ -50,11 +50,6 @@ class Batch:
     masks: dict[str, np.ndarray]
 
 
-def probe_weights(graph: Graph, seed: int, images: np.ndarray, constants: dict, forward=replay.forward) -> dict:
-    """Return float32 values for all parameters, by name. See `batch_statistics` for the arguments."""
-    return drawn_weights(graph, seed, constants, batch_statistics(graph, seed, images, constants, forward))
-
-
 def drawn_weights(graph: Graph, seed: int, constants: dict, statistics: dict) -> dict:
     """Return float32 values for all parameters, by name, except for running statistics without `statistics`.
 
@@ -69,7 +64,7 @@ def drawn_weights(graph: Graph, seed: int, constants: dict, statistics: dict) ->
         if row.trainable:
             weights[row.name] = _drawn(row, seed).astype(np.float32)
         elif row.role not in RUNNING:
-            weights[row.name] = np.asarray(constants[row.name], np.float32)
+            weights[row.name] = np.array(constants[row.name], np.float32)
     for operation in graph.operations:
         if operation.kind == "convolution" and operation.parameters["weight"] in weights:
             weight = weights[operation.parameters["weight"]]

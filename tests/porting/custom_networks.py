@@ -124,7 +124,22 @@ def symbol():
     return mx.sym.FullyConnected(x, num_hidden=3, name="fc0")
 
 
+class Arithmetic(nn.HybridBlock):
+    """A block of operations whose code needs parentheses in one another."""
+
+    def hybrid_forward(self, F, x):
+        nested = (1 - x) * x - (2 - (x**2 + 1) ** 0.5)
+        return nested + F.hard_sigmoid(x + 0.3) + 1 / (2 / (x * x + 1)) + F.maximum(x + 1, 0.3) * 2
+
+
+def arithmetic():
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(4, 3), Arithmetic(), nn.Dense(3))
+    return net
+
+
 CUSTOM = {
+    "arithmetic": lambda: capture(arithmetic(), (2, 8, 8), "arithmetic"),
     "branches": lambda: capture(branched(), (2, 8, 8), "branches"),
     "concurrent": lambda: capture(concurrent(), (2, 8, 8), "concurrent"),
     "cropped": lambda: capture(cropped(), (2, 8, 8), "cropped"),

@@ -14,11 +14,13 @@ from gluon_classics.porting.comparison.comparison import assert_conforms, compar
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.comparison.suite import Suite
 from gluon_classics.porting.comparison.tensor_file import PortError
-from gluon_classics.porting.network.sources import source
+from gluon_classics.porting.network.sources import from_block, source
 from gluon_classics.porting.operators import KINDS
+from gluon_classics.porting.probe import QUIET
 from gluon_classics.porting.reference import suite, trace
 from gluon_classics.porting.reference.operation_cases import OPERATIONS, operation_source
 from gluon_classics.porting.reference.values import TraceOptions, compute, prepared
+from mxnet.gluon import nn
 import numpy as np
 import pytest
 
@@ -114,6 +116,28 @@ def test_a_compact_trace_holds_what_the_folder_of_the_same_trace_does(tmp_path):
         np.testing.assert_allclose(row.sums, small.fingerprints[key].sums, rtol=1e-6, atol=1e-7 * row.l2)
 
 
+class Frozen(nn.HybridSequential):
+    """A network whose convolution is not trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.add(nn.Conv2D(4, 3), nn.Dense(3))
+        self[0].weight.grad_req = "null"
+
+
+def test_a_weight_that_is_not_trained_keeps_its_value_in_a_compact_trace(tmp_path):
+    net = Frozen()
+    net.initialize()
+    network = from_block(net, (2, 8, 8))
+    own = network.parameters()["0.weight"].copy()
+    trace.trace(network, tmp_path / "file.zip", "probe", TraceOptions(level="compact"))
+    found = ReferenceTrace.load(tmp_path / "file.zip").tensors["param/0.weight"]
+    changed = (found != own).reshape(4, -1).any(axis=1)  # one channel is made quiet, once
+    assert changed.sum() == 1
+    np.testing.assert_allclose(found[changed], QUIET * own[changed], rtol=1e-6)
+    np.testing.assert_array_equal(network.parameters()["0.weight"], own)
+
+
 def test_the_same_trace_is_the_same_file(folder, tmp_path):
     list(suite.write_suite(tmp_path / "again", ["lenet_bn"]))
     file = "networks/lenet_bn.zip"
@@ -144,7 +168,30 @@ def test_weights_that_are_drawn_otherwise_are_refused(folder, tmp_path):
         ReferenceTrace.load(tmp_path / "other.zip")
 
 
-@pytest.mark.parametrize("kind", ["shortened", "changed", "a file left out", "encrypted", "too large"])
+def with_recipe(data, **changes):
+    """Return a trace with other values in its recipe."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(stream, "w") as other:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name == "recipe.json":
+                content = json.dumps({**json.loads(content), **changes}).encode()
+            other.writestr(name, content)
+    return stream.getvalue()
+
+
+DAMAGE = (
+    "shortened",
+    "changed",
+    "a file left out",
+    "encrypted",
+    "too large",
+    "compressed in another way",
+    "huge batch",
+)
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
 def test_damaged_traces_are_refused_with_one_line(folder, tmp_path, kind, monkeypatch, capsys):
     data = (folder / "operations" / "operation_max_pool_padded_ceil.zip").read_bytes()
     damaged = []
@@ -156,6 +203,13 @@ def test_damaged_traces_are_refused_with_one_line(folder, tmp_path, kind, monkey
     if kind == "encrypted":
         damaged = [data.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")]
         assert damaged != [data]
+    if kind == "compressed in another way":
+        for method in (9, 12, 14, 97):  # deflate64, bzip2, LZMA, WavPack
+            for start in (b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x03\x04\x14\x00\x00\x00"):
+                damaged.append(data.replace(start + b"\x08\x00", start + bytes([method, 0])))
+        assert data not in damaged
+    if kind == "huge batch":
+        damaged = [with_recipe(data, batch=batch) for batch in (10**10, 10**6, 3, -1, "two", None)]
     if kind == "too large":
         monkeypatch.setattr(reference_trace, "MOST_BYTES", 1000)
         damaged = [data]

@@ -10,11 +10,12 @@ from gluon_classics.porting.comparison.comparison import compare
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.comparison.tensor_file import read_safetensors
 from gluon_classics.porting.network.sources import source
-from gluon_classics.porting.probe import QUIET, probe_batch, probe_weights
+from gluon_classics.porting.probe import QUIET, probe_batch
 from gluon_classics.porting.reference import execution, trace
 import mxnet as mx
 import numpy as np
 import pytest
+from traces import probe_weights
 
 SIZES = {"resnet18_v1": (3, 64, 64), "efficientnet_b0": (3, 64, 64), "lenet5": None}
 

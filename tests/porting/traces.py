@@ -7,8 +7,9 @@ import hashlib
 from gluon_classics.porting.comparison.fingerprint import fingerprint
 from gluon_classics.porting.comparison.reference_trace import ReferenceTrace
 from gluon_classics.porting.network.sources import source
-from gluon_classics.porting.probe import probe_batch, probe_weights
+from gluon_classics.porting.probe import batch_statistics, drawn_weights, probe_batch
 from gluon_classics.porting.reference.values import RATES, Start, compute
+from gluon_classics.porting.replay import replay
 import numpy as np
 
 # smaller inputs than the networks' own, where they allow them
@@ -16,6 +17,11 @@ SHAPES = {
     **{"resnet18_v1": (3, 40, 40), "efficientnet_b0": (3, 64, 64), "se_resnet18": (3, 64, 64)},
     **{"googlenet_v1": (3, 80, 80), "vgg11": (3, 32, 32), "densenet_d2l": (1, 64, 64)},
 }
+
+
+def probe_weights(graph, seed, images, constants, forward=replay.forward):
+    """Return probe weights whose running statistics are near those of the images."""
+    return drawn_weights(graph, seed, constants, batch_statistics(graph, seed, images, constants, forward))
 
 
 def _start(name, steps):

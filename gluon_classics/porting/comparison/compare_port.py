@@ -24,7 +24,7 @@ def main(arguments, folder) -> int:
     is_suite = Path(folder, SUITE).is_file()
     parser = argparse.ArgumentParser(
         prog="compare_port.py",
-        description="Show where a port of the network first differs from the reference trace in this folder, and why.",
+        description="Show where a port of a network first differs from its reference trace in this folder, and why.",
         epilog="Exit status: 0 the port conforms, 1 it diverges, 2 its file cannot be used.",
     )
     if is_suite:

@@ -187,7 +187,7 @@ class Layout:
             return value
         value = value.transpose(value.ndim - 1, value.ndim - 2, *range(value.ndim - 2))
         order = self.orders.get(name)
-        if order is None:
+        if order is None or value.shape[1:] != order.shape:
             return value
         reference = self.trace.tensors[f"param/{name}"]
         if is_initial and value.shape == reference.shape:

@@ -36,7 +36,7 @@ class Recorder:
     draws with `jax.random.bernoulli`.
 
     Args:
-        trace: A `ReferenceTrace`, or the path of its folder.
+        trace: A `ReferenceTrace`, or the path of its folder or .zip file.
         names: The trace's name of each of the port's modules whose name differs. A module's output is recorded under
             the name of the operation, or of the block that it ends. Of a module that is called several times, the
             last output is recorded, unless there is a list with a name for each call.
@@ -114,16 +114,6 @@ class Recorder:
         port = flax_recorder.Linen(model, variables, arguments)
         flax_recorder.record_step(self, port, loss_function, update)
         return port.variables
-
-    def flax_parameters(self, variables, place: str) -> None:
-        """Record parameters, gradients ("grad") or parameters after a step ("step/1/param") of a Flax module.
-
-        Args:
-            variables: Variables with "params" and perhaps "batch_stats"; for gradients, {"params": gradients}.
-            place: First part of the keys.
-        """
-        for collection in variables.values():
-            flax_recorder.record_parameters(self, collection, place)
 
     def nnx(self, model, **arguments) -> None:
         """Record the parameters of a `flax.nnx.Module` and its outputs in prediction mode, which `eval()` sets.

@@ -8,19 +8,17 @@ import json
 import os
 from pathlib import Path
 import zipfile
-import zlib
 
 from ..graph import Graph, graph_digest
 from ..probe import drawn_tensors
 from ..replay.replay import SUPPORTED
 from .fingerprint import Fingerprint
 from .tensor_file import PortError, brief, open_file, read_safetensors, read_safetensors_stream, shown
-from .trace_checks import check_drawn, check_fingerprints, check_recipe, check_tensors
+from .trace_checks import check_drawn, check_fingerprints, check_recipe, check_sizes, check_tensors
 
 COMPACT = "compact"  # level of a trace whose weights and data are drawn from a seed
 MOST_BYTES = 1 << 30  # of the files in a .zip
 _DAMAGE = (ValueError, AttributeError, TypeError, LookupError, RecursionError, RuntimeError)
-_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,7 @@ class ReferenceTrace:
             check_recipe(recipe)
             check_fingerprints(fingerprints)
             if recipe.get("level") == COMPACT:
+                check_sizes(graph, recipe, fingerprints)
                 tensors.update(drawn_tensors(graph, recipe, tensors))
                 check_drawn(tensors, fingerprints)
             else:
@@ -69,7 +68,9 @@ class ReferenceTrace:
             raise
         except OSError as error:
             raise PortError(f"{path} cannot be read: {error.strerror or error}. Check the path") from error
-        except (*_DAMAGE, *_ZIP_DAMAGE) as error:
+        except MemoryError as error:
+            raise PortError(f"the trace {path} does not fit into memory. Use a machine with more") from error
+        except _DAMAGE as error:
             raise PortError(f"the trace {path} is damaged: {brief(error)}. Write it again") from error
         for row in graph.operations:
             if row.kind not in SUPPORTED:
@@ -110,12 +111,22 @@ class _Archive:
     """The files of a .zip file."""
 
     def __init__(self, path):
-        with open_file(path) as stream, zipfile.ZipFile(stream) as archive:
+        with open_file(path) as stream:
+            try:
+                self.files = self._read(stream)
+            except (OSError, MemoryError):
+                raise
+            except Exception as error:  # zipfile raises errors of many kinds for damaged data, also those of lzma
+                raise ValueError(f"it is not a readable .zip file: {brief(error)}") from error
+
+    @staticmethod
+    def _read(stream):
+        with zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
             size = sum(member.file_size for member in members)
             if size > MOST_BYTES:
                 raise ValueError(f"its files have {size} bytes, more than {MOST_BYTES}")
-            self.files = {member.filename: archive.read(member) for member in members}
+            return {member.filename: archive.read(member) for member in members}
 
     def text(self, name):
         return self._file(name).decode("utf-8")

@@ -78,6 +78,16 @@ def check_tensors(graph, tensors) -> None:
                 raise ValueError(f"{shown(key)} does not hold 0 and 1")
 
 
+def check_sizes(graph, recipe, fingerprints) -> None:
+    """Check that what will be drawn has the sizes of what was drawn. Raises ValueError."""
+    (image,) = graph.inputs.values()
+    shapes = {"input": (recipe["batch"], *image[1:])}
+    shapes.update({f"param/{row.name}": row.shape for row in graph.parameters})
+    for key, shape in shapes.items():
+        if key not in fingerprints or tuple(fingerprints[key].shape) != tuple(shape):
+            raise ValueError(f"{shown(key)} has another shape than in fingerprints.json")
+
+
 def check_drawn(tensors, fingerprints) -> None:
     """Check that what was drawn from a seed is what was drawn when the trace was written. Raises PortError."""
     for key, array in tensors.items():

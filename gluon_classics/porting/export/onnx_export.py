@@ -56,21 +56,26 @@ def predict(path: str | os.PathLike, graph: Graph, images: np.ndarray) -> np.nda
     return output
 
 
-def node_list(graph: Graph) -> list[tuple]:
-    """Return the nodes that the ONNX file of a network has, as (operator, inputs, outputs, attributes)."""
+def content(graph: Graph) -> list[tuple]:
+    """Return what the ONNX file of a network holds apart from the parameters.
+
+    Returns:
+        Its nodes, as (operator, inputs, outputs, attributes), and its constants, as (name, value).
+    """
     from onnx import helper
 
     graph = graph.for_prediction()
     model = _Model(graph, {row.name: np.broadcast_to(np.float32(0), row.shape) for row in graph.parameters})
-    return [
+    nodes: list[tuple] = [
         (
             node.op_type,
-            *node.input,
-            *node.output,
-            *((row.name, helper.get_attribute_value(row)) for row in node.attribute),
+            tuple(node.input),
+            tuple(node.output),
+            tuple((row.name, helper.get_attribute_value(row)) for row in node.attribute),
         )
         for node in model.nodes()
     ]
+    return nodes + [(name, array.tolist()) for name, array in model.constants().items()]
 
 
 class _Model:
@@ -139,6 +144,11 @@ class _Model:
                     f"ONNX opset {OPSET} cannot express the layer {operation.name} ({operation.kind}): replace it"
                 ) from error
         return self._nodes
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """Return the values that are not parameters, by name. `nodes` adds them."""
+        parameters = {parameter.name for parameter in self._graph.parameters}
+        return {name: array for name, array in self._initializers.items() if name not in parameters}
 
     def _info(self, name):
         from onnx import TensorProto

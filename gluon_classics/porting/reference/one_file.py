@@ -17,11 +17,14 @@ _PUBLIC = {
     "comparison.suite": ("Suite",),
 }
 
-_HEAD = '''"""Compare a port of a network with the reference trace in this folder. Needs only NumPy.
+_HEAD = '''"""Compare a port of a network with its reference trace in this folder. Needs only NumPy.
 
-    python compare_port.py PORT.npz
+    python compare_port.py PORT.npz         in the folder of a trace
+    python compare_port.py NAME PORT.npz    in the folder of a suite
 
-In tests: from compare_port import FOLDER, Recorder, assert_conforms; assert_conforms(FOLDER, "PORT.npz", level="G")
+In tests: from compare_port import FOLDER, Recorder, Suite, assert_conforms
+          assert_conforms(FOLDER, "PORT.npz", level="G")                          a trace
+          assert_conforms(Suite.load(FOLDER).path("NAME"), "PORT.npz", level="G") a suite
 
 Written by gluon_classics {version}. The texts below are modules of its package `porting`.
 """
