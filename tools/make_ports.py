@@ -182,6 +182,12 @@ def steps(trace):
     return 1 if size > MOST_PARAMETERS else len(trace.recipe["steps"])
 
 
+def loss_terms(graph, outputs):
+    """Return each term of the loss with the output that it takes."""
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    return [(row, outputs[graph.outputs.index(row.output)]) for row in graph.loss]
+
+
 def record_onnx(recorder, port):
     import onnx
     import onnxruntime
@@ -195,10 +201,8 @@ def record_pytorch(recorder, model):
     import torch.nn.functional as F
 
     def loss(outputs, label):
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         terms = []
-        for row in recorder.trace.graph.loss:
-            output = outputs[recorder.trace.graph.outputs.index(row.output)]
+        for row, output in loss_terms(recorder.trace.graph, outputs):
             if row.kind == "map":
                 output = -torch.cat([output, torch.full_like(output[:, :1], row.settings["j"])], dim=1)
             terms.append(row.factor * F.cross_entropy(output, label))
@@ -241,10 +245,8 @@ def record_flax(recorder, model):
     states = jax.tree.map(jnp.zeros_like, nnx.state(model, nnx.Param))
 
     def loss(outputs, label):
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         terms = []
-        for row in recorder.trace.graph.loss:
-            output = outputs[recorder.trace.graph.outputs.index(row.output)]
+        for row, output in loss_terms(recorder.trace.graph, outputs):
             if row.kind == "map":
                 output = -jnp.concatenate([output, jnp.full_like(output[:, :1], row.settings["j"])], axis=1)
             chosen = jnp.take_along_axis(jax.nn.log_softmax(output), label[:, None], axis=1)

@@ -223,11 +223,11 @@ def _odd_arrays(array):
     yield np.full(array.shape, 1e38, np.float32)
 
 
-def test_every_odd_tensor_is_a_finding_at_its_place(trace, port):
+@pytest.mark.parametrize("share", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_odd_tensor_is_a_finding_at_its_place(trace, port, share):
     """Replace each tensor by odd ones: the comparison never fails, and never says that the port conforms."""
-    for key in port:
-        if key == "input" or key.startswith("step/2") or key.startswith("step/3"):
-            continue
+    keys = [key for key in port if key != "input" and not key.startswith(("step/2", "step/3"))]
+    for key in keys[::share]:
         for odd in _odd_arrays(port[key]):
             if odd.shape == port[key].shape and np.allclose(odd, port[key], atol=1e-6):
                 continue  # the gradient of a bias before batch normalization is 0
