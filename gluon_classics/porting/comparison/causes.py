@@ -10,6 +10,7 @@ from ..mistakes.operation_variants import OPERATION_VARIANTS
 from ..mistakes.variants import Case, Overlay, fitting, relative_error
 from ..mistakes.wiring_variants import WIRING_VARIANTS
 from ..replay import replay
+from ..replay.normalization_formulas import batch_axes
 from .findings import UNKNOWN, Finding
 
 FORWARD_VARIANTS = [*OPERATION_VARIANTS, *NORMALIZATION_VARIANTS, *WIRING_VARIANTS, *COMBINED_VARIANTS]
@@ -55,7 +56,8 @@ class Best:
         names = {row[1] for row in self.tried if row[0] <= self.limit / 20} | {row[1] for row in fits}
         others = [row for row in self.tried if row[1] not in names and row[0] < self.residual]
         others.sort(key=lambda row: row[0])
-        finding.runners_up = [(row[1], row[0]) for row in others[:3]]
+        nearest = {row[1]: row[0] for row in reversed(others)}  # the same cause may have been tried in several layers
+        finding.runners_up = sorted(nearest.items(), key=lambda row: row[1])[:3]
         if not fits:
             finding.cause = UNKNOWN
             return None
@@ -158,7 +160,9 @@ def rounding_limit(operation, values, training, mask, expected) -> float:
     found = replay.forward(operation, single, training, mask)
     error = relative_error(np.asarray(found, np.float64), expected)
     if operation.kind == "batch_norm" and training and not operation.settings["use_running"]:
-        error = max(error, _rounding_of_means(operation, values, expected))
+        error = max(
+            error, _rounding_of_means(operation, values, expected), _one_pass_error(operation, values, expected)
+        )
     return ROUNDING_FACTOR * error if error < float("inf") else 0.0
 
 
@@ -172,3 +176,16 @@ def _rounding_of_means(operation, values, expected):
     terms = expected.size / mean.size
     errors = UNIT_ROUNDOFF * np.sqrt(terms / 6) * gamma * mean / np.sqrt(variance + operation.settings["eps"])
     return float(np.linalg.norm(errors) * np.sqrt(terms) / np.linalg.norm(expected))
+
+
+def _one_pass_error(operation, values, expected):
+    """Return the relative error of normalized values if the variance is E[x^2] - E[x]^2 in float32, as Flax has it."""
+    x = np.asarray(values[operation.inputs[0]], np.float32)
+    axes = batch_axes(x, operation.settings["axis"])
+    mean = x.mean(axis=axes, keepdims=True)
+    variance = np.maximum((x * x).mean(axis=axes, keepdims=True) - mean * mean, 0)
+    shape = mean.shape
+    gamma = 1.0 if operation.settings["fixed_gamma"] else values[operation.parameters["gamma"]].reshape(shape)
+    beta = values[operation.parameters["beta"]].reshape(shape)
+    found = (x - mean) / np.sqrt(variance + np.float32(operation.settings["eps"])) * gamma + beta
+    return relative_error(np.asarray(found, np.float64), expected)

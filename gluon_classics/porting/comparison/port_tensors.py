@@ -42,7 +42,7 @@ class PortTensors:
         self.notices: list = []
         self.arrays = self._renamed(given, _checked_names(names))
         if "input" not in self.arrays:
-            raise PortError("the port has no tensor 'input'. Record the images that went into the network")
+            raise PortError("the port has no tensor 'input'. Use `Recorder`, or add the images of the network")
         if all((split_key(key)[0] or "").rpartition("/")[2] in _GIVEN for key in self.arrays):
             example = f"eval/{graph.outputs[0]}"
             raise PortError(

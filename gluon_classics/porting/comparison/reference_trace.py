@@ -96,6 +96,8 @@ class _Folder:
 
     def __init__(self, path):
         self.path = path
+        if os.path.isfile(path / "suite.json"):
+            raise PortError(f"{path} is a suite. Name one of its traces, such as {path}/networks/resnet18_v1.zip")
         if not os.path.isfile(path / "graph.json"):
             raise PortError(f"{path} is not a trace: it has no file graph.json. Check the path")
 
@@ -111,6 +113,7 @@ class _Archive:
     """The files of a .zip file."""
 
     def __init__(self, path):
+        self.path = path
         with open_file(path) as stream:
             try:
                 self.files = self._read(stream)
@@ -137,5 +140,5 @@ class _Archive:
 
     def _file(self, name):
         if name not in self.files:
-            raise ValueError(f"it has no file {name}")
+            raise PortError(f"{self.path} is not a trace: it has no file {name}. Check the path")
         return self.files[name]

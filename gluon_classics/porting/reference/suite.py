@@ -92,7 +92,7 @@ def write_suite(folder, names=()) -> Iterator[Written]:
     folder, known = Path(folder), cases()
     for name in names:
         if name not in known:
-            raise ClassicsError(f"the suite has no trace {name!r}: {suggestion(name, known, 'suite.json in a suite')}")
+            raise ClassicsError(f"the suite has no trace {name!r}: {suggestion(name, known, 'gluon-classics list')}")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / SUITE).is_file():
         raise ClassicsError(f"{folder} is not empty and not a suite: choose another folder")
     with write_errors(folder, "choose another folder"):

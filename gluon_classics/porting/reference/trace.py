@@ -82,7 +82,7 @@ def trace(network: Source, path, weights: str | None = None, options: TraceOptio
     begin, path = time.monotonic(), Path(path)
     options = options or TraceOptions()
     is_compact = options.level == COMPACT
-    (_check_file if is_compact else _check_folder)(path)
+    (_check_file if is_compact else _check_folder)(path, network.name)
     start = prepared(network, weights, options)
     tensors, fingerprints = _kept(network, start, options)
     with (_new_archive if is_compact else _new_folder)(path) as folder:
@@ -91,7 +91,7 @@ def trace(network: Source, path, weights: str | None = None, options: TraceOptio
     return Written(path, size, time.monotonic() - begin, len(fingerprints))
 
 
-def _check_file(path):
+def _check_file(path, _network):
     if path.suffix != ".zip" or path.is_dir():
         raise ClassicsError(f"a trace of the level {COMPACT} is a file: choose a name that ends in .zip, not {path}")
 
@@ -108,11 +108,15 @@ def _new_archive(path):
                 archive.writestr(member, file.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
-def _check_folder(folder):
+def _check_folder(folder, network):
     if folder.exists() and not folder.is_dir():
         raise ClassicsError(f"{folder} is a file: choose another folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / RECIPE).is_file():
         raise ClassicsError(f"{folder} is not empty and not a trace: choose another folder")
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # of a new or damaged trace
+        found = json.loads((folder / RECIPE).read_text(encoding="utf-8"))["network"]
+        if found != network:
+            raise ClassicsError(f"{folder} is a trace of {found}, not of {network}: choose another folder")
 
 
 @contextlib.contextmanager
