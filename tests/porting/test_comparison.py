@@ -118,6 +118,41 @@ def test_rounding_of_means_that_are_far_from_0_is_no_mistake():
     assert report.differences["train"] > 2 * REPLAY_LIMIT
 
 
+def test_variance_in_one_pass_is_no_mistake():
+    """Flax computes it as E[x^2] - E[x]^2 by default, in float32."""
+    trace, _ = traces.trace_and_port("lenet_bn")
+
+    def in_one_pass(case):
+        x = np.float32(case.x)
+        axes = (0, *range(2, x.ndim))
+        mean, square = (array.mean(axis=axes, keepdims=True) for array in (x, x * x))
+        gamma, beta = (case.parameter(role).reshape(mean.shape) for role in ("gamma", "beta"))
+        return (x - mean) / np.sqrt(square - mean * mean + case.operation.settings["eps"]) * gamma + beta
+
+    layers = [row.name for row in trace.graph.operations if row.kind == "batch_norm"]
+    report = compare(trace, forward_port(trace, dict.fromkeys(layers, in_one_pass), modes=("train",)))
+    assert report.conforms, report.text(everything=True)
+
+
+def test_missing_decay_is_named_where_biases_have_no_gradient():
+    """A bias before batch normalization has the gradient 0, so that its change is the decay or rounding."""
+    trace, _ = traces.trace_and_port("lenet_bn")
+
+    def without_decay(name, weight, gradient, rate, momentum, decay, state, norm):
+        state["v"] = momentum * state.get("v", 0) - rate * gradient
+        return state["v"]
+
+    finding = compare(trace, training_port(trace, rule=without_decay)).first
+    assert (finding.phase, finding.cause) == ("optimizer", "the weight decay is missing")
+
+
+def test_port_of_another_trace_is_told_so(trace, port):
+    port["input"] = np.concatenate([port["input"], port["input"]])
+    assert "record the port with this trace" in compare(trace, port).first.cause
+    port["input"] = np.random.RandomState(0).uniform(size=trace.tensors["input"].shape)
+    assert "perhaps the port was recorded with another trace" in compare(trace, port).first.notes
+
+
 def test_clean_port_of_the_small_network_conforms(trace, port):
     report = compare(trace, port)
     assert report.conforms, report.text(everything=True)

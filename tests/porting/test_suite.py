@@ -271,6 +271,24 @@ def test_a_damaged_list_of_traces_is_refused(tmp_path, text, message):
         Suite.load(tmp_path)
 
 
+def test_the_folder_of_a_suite_is_not_taken_for_a_trace(folder, tmp_path):
+    with pytest.raises(PortError, match="is a suite"):
+        ReferenceTrace.load(folder)
+    np.savez(tmp_path / "port.npz", x=np.ones(2))
+    with zipfile.ZipFile(tmp_path / "port.npz") as archive, zipfile.ZipFile(tmp_path / "port.zip", "w") as other:
+        other.writestr("x.npy", archive.read("x.npy"))
+    with pytest.raises(PortError, match="is not a trace: it has no file graph"):
+        ReferenceTrace.load(tmp_path / "port.zip")
+
+
+def test_the_trace_of_another_network_is_not_replaced(tmp_path):
+    options = TraceOptions(steps=1)
+    for _ in range(2):
+        trace.trace(source("lenet"), tmp_path / "trace", options=options)
+    with pytest.raises(ClassicsError, match="is a trace of lenet, not of lenet_d2l"):
+        trace.trace(source("lenet_d2l"), tmp_path / "trace", options=options)
+
+
 def test_other_folders_and_unknown_traces_are_refused(tmp_path):
     with pytest.raises(ClassicsError, match="has no trace 'lenet6'"):
         next(suite.write_suite(tmp_path, ["lenet6"]))

@@ -77,7 +77,8 @@ def _compare_whole(values, phase, report, blamed):
     if reference is None or blamed or explained:
         return
     error = estimated_error(fingerprint(values[name]), reference)
-    limit = max(WHOLE_LIMIT, 4 * values.trace.rounding(key))
+    own = 4 * report.differences.get(phase, 0.0)  # what single operations differ by, amplified a little
+    limit = max(WHOLE_LIMIT, 4 * values.trace.rounding(key), own)
     if not np.isfinite(reference.l2):
         report.unchecked.append(f"{phase}: {name}: the trace's own values are not finite")
     elif not error <= limit:
