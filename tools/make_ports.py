@@ -39,8 +39,9 @@ recorded and compared with the network's trace in the conformance suite, which M
 
 - **level**: the last level that the port reaches. F is the prediction, T adds the outputs in training mode and the
   loss, G the gradients, and S three training steps with their running statistics. ONNX files only predict. See
-  [porting.md](porting.md).
-  Networks with more than 40 million parameters are recorded for one step, up to level G.
+  [porting.md](porting.md). Networks with more than 40 million parameters are recorded for one step, so that they reach
+  at most level G. Where another network stays at G, rounding in float32 moves units of a ReLU past 0 within three
+  steps, which changes the later steps by more than the limits.
 - **outputs**: the largest relative L2 error of one operation's output, or of the loss, in float32. Each operation is
   computed again in float64 from the inputs that the port itself recorded. The limit is 2e-5.
 - **gradients**: the same for the gradients with respect to parameters, from the port's own outputs. Their errors pass

@@ -248,12 +248,18 @@ def _update_limit(update, port, trace, backward):
     weight = float(np.linalg.norm(step.weight))
     limit = max(UPDATE_LIMIT, SPACING * weight / norm)
     if update.number > 1 or f"grad/{update.name}" not in port:
-        rounding = 4 * trace.rounding(f"step/{update.number}/param/{update.name}") * weight / norm
+        rounding = 4 * _rounding_after(update.number, update.name, trace) * weight / norm
         limit = max(limit, CHAIN_LIMIT, rounding, 4 * trace.rounding(f"grad/{update.name}"))
     if backward and update.name in backward.sizes:  # the terms of a bias before batch normalization cancel
         size = float(np.linalg.norm(backward.sizes[update.name]))
         limit = max(limit, 2 * step.rate * SUM_ROUNDING * size / norm)
     return limit
+
+
+def _rounding_after(number, name, trace):
+    """Return the rounding of a parameter after a step. A compact trace has only that of the last step."""
+    key, last = (f"step/{step}/param/{name}" for step in (number, len(trace.recipe["steps"])))
+    return trace.rounding(key if key in trace.fingerprints else last)
 
 
 def _residuals(updates, rule):
