@@ -12,7 +12,10 @@ SHORT = {recipe.name: recipe for recipe in list_recipes() if recipe.short}
 WIDTH = 4  # standard deviations to both sides: with bands from 10 runs, about one false alarm in 300 metrics
 CHANCE = 0.1
 SEED = 0
-LONG = tuple(f"{name}-fashion-mnist-blog" for name in ("vgg", "nin", "googlenet", "resnet"))  # a minute or more each
+LONG = tuple(
+    f"{name}-fashion-mnist-blog"
+    for name in ("alexnet", "vgg", "nin", "googlenet", "resnet")  # a minute or more each
+)
 OTHER_SEEDS = {"nin-fashion-mnist-blog": 1}  # with seed 0, NiN stays near chance for longer than its short run
 
 
