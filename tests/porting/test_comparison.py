@@ -151,6 +151,9 @@ def test_port_of_another_trace_is_told_so(trace, port):
     assert "record the port with this trace" in compare(trace, port).first.cause
     port["input"] = np.random.RandomState(0).uniform(size=trace.tensors["input"].shape)
     assert "perhaps the port was recorded with another trace" in compare(trace, port).first.notes
+    port["input"] = trace.tensors["input"]
+    port["step/2/input"] = np.float32(1)  # without any axis
+    assert compare(trace, port).first.phase == "input"
 
 
 def test_clean_port_of_the_small_network_conforms(trace, port):

@@ -74,8 +74,9 @@ def _compare(phase, layer, case, variants, kind, report):
     if not np.isfinite(case.found).all():
         report.add(Finding(phase, layer, "it has values that are not finite", float("inf"), COPY_LIMIT, COPY_REASON))
         return
-    if phase == "input" and len(case.found) != len(case.reference) and case.found.shape[1:] == case.reference.shape[1:]:
-        cause = f"it has {len(case.found)} images, and the trace {len(case.reference)}: record the port with this trace"
+    (found, *rest), (wanted, *wanted_rest) = (array.shape or (None,) for array in (case.found, case.reference))
+    if phase == "input" and found is not None and found != wanted and rest == wanted_rest:
+        cause = f"it is for {found} images, and the trace's for {wanted}: record the port with this trace"
         report.add(Finding(phase, layer, cause, float("inf"), COPY_LIMIT, COPY_REASON))
         return
     residual = relative_error(case.found, case.reference)
