@@ -82,3 +82,5 @@ def test_the_diffs_of_the_guide_fit_the_example():
     for diff in blocks("diff"):
         text = corrected(text, diff)
     compile(text, EXAMPLE, "exec")
+    mistakes = [line[1:] for diff in blocks("diff") for line in diff.splitlines() if line.startswith("-")]
+    assert [line for line in mistakes if line in text] == []

@@ -115,7 +115,7 @@ class ModuleCalls:
         """Return the mask for a dropout that the port draws: that of the module, or the next one that is unused.
 
         Raises:
-            PortError: There is no such mask, or its shape differs.
+            PortError: The trace lacks the mask, or the mask has another shape.
         """
         name = next((name for name in map(self._dropout, reversed(self._stack)) if name), None)
         if name is None and self._unused:

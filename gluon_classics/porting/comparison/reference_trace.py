@@ -99,7 +99,7 @@ class _Folder:
         if os.path.isfile(path / "suite.json"):
             raise PortError(f"{path} is a suite. Name one of its traces, such as {path}/networks/resnet18_v1.zip")
         if not os.path.isfile(path / "graph.json"):
-            raise PortError(f"{path} is not a trace: it has no file graph.json. Check the path")
+            raise PortError(f"{path} is not a trace: graph.json is missing. Check the path")
 
     def text(self, name):
         with open_file(self.path / name) as stream:
@@ -140,5 +140,5 @@ class _Archive:
 
     def _file(self, name):
         if name not in self.files:
-            raise PortError(f"{self.path} is not a trace: it has no file {name}. Check the path")
+            raise PortError(f"{self.path} is not a trace: {name} is missing. Check the path")
         return self.files[name]

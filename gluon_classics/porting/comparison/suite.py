@@ -60,7 +60,7 @@ class Suite:
         """Return the path of a trace, which `compare` and `assert_conforms` take.
 
         Raises:
-            PortError: The suite has no such trace.
+            PortError: The suite does not contain this trace.
         """
         if name not in self.files:
             raise PortError(f"the suite {self.folder} has no trace {name!r}. Choose a name that is in {SUITE}")

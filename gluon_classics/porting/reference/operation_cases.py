@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from mxnet import sym
+from mxnet import nd, sym
 import numpy as np
 
-from ..network.capture import capture_symbol
-from ..network.sources import Source
+from ..network.sources import Source, from_symbol
 
 SHAPE = (6, 9, 8)  # of an image; odd and even, so that rounding and "same" padding show
 CLASSES = 10
@@ -20,21 +19,19 @@ NAME = "operation"  # of the operation in its network
 
 
 def operation_source(name: str) -> Source:
-    """Return the network of an operation. Its only weights are probe weights.
+    """Return the network of an operation, with random weights.
 
     Args:
         name: One of `OPERATIONS`.
     """
     output = OPERATIONS[name](sym.var("data"))
     logits = sym.FullyConnected(output, num_hidden=CLASSES, name="dense")
-    graph = capture_symbol(logits, {"data": SHAPE}, name)
-
-    def predict(images):
-        raise NotImplementedError("the network of an operation has no weights of its own")
-
-    # the only constants are those gammas that are fixed to 1
-    constants = {row.name: np.ones(row.shape, np.float32) for row in graph.parameters if row.role == "gamma"}
-    return Source(name, graph, SHAPE, lambda: constants, predict)
+    shapes, _, running = logits.infer_shape(data=(1, *SHAPE))
+    sizes = {**dict(zip(logits.list_arguments(), shapes)), **dict(zip(logits.list_auxiliary_states(), running))}
+    del sizes["data"]
+    generator = np.random.RandomState(0)
+    weights = {key: nd.array(generator.uniform(0.5, 1.5, size)) for key, size in sizes.items()}
+    return from_symbol(logits, weights, SHAPE, name)
 
 
 Builder = Callable[[Any], Any]  # from the symbol of the images to that of the operation

@@ -31,7 +31,7 @@ from ..network.sources import Source, source
 from .one_file import FILE, joined
 from .operation_cases import OPERATIONS, operation_source
 from .trace import Written, trace
-from .values import TraceOptions
+from .values import PROBE, TraceOptions
 
 BATCHES = (2, 4, 8, 16)  # images per step, the first one that gives each batch normalization enough values
 VALUES = 16  # of a channel in a batch: with 2, normalized values are +-1, and all gradients before them are rounding
@@ -87,7 +87,7 @@ def write_suite(folder, names=()) -> Iterator[Written]:
         names: Names of the traces; by default all.
 
     Raises:
-        ClassicsError: There is no such trace, or a file cannot be written.
+        ClassicsError: The suite does not define a trace with this name, or a file cannot be written.
     """
     folder, known = Path(folder), cases()
     for name in names:
@@ -103,7 +103,7 @@ def write_suite(folder, names=()) -> Iterator[Written]:
         path, network = folder / known[name].file, known[name].network()
         options = known[name].options(network)
         if not _is_current(path, network, options):
-            yield trace(network, path, options=options)
+            yield trace(network, path, PROBE, options)
             _write_list(folder, known)
 
 

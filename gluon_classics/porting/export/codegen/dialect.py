@@ -81,7 +81,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def layer(self, operation: Operation, input_shape: Shape, activation: str) -> Node | None:
-        """Return the expression that creates a layer, or None if the framework has no such layer.
+        """Return the expression that creates a layer, or None if the framework lacks the layer.
 
         Args:
             operation: The operation of the layer.
