@@ -176,9 +176,14 @@ class TrainingLoop:
     def _train_batch(self, images, labels):
         sums, heads = [], []
         parts = split_batch(images, labels, self.contexts)
+        forward = self._forward
+        if any(parameter._deferred_init for parameter in self.trainer._params):
+            # Eager layers draw their weights in the first forward pass, between the dropout masks, as in the blog.
+            # Compiling would draw all weights first, and the same seed would give other weights.
+            forward = self.net
         with autograd.record():
             for x, y in parts:
-                output = self._forward(x)
+                output = forward(x)
                 heads.append(self.loss(output, y))
                 with autograd.pause():
                     sums.append(batch_sums(self._scores(output), y, heads[-1]))
