@@ -1,4 +1,4 @@
-"""The blog's loader, its step and its evaluation, for MXNet 1.1 to 1.9 and Python 3.6 or newer.
+"""The loader, the step and the evaluation of the blog and of D2L, for MXNet 1.1 to 1.9 and Python 3.6 or newer.
 
 `first_steps.py` and `run.py` use them. Only MXNet and NumPy are imported.
 """
@@ -12,7 +12,8 @@ import sys
 import mxnet as mx
 from mxnet import autograd, image, init, nd
 from mxnet.gluon import nn
-from networks import NETWORKS
+import networks
+import networks_d2l
 import numpy as np
 
 FILES = {
@@ -48,10 +49,14 @@ def _unpacked(path):
 
 
 class DataLoader:
-    """The blog's loader: it shuffles in memory, transforms batch by batch, and leaves out a last partial batch."""
+    """The blog's loader: it shuffles in memory, transforms batch by batch, and leaves out a last partial batch.
 
-    def __init__(self, dataset, batch_size, shuffle, transform):
+    D2L's loader keeps the last batch: `keep_last`.
+    """
+
+    def __init__(self, dataset, batch_size, shuffle, transform, keep_last):
         self.dataset, self.batch_size, self.shuffle, self.transform = dataset, batch_size, shuffle, transform
+        self.keep_last = keep_last
         self.order = np.arange(len(dataset[1]))
 
     def __iter__(self):
@@ -69,7 +74,8 @@ class DataLoader:
             yield self.transform(images[start : start + self.batch_size], labels[start : start + self.batch_size])
 
     def __len__(self):
-        return len(self.dataset[1]) // self.batch_size
+        whole, rest = divmod(len(self.dataset[1]), self.batch_size)
+        return whole + (self.keep_last and rest > 0)
 
 
 def transform(resize):
@@ -86,10 +92,11 @@ def transform(resize):
     return apply
 
 
-def loaders(folder, batch_size, resize):
+def loaders(args):
     """Return the loaders of the training and the test images."""
+    folder, keep_last = args.data or data_folder(), args.last_batch != "discard"
     return [
-        DataLoader(read_images(folder, train), batch_size, shuffle=train, transform=transform(resize))
+        DataLoader(read_images(folder, train), args.batch_size, train, transform(args.resize), keep_last)
         for train in (True, False)
     ]
 
@@ -139,10 +146,20 @@ def seed_both(seed):
         np.random.seed(seed)
 
 
-def make(network, dropout, seed):
-    """Return the network with Xavier's initial weights, which MXNet draws at the first forward pass."""
-    net = NETWORKS[network](dropout_layer(dropout, seed))
-    net.initialize(init.Xavier(), ctx=mx.cpu())
+def make(args, dropout="drawn"):
+    """Return the network with Xavier's initial weights.
+
+    MXNet draws them at the first forward pass. Without a seed, a network of D2L has those of its notebook.
+    """
+    net = {**networks.NETWORKS, **networks_d2l.NETWORKS}[args.network](dropout_layer(dropout, args.seed))
+    if args.network in networks_d2l.NETWORKS and args.seed is None:
+        values = networks_d2l.notebook_weights(args.network, args.numpy_mode)
+        net.initialize(ctx=mx.cpu())
+        net(nd.zeros((1, 1, 28, 28)))
+        for parameter, value in zip(net.collect_params().values(), values):
+            parameter.set_data(nd.array(value))
+    else:
+        net.initialize(init.Xavier(), ctx=mx.cpu())
     return net
 
 
@@ -155,13 +172,15 @@ def forward_and_backward(net, loss, images, labels):
     return outputs, losses
 
 
+def correct(outputs, labels):
+    """Return how many rows of the outputs have their largest entry at the label."""
+    return int((outputs.asnumpy().argmax(axis=1) == labels.asnumpy()).sum())
+
+
 def evaluate(test_data, net):
-    """Return the accuracy on the test images, without the last partial batch."""
-    correct, count = 0.0, 0
-    for images, labels in test_data:
-        correct += (net(images).argmax(axis=1) == labels).sum().asscalar()
-        count += labels.size
-    return correct / count
+    """Return the accuracy on the test images of the loader."""
+    pairs = [(correct(net(images), labels), labels.shape[0]) for images, labels in test_data]
+    return sum(right for right, _ in pairs) / sum(count for _, count in pairs)
 
 
 # --- command line
@@ -169,11 +188,19 @@ def evaluate(test_data, net):
 
 def add_options(parser):
     """Add the options that `first_steps.py` and `run.py` share."""
-    parser.add_argument("network", choices=sorted(NETWORKS))
+    parser.add_argument("network", choices=[*networks.NETWORKS, *networks_d2l.NETWORKS])
     parser.add_argument("--data", help="folder with Fashion-MNIST's four files (.gz)")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--resize", type=int, default=224, help="height and width of the images; 0: 28")
     parser.add_argument("--lr", type=float, default=0.01, help="learning rate")
+    parser.add_argument(
+        "--last-batch",
+        choices=("discard", "scale", "keep"),
+        default="discard",
+        help="leave out a last partial batch (the blog), divide its gradients by the full batch size (D2L's first "
+        "edition), or by its own (later)",
+    )
+    parser.add_argument("--numpy-mode", action="store_true", help="use MXNet's NumPy arrays, as D2L since 0.7")
     parser.add_argument("--seed", type=int, help="seed of MXNet and NumPy (default: none, as in the blog)")
 
 

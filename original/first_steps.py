@@ -19,8 +19,8 @@ def trace(args):
     """Write the trace."""
     given = tensors.load(args.start)[0] if args.start else None
     blog.seed_both(args.seed)
-    train_data, _ = blog.loaders(args.data or blog.data_folder(), args.batch_size, args.resize)
-    net = blog.make(args.network, args.dropout, args.seed)
+    train_data, _ = blog.loaders(args)
+    net = blog.make(args, args.dropout)
     loss = gluon.loss.SoftmaxCrossEntropyLoss()
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": args.lr})
     arrays, batches = {}, []

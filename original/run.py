@@ -31,10 +31,15 @@ class State:
     def __init__(self, folder):
         self.folder = folder
         self.order_seed = None
-        self.epoch = self.batches = 0
-        self.loss = self.correct = self.seconds = 0.0
+        self.epoch = 0
+        self.clear()
         self.epochs, self.resumed = [], []
         self.file = None
+
+    def clear(self):
+        """Start the sums of an epoch."""
+        self.batches = self.images = self.correct = 0
+        self.loss = self.seconds = 0.0
 
     def save(self, net):
         """Write the parameters, then the state that names their file. A stop in between loses nothing."""
@@ -80,32 +85,34 @@ def train_epoch(net, trainer, train_data, args, state):
     begin, saved = time.time() - state.seconds, time.time()
     for images, labels in train_data.batches(state.batches):
         outputs, losses = blog.forward_and_backward(net, loss, images, labels)
-        trainer.step(args.batch_size)
+        trainer.step(args.batch_size if args.last_batch == "scale" else images.shape[0])
         state.loss += losses.sum().asscalar()
-        state.correct += (outputs.argmax(axis=1) == labels).sum().asscalar()
+        state.correct += blog.correct(outputs, labels)
+        state.images += images.shape[0]
         state.batches += 1
         state.seconds = time.time() - begin
         if state.batches % PRINT_EVERY == 0:
-            count = state.batches * args.batch_size
-            print(f"batch {state.batches}, loss {state.loss / count:f}, {count / state.seconds:.1f} images/s")
+            rate = state.images / state.seconds
+            print(f"batch {state.batches}, loss {state.loss / state.images:f}, {rate:.1f} images/s")
             sys.stdout.flush()
         if time.time() - saved > SAVE_EVERY:
             state.save(net)
             saved = time.time()
 
 
-def end_epoch(net, test_data, args, state):
+def end_epoch(net, test_data, state):
     """Evaluate, and start the next epoch."""
-    count, begin = state.batches * args.batch_size, time.time()
+    begin = time.time()
     row = {
-        "train_loss": state.loss / count,
-        "train_accuracy": state.correct / count,
+        "train_loss": state.loss / state.images,
+        "train_accuracy": state.correct / state.images,
         "test_accuracy": blog.evaluate(test_data, net),
     }
     row["seconds"] = state.seconds + time.time() - begin
     print(f"epoch {state.epoch}: {row}")
     state.epochs.append(row)
-    state.epoch, state.batches, state.loss, state.correct, state.seconds = state.epoch + 1, 0, 0.0, 0.0, 0.0
+    state.epoch += 1
+    state.clear()
     state.save(net)
 
 
@@ -118,14 +125,14 @@ def run(args):
         state.order_seed = struct.unpack("<I", os.urandom(4))[0] >> 2 if args.seed is None else args.seed
     blog.seed_both(args.seed)
     np.random.seed(state.order_seed)
-    train_data, test_data = blog.loaders(args.data or blog.data_folder(), args.batch_size, args.resize)
-    net = blog.make(args.network, "drawn", args.seed)
+    train_data, test_data = blog.loaders(args)
+    net = blog.make(args)
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": args.lr})
     if state.file:
         state.restore(net, train_data, args)
     while state.epoch < args.epochs:
         train_epoch(net, trainer, train_data, args, state)
-        end_epoch(net, test_data, args, state)
+        end_epoch(net, test_data, state)
     digest = hashlib.sha256()
     for loader in (train_data, test_data):
         digest.update(loader.dataset[0].asnumpy().tobytes() + loader.dataset[1].astype(np.uint8).tobytes())

@@ -29,7 +29,14 @@ def settings(network, **changes):
 
 def here(wanted, path):
     """Return the trace of the blog's programs on this MXNet."""
-    arguments = {**wanted._asdict(), "data": None, "start": None, "out": str(path)}
+    arguments = {
+        **wanted._asdict(),
+        "data": None,
+        "start": None,
+        "out": str(path),
+        "last_batch": "discard",
+        "numpy_mode": False,
+    }
     first_steps.trace(SimpleNamespace(**arguments))
     return tensors.load(str(path))
 

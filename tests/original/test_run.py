@@ -15,7 +15,17 @@ def options(small_home, tmp_path):
     def make(name, **changes):
         (tmp_path / name).mkdir()
         fixed = {"network": "lenet", "data": str(small_home / "datasets" / "fashion-mnist"), "batch_size": 64}
-        options = {**fixed, "resize": 0, "lr": 0.1, "seed": 5, "epochs": 2, "out": str(tmp_path / name), **changes}
+        options = {
+            **fixed,
+            "resize": 0,
+            "lr": 0.1,
+            "last_batch": "discard",
+            "numpy_mode": False,
+            "seed": 5,
+            "epochs": 2,
+            "out": str(tmp_path / name),
+            **changes,
+        }
         return SimpleNamespace(**options)
 
     return make
