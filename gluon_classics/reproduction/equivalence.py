@@ -6,7 +6,7 @@ is a distribution, a few single runs or one run. The margin is the largest diffe
 - Reproduced: the 90 % confidence interval for the difference of the means is inside the margin. This is TOST, two
   one-sided tests at the 5 % level (Schuirmann 1987).
 - Not reproduced: the difference is larger than the margin, and its 95 % confidence interval excludes zero.
-- Undecided: neither.
+- Undecided: neither, and always after one run.
 
 If all runs spread equally, each wrong verdict occurs in about 5 % of cases or fewer: "reproduced" if the true
 difference is the margin or more, and "not reproduced" if there is none. `tests/reproduction/test_error_rates.py`
@@ -31,7 +31,7 @@ EQUAL, DIFFERENT = 0.90, 0.95  # confidence of the intervals that show equivalen
 LEVEL = 0.05  # of the test of failures
 FEW = 5  # runs: with fewer on a side, Welch's interval is too short
 MOST_RUNS = 100  # that a statement asks for
-TOLERANCE = 0.01  # margin: the published means of official builds differ by up to .008 between versions and devices
+TOLERANCE = 0.01  # the losses of most official builds differ by up to .008 between versions and devices
 PART = 5  # the margin is at most this part of the distance to a perfect result
 
 
@@ -84,13 +84,9 @@ def margin(distance: float) -> float:
 
 def require_scipy() -> None:
     """Raise ClassicsError if SciPy is not installed."""
-    _scipy_stats()
-
-
-def _scipy_stats():
     with require_extra("reproduce", "comparing with published results"):
-        from scipy import stats
-    return stats
+        import scipy.special
+        import scipy.stats  # noqa: F401
 
 
 def compare(ours: list[float], target: Target) -> Comparison:
@@ -135,17 +131,17 @@ def decide(difference, n, sd, target: Target):
     Args:
         difference: Our mean minus the published one, a number or an array.
         n: Number of our runs, a number or an array.
-        sd: Their standard deviation, a number or an array; None for one run. One run never shows equivalence, because
-            it shows nothing about how our runs spread.
+        sd: Their standard deviation, a number or an array; None for one run. One run shows neither, because it does
+            not show how our runs spread.
         target: The published side. Its `mean` is not used; `sd` may be an array.
 
     Raises:
         ClassicsError: SciPy is not installed.
     """
     distance = abs(difference)
-    equal = (n > 1) & (distance + half_interval(EQUAL, n, sd, target) < target.margin)
+    equal = distance + half_interval(EQUAL, n, sd, target) < target.margin
     different = (distance > target.margin) & (distance > half_interval(DIFFERENT, n, sd, target))
-    return equal, different
+    return (n > 1) & equal, (n > 1) & different
 
 
 def half_interval(confidence: float, n, sd, target: Target):
@@ -162,8 +158,11 @@ def half_interval(confidence: float, n, sd, target: Target):
         target: The published side; `sd` may be an array. It must not be None if `sd` is.
     """
 
+    require_scipy()
+    from scipy.special import stdtrit
+
     def half(error, df):
-        return _scipy_stats().t.ppf(0.5 + confidence / 2, df) * error + target.rounding
+        return stdtrit(df, 0.5 + confidence / 2) * error + target.rounding
 
     of_means = 1 / n + 1 / target.n
     if sd is None:
@@ -213,8 +212,11 @@ def share(failed: int, runs: int, published_failed: int, published_runs: int) ->
     Raises:
         ClassicsError: SciPy is not installed.
     """
+    require_scipy()
+    from scipy.stats import fisher_exact
+
     counts = [[failed, runs - failed], [published_failed, published_runs - published_failed]]
-    _, probability = _scipy_stats().fisher_exact(counts, alternative="greater")
+    _, probability = fisher_exact(counts, alternative="greater")
     too_many = bool(probability < LEVEL)
     how = "too many" if too_many else "no more than chance explains"
     published = f"of the published runs, {published_failed} of {published_runs} did"

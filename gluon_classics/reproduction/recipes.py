@@ -123,7 +123,8 @@ class Recipe:
     def target(self, metric: str) -> Target | None:
         """Return what a metric after the last epoch is compared with, None if nothing is published."""
         if self.builds and getattr(self.builds, metric):
-            return _target(metric, self.builds.n, *getattr(self.builds, metric), self.builds.decimals)
+            mean, sd = getattr(self.builds, metric)
+            return _target(metric, self.builds.n, mean, sd, self.builds.decimals)
         runs = [run for run in self._final_runs() if getattr(run, metric) is not None and not at_chance(run)]
         if not runs:
             return None

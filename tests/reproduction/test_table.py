@@ -55,7 +55,7 @@ def test_the_table_of_metrics_has_the_margin_next_to_each_verdict(verdicts):
         "metric": "train loss",
         "published": "0.472 +- 0.002 (n = 87)",
         "ours": "0.5020 +- 0.0020",
-        "difference": "+0.0300 (+0.0265 to +0.0335)",
+        "difference": "+0.0300 (+0.0262 to +0.0338)",
         "margin": "0.01",
         "verdict": "not reproduced",
     }
@@ -98,7 +98,7 @@ def test_the_summary_has_one_metric_of_each_recipe_and_the_verdicts_on_all(verdi
     resnet, _, lenet = table.summary(verdicts)
     assert list(lenet) == ["recipe", "metric", "published", "ours", "difference", "margin", "n", "verdict"]
     assert list(lenet.values())[1:6] == [
-        "train loss", "0.472 +- 0.002 (n = 87)", "0.5020 +- 0.0020", "+0.0300 (+0.0265 to +0.0335)", "0.01",
+        "train loss", "0.472 +- 0.002 (n = 87)", "0.5020 +- 0.0020", "+0.0300 (+0.0262 to +0.0338)", "0.01",
     ]  # fmt: skip
     assert lenet["verdict"].startswith("not reproduced (train loss")
     assert list(resnet.values())[1:6] == ["train loss", "none", "0.4000", "", ""]
