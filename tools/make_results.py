@@ -65,8 +65,8 @@ ERROR_RATES
   a run.
 
 So a wrong verdict on a metric has a probability of about 5 %, or less. The exception is a single published run, whose
-spread cannot be checked. A recipe with three metrics is called "not reproduced" more often than one metric, at most three
-times as often. The rates hold if the number of runs is fixed before the first one.
+spread cannot be checked. A recipe with three metrics is called "not reproduced" more often than one metric, at most
+three times as often. The rates hold if the number of runs is fixed before the first one.
 
 ## The recipes
 
