@@ -92,9 +92,12 @@ def verdict_words(verdict: Verdict) -> str:
     by_verdict: dict[str, list[str]] = {}
     for metric, comparison in verdict.comparisons.items():
         by_verdict.setdefault(comparison.verdict, []).append(name_of(metric))
-    if len(by_verdict) < 2:
+    if set(by_verdict) <= {verdict.verdict}:
         return verdict.verdict
-    return f"{verdict.verdict} ({'; '.join(f'{_and(names)} {each}' for each, names in by_verdict.items())})"
+    parts = [f"{_and(names)} {each}" for each, names in by_verdict.items()]
+    if verdict.verdict not in by_verdict:
+        parts.append("too many runs at chance")
+    return f"{verdict.verdict} ({'; '.join(parts)})"
 
 
 def _and(names):

@@ -46,8 +46,9 @@ def constants(verdicts: Sequence[Verdict]) -> str:
 
 
 def metrics(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
-    """Return a row per verdict and metric, in the same order as `table`. Metrics without a published value are shown
-    only if the recipe has none.
+    """Return a row per verdict and metric, in the same order as `table`.
+
+    Metrics without a published value are only shown of recipes that have none.
     """
     return [
         {"recipe": verdict.recipe.name, "metric": name_of(metric), **_metric_cells(verdict, metric)}

@@ -165,6 +165,9 @@ def test_too_many_runs_at_chance_are_not_reproduced_whatever_the_others_say(verd
     assert set(by_metric(few).values()) == set(by_metric(many).values()) == {REPRODUCED}
     assert (few.verdict, many.verdict) == (REPRODUCED, NOT_REPRODUCED)
     assert "so that ours are too many (Fisher's exact test, p = 0.01" in many.statement
+    assert verdict_words(many) == (
+        "not reproduced (train loss, train accuracy and test accuracy reproduced; too many runs at chance)"
+    )
 
 
 def test_too_few_runs_at_chance_do_not_turn_other_losses_into_a_reproduction(verdict_on):
