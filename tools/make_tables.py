@@ -14,9 +14,9 @@ SHOWN_RESULTS = (  # recipes in the README: each kind of published value, and ea
     "lenet-fashion-mnist-scratch",
     "lenet_d2l-fashion-mnist-d2l-0.17",
     "lenet_d2l-fashion-mnist-d2l-0.17-unseeded",
+    "lenet_d2l-fashion-mnist-d2l-1.0",
     "lenet_bn-fashion-mnist-d2l-0.17",
     "alexnet-fashion-mnist-blog",
-    "googlenet_d2l-fashion-mnist-d2l-first",
 )
 SPEED = ROOT / "benchmarks" / "speed.json"
 SPEED_COLUMNS = {  # titles, and the ratios of speed.json

@@ -92,12 +92,13 @@ def reproduce(recipe, publish, as_json, **options):
 @click.option(
     "--results", "folder", type=click.Path(), help="Folder of results.  [default: results/ of the repository]"
 )
-@click.option("--markdown", is_flag=True, help="Print the table as Markdown, as in docs/results.md.")
+@click.option("--markdown", is_flag=True, help="Print the tables as Markdown, as in docs/results.md.")
 @json_option
 def show_results(added, folder, markdown, as_json):
     """Show the recorded results next to the published ones.
 
-    The table shows the metric that decides the verdict on each recipe.
+    The table shows one metric of each recipe and the verdicts on all of them. With --markdown, there is also a table
+    of all metrics.
     """
     from gluon_classics.reproduction import results, table
 
@@ -110,7 +111,7 @@ def show_results(added, folder, markdown, as_json):
         click.echo(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
         return
     if markdown or not verdicts:
-        click.echo(table.markdown(table.table(verdicts)))
+        click.echo(table.markdown_tables(verdicts))
         return
     rows = table.summary(verdicts)
     titles = [f"{title}:" if title in table.NUMBERS else title for title in rows[0]]
@@ -119,31 +120,29 @@ def show_results(added, folder, markdown, as_json):
 
 def _show_verdict(verdict: Verdict, recorded: Verdict | None) -> None:
     """Print published and own results side by side, the verdict with its reason, and that of the `recorded` runs."""
-    from gluon_classics.reproduction.formatting import settings_words, source_words
+    from gluon_classics.reproduction.formatting import settings_words, source_words, verdict_words
 
     recipe = verdict.recipe
     click.echo(f"{recipe.name}: {recipe.settings.model} with the settings of {recipe.edition}")
     click.echo(settings_words(recipe.settings))
-    if recipe.deciding:
+    if recipe.metrics:
         click.echo(f"published by: {source_words(recipe)}")
-    titles = ["epoch:", "metric", "published:", "accepted:", f"ours, n = {verdict.n}:", "verdict on it"]
+    titles = ["epoch:", "metric", "published:", f"ours, n = {verdict.n}:", "difference:", "margin:", "verdict on it"]
     _console.table(titles, list(_rows(verdict)))
-    click.echo(f"Verdict: {verdict.verdict} ({verdict.statement})")
+    click.echo(f"Verdict: {verdict_words(verdict)}")
+    for reason in verdict.reasons:
+        click.echo(f"- {reason}")
     if recorded and recorded.n > verdict.n:
         click.echo(
-            f"The {recorded.n} recorded runs together: {recorded.verdict} "
+            f"The {recorded.n} recorded runs together: {verdict_words(recorded)} "
             "(see 'gluon-classics results'; --runs makes more runs)"
         )
     for note in recipe.notes:
         click.echo(f"Note: {note}")
-    if recipe.widening.why:
-        click.echo(
-            f"Note: the range of the published runs is widened by its length, or by a minimum: {recipe.widening.why}"
-        )
 
 
 def _rows(verdict):
-    from gluon_classics.reproduction.formatting import accepted_words, mean_words, published_words
+    from gluon_classics.reproduction.formatting import difference_words, margin_words, mean_words, published_words
     from gluon_classics.reproduction.recipes import name_of
     from gluon_classics.utils.history import METRICS
 
@@ -160,8 +159,9 @@ def _rows(verdict):
                 epoch,
                 name_of(metric),
                 published,
-                accepted_words(recipe, metric) if is_last else "",
                 mean_words(values),
+                difference_words(comparison) if comparison else "",
+                margin_words(recipe, metric) if is_last else "",
                 comparison.verdict if comparison else "",
             )
 

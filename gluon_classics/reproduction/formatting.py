@@ -9,8 +9,9 @@ import statistics
 from gluon_classics.experiment.settings import WEIGHTS, Settings
 from gluon_classics.utils.history import METRICS
 
-from .equivalence import Spread
+from .equivalence import Comparison
 from .recipes import Recipe, name_of
+from .verdict import Verdict
 
 UNUSUAL = {  # settings that are shown where they are not the default
     "momentum": "momentum {}",
@@ -52,30 +53,56 @@ def published_words(recipe: Recipe, metric: str, epoch: int, digits: int | None 
         return f"{value if digits is None else round(value, digits):.10g}"
 
     builds = recipe.builds
-    spread = builds.spread(metric) if builds and epoch == recipe.settings.epochs else None
-    if builds and spread:
+    pair = getattr(builds, metric, None) if epoch == recipe.settings.epochs else None
+    if builds and pair:
+        mean, sd = pair
+        spread = "" if sd is None else f" +- {words(sd)}"
         span = builds.test_range if metric == "test_accuracy" else None
         extremes = f" [{words(span[0])}, {words(span[1])}]" if span else ""
-        return f"{words(spread.mean)} +- {words(spread.sd)}{extremes} (n = {spread.n})"
+        return f"{words(mean)}{spread}{extremes} (n = {builds.n})"
     values = [getattr(run, metric) for run in recipe.runs if run.epoch == epoch]
     return ", ".join(words(value) for value in values if value is not None)
 
 
-def accepted_words(recipe: Recipe, metric: str) -> str:
-    """Return how far our mean may be from the published values; empty if there are none."""
+def margin_words(recipe: Recipe, metric: str) -> str:
+    """Return how far our mean may be from the published one; empty if nothing is published."""
     target = recipe.target(metric)
-    if target is None:
-        return ""
-    return f"within {target.margin:g}" if isinstance(target, Spread) else f"{target.low:.4g} to {target.high:.4g}"
+    return f"{target.margin:.2g}" if target else ""
+
+
+def difference_words(comparison: Comparison) -> str:
+    """Return the difference of the means with its interval."""
+    if comparison.interval is None:
+        return f"{comparison.difference:+.4f}"
+    low, high = comparison.interval
+    return f"{comparison.difference:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def target_words(recipe: Recipe) -> str:
-    """Return the metric that decides, and what it is compared with."""
-    metric = recipe.deciding
-    if metric is None:
+    """Return the published value of the first metric that has one, and the margin."""
+    if not recipe.metrics:
         return "no published value"
+    metric = recipe.metrics[0]
     published = published_words(recipe, metric, recipe.settings.epochs)
-    return f"{name_of(metric)} {published}; accepted {accepted_words(recipe, metric)}"
+    return f"{name_of(metric)} {published}; margin {margin_words(recipe, metric)}"
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """Return the verdict, and those on the metrics if they are not the same."""
+    by_verdict: dict[str, list[str]] = {}
+    for metric, comparison in verdict.comparisons.items():
+        by_verdict.setdefault(comparison.verdict, []).append(name_of(metric))
+    if set(by_verdict) <= {verdict.verdict}:
+        return verdict.verdict
+    parts = [f"{_and(names)} {each}" for each, names in by_verdict.items()]
+    if verdict.verdict not in by_verdict:
+        parts.append("too many runs at chance")
+    return f"{verdict.verdict} ({'; '.join(parts)})"
+
+
+def _and(names):
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def source_words(recipe: Recipe) -> str:
@@ -94,15 +121,10 @@ def mean_words(values: list[float], digits: int = 4) -> str:
 
 
 def as_dict(recipe: Recipe) -> dict:
-    """Return a recipe as values for JSON, with what its metrics are compared with and which of them decides."""
+    """Return a recipe as values for JSON, with what its metrics are compared with."""
     targets = {metric: recipe.target(metric) for metric in METRICS}
     return {
         "name": recipe.name,
         **asdict(recipe),
-        "targets": {
-            metric: {"kind": type(target).__name__.lower(), **asdict(target)}
-            for metric, target in targets.items()
-            if target
-        },
-        "deciding": recipe.deciding,
+        "targets": {metric: asdict(target) for metric, target in targets.items() if target},
     }

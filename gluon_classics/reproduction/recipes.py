@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import functools
 from importlib import import_module
 import json
+import math
 from pathlib import Path
+import statistics
 from typing import NamedTuple
 
 import gluon_classics
@@ -19,17 +21,18 @@ from gluon_classics.experiment.settings import Settings
 from gluon_classics.models.registry import suggestion
 from gluon_classics.utils.history import METRICS
 
-from .equivalence import Range, Spread, widened
+from .equivalence import Target, margin
 
-DECIDING = ("train_loss", "test_accuracy")  # the first of these that is published decides
-LEAST_MARGIN = 0.005
+BAND_METRICS = ("train_loss", "test_accuracy")  # of the short runs
+LOSS_DECIMALS = 3  # that every published loss has
+GUESSING = 1.2  # times the accuracy of guessing: a network that is no better has learned nothing
 ROWS = ("recipes_blog", "recipes_d2l", "recipes_other")
 BANDS = Path(__file__).with_name("short_bands.json")
 
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """The published metrics of one run after an epoch.
+    """The metrics of one published run after an epoch.
 
     Attributes:
         source: Who published them.
@@ -37,6 +40,7 @@ class PublishedRun:
         train_loss: Training loss; None if it was not published.
         train_accuracy: Fraction 0..1 or None.
         test_accuracy: Fraction 0..1 or None.
+        decimals: Number of decimals of the accuracies, at least.
     """
 
     source: str
@@ -44,52 +48,32 @@ class PublishedRun:
     train_loss: float | None = None
     train_accuracy: float | None = None
     test_accuracy: float | None = None
+    decimals: int = 3
 
 
 @dataclass(frozen=True)
 class Builds:
     """The metrics of official builds after the last epoch.
 
-    Our mean may differ from theirs by two standard deviations, as a single build may, but at least by .005: published
-    metrics are rounded to .001, and between versions and devices official builds differ by up to .008.
-
     Attributes:
         source: Who published them.
         n: Number of builds.
-        train_loss: Mean and standard deviation; None if not published.
-        train_accuracy: Mean and standard deviation, or None.
-        test_accuracy: Mean and standard deviation, or None.
+        train_loss: Mean and standard deviation, which is None if it is not published; None without a mean.
+        train_accuracy: The same.
+        test_accuracy: The same.
         test_range: Lowest and highest test accuracy, or None.
-        failed: Number of builds that stayed at chance.
+        failed: Number of builds that stayed at chance. The means are over the others.
+        decimals: Number of decimals of the accuracies, at least.
     """
 
     source: str
     n: int
-    train_loss: tuple[float, float] | None = None
-    train_accuracy: tuple[float, float] | None = None
-    test_accuracy: tuple[float, float] | None = None
+    train_loss: tuple[float, float | None] | None = None
+    train_accuracy: tuple[float, float | None] | None = None
+    test_accuracy: tuple[float, float | None] | None = None
     test_range: tuple[float, float] | None = None
     failed: int = 0
-
-    def spread(self, metric: str) -> Spread | None:
-        """Return the distribution of a metric, None if it is not published."""
-        pair = getattr(self, metric)
-        if pair is None:
-            return None
-        mean, sd = pair
-        return Spread(self.n, mean, sd, margin=max(2 * sd, LEAST_MARGIN))
-
-
-@dataclass(frozen=True)
-class Widening:
-    """The minimum by which the range of single published runs is widened to both sides, and why."""
-
-    train_loss: float
-    accuracy: float
-    why: str
-
-
-NOT_WIDENED = Widening(0.0, 0.0, "")
+    decimals: int = 3
 
 
 class Band(NamedTuple):
@@ -118,8 +102,7 @@ class Recipe:
         edition: The text that the settings come from.
         settings: The settings.
         runs: Published results of single runs.
-        builds: Published results of official builds.
-        widening: Minimum widening of the range of single runs.
+        builds: Published results of official builds. Where these have a metric, single runs of it are not compared.
         notes: What is a guess, and what differs from the text.
         short: Settings of a run that takes a minute on the embedded sample.
     """
@@ -129,7 +112,6 @@ class Recipe:
     settings: Settings
     runs: tuple[PublishedRun, ...] = ()
     builds: Builds | None = None
-    widening: Widening = NOT_WIDENED
     notes: tuple[str, ...] = ()
     short: Settings | None = None
 
@@ -138,21 +120,36 @@ class Recipe:
         """`<model>-<data>-<variant>`."""
         return f"{self.settings.model}-{self.settings.data}-{self.variant}"
 
-    def target(self, metric: str) -> Spread | Range | None:
+    def target(self, metric: str) -> Target | None:
         """Return what a metric after the last epoch is compared with, None if nothing is published."""
-        spread = self.builds and self.builds.spread(metric)
-        if spread:
-            return spread
-        values = [getattr(run, metric) for run in self.runs if run.epoch == self.settings.epochs]
-        values = [value for value in values if value is not None]
-        if not values:
+        if self.builds and getattr(self.builds, metric):
+            mean, sd = getattr(self.builds, metric)
+            return _target(metric, self.builds.n, mean, sd, self.builds.decimals)
+        runs = [run for run in self._final_runs() if getattr(run, metric) is not None and not at_chance(run)]
+        if not runs:
             return None
-        return widened(values, self.widening.train_loss if metric == "train_loss" else self.widening.accuracy)
+        values = [getattr(run, metric) for run in runs]
+        sd = statistics.stdev(values) if len(values) > 1 else None
+        return _target(metric, len(values), statistics.mean(values), sd, min(run.decimals for run in runs))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics with a published value after the last epoch."""
+        return tuple(metric for metric in METRICS if self.target(metric))
+
+    def published_failures(self) -> tuple[int, int]:
+        """Return how many published runs stayed at chance, and how many there are."""
+        runs = self._final_runs()
+        builds = (self.builds.failed, self.builds.n) if self.builds else (0, 0)
+        return sum(map(at_chance, runs)) + builds[0], len(runs) + builds[1]
+
+    def _final_runs(self):
+        return [run for run in self.runs if run.epoch == self.settings.epochs]
 
     def bands(self) -> dict[str, Band]:
         """Return the results of the short run by metric. Raises KeyError if they were not measured."""
         row = json.loads(BANDS.read_text(encoding="utf-8"))[self.name]
-        return {metric: Band(row["n"], **row[metric]) for metric in DECIDING}
+        return {metric: Band(row["n"], **row[metric]) for metric in BAND_METRICS}
 
     def published(self) -> list[Published]:
         """Return all published metrics."""
@@ -163,20 +160,29 @@ class Recipe:
             if getattr(run, metric) is not None
         ]
         for metric in METRICS:
-            spread = self.builds and self.builds.spread(metric)
-            if spread:
-                found.append(Published(metric, self.settings.epochs, spread.mean, spread.sd))
+            if self.builds and getattr(self.builds, metric):
+                mean, sd = getattr(self.builds, metric)
+                found.append(Published(metric, self.settings.epochs, mean, sd or 0.0))
         return found
 
-    @property
-    def may_be_stuck(self) -> bool:
-        """Whether some published builds stayed at chance, so that ours may too."""
-        return self.builds is not None and self.builds.failed > 0
 
-    @property
-    def deciding(self) -> str | None:
-        """The metric that decides, None if nothing is published."""
-        return next((metric for metric in DECIDING if self.target(metric)), None)
+def _target(metric, n, mean, sd, decimals):
+    is_loss = metric == "train_loss"
+    rounding = 0.5 * 10.0 ** -(LOSS_DECIMALS if is_loss else decimals)
+    if sd is not None:
+        sd = max(sd, rounding / math.sqrt(3))  # equal values may differ by rounding, whose errors spread as much
+    return Target(n, mean, sd, margin(mean if is_loss else 1 - mean), rounding)
+
+
+def at_chance(metrics, classes: int = 10) -> bool:
+    """Return whether a run has learned nothing: no accuracy that is known is better than guessing.
+
+    Args:
+        metrics: What has `train_accuracy` and `test_accuracy`, which may be None.
+        classes: Number of classes.
+    """
+    known = [value for value in (metrics.train_accuracy, metrics.test_accuracy) if value is not None]
+    return bool(known) and max(known) < GUESSING / classes
 
 
 def name_of(metric: str) -> str:

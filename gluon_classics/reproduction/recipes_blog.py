@@ -15,7 +15,7 @@ from typing import Any
 
 from gluon_classics.experiment.settings import Settings
 
-from .recipes import NOT_WIDENED, PublishedRun, Recipe, Widening
+from .recipes import PublishedRun, Recipe
 
 BLOG, TUTORIAL = "the blog, March 2018", "the Gluon tutorial, March 2018"
 AS_PUBLISHED: dict[str, Any] = {"resize_in": "published", "last_batch": "discard"}
@@ -24,7 +24,6 @@ AUTUMN = (
     "and their metrics were means over batches"
 )
 FIRST = "no published result is known; ours is the first"
-ONE_EPOCH = "10 % of the loss, as far as the two public runs of DenseNet differ"
 AUTHORS_LENET, AUTHORS_ALEXNET, AUTHORS_NIN = (
     f"the authors, d2l-zh {commit}" for commit in ("32cc8b39", "cb96ff41", "7a2c3f69")
 )
@@ -32,13 +31,13 @@ QYZHIZI, LUOYANCN = "qyzhizi/gluon-tutorials-qy", "luoyancn/mxnetai"
 LIXIXI = "lixixi89055465/py_stu"
 
 
-def _tutorial(model, variant="tutorial", runs=(), widening=NOT_WIDENED, notes=(), **settings):
-    return Recipe(variant, TUTORIAL, Settings(model, **AS_PUBLISHED, **settings), tuple(runs), None, widening, notes)
+def _tutorial(model, variant="tutorial", runs=(), notes=(), **settings):
+    return Recipe(variant, TUTORIAL, Settings(model, **AS_PUBLISHED, **settings), tuple(runs), None, notes)
 
 
-def _blog(model, runs=(), widening=NOT_WIDENED, notes=(FIRST,), short=None):
+def _blog(model, runs=(), notes=(FIRST,), short=None):
     settings = Settings(model, resize=224, **AS_PUBLISHED)
-    return Recipe("blog", BLOG, settings, tuple(runs), None, widening, notes, short)
+    return Recipe("blog", BLOG, settings, tuple(runs), None, notes, short)
 
 
 # The blog's learning rate is for 938 steps at 224x224. With it, networks without batch normalization do not leave the
@@ -52,7 +51,7 @@ def _short(model, resize, subset, epochs, learning_rate, optimizer="adam", init=
 
 ALEXNET_FIRST_EPOCH = (
     PublishedRun(AUTHORS_ALEXNET, 1, 1.000072, 0.625900, 0.784634),
-    PublishedRun(QYZHIZI, 1, 1.018, 0.62, 0.80),
+    PublishedRun(QYZHIZI, 1, 1.018, 0.62, 0.80, decimals=2),
     PublishedRun(LUOYANCN, 1, 1.016907, 0.617954, 0.799064),
 )
 LENET_GLUON: dict[str, Any] = {
@@ -63,13 +62,12 @@ LENET_GLUON: dict[str, Any] = {
     "runs": (
         PublishedRun("the lowest of four public runs", 1, 0.912),
         PublishedRun("the highest of four public runs", 1, 1.528),
-        PublishedRun("public run 1", 5, 0.300, 0.89, 0.90),
-        PublishedRun("public run 2", 5, 0.310, 0.88, 0.88),
+        PublishedRun("public run 1", 5, 0.300, 0.89, 0.90, decimals=2),
+        PublishedRun("public run 2", 5, 0.310, 0.88, 0.88, decimals=2),
         PublishedRun("public run 3", 5, 0.342376, 0.872029, 0.871795),
         PublishedRun("public run 4", 5, 0.388841, 0.852870, 0.857715),
-        PublishedRun("a public run", 10, 0.237, 0.91, 0.90),
+        PublishedRun("a public run", 10, 0.237, 0.91, 0.90, decimals=2),
     ),
-    "widening": Widening(0.045, 0.02, "half of what the four runs span after 5 epochs; for 10 epochs there is one run"),
 }
 
 RECIPES = (
@@ -87,7 +85,6 @@ RECIPES = (
             PublishedRun("chrisluu, c0a66f2e", 5, 0.520524, 0.798764, 0.820117),
             PublishedRun("huijintian", 5, 0.461873, 0.828893, 0.843450),
         ),
-        widening=Widening(0.02, 0.02, "less than the losses of the three runs span"),
         notes=("the tutorial's version from scratch; its runs stay at chance for the whole first epoch",),
     ),
     _tutorial("lenet", "gluon", epochs=5, **LENET_GLUON),
@@ -102,62 +99,52 @@ RECIPES = (
             PublishedRun(AUTHORS_ALEXNET, 5, 0.357653, 0.869703, 0.881469),
             PublishedRun(AUTHORS_ALEXNET, 10, 0.274960, 0.899337, 0.907345),
         ),
-        widening=Widening(
-            0.01, 0.01, "one run: twice the 1.8 % of the loss by which the three runs of one epoch differ"
-        ),
         notes=("the blog's settings, for 10 epochs", AUTUMN),
     ),
     _tutorial(
         "vgg11_tutorial",
         resize=96,
         learning_rate=0.05,
-        runs=(PublishedRun(QYZHIZI, 1, 0.866, 0.68, 0.85),),
-        widening=Widening(0.087, 0.03, ONE_EPOCH),
+        runs=(PublishedRun(QYZHIZI, 1, 0.866, 0.68, 0.85, decimals=2),),
     ),
     _tutorial(
         "nin",
         resize=224,
         learning_rate=0.1,
         runs=(PublishedRun(AUTHORS_NIN, 1, 2.034576, 0.228228, 0.354797),),
-        widening=Widening(0.2, 0.1, f"{ONE_EPOCH}; the network has just left chance, a loss of 2.303"),
         notes=(AUTUMN,),
     ),
     _tutorial(
         "googlenet_tutorial",
         resize=96,
         runs=(PublishedRun(LUOYANCN, 1, 2.197808, 0.286786, 0.589143),),
-        widening=Widening(0.05, 0.2, "half of the way to chance, a loss of 2.303, which must not be accepted"),
     ),
     _tutorial(
         "resnet18_tutorial",
         resize=96,
         learning_rate=0.05,
-        runs=(PublishedRun(QYZHIZI, 1, 0.430, 0.85, 0.90),),
-        widening=Widening(0.043, 0.05, ONE_EPOCH),
+        runs=(PublishedRun(QYZHIZI, 1, 0.430, 0.85, 0.90, decimals=2),),
     ),
     _tutorial(
         "densenet_tutorial",
         resize=32,
         learning_rate=0.1,
         runs=(
-            PublishedRun(QYZHIZI, 1, 0.485, 0.83, 0.87),
+            PublishedRun(QYZHIZI, 1, 0.485, 0.83, 0.87, decimals=2),
             PublishedRun(LUOYANCN, 1, 0.533444, 0.813767, 0.867488),
         ),
-        widening=Widening(0.02, 0.05, "less than the losses of the two runs span"),
     ),
     _blog("lenet", short=_short("lenet", 28, subset=6000, epochs=3, learning_rate=0.05, optimizer="sgd")),
     _blog(
         "alexnet",
         runs=ALEXNET_FIRST_EPOCH,
-        widening=Widening(0.02, 0.02, "about what the three runs span"),
         notes=("these are the tutorial's settings too", AUTUMN),
         short=_short("alexnet", 96, subset=3000, epochs=2, learning_rate=0.0005),
     ),
     _blog("vgg", short=_short("vgg", 32, subset=2000, epochs=3, learning_rate=0.0003)),
     _blog(
         "nin",
-        runs=(PublishedRun(LIXIXI, 1, 2.290, 0.17, 0.18),),
-        widening=Widening(0.01, 0.05, "four fifths of the way to chance, a loss of 2.303, which must not be accepted"),
+        runs=(PublishedRun(LIXIXI, 1, 2.290, 0.17, 0.18, decimals=2),),
         notes=("at this learning rate NiN does not learn in one epoch; it only begins to leave chance",),
         short=_short("nin", 96, subset=3000, epochs=3, learning_rate=0.0005, init="xavier(6)"),
     ),

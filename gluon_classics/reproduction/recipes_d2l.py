@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from gluon_classics.experiment.settings import Settings
 
-from .recipes import NOT_WIDENED, Builds, PublishedRun, Recipe, Widening
+from .recipes import Builds, PublishedRun, Recipe
 
 FIRST, UP_TO_17, ONE = "D2L, first edition", "D2L up to 0.17", "D2L 1.0"
 FIRST_BUILDS = ("build A, January 2019", "build B, March 2020", "build C, December 2020")
@@ -57,13 +57,12 @@ def _settings(model, epochs):
 def _first(model, *builds, notes=()):
     """`builds` are the metrics after epoch 5; None for a build of another network."""
     runs = tuple(PublishedRun(name, 5, *metrics) for name, metrics in zip(FIRST_BUILDS, builds) if metrics)
-    widening = Widening(0.005, 0.01, "rounding, and what other versions and devices change between official builds")
     settings = replace(_settings(model, 5), last_batch="scale")
-    return Recipe("d2l-first", FIRST, settings, runs, widening=widening, notes=notes)
+    return Recipe("d2l-first", FIRST, settings, runs, notes=notes)
 
 
-def _up_to_17(model, builds, runs=(), widening=NOT_WIDENED, notes=()):
-    return Recipe("d2l-0.17", UP_TO_17, _settings(model, 10), runs, builds, widening, notes)
+def _up_to_17(model, builds, notes=()):
+    return Recipe("d2l-0.17", UP_TO_17, _settings(model, 10), builds=builds, notes=notes)
 
 
 def _unseeded(recipe):
@@ -123,16 +122,13 @@ RECIPES = (
     _up_to_17("alexnet", _builds(89, (0.334, 0.001), (0.878, 0.001), (0.887, 0.004), (0.865, 0.895))),
     _up_to_17(
         "vgg11_d2l",
-        _builds(68, (0.1755, 0.006), None, (0.925, 0.003), (0.914, 0.930)),
-        runs=(PublishedRun("their mean train accuracy", 10, train_accuracy=0.935),),
-        widening=Widening(0.0, 0.005, "no spread is published; the margin of the other networks"),
+        _builds(68, (0.1755, 0.006), (0.935, None), (0.925, 0.003), (0.914, 0.930)),
         notes=("the published mean of the train loss is .174 to .177; the target is the middle",),
     ),
     _up_to_17(
         "nin",
-        _builds(62, failed=5),
-        runs=(PublishedRun("their medians", 10, 0.408, 0.848, 0.840),),
-        widening=Widening(0.033, 0.02, "no spread is published; what the three builds of the first edition span"),
+        _builds(62, (0.408, None), (0.848, None), (0.840, None), failed=5),
+        notes=("the published values are medians of all builds, without a spread",),
     ),
     _up_to_17("googlenet_d2l", _builds(61, (0.255, 0.054), (0.904, 0.019), (0.896, 0.011), failed=2)),
     _up_to_17("resnet18_d2l", _builds(79, (0.012, 0.003), (0.997, 0.001), (0.908, 0.029), (0.766, 0.930))),
@@ -151,7 +147,6 @@ RECIPES = (
         Settings("regnetx32_d2l", epochs=10, batch_size=128, resize=96, learning_rate=0.05),
         (PublishedRun("the PyTorch tab", 10, train_loss=0.1713, test_accuracy=0.9079),),
         Builds("its builds", 11, test_accuracy=(0.8963, 0.0103)),
-        Widening(0.02, 0.03, "one run of another framework: about 12 % of the loss"),
         (
             "the book's network for MXNet has a bug; the target is its PyTorch results",
             "the number of PyTorch builds is a guess: 11, as for MXNet",

@@ -1,4 +1,4 @@
-"""The table of the recorded results."""
+"""The tables of the recorded results."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from typing import Sequence
 import gluon_classics
 from gluon_classics.runs.record import RunRecord
 
-from .formatting import DIGITS, mean_words, published_words, settings_words, source_words
+from .formatting import (
+    DIGITS,
+    difference_words,
+    margin_words,
+    mean_words,
+    published_words,
+    settings_words,
+    source_words,
+    verdict_words,
+)
 from .recipes import name_of
 from .verdict import Verdict
 
-NUMBERS = ("n", "time per run")  # columns that align right
+NUMBERS = ("n", "margin", "time per run")  # columns that align right
 EMPTY = "No runs yet."
 
 
@@ -23,8 +32,7 @@ def table(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
     Settings and devices that are the same in all rows are left out, as is how images are resized if that follows from
     the last batch. `constants` returns the optimizer and the device.
     """
-    models = gluon_classics.list_models()
-    ordered = sorted(verdicts, key=lambda verdict: models.index(verdict.recipe.settings.model))
+    ordered = _ordered(verdicts)
     without = _implied_settings([asdict(verdict.recipe.settings) for verdict in ordered])
     devices = {_device(record) for verdict in ordered for record in _runs(verdict)}
     return [_row(verdict, without, len(devices) > 1) for verdict in ordered]
@@ -37,46 +45,72 @@ def constants(verdicts: Sequence[Verdict]) -> str:
     return ", ".join([*(optimizers if len(optimizers) == 1 else ()), *(devices if len(devices) == 1 else ())])
 
 
+def metrics(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """Return a row per verdict and metric, in the same order as `table`.
+
+    Metrics without a published value are only shown of recipes that have none.
+    """
+    return [
+        {"recipe": verdict.recipe.name, "metric": name_of(metric), **_metric_cells(verdict, metric)}
+        for verdict in _ordered(verdicts)
+        for metric in verdict.comparisons or DIGITS
+    ]
+
+
 def summary(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
-    """Return a short row per verdict, in this order: only the deciding metric, or the train loss if none decides."""
+    """Return a short row per verdict, in this order, with the first metric that is published, or the train loss."""
     return [_short_row(verdict) for verdict in verdicts]
+
+
+def markdown_tables(verdicts: Sequence[Verdict]) -> str:
+    """Return the table of the recipes and that of their metrics as Markdown."""
+    return f"{markdown(table(verdicts))}\n\n{markdown(metrics(verdicts))}" if verdicts else EMPTY
 
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:
     """Return rows as a Markdown table."""
-    if not rows:
-        return EMPTY
     titles = list(rows[0])
     lines = [titles, ["--:" if title in NUMBERS else "---" for title in titles], *(row.values() for row in rows)]
     return "\n".join("| " + " | ".join(line).replace("+-", "±") + " |" for line in lines)
 
 
+def _ordered(verdicts):
+    models = gluon_classics.list_models()
+    return sorted(verdicts, key=lambda verdict: models.index(verdict.recipe.settings.model))
+
+
 def _row(verdict, without, with_device):
     recipe, runs = verdict.recipe, _runs(verdict)
-    row = {"recipe": recipe.name, "settings": settings_words(recipe.settings, without)}
-    for metric, digits in DIGITS.items():
-        if metric != "train_accuracy":
-            row[f"published {name_of(metric)}"] = published_words(recipe, metric, recipe.settings.epochs, digits)
-            row[f"our {name_of(metric)}"] = mean_words(verdict.values(metric), digits)
-    row["n"] = _number(verdict)
-    row["verdict"] = verdict.verdict
-    row["time per run"] = _duration(statistics.mean(record.seconds for record in runs))
+    row = {"recipe": recipe.name, "settings": settings_words(recipe.settings, without), "n": _number(verdict)}
+    row["verdict"] = verdict_words(verdict)
+    row["time per run"] = _duration(statistics.median(record.seconds for record in runs))
     if with_device:
         row["device"] = "; ".join(dict.fromkeys(map(_device, runs)))
-    row["source"] = source_words(recipe) if recipe.deciding else ""
+    row["source"] = source_words(recipe) if recipe.metrics else ""
     return row
 
 
 def _short_row(verdict):
-    recipe, metric = verdict.recipe, verdict.recipe.deciding or "train_loss"
-    published = published_words(recipe, metric, recipe.settings.epochs, DIGITS[metric])
-    ours = mean_words(verdict.values(metric), DIGITS[metric])
+    metric = verdict.recipe.metrics[0] if verdict.recipe.metrics else "train_loss"
+    cells = _metric_cells(verdict, metric)
     return {
-        "recipe": recipe.name,
-        "published": f"{name_of(metric)} {published}" if published else "none",
-        "ours": ours if published else f"{name_of(metric)} {ours}",
+        "recipe": verdict.recipe.name,
+        "metric": name_of(metric),
+        "published": cells["published"] or "none",
+        **{title: cells[title] for title in ("ours", "difference", "margin")},
         "n": _number(verdict),
-        "verdict": verdict.verdict,
+        "verdict": verdict_words(verdict),
+    }
+
+
+def _metric_cells(verdict, metric):
+    recipe, comparison = verdict.recipe, verdict.comparisons.get(metric)
+    return {
+        "published": published_words(recipe, metric, recipe.settings.epochs, DIGITS[metric]),
+        "ours": mean_words(verdict.values(metric), DIGITS[metric]),
+        "difference": difference_words(comparison) if comparison else "",
+        "margin": margin_words(recipe, metric),
+        "verdict": comparison.verdict if comparison else "",
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-import math
 import statistics
 from typing import Sequence
 
@@ -11,10 +10,10 @@ from gluon_classics.runs.record import RunRecord
 from gluon_classics.utils.history import METRICS
 
 from . import equivalence
-from .equivalence import Comparison, Spread, compare, require_scipy
-from .recipes import Recipe, name_of
+from .equivalence import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Comparison, compare, require_scipy
+from .recipes import Recipe, at_chance, name_of
 
-CHANCE = 0.99  # of ln(classes): a network with a higher training loss has learned nothing
+WORST_FIRST = (NOT_REPRODUCED, UNDECIDED, REPRODUCED)
 
 
 @dataclass(frozen=True)
@@ -23,19 +22,24 @@ class Verdict:
 
     Attributes:
         recipe: The recipe.
-        verdict: One of the verdicts of `equivalence`.
-        statement: The reason for it, in words.
+        verdict: One of the verdicts of `equivalence`. If metrics were compared, it is the worst of theirs.
+        reasons: The reasons for it in words, one for each metric.
         records: The runs that were compared.
-        stuck: The runs that stayed at chance, as some of the published ones did. They are not compared.
+        stuck: The runs that stayed at chance. They are not compared; their number is.
         comparisons: The comparison of each published metric; empty if the runs are not comparable.
     """
 
     recipe: Recipe
     verdict: str
-    statement: str
+    reasons: tuple[str, ...]
     records: tuple[RunRecord, ...]
     stuck: tuple[RunRecord, ...]
     comparisons: dict[str, Comparison]
+
+    @property
+    def statement(self) -> str:
+        """The reasons in one line."""
+        return "; ".join(self.reasons)
 
     @property
     def n(self) -> int:
@@ -79,32 +83,28 @@ def judge(recipe: Recipe, records: Sequence[RunRecord]) -> Verdict:
     Raises:
         ClassicsError: SciPy is needed and not installed.
     """
-    stuck = tuple(record for record in records if recipe.may_be_stuck and _at_chance(record))
-    compared = tuple(record for record in records if not (recipe.may_be_stuck and _at_chance(record)))
     reasons = sorted({reason for record in records for reason in incomparable(recipe, record)})
-    comparisons = {} if reasons or not compared else _comparisons(recipe, compared)
     if reasons:
-        verdict, statement = equivalence.NOT_COMPARABLE, "; ".join(reasons)
-    elif not recipe.deciding:
-        verdict, statement = equivalence.NO_PUBLISHED_VALUE, "no result was found for these settings"
-    elif not compared:
-        verdict, statement = equivalence.NOT_REPRODUCED, f"all {len(records)} runs stayed at chance"
-    else:
-        decision = comparisons[recipe.deciding]
-        verdict, statement = decision.verdict, f"{name_of(recipe.deciding)}: {decision.statement}"
-        if stuck and recipe.builds:
-            share = equivalence.share(len(stuck), len(records), recipe.builds.failed, recipe.builds.n)
-            statement += (
-                f"; {len(stuck)} of {len(records)} runs stayed at chance and are not compared: {share.statement}"
-            )
-            if share.verdict == equivalence.NOT_REPRODUCED:
-                verdict = share.verdict
-    return Verdict(recipe, verdict, statement, compared, stuck, comparisons)
+        return Verdict(recipe, equivalence.NOT_COMPARABLE, tuple(reasons), tuple(records), (), {})
+    stuck = tuple(filter(_at_chance, records))
+    compared = tuple(record for record in records if not _at_chance(record))
+    if not recipe.metrics:
+        reason = "no result was found for these settings"
+        return Verdict(recipe, equivalence.NO_PUBLISHED_VALUE, (reason,), compared, stuck, {})
+    comparisons = _comparisons(recipe, compared) if compared else {}
+    verdicts = {comparison.verdict for comparison in comparisons.values()} or {UNDECIDED}
+    reasons = [f"{name_of(metric)}: {comparison.statement}" for metric, comparison in comparisons.items()]
+    if stuck:
+        too_many, counts = equivalence.share(len(stuck), len(records), *recipe.published_failures())
+        verdicts |= {NOT_REPRODUCED} if too_many else set()
+        reasons.append(f"{len(stuck)} of {len(records)} runs stayed at chance and are not compared: {counts}")
+    verdict = next(verdict for verdict in WORST_FIRST if verdict in verdicts)
+    return Verdict(recipe, verdict, tuple(reasons), compared, stuck, comparisons)
 
 
 def require_statistics(recipe: Recipe) -> None:
     """Raise ClassicsError if judging the recipe needs SciPy and it is not installed."""
-    if any(isinstance(recipe.target(metric), Spread) for metric in METRICS) or recipe.may_be_stuck:
+    if recipe.metrics:
         require_scipy()
 
 
@@ -139,4 +139,4 @@ def _comparisons(recipe, records):
 
 
 def _at_chance(record):
-    return record.last.train_loss > CHANCE * math.log(len(record.data.classes))
+    return at_chance(record.last, len(record.data.classes))

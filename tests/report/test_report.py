@@ -16,7 +16,8 @@ from gluon_classics.data.images import Images
 from gluon_classics.errors import ClassicsError
 from gluon_classics.report import charts, predictions, report
 from gluon_classics.report.page import Section, duration, render, words
-from gluon_classics.reproduction.recipes import list_recipes
+from gluon_classics.reproduction import formatting
+from gluon_classics.reproduction.recipes import list_recipes, name_of
 from gluon_classics.reproduction.verdict import judge
 from gluon_classics.runs import predictor, train
 from gluon_classics.runs.record import Processor, RunRecord, read_run
@@ -96,7 +97,7 @@ def recipe():
     return next(
         recipe
         for recipe in list_recipes()
-        if recipe.settings.model == "lenet" and len({run.epoch for run in recipe.runs}) > 1 and recipe.deciding
+        if recipe.settings.model == "lenet" and len({run.epoch for run in recipe.runs}) > 1 and recipe.metrics
     )
 
 
@@ -313,11 +314,13 @@ def test_the_channels_of_pictures_are_red_green_blue():
 
 def test_only_a_run_with_a_recipe_has_a_verdict(page, recipe, recipe_run):
     verdict = judge(recipe, [record_of(recipe_run)])
-    assert verdict.verdict == "reproduced"
+    assert verdict.verdict == "undecided"
     shown = {(element.near("data-run"), element.text) for element in page.having("data-verdict")}
-    assert shown == {("1", "reproduced")}
+    assert shown == {("1", "undecided")}
     text = page.all[0].text
-    assert verdict.statement[1:] in text
+    for metric, comparison in verdict.comparisons.items():
+        assert f"{name_of(metric).capitalize()}: {comparison.statement}." in text
+        assert formatting.difference_words(comparison) in text
     assert text.count("no recipe") == 1
     assert f"Recipe {recipe.name}" in text
 

@@ -16,7 +16,7 @@ import time
 
 from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.experiment.build import load_data, prepare
-from gluon_classics.reproduction.recipes import BANDS, DECIDING, get_recipe, list_recipes
+from gluon_classics.reproduction.recipes import BAND_METRICS, BANDS, get_recipe, list_recipes
 import mxnet as mx
 
 FIRST_SEED = 1000  # the tests use other seeds than the bands
@@ -43,7 +43,7 @@ def main():
             print(name, seed, f"loss {results[-1].train_loss:.4f}, test accuracy {results[-1].test_accuracy:.4f}")
         print(f"{(time.perf_counter() - start) / arguments.runs:.1f} s a run")
         bands[name] = {"n": arguments.runs}
-        for metric in DECIDING:
+        for metric in BAND_METRICS:
             values = [getattr(result, metric) for result in results]
             bands[name][metric] = {
                 "mean": round(statistics.mean(values), 4),

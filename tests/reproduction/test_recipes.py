@@ -1,19 +1,21 @@
-"""The recipes agree with each other and with the reasons that they give."""
+"""The recipes agree with each other, and what they are compared with follows from their published values."""
 
 from dataclasses import FrozenInstanceError, replace
 import json
 import math
+import statistics
 
 from gluon_classics.errors import ClassicsError
-from gluon_classics.reproduction.equivalence import Range, Spread
+from gluon_classics.reproduction.equivalence import Target
 from gluon_classics.reproduction.formatting import as_dict
-from gluon_classics.reproduction.recipes import LEAST_MARGIN, Builds, get_recipe, list_recipes
+from gluon_classics.reproduction.recipes import Builds, PublishedRun, at_chance, get_recipe, list_recipes
 from gluon_classics.utils.history import METRICS
 import pytest
 
 RECIPES = {recipe.name: recipe for recipe in list_recipes()}
 D = "fashion-mnist"
 CHANCE = math.log(10)  # loss of a network that has learned nothing; its accuracy is .1
+LENET = RECIPES[f"lenet_d2l-{D}-d2l-0.17"]
 
 
 def test_names_are_unique():
@@ -29,40 +31,92 @@ def test_our_variants_of_a_recipe_differ_in_one_setting(suffix, changes):
     for name in variants:
         original, variant = RECIPES[name[: -len(suffix) - 1]], RECIPES[name]
         assert variant.settings == replace(original.settings, **changes) != original.settings
-        assert (variant.runs, variant.builds, variant.widening) == (original.runs, original.builds, original.widening)
+        assert (variant.runs, variant.builds) == (original.runs, original.builds)
 
 
-def test_the_train_loss_decides_where_it_is_published_and_the_test_accuracy_elsewhere():
+def test_recipes_without_a_published_value_say_so():
     for recipe in RECIPES.values():
-        if recipe.target("train_loss"):
-            assert recipe.deciding == "train_loss"
-        elif recipe.target("test_accuracy"):
-            assert recipe.deciding == "test_accuracy"
-        else:
-            assert not any(map(recipe.target, METRICS))
-            assert "no published result is known; ours is the first" in recipe.notes
+        assert bool(recipe.metrics) == ("no published result is known; ours is the first" not in recipe.notes)
 
 
-def test_every_range_of_single_runs_has_a_reason():
+def with_runs(*runs, builds=None):
+    """A recipe of ten epochs with other published results."""
+    return replace(LENET, runs=runs, builds=builds)
+
+
+def test_single_runs_from_several_sources_are_one_sample():
+    recipe = with_runs(
+        PublishedRun("the authors", 10, 0.40, 0.82, 0.85),
+        PublishedRun("the original software, seed 0", 10, 0.44, 0.83),
+        PublishedRun("the original software, seed 0", 5, 0.60),
+    )
+    assert recipe.target("train_loss") == Target(2, pytest.approx(0.42), pytest.approx(0.02828, abs=1e-5), 0.01, 0.0005)
+    assert (recipe.target("train_accuracy").n, recipe.target("test_accuracy").n) == (2, 1)
+    assert recipe.target("test_accuracy").sd is None
+
+
+def test_builds_are_compared_instead_of_single_runs_where_they_have_the_metric():
+    recipe = with_runs(PublishedRun("somebody", 10, 0.4, 0.8, 0.8), builds=Builds("builds", 11, (0.45, None)))
+    assert recipe.target("train_loss") == Target(11, 0.45, None, 0.01, 0.0005)
+    assert recipe.target("train_accuracy").n == 1
+
+
+@pytest.mark.parametrize(("decimals", "rounding"), [(2, 0.005), (3, 0.0005), (4, 0.00005)])
+def test_the_rounding_of_accuracies_is_that_of_the_coarsest_source(decimals, rounding):
+    fine, coarse = PublishedRun("a", 10, 0.4, 0.82, decimals=5), PublishedRun("b", 10, 0.4, 0.83, decimals=decimals)
+    recipe = with_runs(fine, coarse)
+    assert recipe.target("train_accuracy").rounding == pytest.approx(rounding)
+    assert recipe.target("train_loss").rounding == 0.0005, "losses have three decimals or more"
+
+
+def test_sources_that_round_to_two_decimals_are_known():
+    by_source = {}
     for recipe in RECIPES.values():
-        for target in filter(None, map(recipe.target, METRICS)):
-            if isinstance(target, Range):
-                assert target.low < target.high
-                assert recipe.widening.why
+        for run in recipe.runs:
+            known = [value for value in (run.train_accuracy, run.test_accuracy) if value is not None]
+            by_source.setdefault((run.source, run.decimals), []).extend(known)
+    for (source, decimals), values in by_source.items():
+        is_coarse = all(value == round(value, 2) for value in values)
+        assert is_coarse or decimals > 2, f"{source} has more than two decimals"
+        assert not is_coarse or decimals == 2 or len(values) < 4, f"{source} has two decimals"
 
 
-@pytest.mark.parametrize(("sd", "margin"), [(0.001, 0.005), (0.0025, 0.005), (0.01, 0.02)])
-def test_a_mean_may_be_two_standard_deviations_from_the_builds_but_at_least_half_a_percent(sd, margin):
-    assert Builds("somebody", 10, train_loss=(0.4, sd)).spread("train_loss") == Spread(10, 0.4, sd, margin)
+def test_equal_rounded_values_may_differ_by_their_rounding():
+    recipe = with_runs(PublishedRun("a", 10, 0.108), PublishedRun("b", 10, 0.108))
+    assert recipe.target("train_loss").sd == pytest.approx(0.0005 / math.sqrt(3))
+
+
+def test_published_runs_at_chance_are_counted_and_not_averaged():
+    stuck, learned = PublishedRun("a", 10, 2.303, 0.1, 0.1), PublishedRun("b", 10, 0.4, 0.8, 0.8)
+    recipe = with_runs(stuck, learned, builds=Builds("builds", 60, failed=4))
+    assert recipe.target("train_loss").mean == 0.4
+    assert recipe.published_failures() == (5, 62)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "stuck"),
+    [(0.098, 0.1, True), (0.104, None, True), (0.102, 0.186, False), (0.17, 0.10, False), (None, None, False)],
+)
+def test_a_run_is_at_chance_if_no_known_accuracy_is_better_than_guessing(train, test, stuck):
+    """The mean accuracy of an epoch in which the network leaves its plateau late may be that of guessing."""
+    assert at_chance(PublishedRun("somebody", 1, 2.302, train, test)) == stuck
+
+
+def test_no_published_run_of_a_recipe_is_at_chance():
+    """NiN with the blog's learning rate ends at a loss of 2.290, but an accuracy of .17."""
+    for recipe in RECIPES.values():
+        assert recipe.published_failures()[0] == (recipe.builds.failed if recipe.builds else 0)
+        for run in recipe.runs:
+            assert not at_chance(run) or run.epoch < recipe.settings.epochs
 
 
 def test_a_network_that_learns_nothing_reproduces_no_recipe():
     for recipe in RECIPES.values():
         loss, accuracy = recipe.target("train_loss"), recipe.target("test_accuracy")
         if loss:
-            assert (loss.high if isinstance(loss, Range) else loss.mean + loss.margin) < CHANCE
+            assert loss.mean + loss.margin < CHANCE
         if accuracy:
-            assert (accuracy.low if isinstance(accuracy, Range) else accuracy.mean - accuracy.margin) > 0.1
+            assert accuracy.mean - accuracy.margin > 0.1
 
 
 def test_every_published_value_names_its_source():
@@ -72,59 +126,15 @@ def test_every_published_value_names_its_source():
             assert entry.source
 
 
-def published(recipe, metric):
-    """The values of single runs after the last epoch."""
-    values = [getattr(run, metric) for run in recipe.runs if run.epoch == recipe.settings.epochs]
-    return [value for value in values if value is not None]
-
-
-def span(values):
-    return max(values) - min(values)
-
-
-REASONS = {  # how much of the loss a reason for widening its range means, from the published values
-    "less than the losses of the": None,  # the range is widened by its length
-    "half of what the four runs span": lambda recipe: (
-        span([run.train_loss for run in RECIPES[f"lenet-{D}-gluon"].runs if run.epoch == 5]) / 2
-    ),
-    "one run: twice the 1.8 %": lambda recipe: 2 * 0.018 * published(recipe, "train_loss")[0],
-    "10 % of the loss": lambda recipe: 0.1 * published(recipe, "train_loss")[0],
-    "half of the way to chance": lambda recipe: (CHANCE - published(recipe, "train_loss")[0]) / 2,
-    "four fifths of the way to chance": lambda recipe: 0.8 * (CHANCE - published(recipe, "train_loss")[0]),
-    "about what the three runs span": lambda recipe: span(published(recipe, "train_loss")),
-    "one run of another framework: about 12 %": lambda recipe: 0.12 * published(recipe, "train_loss")[0],
-    "rounding, and what other versions": lambda recipe: LEAST_MARGIN,
-    "no spread is published; what the three builds": lambda recipe: span(
-        published(RECIPES[f"nin-{D}-d2l-first"], "train_loss")
-    ),
-}
-
-
-@pytest.mark.parametrize("name", [name for name in RECIPES if isinstance(RECIPES[name].target("train_loss"), Range)])
-def test_the_range_of_the_loss_is_widened_as_its_reason_says(name):
-    """The values are rounded to two digits or so, hence the tolerance."""
-    recipe = RECIPES[name]
-    (expected,) = [rule for reason, rule in REASONS.items() if recipe.widening.why.startswith(reason)]
-    if expected is None:
-        assert recipe.widening.train_loss < span(published(recipe, "train_loss"))
-    else:
-        assert recipe.widening.train_loss == pytest.approx(expected(recipe), rel=0.12)
-
-
-ACCURACY_REASONS = {  # the same for the test accuracy, where it decides
-    "one run: two standard deviations of the share of 10,000 images, at 99 %": 2 * math.sqrt(0.99 * 0.01 / 10_000),
-    "the paper gives about .1 % as the uncertainty": 0.001,
-    "the best of an unknown number of runs: .02 is a guess": 0.02,
-}
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, recipe in RECIPES.items() if recipe.runs and recipe.deciding == "test_accuracy"]
-)
-def test_the_range_of_a_deciding_accuracy_is_widened_as_its_reason_says(name):
-    recipe = RECIPES[name]
-    (expected,) = [value for reason, value in ACCURACY_REASONS.items() if recipe.widening.why.startswith(reason)]
-    assert recipe.widening.accuracy == pytest.approx(expected, rel=0.01)
+def test_all_published_metrics_are_listed():
+    recipe = RECIPES[f"lenet-{D}-scratch"]
+    points = [point for point in recipe.published() if point.metric == "train_loss"]
+    assert [(point.epochs, point.value, point.sd) for point in points] == [
+        (1, 2.302478, 0), (5, 0.463232, 0), (5, 0.520524, 0), (5, 0.461873, 0),
+    ]  # fmt: skip
+    assert statistics.mean(point.value for point in points[1:]) == recipe.target("train_loss").mean
+    spreads = {point.metric: point.sd for point in LENET.published()}
+    assert spreads == dict(zip(METRICS, (0.002, 0.001, 0.024)))
 
 
 def test_the_error_of_an_unknown_recipe_names_similar_ones():
@@ -148,7 +158,6 @@ def test_a_recipe_cannot_be_changed():
 
 
 def test_a_recipe_can_be_written_as_json():
-    said = json.loads(json.dumps(as_dict(RECIPES[f"lenet_d2l-{D}-d2l-0.17"])))
-    assert said["targets"]["train_loss"] == {"kind": "spread", "n": 87, "mean": 0.472, "sd": 0.002, "margin": 0.005}
-    assert said["deciding"] == "train_loss"
+    said = json.loads(json.dumps(as_dict(LENET)))
+    assert said["targets"]["train_loss"] == {"n": 87, "mean": 0.472, "sd": 0.002, "margin": 0.01, "rounding": 0.0005}
     assert said["settings"]["learning_rate"] == 0.9
