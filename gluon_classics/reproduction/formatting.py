@@ -64,6 +64,12 @@ def published_words(recipe: Recipe, metric: str, epoch: int, digits: int | None 
     return ", ".join(words(value) for value in values if value is not None)
 
 
+def original_words(recipe: Recipe, metric: str, digits: int) -> str:
+    """Return the results of the source's program on the software of its time; empty if it did not run."""
+    values = [getattr(run, metric) for run in recipe.original]
+    return f"{mean_words(values, digits)} (n = {len(values)})" if values else ""
+
+
 def margin_words(recipe: Recipe, metric: str) -> str:
     """Return how far our mean may be from the published one; empty if nothing is published."""
     target = recipe.target(metric)
@@ -84,7 +90,8 @@ def target_words(recipe: Recipe) -> str:
         return "no published value"
     metric = recipe.metrics[0]
     published = published_words(recipe, metric, recipe.settings.epochs)
-    return f"{name_of(metric)} {published}; margin {margin_words(recipe, metric)}"
+    values = published or f"{original_words(recipe, metric, DIGITS[metric])} by the original software"
+    return f"{name_of(metric)} {values}; margin {margin_words(recipe, metric)}"
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -106,9 +113,10 @@ def _and(names):
 
 
 def source_words(recipe: Recipe) -> str:
-    """Return the sources of the published values; without any, the edition."""
+    """Return the sources of the published values; without any, those of `original`, or else the edition."""
     sources = [recipe.builds.source] if recipe.builds else []
     sources += [run.source for run in recipe.runs if run.epoch == recipe.settings.epochs]
+    sources = sources or [run.source for run in recipe.original]
     return "; ".join(dict.fromkeys(sources)) or recipe.edition
 
 

@@ -25,17 +25,19 @@ from .equivalence import Target, margin
 
 BAND_METRICS = ("train_loss", "test_accuracy")  # of the short runs
 LOSS_DECIMALS = 3  # that every published loss has
+FULL_DECIMALS = 6  # of accuracies that were not rounded
 GUESSING = 1.2  # times the accuracy of guessing: a network that is no better has learned nothing
 ROWS = ("recipes_blog", "recipes_d2l", "recipes_other")
 BANDS = Path(__file__).with_name("short_bands.json")
+ORIGINAL = Path(__file__).with_name("original_runs.json")  # written by tools/make_original.py from results/original/
 
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """The metrics of one published run after an epoch.
+    """The metrics of one published run after an epoch, or of one run of ours of the source's program.
 
     Attributes:
-        source: Who published them.
+        source: Who published them, or the version of MXNet that the program ran on.
         epoch: Number of epochs done.
         train_loss: Training loss; None if it was not published.
         train_accuracy: Fraction 0..1 or None.
@@ -121,11 +123,15 @@ class Recipe:
         return f"{self.settings.model}-{self.settings.data}-{self.variant}"
 
     def target(self, metric: str) -> Target | None:
-        """Return what a metric after the last epoch is compared with, None if nothing is published."""
+        """Return what a metric after the last epoch is compared with: the published values.
+
+        If there are none, it is compared with our runs of the source's program on the software of its time. Without
+        these return None.
+        """
         if self.builds and getattr(self.builds, metric):
             mean, sd = getattr(self.builds, metric)
             return _target(metric, self.builds.n, mean, sd, self.builds.decimals)
-        runs = [run for run in self._final_runs() if getattr(run, metric) is not None and not at_chance(run)]
+        runs = self._with(metric, self._final_runs()) or self._with(metric, self.original)
         if not runs:
             return None
         values = [getattr(run, metric) for run in runs]
@@ -133,18 +139,27 @@ class Recipe:
         return _target(metric, len(values), statistics.mean(values), sd, min(run.decimals for run in runs))
 
     @property
+    def original(self) -> tuple[PublishedRun, ...]:
+        """Our runs of the source's program on the software of its time, after the last epoch."""
+        return _original_runs().get(self.name, ())
+
+    @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics with a published value after the last epoch."""
+        """The metrics with a target."""
         return tuple(metric for metric in METRICS if self.target(metric))
 
     def published_failures(self) -> tuple[int, int]:
-        """Return how many published runs stayed at chance, and how many there are."""
-        runs = self._final_runs()
+        """Return how many published runs stayed at chance, and how many there are. Without any, those of `original`."""
+        runs = self._final_runs() or ([] if self.builds else list(self.original))
         builds = (self.builds.failed, self.builds.n) if self.builds else (0, 0)
         return sum(map(at_chance, runs)) + builds[0], len(runs) + builds[1]
 
     def _final_runs(self):
         return [run for run in self.runs if run.epoch == self.settings.epochs]
+
+    @staticmethod
+    def _with(metric, runs):
+        return [run for run in runs if getattr(run, metric) is not None and not at_chance(run)]
 
     def bands(self) -> dict[str, Band]:
         """Return the results of the short run by metric. Raises KeyError if they were not measured."""
@@ -164,6 +179,12 @@ class Recipe:
                 mean, sd = getattr(self.builds, metric)
                 found.append(Published(metric, self.settings.epochs, mean, sd or 0.0))
         return found
+
+
+@functools.lru_cache(maxsize=None)
+def _original_runs() -> dict[str, tuple[PublishedRun, ...]]:
+    runs = json.loads(ORIGINAL.read_text(encoding="utf-8"))
+    return {name: tuple(PublishedRun(**run, decimals=FULL_DECIMALS) for run in rows) for name, rows in runs.items()}
 
 
 def _target(metric, n, mean, sd, decimals):

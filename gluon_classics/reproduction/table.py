@@ -14,6 +14,7 @@ from .formatting import (
     difference_words,
     margin_words,
     mean_words,
+    original_words,
     published_words,
     settings_words,
     source_words,
@@ -96,7 +97,7 @@ def _short_row(verdict):
     return {
         "recipe": verdict.recipe.name,
         "metric": name_of(metric),
-        "published": cells["published"] or "none",
+        **{title: cells[title] or "none" for title in ("published", "original software")},
         **{title: cells[title] for title in ("ours", "difference", "margin")},
         "n": _number(verdict),
         "verdict": verdict_words(verdict),
@@ -107,6 +108,7 @@ def _metric_cells(verdict, metric):
     recipe, comparison = verdict.recipe, verdict.comparisons.get(metric)
     return {
         "published": published_words(recipe, metric, recipe.settings.epochs, DIGITS[metric]),
+        "original software": original_words(recipe, metric, DIGITS[metric]),
         "ours": mean_words(verdict.values(metric), DIGITS[metric]),
         "difference": difference_words(comparison) if comparison else "",
         "margin": margin_words(recipe, metric),
