@@ -16,6 +16,8 @@ import numpy as np
 
 from .rewrite import rewritten
 
+CAN_FUSE = tuple(map(int, mx.__version__.split(".")[:2])) >= (1, 9)  # earlier versions fail to fuse a graph
+
 
 def hybridized(net: nn.Block) -> nn.HybridSequential:
     """Return a compiled twin of `net` that shares every parameter with it.
@@ -122,7 +124,7 @@ class _Compiled(nn.HybridSequential):
         self._cached_op_args = [(False, parameter) for parameter in used]  # `export` reads them from here
         arrays = {parameter.name: parameter.data() for parameter in used if np.dtype(parameter.dtype) == np.float32}
         graph, constants = rewritten(graph, arrays, for_inference=fused)
-        if fused:
+        if fused and CAN_FUSE:
             graph = graph.optimize_for("MKLDNN")
         return _CompiledGraph(graph, data.name, {**parameters, **constants}, self._flags)
 
