@@ -2,6 +2,7 @@
 
     python tools/parity.py                         the six networks on MXNet 1.1.0
     python tools/parity.py resnet --mxnet 1.6.0 --type float32 --steps 3 --free
+    python tools/parity.py resnet --rounding       how far float32 is from float64, on both sides
 
 On both sides the initial weights come from the same seed. Each step starts from the original's parameters, so that
 rounding does not add up; with --free the steps follow each other. NumPy draws the dropout masks.
@@ -180,7 +181,7 @@ def difference(one: tuple[dict, dict], other: tuple[dict, dict]) -> Difference:
         kind = "/".join(key.split("/")[:2])
         if key.startswith("before/1/"):
             weights &= bool(np.array_equal(arrays[key], others[key]))
-        elif not key.startswith("before/"):
+        elif not key.startswith("before/") and key != "order":  # the images of the batches show the order
             scale = max(np.abs(arrays[name]).max() for name in _layer(key, arrays)) or 1.0
             errors[kind] = max(errors[kind], float(np.abs(arrays[key] - others[key]).max() / scale))
     return Difference(about["batches"] == about_others["batches"], weights, dict(errors))
@@ -202,6 +203,20 @@ def compare(version: str, settings: Settings, *, free: bool = False) -> Differen
         return difference(original, ours(settings, None if free else original[0]))
 
 
+def rounding(version: str, settings: Settings) -> dict[str, Difference]:
+    """Return how far float32 is from float64: on a version of MXNet, and with our package.
+
+    Each step starts from the parameters of the float64 trace.
+    """
+    single = settings._replace(type="float32")
+    with tempfile.TemporaryDirectory() as folder:
+        exact = theirs(version, settings._replace(type="float64"), folder)
+        start = Path(folder, "exact.safetensors")
+        Path(folder, f"{settings.network}-{version}.safetensors").rename(start)
+        sides = {f"MXNet {version}": theirs(version, single, folder, start), "ours": ours(single, exact[0])}
+    return {side: difference(exact, trace) for side, trace in sides.items()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(SIZES)} (default: all)")
@@ -211,14 +226,22 @@ def main():
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--free", action="store_true", help="let each step follow the one before")
+    parser.add_argument("--rounding", action="store_true", help="compare float32 with float64 on both sides")
     args = parser.parse_args()
     for network in args.networks or SIZES:
         settings = Settings(network, args.resize or SIZES[network], args.batch_size, args.steps, args.type)
-        found = compare(args.mxnet, settings, free=args.free)
-        same = (("images", found.batches), ("weights", found.weights))
-        bits = [f"{what} {'equal' if equal else 'DIFFER'}" for what, equal in same]
-        errors = ", ".join(f"{kind} {error:.1e}" for kind, error in sorted(found.errors.items()))
-        print(f"{network} {settings.resize}x{settings.resize}: {', '.join(bits)}; {errors}", flush=True)
+        print(f"{network} {settings.resize}x{settings.resize}, batch {settings.batch_size}")
+        if args.rounding:
+            for side, found in rounding(args.mxnet, settings).items():
+                print(f"  float32 and float64, {side}: {_words(found)}", flush=True)
+        else:
+            print(f"  {_words(compare(args.mxnet, settings, free=args.free))}", flush=True)
+
+
+def _words(found):
+    same = (("images", found.batches), ("weights", found.weights))
+    bits = [f"{what} {'equal' if equal else 'different'}" for what, equal in same]
+    return ", ".join([*bits, *(f"{kind} {error:.1e}" for kind, error in sorted(found.errors.items()))])
 
 
 if __name__ == "__main__":
