@@ -312,11 +312,11 @@ def test_an_empty_folder_is_rejected(tmp_path, data_error):
 
 
 def test_the_record_describes_the_data_and_can_be_written_as_json(tmp_path, write_set):
-    folder = write_set(tmp_path / "mnist", side=6)
+    folder = write_set(tmp_path / "digits", side=6)
     record = dataclasses.asdict(load_dataset(str(folder)).record())
     assert len(record.pop("sha256")) == 64
     assert json.loads(json.dumps(record)) == {
-        "name": "mnist",
+        "name": "digits",
         "origin": str(folder),
         "is_sample": False,
         "is_published": None,
@@ -325,6 +325,11 @@ def test_the_record_describes_the_data_and_can_be_written_as_json(tmp_path, writ
         "image_shape": [6, 6, 1],
         "classes": list("0123456789"),
     }
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "mnist"])
+def test_other_images_in_a_folder_with_a_known_name_do_not_count_as_published(tmp_path, write_set, name):
+    assert load_dataset(str(write_set(tmp_path / name))).record().is_published is False
 
 
 def test_the_record_marks_the_embedded_sample(lone_sample):
