@@ -21,20 +21,21 @@ def chain(*layers, **stages):
     return block
 
 
-def dense_head(classes):
+def dense_head(classes, units=4096):
     """Return AlexNet's classifier, which VGG took over.
 
     Args:
         classes: Number of classes.
+        units: Units of each hidden layer.
 
     Returns:
         Layers by name, in order: (N, C, H, W) feature maps to (N, classes) logits.
     """
     return {
         "flatten": nn.Flatten(),
-        "fc6": nn.Dense(4096, activation="relu"),
+        "fc6": nn.Dense(units, activation="relu"),
         "dropout6": nn.Dropout(0.5),
-        "fc7": nn.Dense(4096, activation="relu"),
+        "fc7": nn.Dense(units, activation="relu"),
         "dropout7": nn.Dropout(0.5),
         "fc8": nn.Dense(classes),
     }

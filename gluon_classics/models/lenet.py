@@ -3,7 +3,8 @@
 Source    `lenet`: the blog; its network is the one of the Gluon tutorials of early 2018.
           `lenet_slides`: the slides "LeNet, AlexNet, VGG, NiN".
           `lenet_straight_dope`, `lenet_bn_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L,
-          without and with batch normalization (Ioffe & Szegedy 2015, arXiv:1502.03167).
+          without and with batch normalization (Ioffe & Szegedy 2015, arXiv:1502.03167). `lenet_scratch_straight_dope`,
+          `lenet_bn_scratch_straight_dope`: the chapters of the same book that write everything out, at 9a8da57.
           `lenet_d2l_first`: Dive into Deep Learning (D2L) in Chinese, first edition. `lenet_d2l`: D2L in English, and
           the second edition in Chinese. `lenet_bn_scratch`, `lenet_bn`: D2L in English from 0.16.6 (June 2021) on, with
           batch normalization written out and as Gluon's layer. `lenet_bn_scratch_first`, `lenet_bn_first`: earlier
@@ -20,6 +21,8 @@ Open      - `lenet_conv3`: the authors are not known. They name no activation; R
 from functools import partial
 from typing import Callable, NamedTuple, Optional, Tuple
 
+import mxnet as mx
+from mxnet import nd
 from mxnet.gluon import nn
 
 from ._batch_norm import ScratchBatchNorm
@@ -66,6 +69,14 @@ STRAIGHT_DOPE = Table(
         Convolution(50, kernel=5, pool=nn.MaxPool2D),  # (N, 50, 4, 4)
     ),
     hidden=(512,),
+    activation="relu",
+)
+STRAIGHT_DOPE_SCRATCH = Table(
+    convolutions=(
+        Convolution(20, kernel=3, pool=nn.AvgPool2D),  # (N, 20, 13, 13), from 28x28 images
+        Convolution(50, kernel=5, pool=nn.AvgPool2D),  # (N, 50, 4, 4)
+    ),
+    hidden=(128,),
     activation="relu",
 )
 D2L_FIRST = Table(
@@ -158,6 +169,26 @@ def batch_norm(_features, _dimensions):
     return nn.BatchNorm()
 
 
+class AroundOne(mx.init.Initializer):
+    """Draw from a normal distribution with mean 1 and standard deviation `sigma`."""
+
+    def __init__(self, sigma):
+        super().__init__(sigma=sigma)
+        self._sigma = sigma
+
+    def _init_weight(self, _name, array):
+        array[:] = nd.random.normal(1, self._sigma, array.shape)
+
+
+def straight_dope_scratch(classes, norm=None, **kwargs):
+    """Build a network in which all parameters, also biases, start from N(0, .01), and scales from N(1, .01)."""
+    net = LeNetEdition(STRAIGHT_DOPE_SCRATCH, classes, norm, **kwargs)
+    for name, parameter in net.collect_params().items():
+        if parameter.grad_req != "null":
+            parameter.init = AroundOne(0.01) if name.endswith("gamma") else mx.init.Normal(0.01)
+    return net
+
+
 # --- the editions; most take 28x28 images, and many share departures
 
 PAPER = "(paper: scaled tanh, trainable subsampling, RBF output)"
@@ -220,6 +251,36 @@ def lenet_straight_dope(classes=10, **kwargs):
 def lenet_bn_straight_dope(classes=10, **kwargs):
     """Build the straight dope's LeNet with batch normalization."""
     return LeNetEdition(STRAIGHT_DOPE, classes, norm=batch_norm, **kwargs)
+
+
+# the book's rates, .01 and .001, multiply the sum of a batch's gradients; ours multiply the sum divided by 64
+STRAIGHT_DOPE_TRAINING = {"epochs": 10, "batch_size": 64, "last_batch": "scale", "init": "published"}
+SMALL_FIRST = "20 and 50 channels (paper: 6 and 16, partial connections), the first convolution 3x3 (paper: 5x5)"
+RELU_AVERAGE = f"ReLU, average pooling and softmax {PAPER}"
+
+
+@on_28(
+    source="MXNet: the straight dope (2017)",
+    params=129_068,
+    macs=2_250_360,
+    departures=(SMALL_FIRST, RELU_AVERAGE, ONE_HIDDEN.format(128)),
+    training={**STRAIGHT_DOPE_TRAINING, "learning_rate": 0.64},
+)
+def lenet_scratch_straight_dope(classes=10, **kwargs):
+    """Build the LeNet that the straight dope writes out."""
+    return straight_dope_scratch(classes, **kwargs)
+
+
+@on_28(
+    source="MXNet: the straight dope (2017)",
+    params=129_464,
+    macs=2_250_360,
+    departures=(BY_HAND, SMALL_FIRST, RELU_AVERAGE, ONE_HIDDEN.format(128)),
+    training={**STRAIGHT_DOPE_TRAINING, "learning_rate": 0.064},
+)
+def lenet_bn_scratch_straight_dope(classes=10, **kwargs):
+    """Build the straight dope's LeNet with batch normalization by hand; it runs eagerly only."""
+    return straight_dope_scratch(classes, norm=ScratchBatchNorm, **kwargs)
 
 
 @on_28(

@@ -3,9 +3,11 @@
 Source    `vgg`: the blog; `VGGNet` takes any architecture, and the printed one is configuration B (VGG-13).
           `vgg11`, `vgg13`, `vgg16`, `vgg19`: configurations A, B, D and E of the paper's table 1.
           `vgg11_tutorial`: the Gluon tutorials of early 2018. `vgg11_d2l`: Dive into Deep Learning (D2L).
+          `vgg_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L, at 95847d1.
 Departs   From the paper: the caller's initializer sets the initial weights; the paper starts deep networks from
-          trained shallow ones. `vgg`, `vgg11_tutorial`, `vgg11_d2l`: 1 input channel and 10 classes.
-          `vgg11_tutorial`: 96x96 images. `vgg11_d2l`: convolutions of a quarter of the width.
+          trained shallow ones. `vgg`, `vgg11_tutorial`, `vgg11_d2l`, `vgg_straight_dope`: 1 input channel and 10
+          classes. `vgg11_tutorial`: 96x96 images. `vgg11_d2l`: convolutions of a quarter of the width.
+          `vgg_straight_dope`: 28x28 images, four blocks, and 512 hidden units.
 """
 
 from typing import NamedTuple
@@ -57,14 +59,15 @@ class VGGNet(nn.Sequential):
     Args:
         architecture: A pair (number of convolutions, channels) for each block.
         classes: Number of classes.
+        units: Units of each hidden dense layer.
     """
 
-    def __init__(self, architecture=ARCHITECTURE, classes=10, **kwargs):
+    def __init__(self, architecture=ARCHITECTURE, classes=10, units=4096, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
             for number, (convolutions, channels) in enumerate(architecture, start=1):
                 setattr(self, f"block{number}", vgg_block(convolutions, channels))
-            for name, layer in dense_head(classes).items():
+            for name, layer in dense_head(classes, units).items():
                 setattr(self, name, layer)
 
 
@@ -164,3 +167,19 @@ def vgg11_tutorial(classes=10, **kwargs):
 def vgg11_d2l(classes=10, **kwargs):
     """Build configuration A with convolutions of a quarter of the width."""
     return VGGNet(QUARTER_A, classes, **kwargs)
+
+
+@register(
+    source="MXNet: the straight dope (2017)",
+    input_shape=(1, 28, 28),
+    classes=10,
+    params=5_030_154,
+    macs=90_634_240,
+    departures=(
+        "four of configuration A's five blocks, 28x28 images and 512 hidden units (paper: 224x224 and 4096)",
+        "1 input channel and 10 classes (paper: 3 and 1000)",
+    ),
+)
+def vgg_straight_dope(classes=10, **kwargs):
+    """Build the straight dope's VGG for 28x28 images."""
+    return VGGNet(A[:4], classes, units=512, **kwargs)

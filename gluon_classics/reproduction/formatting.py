@@ -20,7 +20,11 @@ UNUSUAL = {  # settings that are shown where they are not the default
     "resize_in": "resizing {}",
     "last_batch": "last batch {}",
 }
-DIGITS = {"train_loss": 4, "train_accuracy": 3, "test_accuracy": 3}  # decimals in tables
+
+
+def digits(recipe: Recipe, metric: str) -> int:
+    """Return the number of decimals of a metric in tables: 4 for losses, and for accuracies close to 1."""
+    return 4 if metric == "train_loss" or recipe.settings.data == "mnist" else 3
 
 
 def settings_words(settings: Settings, without: Collection[str] = ()) -> str:
@@ -43,14 +47,14 @@ def settings_words(settings: Settings, without: Collection[str] = ()) -> str:
     return ", ".join(words for name, words in parts.items() if name not in without)
 
 
-def published_words(recipe: Recipe, metric: str, epoch: int, digits: int | None = None) -> str:
+def published_words(recipe: Recipe, metric: str, epoch: int, decimals: int | None = None) -> str:
     """Return the published values of a metric after an epoch, counted from 1; empty if there are none.
 
-    `digits` is the number of decimals to round to; None does not round.
+    `decimals` is the number of decimals to round to; None does not round.
     """
 
     def words(value):
-        return f"{value if digits is None else round(value, digits):.10g}"
+        return f"{value if decimals is None else round(value, decimals):.10g}"
 
     builds = recipe.builds
     pair = getattr(builds, metric, None) if epoch == recipe.settings.epochs else None
@@ -64,10 +68,10 @@ def published_words(recipe: Recipe, metric: str, epoch: int, digits: int | None 
     return ", ".join(words(value) for value in values if value is not None)
 
 
-def original_words(recipe: Recipe, metric: str, digits: int) -> str:
+def original_words(recipe: Recipe, metric: str) -> str:
     """Return the results of the source's program on the software of its time; empty if it did not run."""
     values = [getattr(run, metric) for run in recipe.original]
-    return f"{mean_words(values, digits)} (n = {len(values)})" if values else ""
+    return f"{mean_words(values, digits(recipe, metric))} (n = {len(values)})" if values else ""
 
 
 def margin_words(recipe: Recipe, metric: str) -> str:
@@ -90,7 +94,7 @@ def target_words(recipe: Recipe) -> str:
         return "no published value"
     metric = recipe.metrics[0]
     published = published_words(recipe, metric, recipe.settings.epochs)
-    values = published or f"{original_words(recipe, metric, DIGITS[metric])} by the original software"
+    values = published or f"{original_words(recipe, metric)} by the original software"
     return f"{name_of(metric)} {values}; margin {margin_words(recipe, metric)}"
 
 
@@ -120,12 +124,12 @@ def source_words(recipe: Recipe) -> str:
     return "; ".join(dict.fromkeys(sources)) or recipe.edition
 
 
-def mean_words(values: list[float], digits: int = 4) -> str:
+def mean_words(values: list[float], decimals: int = 4) -> str:
     """Return mean and standard deviation with this number of decimals; empty without values."""
     if not values:
         return ""
-    spread = f" +- {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{spread}"
+    spread = f" +- {statistics.stdev(values):.{decimals}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{decimals}f}{spread}"
 
 
 def as_dict(recipe: Recipe) -> dict:

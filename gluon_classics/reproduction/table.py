@@ -8,10 +8,11 @@ from typing import Sequence
 
 import gluon_classics
 from gluon_classics.runs.record import RunRecord
+from gluon_classics.utils.history import METRICS
 
 from .formatting import (
-    DIGITS,
     difference_words,
+    digits,
     margin_words,
     mean_words,
     original_words,
@@ -54,7 +55,7 @@ def metrics(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
     return [
         {"recipe": verdict.recipe.name, "metric": name_of(metric), **_metric_cells(verdict, metric)}
         for verdict in _ordered(verdicts)
-        for metric in verdict.comparisons or DIGITS
+        for metric in verdict.comparisons or METRICS
     ]
 
 
@@ -98,7 +99,7 @@ def _short_row(verdict):
         "recipe": verdict.recipe.name,
         "metric": name_of(metric),
         **{title: cells[title] or "none" for title in ("published", "original software")},
-        **{title: cells[title] for title in ("ours", "difference", "margin")},
+        **{title: cells[title] for title in ("ours", "margin")},
         "n": _number(verdict),
         "verdict": verdict_words(verdict),
     }
@@ -107,9 +108,9 @@ def _short_row(verdict):
 def _metric_cells(verdict, metric):
     recipe, comparison = verdict.recipe, verdict.comparisons.get(metric)
     return {
-        "published": published_words(recipe, metric, recipe.settings.epochs, DIGITS[metric]),
-        "original software": original_words(recipe, metric, DIGITS[metric]),
-        "ours": mean_words(verdict.values(metric), DIGITS[metric]),
+        "published": published_words(recipe, metric, recipe.settings.epochs, digits(recipe, metric)),
+        "original software": original_words(recipe, metric),
+        "ours": mean_words(verdict.values(metric), digits(recipe, metric)),
         "difference": difference_words(comparison) if comparison else "",
         "margin": margin_words(recipe, metric),
         "verdict": comparison.verdict if comparison else "",

@@ -24,6 +24,29 @@ FULL_SET = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
+# as public projects pin them
+MNIST = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+@pytest.fixture(scope="module")
+def full_mnist():
+    """Return MNIST, or skip the test if it is not installed."""
+    if not datasets.installed_folder("mnist"):
+        pytest.skip("needs MNIST: python tools/fetch_mnist.py")
+    return load_dataset("mnist")
+
+
+def checksum(data, name):
+    """Return the SHA-256 of one of a data set's IDX files, as it was before it was compressed."""
+    part = data.train if name.startswith("train") else data.test
+    array = part.images[..., 0] if "images" in name else part.labels
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return hashlib.sha256(header + array.tobytes()).hexdigest()
 
 
 def in_place(root):
@@ -312,11 +335,11 @@ def test_an_empty_folder_is_rejected(tmp_path, data_error):
 
 
 def test_the_record_describes_the_data_and_can_be_written_as_json(tmp_path, write_set):
-    folder = write_set(tmp_path / "mnist", side=6)
+    folder = write_set(tmp_path / "digits", side=6)
     record = dataclasses.asdict(load_dataset(str(folder)).record())
     assert len(record.pop("sha256")) == 64
     assert json.loads(json.dumps(record)) == {
-        "name": "mnist",
+        "name": "digits",
         "origin": str(folder),
         "is_sample": False,
         "is_published": None,
@@ -325,6 +348,11 @@ def test_the_record_describes_the_data_and_can_be_written_as_json(tmp_path, writ
         "image_shape": [6, 6, 1],
         "classes": list("0123456789"),
     }
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "mnist"])
+def test_other_images_in_a_folder_with_a_known_name_do_not_count_as_published(tmp_path, write_set, name):
+    assert load_dataset(str(write_set(tmp_path / name))).record().is_published is False
 
 
 def test_the_record_marks_the_embedded_sample(lone_sample):
@@ -409,10 +437,16 @@ def test_the_full_set_has_the_published_images_and_classes(full_fashion_mnist):
 
 @pytest.mark.parametrize("name", FULL_SET)
 def test_the_full_set_is_read_with_exactly_the_published_bytes(full_fashion_mnist, name):
-    part = full_fashion_mnist.train if name.startswith("train") else full_fashion_mnist.test
-    array = part.images[..., 0] if "images" in name else part.labels
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-    assert hashlib.sha256(header + array.tobytes()).hexdigest() == FULL_SET[name]
+    assert checksum(full_fashion_mnist, name) == FULL_SET[name]
+
+
+@pytest.mark.parametrize("name", MNIST)
+def test_mnist_is_read_with_exactly_the_published_bytes(full_mnist, name):
+    assert checksum(full_mnist, name) == MNIST[name]
+
+
+def test_mnist_counts_as_published(full_mnist):
+    assert full_mnist.record().is_published is True
 
 
 def test_the_full_set_is_recognized_by_its_content(full_fashion_mnist, tmp_path):

@@ -55,7 +55,7 @@ def inception(inputs, n1_1, n2_1, n2_3, n3_1, n3_5, n4_1, side):
     return Layer((n1_1 + n2_3 + n3_5 + n4_1, side, side), *(sum(part[field] for part in parts) for field in (1, 2, 3)))
 
 
-def vgg(convolutions, inputs=3, side=224, widths=(64, 128, 256, 512, 512), classes=1000):
+def vgg(convolutions, inputs=3, side=224, widths=(64, 128, 256, 512, 512), classes=1000, hidden=4096):
     rows = []
     for number, width in zip(convolutions, widths):
         for _ in range(number):
@@ -63,12 +63,12 @@ def vgg(convolutions, inputs=3, side=224, widths=(64, 128, 256, 512, 512), class
             inputs = width
         side //= 2
         rows.append(maps(width, side))
-    return [*rows, *dense_head(width * side * side, classes)]
+    return [*rows, *dense_head(width * side * side, classes, hidden)]
 
 
-def dense_head(inputs, classes):
-    wide = [dense(inputs, 4096), units(4096), dense(4096, 4096), units(4096)]
-    return [units(inputs), *wide, dense(4096, classes)]
+def dense_head(inputs, classes, hidden=4096):
+    wide = [dense(inputs, hidden), units(hidden), dense(hidden, hidden), units(hidden)]
+    return [units(inputs), *wide, dense(hidden, classes)]
 
 
 def inceptions(sides):
@@ -106,6 +106,14 @@ TABLES = {
         *(conv(1, 5, 20, 24), norm(20, 24, 24), maps(20, 12), conv(20, 5, 50, 8), norm(50, 8, 8), maps(50, 4)),
         *(units(800), dense(800, 512), norm(512), dense(512, 10)),
     ],
+    "lenet_scratch_straight_dope": [
+        *(conv(1, 3, 20, 26), maps(20, 13), conv(20, 5, 50, 9), maps(50, 4)),
+        *(units(800), dense(800, 128), dense(128, 10)),
+    ],
+    "lenet_bn_scratch_straight_dope": [
+        *(conv(1, 3, 20, 26), norm(20, 26, 26), maps(20, 13), conv(20, 5, 50, 9), norm(50, 9, 9), maps(50, 4)),
+        *(units(800), dense(800, 128), norm(128), dense(128, 10)),
+    ],
     "lenet_d2l_first": [
         *(conv(1, 5, 6, 24), maps(6, 12), conv(6, 5, 16, 8), maps(16, 4)),
         *(units(256), dense(256, 120), dense(120, 84), dense(84, 10)),
@@ -140,6 +148,7 @@ TABLES = {
     "vgg19": vgg((2, 2, 4, 4, 4)),
     "vgg11_tutorial": vgg((1, 1, 2, 2, 2), inputs=1, side=96, classes=10),
     "vgg11_d2l": vgg((1, 1, 2, 2, 2), inputs=1, widths=(16, 32, 64, 128, 128), classes=10),
+    "vgg_straight_dope": vgg((1, 1, 2, 2), inputs=1, side=28, classes=10, hidden=512),
     "nin_cifar10": [
         *(conv(3, 5, 192, 32), conv(192, 1, 160, 32), conv(160, 1, 96, 32), maps(96, 16), maps(96, 16)),
         *(conv(96, 5, 192, 16), conv(192, 1, 192, 16), conv(192, 1, 192, 16), maps(192, 8), maps(192, 8)),
@@ -171,6 +180,8 @@ PUBLISHED = {
     "lenet_slides": ((1, 28, 28), 10, 431_080),
     "lenet_straight_dope": ((1, 28, 28), 10, 440_812),
     "lenet_bn_straight_dope": ((1, 28, 28), 10, 441_976),
+    "lenet_scratch_straight_dope": ((1, 28, 28), 10, 129_068),
+    "lenet_bn_scratch_straight_dope": ((1, 28, 28), 10, 129_464),
     "lenet_d2l_first": ((1, 28, 28), 10, 44_426),
     "lenet_d2l": ((1, 28, 28), 10, 61_706),
     "lenet_bn_scratch_first": ((1, 28, 28), 10, 44_878),
@@ -186,6 +197,7 @@ PUBLISHED = {
     "vgg19": ((3, 224, 224), 1000, 143_667_240),
     "vgg11_tutorial": ((1, 96, 96), 10, 44_920_074),
     "vgg11_d2l": ((1, 224, 224), 10, 43_093_322),
+    "vgg_straight_dope": ((1, 28, 28), 10, 5_030_154),
     "nin_cifar10": ((3, 32, 32), 10, 966_986),
     "nin_imagenet": ((3, 224, 224), 1000, 7_595_176),
     "googlenet_tutorial": ((1, 96, 96), 10, 5_977_530),
@@ -193,7 +205,11 @@ PUBLISHED = {
     "googlenet_v1": ((3, 224, 224), 1000, 6_998_552),
 }
 D2L_BN = ("lenet_bn", "lenet_bn_scratch", "lenet_bn_first", "lenet_bn_scratch_first")
-RUNNING = {**dict.fromkeys(D2L_BN, 452), "lenet_bn_straight_dope": 1164}
+RUNNING = {
+    **dict.fromkeys(D2L_BN, 452),
+    "lenet_bn_straight_dope": 1164,
+    "lenet_bn_scratch_straight_dope": 396,
+}
 # edition -> published billions of multiply-accumulates, as many digits as are published
 GMAC = {
     "alexnet_2012": "0.7244",
@@ -291,6 +307,10 @@ KINDS = {
     "Dense 512 relu, Dense 10",
     "lenet_bn_straight_dope": "Conv2D 20 @5x5, BatchNorm, MaxPool2D 2x2 /2, Conv2D 50 @5x5, BatchNorm, "
     "MaxPool2D 2x2 /2, Flatten, Dense 512, BatchNorm, Dense 10",
+    "lenet_scratch_straight_dope": "Conv2D 20 @3x3 relu, AvgPool2D 2x2 /2, Conv2D 50 @5x5 relu, AvgPool2D 2x2 /2, "
+    "Flatten, Dense 128 relu, Dense 10",
+    "lenet_bn_scratch_straight_dope": "Conv2D 20 @3x3, ScratchBatchNorm, AvgPool2D 2x2 /2, Conv2D 50 @5x5, "
+    "ScratchBatchNorm, AvgPool2D 2x2 /2, Flatten, Dense 128, ScratchBatchNorm, Dense 10",
     "lenet_d2l_first": "Conv2D 6 @5x5 sigmoid, MaxPool2D 2x2 /2, Conv2D 16 @5x5 sigmoid, MaxPool2D 2x2 /2, Flatten, "
     "Dense 120 sigmoid, Dense 84 sigmoid, Dense 10",
     "lenet_conv3": "Conv2D 6 @5x5 relu, MaxPool2D 2x2 /2, Conv2D 16 @5x5 relu, MaxPool2D 2x2 /2, Conv2D 120 @5x5 relu, "
@@ -330,7 +350,11 @@ def test_layers_are_of_the_kind_of_the_source(name):
 
 @pytest.mark.parametrize(
     ("name", "activations"),
-    [*((name, ["sigmoid"] * 4) for name in D2L_BN), ("lenet_bn_straight_dope", ["relu"] * 3)],
+    [
+        *((name, ["sigmoid"] * 4) for name in D2L_BN),
+        ("lenet_bn_straight_dope", ["relu"] * 3),
+        ("lenet_bn_scratch_straight_dope", ["relu"] * 3),
+    ],
 )
 def test_an_activation_stands_behind_each_batch_normalisation(name, activations):
     kinds = [layer._act_type if isinstance(layer, nn.Activation) else type(layer).__name__ for layer in get_model(name)]
@@ -345,6 +369,8 @@ SMALL = {
     "lenet_slides": 16,
     "lenet_straight_dope": 16,
     "lenet_bn_straight_dope": 16,
+    "lenet_scratch_straight_dope": 14,
+    "lenet_bn_scratch_straight_dope": 14,
     "lenet_d2l_first": 16,
     "lenet_d2l": 12,
     "lenet_bn_scratch_first": 16,
@@ -406,6 +432,17 @@ def test_every_parameter_of_a_lenet_gets_a_gradient(name):
             gradient = parameter.grad().asnumpy()
             assert np.isfinite(gradient).all()
             assert np.abs(gradient).max() > 0
+
+
+@pytest.mark.parametrize("name", ["lenet_scratch_straight_dope", "lenet_bn_scratch_straight_dope"])
+def test_all_parameters_of_the_straight_dopes_scratch_networks_are_drawn(name):
+    """Biases and shifts from N(0, .01) too, scales from N(1, .01): means and deviations within 5 standard errors."""
+    net, *_ = ready(name, 28)
+    for key, parameter in net.collect_params().items():
+        if parameter.grad_req != "null":
+            drawn = parameter.data().asnumpy()
+            assert abs(drawn.mean() - key.endswith("gamma")) < 5 * 0.01 / np.sqrt(drawn.size)
+            assert drawn.std(ddof=1) == pytest.approx(0.01, rel=5 / np.sqrt(2 * (drawn.size - 1)))
 
 
 def averaged(x, size=3, stride=2):

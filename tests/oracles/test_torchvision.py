@@ -123,6 +123,11 @@ QUARTER = {
     ("convolution", "inputs", 128, 512): 3,
     ("dense", "inputs", 6272, 25088): 1,
 }
+NARROW_HEAD = {
+    ("dense", "units", 512, 4096): 2,
+    ("dense", "inputs", 512, 25088): 1,
+    ("dense", "inputs", 512, 4096): 2,
+}
 # all pools of GoogLeNet round up
 ALL_ROUND_UP = {("max pool", "rounds_up", False, True): 13}
 INNER_ROUND_UP = {("max pool", "rounds_up", False, True): 9}  # in pools with stride 1, without effect
@@ -152,6 +157,12 @@ def alexnet(edition, rewire, differences, more_parameters, **stated):
 def vgg(edition, layers, **stated):
     build = partial(getattr(models, f"vgg{layers}"), num_classes=model_info(edition).classes)
     return counterpart(edition, build, rewire=without_adaptive_pool, **stated)
+
+
+def vgg11_without_fifth_block():
+    net = models.vgg11(num_classes=10)
+    net.features = net.features[:-5]
+    return net
 
 
 def googlenet(edition, rewire=None, differences=(), aux_logits=False, **stated):
@@ -187,6 +198,13 @@ COUNTERPARTS = [
     vgg("vgg19", 19),
     vgg("vgg11_tutorial", 11, differences={**GRAY, ("dense", "inputs", 4608, 25088): 1}, more_parameters=83_887_232),
     vgg("vgg11_d2l", 11, differences={**GRAY, **QUARTER}, more_parameters=85_713_984),
+    counterpart(
+        "vgg_straight_dope",
+        vgg11_without_fifth_block,
+        rewire=without_adaptive_pool,
+        differences={**GRAY, **NARROW_HEAD},
+        more_parameters=119_057_536,
+    ),
     googlenet(
         "googlenet",
         with_the_tutorials_second_stage_and_end,
