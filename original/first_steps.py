@@ -31,7 +31,8 @@ def trace(args):
             net.cast(args.type)
         if given:
             for name, parameter in blog.named(net).items():
-                parameter.set_data(nd.array(given[f"before/{step}/{name}"], dtype=args.type))
+                if parameter.grad_req != "null":
+                    parameter.set_data(nd.array(given[f"before/{step}/{name}"], dtype=args.type))
         outputs, losses = blog.forward_and_backward(net, loss, images.astype(args.type), labels.astype(args.type))
         arrays[f"outputs/{step}"], arrays[f"losses/{step}"] = outputs.asnumpy(), losses.asnumpy()
         trained = {name: parameter for name, parameter in blog.named(net).items() if parameter.grad_req != "null"}
