@@ -81,10 +81,10 @@ def python_of(version: str) -> Path:
 
 def _make(era, home):
     python = home / "bin" / "python"
-    _call(_interpreter(era.python), "-m", "venv", home)
+    call(interpreter(era.python), "-m", "venv", home)
     # no dependencies: the pins are all that MXNet needs, and old versions of pip read newer metadata wrongly
-    _call(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", *era.pins, era.package)
-    _call(python, "-c", "import mxnet")
+    call(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", *era.pins, era.package)
+    call(python, "-c", "import mxnet")
 
 
 def run(version: str, *command: str, threads: int | None = None) -> None:
@@ -100,7 +100,8 @@ def run(version: str, *command: str, threads: int | None = None) -> None:
         raise EraError(f"{command[0]} failed on MXNet {version} with status {code}. Its output says why")
 
 
-def _interpreter(version):
+def interpreter(version: str) -> str:
+    """Return the path of a Python, such as "3.8", from pyenv or the PATH. Raises EraError if it is not installed."""
     versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     found = sorted(versions.glob(f"{version}.*/bin/python"))
     path = str(found[-1]) if found else shutil.which(f"python{version}")
@@ -109,11 +110,12 @@ def _interpreter(version):
     return path
 
 
-def _call(*command):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def call(*command, environment: dict[str, str] | None = None) -> None:
+    """Run a command without showing its output. Raises EraError, with the output, if it fails."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     if done.returncode:
-        name = " ".join(map(str, command[:4]))
-        raise EraError(f"{name} failed. Check the network connection and try again\n{done.stdout.strip()}")
+        raise EraError(f"{' '.join(words[:4])} failed. Its output says why\n{done.stdout.strip()}")
 
 
 def main(arguments):

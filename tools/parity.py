@@ -3,6 +3,7 @@
     python tools/parity.py                         the six networks on MXNet 1.1.0
     python tools/parity.py resnet --mxnet 1.6.0 --type float32 --steps 3 --free
     python tools/parity.py resnet --rounding       how far float32 is from float64, on both sides
+    python tools/parity.py lenet --trace FOLDER    write our traces, eager and compiled, and compare nothing
 
 On both sides the initial weights come from the same seed. Each step starts from the original's parameters, so that
 rounding does not add up; with --free the steps follow each other. NumPy draws the dropout masks.
@@ -34,6 +35,14 @@ import tensors  # noqa: E402  original/tensors.py
 
 # height and width of the images: small, but each network keeps all of its layers
 SIZES = {"lenet": 28, "alexnet": 67, "vgg": 32, "nin": 67, "googlenet": 96, "resnet": 96}
+
+
+WAYS = ("eager", "compiled")
+
+
+def trace_file(folder: Path, network: str, way: str) -> Path:
+    """Return where our trace of a network is written, one of `WAYS`."""
+    return folder / f"{network}-{way}.safetensors"
 
 
 class Settings(NamedTuple):
@@ -227,11 +236,15 @@ def main():
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--free", action="store_true", help="let each step follow the one before")
     parser.add_argument("--rounding", action="store_true", help="compare float32 with float64 on both sides")
+    parser.add_argument("--trace", type=Path, metavar="FOLDER", help="write our traces and compare nothing")
     args = parser.parse_args()
     for network in args.networks or SIZES:
         settings = Settings(network, args.resize or SIZES[network], args.batch_size, args.steps, args.type)
         print(f"{network} {settings.resize}x{settings.resize}, batch {settings.batch_size}")
-        if args.rounding:
+        if args.trace:
+            for way in WAYS:
+                tensors.save(str(trace_file(args.trace, network, way)), *ours(settings, eager=way == "eager"))
+        elif args.rounding:
             for side, found in rounding(args.mxnet, settings).items():
                 print(f"  float32 and float64, {side}: {_words(found)}", flush=True)
         else:

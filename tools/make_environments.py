@@ -1,0 +1,113 @@
+"""Write docs/environments.md: what depends on the versions of Python, NumPy and MXNet.
+
+    python tools/make_environments.py
+
+In each environment our networks train two steps. What they compute is compared with the first environment. This takes
+about half an hour, and needs the Pythons of the table.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import sys
+import tempfile
+from typing import NamedTuple
+
+import era
+from gluon_classics import _files
+import parity
+import tensors
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "environments.md"
+NETWORKS = ("lenet", "alexnet", "resnet")
+HEAD = """# Environments
+
+<!-- written by python tools/make_environments.py -->
+
+What our networks compute, by the versions of MXNet, Python and NumPy. In each environment they train two steps, with
+the same seed, in float32: eager, as the blog runs them, and compiled, as `gluon-classics train` does. Outputs, losses,
+gradients and parameters of both steps are compared with those of the first row, on the same processor.
+
+- *equal* means that all bits are equal.
+- A number is the largest difference, divided by the largest absolute value of the array: only rounding differs. The
+  initial weights and the images have the same bits in every row.
+
+"""
+TAIL = """
+MXNet 1.1 to 1.5 do not run on Python 3.8, which this package needs. The programs in `original/` run there, and
+`python tools/parity.py` compares our networks with them.
+"""
+
+
+class Setup(NamedTuple):
+    """An environment: versions of MXNet, Python and NumPy."""
+
+    mxnet: str
+    python: str
+    numpy: str
+
+
+SETUPS = (
+    Setup("1.9.1", "3.11", "1.23.5"),
+    *(Setup("1.9.1", python, "1.23.5") for python in ("3.8", "3.9", "3.10")),
+    Setup("1.9.1", "3.12", "1.26.4"),
+    *(Setup("1.9.1", python, "2.3.5") for python in ("3.11", "3.12", "3.13")),
+    *(Setup(version, "3.8", "1.23.5") for version in ("1.9.0", "1.8.0.post0", "1.7.0.post2", "1.6.0")),
+)
+
+
+def traces(setup: Setup, folder: Path) -> Path:
+    """Make the environment in a folder, run our networks in it, and return the folder of the traces.
+
+    Raises:
+        era.EraError: The Python is missing, or a command fails.
+    """
+    python, out = folder / "bin" / "python", folder / "traces"
+    era.call(era.interpreter(setup.python), "-m", "venv", folder)
+    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    # MXNet's own requirements exclude NumPy 2
+    era.call(*install, "--no-deps", f"mxnet=={setup.mxnet}")
+    era.call(*install, f"{ROOT}[runtime]", f"numpy=={setup.numpy}", "graphviz<0.9")
+    out.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    era.call(
+        *(python, ROOT / "tools" / "parity.py", *NETWORKS, "--type", "float32", "--trace", out), environment=environment
+    )
+    return out
+
+
+def row(setup: Setup, folder: Path, reference: Path) -> list[str]:
+    """Return the cells of the table."""
+    cells = [setup.mxnet, setup.python, setup.numpy]
+    for network in NETWORKS:
+        for way in parity.WAYS:
+            one, other = (tensors.load(str(parity.trace_file(place, network, way))) for place in (reference, folder))
+            found = parity.difference(one, other)
+            if not (found.batches and found.weights):
+                raise SystemExit(f"error: {setup} draws other images or weights")
+            error = max(found.errors.values())
+            cells.append(f"{error:.0e}" if error else "equal")
+    return cells
+
+
+def main():
+    titles = ["MXNet", "Python", "NumPy", *(f"{network}, {way}" for network in NETWORKS for way in parity.WAYS)]
+    lines = [titles, ["---"] * 3 + ["--:"] * (len(titles) - 3)]
+    with tempfile.TemporaryDirectory() as folder:
+        reference = None
+        for number, setup in enumerate(SETUPS):
+            try:
+                found = traces(setup, Path(folder, str(number)))
+            except era.EraError as error:
+                sys.exit(f"error: {setup}: {error}")
+            reference = reference or found
+            lines.append(row(setup, found, reference))
+            print(" | ".join(lines[-1]), flush=True)
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    _files.write_text(PAGE, f"{HEAD}{table}\n{TAIL}")
+
+
+if __name__ == "__main__":
+    main()
