@@ -140,14 +140,11 @@ TABLES = {
     "vgg19": vgg((2, 2, 4, 4, 4)),
     "vgg11_tutorial": vgg((1, 1, 2, 2, 2), inputs=1, side=96, classes=10),
     "vgg11_d2l": vgg((1, 1, 2, 2, 2), inputs=1, widths=(16, 32, 64, 128, 128), classes=10),
-    **dict.fromkeys(
-        ("nin_cifar10", "nin_cifar10_caffe"),
-        [
-            *(conv(3, 5, 192, 32), conv(192, 1, 160, 32), conv(160, 1, 96, 32), maps(96, 16), maps(96, 16)),
-            *(conv(96, 5, 192, 16), conv(192, 1, 192, 16), conv(192, 1, 192, 16), maps(192, 8), maps(192, 8)),
-            *(conv(192, 3, 192, 8), conv(192, 1, 192, 8), conv(192, 1, 10, 8), maps(10, 1), units(10)),
-        ],
-    ),
+    "nin_cifar10": [
+        *(conv(3, 5, 192, 32), conv(192, 1, 160, 32), conv(160, 1, 96, 32), maps(96, 16), maps(96, 16)),
+        *(conv(96, 5, 192, 16), conv(192, 1, 192, 16), conv(192, 1, 192, 16), maps(192, 8), maps(192, 8)),
+        *(conv(192, 3, 192, 8), conv(192, 1, 192, 8), conv(192, 1, 10, 8), maps(10, 1), units(10)),
+    ],
     "nin_imagenet": [
         *(conv(3, 11, 96, 54), conv(96, 1, 96, 54), conv(96, 1, 96, 54), maps(96, 27)),
         *(conv(96, 5, 256, 27), conv(256, 1, 256, 27), conv(256, 1, 256, 27), maps(256, 13)),
@@ -168,6 +165,7 @@ TABLES = {
         *(*inceptions((28, 14, 7)), maps(1024, 1), units(1024), units(1024), dense(1024, 1000)),
     ],
 }
+TABLES["nin_cifar10_caffe"] = TABLES["nin_cifar10"]  # other layers of the same shapes
 
 # edition -> (C, H, W) and classes of the source, trainable parameters
 PUBLISHED = {
