@@ -11,9 +11,9 @@ Departs   `googlenet`, from the tutorial: the convolutions that the source calls
           padded by 1, which gives the paper's sizes.
           `googlenet_v1`: the paper does not define its local response normalization; here it is AlexNet's.
 Open      - `googlenet`: whether the blog ran the 1x1 kernels that it prints is not known.
-          - `googlenet_v1`: that local response normalization has AlexNet's settings (k 2, alpha 1e-4) is a guess. BVLC's
-            replica (github.com/BVLC/caffe, models/bvlc_googlenet) has k 1 and an alpha of 1e-4 that Caffe divides by
-            the 5 channels of the sum: 2e-5 in the paper's formula.
+          - `googlenet_v1`: that local response normalization has AlexNet's settings (k 2, alpha 1e-4) is a guess.
+            BVLC's replica (github.com/BVLC/caffe, models/bvlc_googlenet) has k 1 and an alpha of 1e-4 that Caffe
+            divides by the 5 channels of the sum: 2e-5 in the paper's formula.
 """
 
 from functools import partial
