@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+import functools
 import math
 import time
 from typing import Callable, Iterable, Sequence
@@ -169,7 +170,8 @@ class TrainingLoop:
         if self.streams is None:
             yield from train_data
             return
-        for batch in train_data.batches(self.streams.order(self.epoch), self.batches):
+        augmentation = functools.partial(self.streams.augmentation, self.epoch)
+        for batch in train_data.batches(self.streams.order(self.epoch), self.batches, augmentation):
             self.streams.enter(self.epoch, self.batches)
             yield batch
 

@@ -8,7 +8,8 @@ Source    `lenet`: the blog; its network is the one of the Gluon tutorials of ea
           the second edition in Chinese. `lenet_bn_scratch`, `lenet_bn`: D2L in English from 0.16.6 (June 2021) on, with
           batch normalization written out and as Gluon's layer. `lenet_bn_scratch_first`, `lenet_bn_first`: earlier
           versions of these two, with max pooling, as in the Chinese first edition. `lenet_conv3`: teaching material
-          whose authors we do not know. `lenet_cifar10`: the LeNet of github.com/icpm/pytorch-cifar10.
+          whose authors we do not know. `lenet_cifar10`: models/LeNet.py of github.com/icpm/pytorch-cifar10 at 1e49822;
+          its training from main.py.
 Departs   From the paper, all: full connections between feature maps (paper: partial), plain pooling (trainable
           subsampling), softmax logits (RBF output), and tanh, sigmoid or ReLU (scaled tanh).
           `lenet`, `lenet_slides`, straight dope: 20 and 50 channels (paper: 6 and 16), one hidden layer. `lenet`: a
@@ -303,6 +304,16 @@ def lenet_conv3(classes=10, **kwargs):
     params=62_006,
     macs=651_720,
     departures=("3 input channels (paper: 1)", FULL, RELU_MAX),
+    training={
+        "epochs": 200,
+        "batch_size": 100,
+        "optimizer": "adam",
+        "learning_rate": 0.001,
+        "schedule": "74:0.5 149:0.25",  # the source counts from 1: from epochs 75 and 150 on
+        "init": "pytorch",
+        "augment": "flip",
+        "reported": "best",
+    },
 )
 def lenet_cifar10(classes=10, **kwargs):
     """Build LeNet for the color images of CIFAR-10."""

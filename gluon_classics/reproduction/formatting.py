@@ -17,7 +17,9 @@ UNUSUAL = {  # settings that are shown where they are not the default
     "weight_decay": "weight decay {}",
     "fit": "fit {}",
     "resize_in": "resizing {}",
+    "augment": "random {}s",
     "last_batch": "last batch {}",
+    "reported": "{} test accuracy",
 }
 DIGITS = {"train_loss": 4, "train_accuracy": 3, "test_accuracy": 3}  # decimals in tables
 

@@ -21,6 +21,7 @@ ALEXNET_ONE = "alexnet-fashion-mnist-d2l-1.0"  # test accuracy .8874 +- .0033 ov
 RESNET = "resnet-fashion-mnist-blog"  # nothing published
 NIN = "nin-fashion-mnist-d2l-0.17"  # median train loss .408; 5 of 62 builds failed
 GOOGLENET = "googlenet_d2l-fashion-mnist-d2l-0.17"  # train loss .255 +- .054; 2 of 61 failed
+CIFAR = "lenet_cifar10-cifar10-pytorch-cifar10"  # best test accuracy .6605 and .6752
 
 
 @pytest.fixture
@@ -157,6 +158,16 @@ def test_values_are_those_after_the_given_epoch(make_record):
     assert verdict.values("train_loss", 1) == [2.3]
     assert verdict.values("train_loss", 5) == verdict.values("train_loss") == [0.5]
     assert verdict.values("train_loss", 6) == []
+
+
+def test_the_best_epoch_is_compared_where_the_source_reports_it(make_record):
+    record = make_record(CIFAR)
+    first, *others = (replace(epoch, test_accuracy=0.5) for epoch in record.epochs)
+    assert judge(get_recipe(CIFAR), [replace(record, epochs=(first, *others))]).verdict == NOT_REPRODUCED
+    best = judge(get_recipe(CIFAR), [replace(record, epochs=(replace(first, test_accuracy=0.67), *others))])
+    assert best.verdict == REPRODUCED
+    assert best.values("test_accuracy") == [0.67]
+    assert best.values("test_accuracy", 2) == [0.5]
 
 
 @pytest.mark.parametrize("name", [LENET, NIN])

@@ -24,7 +24,18 @@ pytestmark = pytest.mark.short
 
 SMALL_RUN = Path(__file__).with_name("small_run.py")
 KILLS = 20
-OPTIONS = ["--batch-size", "16", "--momentum", "0.9", "--lr", "0.05", "--seed", "3"]  # 20 batches an epoch
+OPTIONS = [
+    "--batch-size",
+    "16",
+    "--momentum",
+    "0.9",
+    "--lr",
+    "0.05",
+    "--seed",
+    "3",
+    "--augment",
+    "flip",
+]  # 20 batches an epoch
 LONG = 30  # epochs; long enough for a signal to arrive before the end
 OFTEN = ["--checkpoint-minutes", "0"]
 
@@ -322,6 +333,11 @@ def test_a_finished_run_is_left_alone_unless_more_epochs_are_asked_for(train, fi
     assert finish("resume", "run", "--epochs", "5")[0] == 0
     assert_same_outcome(tmp_path / "run", tmp_path / "whole")
     assert len(checkpoints(tmp_path / "run")) == 1
+
+
+def test_a_run_with_a_cosine_schedule_keeps_its_number_of_epochs(train, finish):
+    train("run", "--schedule", "cosine", epochs=2)
+    assert_error(finish("resume", "run", "--epochs", "3"), "the cosine schedule of run is for 2 epochs")
 
 
 def test_a_full_disk_ends_the_run_and_keeps_its_checkpoints(stopped, whole, finish):
