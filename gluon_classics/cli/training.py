@@ -33,7 +33,8 @@ from .options import (
 @setting(
     "schedule",
     help='Learning-rate schedule, such as "2:0.4 5:0.2": use 0.4 times the learning rate from epoch 2 on and 0.2 times '
-    "from epoch 5 on. Epochs count from 0. cosine: fall along half a cosine. warmup:5: rise linearly for 5 epochs.",
+    "from epoch 5 on. Epochs count from 0. cosine: fall along half a cosine. "
+    "decay:0.96:8: fall by 4 % every 8 epochs. warmup:5: rise linearly for 5 epochs.",
     shown="constant",
 )
 @setting(
@@ -50,7 +51,10 @@ from .options import (
     type=click.Choice(AUGMENT),
     help="flip: mirror each training image left to right with probability 1/2, each time it is used.",
 )
-@setting("optimizer", help="Optimizer of MXNet (sgd, adam, ...), or diagonallm (for lenet5 only).")
+@setting(
+    "optimizer",
+    help="Optimizer of MXNet (sgd, adam, ...), tfrmsprop (RMSProp of TensorFlow), or diagonallm (for lenet5 only).",
+)
 @setting("momentum", type=FiniteRange(0, 1, max_open=True), help="Momentum of the optimizer.")
 @setting("weight_decay", type=FiniteRange(0), help="Weight decay.")
 @setting("seed", type=click.IntRange(0), help="Seed for initial weights, shuffling, augmentation and dropout.")
@@ -96,7 +100,8 @@ def train(name, ctx, out, quiet, **options):
     checkpoints.
 
     The defaults below are the settings of the blog post that the first networks come from. For some networks, such as
-    lenet5, other settings were published. For these networks, the published settings are the defaults.
+    lenet5 and those of papers, other settings were published. For these networks, the published settings are the
+    defaults. What of a published training cannot be done is printed.
     """
     from gluon_classics.runs import train as command
 

@@ -7,7 +7,8 @@ import math
 from gluon_classics.utils.training import Callback
 import mxnet as mx
 
-from . import diagonal_lm as diagonal_lm  # registers its optimizer with MXNet
+from . import diagonal_lm as diagonal_lm  # these register their optimizers with MXNet
+from . import rmsprop as rmsprop
 from .settings import WARM_UP_FROM, Settings, parse_schedule
 
 
@@ -33,6 +34,9 @@ def rate_factor(schedule: str, epoch: int, epochs: int) -> float:
     factor = ([1.0] + [factor for start, factor in parsed.steps if start <= epoch])[-1]
     if parsed.cosine:
         factor *= (1 + math.cos(math.pi * epoch / epochs)) / 2
+    if parsed.decay:
+        decay, every = parsed.decay
+        factor *= decay ** int(epoch / every)
     if epoch < parsed.warm_up:
         done = epoch / parsed.warm_up
         factor *= WARM_UP_FROM * (1 - done) + done

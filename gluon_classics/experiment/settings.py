@@ -21,9 +21,9 @@ _WITHOUT_MOMENTUM = (
     *("adadelta", "adagrad", "adam", "adamax", "ftml", "ftrl"),
     *("groupadagrad", "lamb", "nadam", "rmsprop", "sgld"),
 )
-# MXNet's optimizers and whether they take a momentum
+# MXNet's optimizers and ours, and whether they take a momentum
 OPTIMIZERS = {
-    **dict.fromkeys(("dcasgd", "lars", "lbsgd", "nag", "sgd", "signum"), True),
+    **dict.fromkeys(("dcasgd", "lars", "lbsgd", "nag", "sgd", "signum", "tfrmsprop"), True),
     **dict.fromkeys(_WITHOUT_MOMENTUM, False),
     DIAGONAL_LM: False,
 }
@@ -41,8 +41,9 @@ class Settings:
         batch_size: Images per update.
         learning_rate: Learning rate.
         schedule: Learning-rate schedule: epochs (from 0) and the factor from each one on, as in "2:0.4 5:0.2";
-            "cosine", half a cosine over all epochs; "warmup:5", a linear rise for 5 epochs. These factors multiply.
-        optimizer: MXNet's name of the optimizer, or "diagonallm" for LeNet-5.
+            "cosine", half a cosine over all epochs; "decay:0.96:8", the factor 0.96 after every 8 epochs; "warmup:5",
+            a linear rise for 5 epochs. These factors multiply.
+        optimizer: MXNet's name of the optimizer, "tfrmsprop" for TensorFlow's RMSProp, or "diagonallm" for LeNet-5.
         momentum: 0..1, for optimizers that take one.
         weight_decay: Weight decay, 0 or more.
         resize: Side of the images in pixels; None is the network's own input.
@@ -177,34 +178,51 @@ class Schedule(NamedTuple):
     Attributes:
         steps: Epoch, and the factor from there on; sorted.
         cosine: Whether the factor also falls along half a cosine.
+        decay: A factor, and the number of epochs after each of which it applies again; None without one.
         warm_up: Number of epochs at the beginning in which the factor rises.
     """
 
     steps: Tuple[Tuple[int, float], ...]
     cosine: bool
+    decay: Optional[Tuple[float, float]]
     warm_up: int
 
 
 def parse_schedule(schedule: str) -> Schedule:
     """Return the parts of a learning-rate schedule. Raises SettingsError for a malformed schedule."""
-    words = schedule.split()
-    cosine = words.count("cosine")
-    pairs = [word.split(":") for word in words if word != "cosine"]
+    found: Dict[str, Any] = {"cosine": [], "decay": [], "warmup": [], "step": []}
     try:
-        warm_ups = [int(epochs) for name, epochs in pairs if name == "warmup"]
-        steps = tuple(sorted((int(start), float(factor)) for start, factor in pairs if start != "warmup"))
-        if any(start < 0 or not 0 < factor < math.inf for start, factor in steps) or any(n < 1 for n in warm_ups):
+        for word in schedule.split():
+            name, *numbers = word.split(":")
+            if name == "cosine" and not numbers:
+                found[name].append(True)
+            elif name == "decay":
+                decay, every = map(float, numbers)
+                found[name].append((decay, every))
+            elif name == "warmup":
+                (epochs,) = map(int, numbers)
+                found[name].append(epochs)
+            else:
+                (factor,) = map(float, numbers)
+                found["step"].append((int(name), factor))
+        positive = [*(number for pair in found["decay"] for number in pair), *(factor for _, factor in found["step"])]
+        if any(start < 0 for start, _ in found["step"]) or any(epochs < 1 for epochs in found["warmup"]):
+            raise ValueError
+        if not all(0 < number < math.inf for number in positive):
             raise ValueError
     except ValueError:
         raise SettingsError(
             f"{schedule!r} is not a schedule: list epochs (from 0) and the factor from each one on, as in 2:0.4 5:0.2, "
-            "or use cosine, warmup:5 or both"
+            "or use cosine, decay:0.96:8 and warmup:5"
         ) from None
-    if len({start for start, _ in steps}) < len(steps):
+    steps = tuple(sorted(found.pop("step")))
+    if len(dict(steps)) < len(steps):
         raise SettingsError(f"the schedule {schedule!r} names an epoch twice: give each epoch one factor")
-    if cosine > 1 or len(warm_ups) > 1:
-        raise SettingsError(f"the schedule {schedule!r} repeats a word: use cosine and warmup once each")
-    return Schedule(steps, bool(cosine), sum(warm_ups))
+    for name, values in found.items():
+        if len(values) > 1:
+            raise SettingsError(f"the schedule {schedule!r} repeats {name}: use it once")
+    first = {name: next(iter(values), None) for name, values in found.items()}
+    return Schedule(steps, bool(first["cosine"]), first["decay"], first["warmup"] or 0)
 
 
 def parse_initializer(text: str) -> Tuple[str, Optional[float]]:

@@ -347,7 +347,13 @@ def googlenet_d2l(classes=10, **kwargs):
         "local response normalization with the settings of AlexNet's paper (this one prints none)",
         "auxiliary classifiers only on request (auxiliary=True), as in `train`",
     ),
+    # section 6, which prints neither the batch size nor the initial rate
+    training={"momentum": 0.9, "schedule": "decay:0.96:8"},
     trained_as={"auxiliary": True},
+    not_done=(
+        "asynchronous updates, and averaged parameters for prediction",
+        "random crops of 8 to 100 % of the image, and photometric distortions",
+    ),
 )
 def googlenet_v1(classes=1000, auxiliary=False, **kwargs):
     """Build the paper's GoogLeNet.

@@ -148,7 +148,19 @@ def nin(classes=10, **kwargs):
 TRAINING = {"init": "published", "batch_size": 128, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 SIGMA = 0.05  # of the initial weights of both releases; biases start from 0
 
-on_cifar10 = partial(register, input_shape=(3, 32, 32), classes=10, params=966_986, macs=222_486_528, training=TRAINING)
+on_cifar10 = partial(
+    register,
+    input_shape=(3, 32, 32),
+    classes=10,
+    params=966_986,
+    macs=222_486_528,
+    training=TRAINING,
+    not_done=(
+        "the rate is divided by 10 when the training accuracy stops improving, twice in all",
+        "the last convolution learns at a tenth of the rate, biases at twice the rate and without weight decay",
+        "global contrast normalization and ZCA whitening",
+    ),
+)
 
 
 @on_cifar10(source="arXiv:1312.4400, section 4.1; the authors' cuda-convnet definition")
@@ -176,6 +188,12 @@ def nin_cifar10_caffe(classes=10, **kwargs):
         "four blocks with AlexNet's kernels and strides (paper: three, for 32x32 images)",
         "dropout only before the last block (paper: after every block but the last)",
     ),
+    # the release's solver: 450,000 batches of 64, and a tenth of the rate after every 200,000
+    training={
+        **{"epochs": 22, "learning_rate": 0.01, "schedule": "10:0.1 20:0.01", "momentum": 0.9, "weight_decay": 5e-4},
+        "augment": "flip",
+    },
+    not_done=("biases learn at twice the rate and without weight decay", "random 224x224 crops"),
 )
 def nin_imagenet(classes=1000, **kwargs):
     """Build the authors' network for ImageNet."""

@@ -277,7 +277,22 @@ OPTION_B = (
     INITIALIZATION,
     "projections where the channels increase, option B (paper's table 2: zeros, option A)",
 )
-paper = partial(register, source="arXiv:1512.03385, table 1", input_shape=(3, 224, 224), classes=1000)
+# section 3.4; 600,000 batches of 256 images are 120 epochs of ImageNet
+TRAINING = {
+    **{"epochs": 120, "batch_size": 256, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4},
+    **{"init": "he", "augment": "flip"},
+}
+paper = partial(
+    register,
+    source="arXiv:1512.03385, table 1",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    training=TRAINING,
+    not_done=(
+        "the rate is divided by 10 when the error stops falling",
+        "random crops of rescaled images, subtraction of the mean image, and random changes of colors",
+    ),
+)
 
 
 @register(

@@ -61,13 +61,22 @@ def excited(body, expansion, channels, strides):
     return (*body(channels, strides), SqueezeExcitation(outputs, outputs // REDUCTION, nn.Activation("relu")))
 
 
+# section 6 and the authors' README: batches of 1024 images at a rate of .6
+paper = partial(
+    register,
+    input_shape=(3, 224, 224),
+    classes=1000,
+    training={
+        **{"epochs": 100, "batch_size": 1024, "learning_rate": 0.6, "schedule": "30:0.1 60:0.01 90:0.001"},
+        **{"momentum": 0.9, "init": "he", "augment": "flip"},
+    },
+    not_done=("random crops of various sizes and aspect ratios, and subtraction of the mean color",),
+)
 INITIALIZATION = "the caller's initializer sets the initial weights (paper: He initialization)"
 
 
-@register(
+@paper(
     source="arXiv:1709.01507, figure 3, in arXiv:1512.03385's ResNet-18",
-    input_shape=(3, 224, 224),
-    classes=1000,
     params=11_778_592,
     macs=1_814_160_384,
     departures=(INITIALIZATION, "18 layers (paper: 50 and more)"),
@@ -77,10 +86,8 @@ def se_resnet18(classes=1000, **kwargs):
     return ResNetV1(partial(excited, building_block, 1), 1, BLOCKS[18], classes, **kwargs)
 
 
-@register(
+@paper(
     source="arXiv:1709.01507, table 1",
-    input_shape=(3, 224, 224),
-    classes=1000,
     params=28_088_024,
     macs=3_860_488_192,
     departures=(INITIALIZATION,),

@@ -194,9 +194,62 @@ def test_a_cosine_falls_over_all_epochs_and_a_warm_up_rises_to_it():
     assert rate_factor("warmup:2 1:0.5", 1, 4) == pytest.approx(0.55 * 0.5)
 
 
+def test_a_decay_applies_after_every_few_epochs():
+    assert [rate_factor("decay:0.96:8", epoch, 30) for epoch in (0, 7, 8, 15, 16)] == pytest.approx(
+        [1, 1, 0.96, 0.96, 0.96**2]
+    )
+    assert [rate_factor("decay:0.5:2.4", epoch, 9) for epoch in range(6)] == [1, 1, 1, 0.5, 0.5, 0.25]
+
+
+# the papers' training: optimizer, batch size, rate, momentum and weight decay of their text
+PAPERS = {
+    "alexnet_2012": ("sgd", 128, 0.01, 0.9, 5e-4),
+    "vgg16": ("sgd", 256, 0.01, 0.9, 5e-4),
+    "resnet50_v1": ("sgd", 256, 0.1, 0.9, 1e-4),
+    "densenet121": ("nag", 256, 0.1, 0.9, 1e-4),
+    "se_resnet50": ("sgd", 1024, 0.6, 0.9, 0),
+    "regnetx_400mf": ("nag", 1024, 0.8, 0.9, 5e-5),
+    "efficientnet_b0": ("tfrmsprop", 4096, 0.256, 0.9, 1e-5),
+}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_networks_of_papers_have_the_papers_training_and_say_what_is_missing(name):
+    own = Settings.of(name)
+    found = (own.optimizer, own.batch_size, own.learning_rate, own.momentum, own.weight_decay)
+    assert found == PAPERS[name]
+    assert own.augment == "flip"
+    assert model_info(name).not_done
+
+
+def test_densenet_and_regnet_have_the_published_schedules():
+    densenet, regnet = Settings.of("densenet121"), Settings.of("regnetx_200mf")
+    rates = [densenet.learning_rate * rate_factor(densenet.schedule, epoch, 90) for epoch in (0, 29, 30, 59, 60, 89)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    rates = [regnet.learning_rate * rate_factor(regnet.schedule, epoch, 100) for epoch in (0, 50)]
+    assert rates == pytest.approx([0.08, 0.4])
+
+
 @pytest.mark.parametrize(
     "text",
-    ["2", "a:1", "1:b", "-1:0.5", "1:0", "1:-2", "1:inf", "1:nan", "1:2:3", "warmup", "warmup:0", "warmup:x", "linear"],
+    [
+        "2",
+        "a:1",
+        "1:b",
+        "-1:0.5",
+        "1:0",
+        "1:-2",
+        "1:inf",
+        "1:nan",
+        "1:2:3",
+        "warmup",
+        "warmup:0",
+        "warmup:x",
+        "linear",
+        "cosine:2",
+        "decay:0.9",
+        "decay:0:1",
+    ],
 )
 def test_a_malformed_schedule_is_refused(text):
     with pytest.raises(ClassicsError, match="is not a schedule: list epochs"):

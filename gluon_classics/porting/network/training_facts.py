@@ -104,6 +104,8 @@ def schedule_words(schedule: str) -> str:
         parts.append(f"the factors {steps} (epoch:factor)")
     if parsed.cosine:
         parts.append("(1 + cos(pi * epoch / epochs)) / 2")
+    if parsed.decay:
+        parts.append("{:g} ** floor(epoch / {:g})".format(*parsed.decay))
     if parsed.warm_up:
         rest = 1 - WARM_UP_FROM
         parts.append(f"{WARM_UP_FROM:g} + {rest:g} * epoch / {parsed.warm_up} in the first {parsed.warm_up} epochs")
