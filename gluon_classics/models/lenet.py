@@ -112,6 +112,13 @@ CIFAR10 = Table(
 )
 
 
+class Reshape(nn.HybridBlock):
+    """Turn (N, 784) or (N, 1, 28, 28) into (N, 1, 28, 28). Source: the first layer of D2L's LeNet for PyTorch."""
+
+    def hybrid_forward(self, F, x):
+        return F.reshape(x, shape=(-1, 1, 28, 28))
+
+
 class LeNetEdition(nn.Sequential):
     """LeNet by a table: (N, C, H, W) images to (N, classes) logits.
 
@@ -120,9 +127,10 @@ class LeNetEdition(nn.Sequential):
         classes: Number of classes.
         norm: Function from the number of features and the number of axes (2 or 4) to a normalization layer. It goes
             between each convolution or hidden dense layer and its activation. Without it there is none.
+        reshape: Whether a `Reshape` comes first.
     """
 
-    def __init__(self, table, classes, norm=None, **kwargs):
+    def __init__(self, table, classes, norm=None, reshape=False, **kwargs):
         super().__init__(**kwargs)
         built_in = None if norm else table.activation  # a layer's own activation would come before the normalization
 
@@ -132,6 +140,8 @@ class LeNetEdition(nn.Sequential):
                 self.add(norm(features, dimensions), nn.Activation(table.activation))
 
         with self.name_scope():
+            if reshape:
+                self.add(Reshape())
             for row in table.convolutions:
                 layer = nn.Conv2D(row.channels, row.kernel, padding=row.padding, activation=built_in)
                 add(layer, row.channels, dimensions=4)
@@ -235,9 +245,14 @@ def lenet_d2l_first(classes=10, **kwargs):
 
 
 @on_28(source="D2L, second edition", params=61_706, macs=416_520, departures=(FULL, SIGMOID_AVERAGE))
-def lenet_d2l(classes=10, **kwargs):
-    """Build D2L's LeNet; its first convolution pads 28x28 images to 32x32."""
-    return LeNetEdition(D2L, classes, **kwargs)
+def lenet_d2l(classes=10, reshape=False, **kwargs):
+    """Build D2L's LeNet; its first convolution pads 28x28 images to 32x32.
+
+    Args:
+        classes: Number of classes.
+        reshape: Whether it takes images as vectors too, (N, 784), as D2L's network for PyTorch does.
+    """
+    return LeNetEdition(D2L, classes, reshape=reshape, **kwargs)
 
 
 @on_28(

@@ -468,3 +468,17 @@ def test_the_two_cifar_nins_differ_in_one_pool_only():
     first, second = ([row.layer for row in summary_of(name).rows] for name in ("nin_cifar10", "nin_cifar10_caffe"))
     different = [pair for pair in zip(first, second) if pair[0] != pair[1]]
     assert different == [("MaxPool2D 3x3 /2 ceil", "AvgPool2D 3x3 /2 ceil padding not counted")]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_d2ls_lenet_with_reshape_takes_images_as_vectors(compiled):
+    net, x, _ = ready("lenet_d2l", 28)
+    reshaping = get_model("lenet_d2l", reshape=True)
+    reshaping.initialize()
+    reshaping(x)
+    for ours, theirs in zip(net.collect_params().values(), reshaping.collect_params().values()):
+        theirs.set_data(ours.data())
+    run = utils.hybridized(reshaping) if compiled else reshaping
+    expected = net(x).asnumpy()
+    for images in (x, x.reshape((2, 784))):
+        assert_close(run(images).asnumpy(), expected, terms_of(net))
