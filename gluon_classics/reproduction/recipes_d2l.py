@@ -1,7 +1,8 @@
 """Recipes of Dive into Deep Learning (D2L), MXNet: first edition, up to 0.17, and 1.0.
 
 Settings    github.com/d2l-ai/d2l-zh, branch v1 (first edition, in Chinese), and d2l-ai/d2l-en at v0.14.0 to v1.0.3.
-Results     the editions' official builds.
+Results     the editions' official builds. Those up to 0.17 are in the history of github.com/d2l-ai/d2l-en-colab, to
+            2a4d3790 (0.17.5), those of 1.0 there to 9ac8e37d. We do not know a repository with the first edition's.
 No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): there is no such network here;
             VGG-11 of 1.0: no published value.
 
@@ -84,12 +85,12 @@ def _keep(recipe):
 
 
 def _builds(n, loss=None, train=None, test=None, test_range=None, failed=0):
-    return Builds(f"{n} official builds", n, loss, train, test, test_range, failed)
+    return Builds(f"{n} official builds, d2l-ai/d2l-en-colab to 2a4d3790", n, loss, train, test, test_range, failed)
 
 
 def _one(model, resize, learning_rate, mean, sd, init="xavier", notes=()):
     settings = Settings(model, epochs=10, batch_size=128, resize=resize, learning_rate=learning_rate, init=init)
-    builds = Builds("11 official builds", 11, test_accuracy=(mean, sd))
+    builds = Builds("11 official builds, d2l-ai/d2l-en-colab to 9ac8e37d", 11, test_accuracy=(mean, sd))
     return Recipe("d2l-1.0", ONE, settings, builds=builds, notes=(BATCH_MEANS, *notes))
 
 
