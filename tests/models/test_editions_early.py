@@ -13,6 +13,7 @@ from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 import numpy as np
 import pytest
+from test_numeric import Plain, filled, formula
 
 # --- layer tables
 
@@ -415,12 +416,12 @@ def test_every_parameter_of_a_lenet_gets_a_gradient(name):
             assert np.abs(gradient).max() > 0
 
 
-def averaged(x, size=3, stride=2):
-    """(N, C, H, W) pooled by the mean of what each window holds of the image, windows rounded up."""
+def pooled(x, how, size=3, stride=2):
+    """(N, C, H, W) pooled by a function of what each window holds of the image, windows rounded up."""
     sides = [math.ceil((side - size) / stride) + 1 for side in x.shape[2:]]
     out = np.empty((*x.shape[:2], *sides))
     for i, j in np.ndindex(*sides):
-        out[:, :, i, j] = x[:, :, stride * i : stride * i + size, stride * j : stride * j + size].mean(axis=(2, 3))
+        out[:, :, i, j] = how(x[:, :, stride * i : stride * i + size, stride * j : stride * j + size], axis=(2, 3))
     return out
 
 
@@ -430,7 +431,7 @@ def test_nins_average_pool_averages_what_is_there_at_the_border(mode, rng):
     with mode():
         out = average_pool()(nd.array(x)).asnumpy()
     assert out.shape == (2, 8, 4, 3)
-    assert_close(out, averaged(x), terms=3 * 3)
+    assert_close(out, pooled(x, np.mean), terms=3 * 3)
 
 
 def test_pools_that_round_up_keep_the_last_pixels():
@@ -462,6 +463,19 @@ def test_the_cifar_nins_start_from_the_published_weights(name, init):
             assert not values.any()
         else:
             assert abs(values.std() / 0.05 - 1) < 4 / math.sqrt(2 * values.size)
+
+
+@pytest.mark.parametrize(("name", "second_pool"), [("nin_cifar10", np.max), ("nin_cifar10_caffe", np.mean)])
+def test_the_cifar_nins_compute_the_authors_definitions(name, second_pool):
+    """NIN/cifar-10_def and the release for Caffe: (padding of the first convolution, pool) of each block, in NumPy."""
+    x = formula(2, 3, 16, 16)
+    net = filled(get_model(name), x)
+    plain, out = Plain(net), x
+    for pad, pool in ((2, np.max), (2, second_pool), (1, None)):
+        out = plain.conv(plain.conv(plain.conv(out, pad=pad)))
+        out = pooled(out, pool) if pool else out
+    assert plain.is_done()
+    assert_close(net(nd.array(x)).asnumpy(), out.mean(axis=(2, 3)), terms_of(net))
 
 
 def test_the_two_cifar_nins_differ_in_one_pool_only():

@@ -1,5 +1,6 @@
 """A run that was stopped at any moment resumes bit-identically, or an error says why it cannot."""
 
+from dataclasses import asdict, replace
 import fcntl
 import functools
 import json
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from gluon_classics.errors import RunError
+from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs import checkpoint, resume
 from gluon_classics.runs.checkpoint import checkpoints, read_checkpoint, write_checkpoint
 from gluon_classics.runs.provenance import code
@@ -300,6 +303,14 @@ def test_a_checkpoint_that_does_not_fit_its_run_is_refused(stopped, finish, smal
 
     assert_error(finish("resume", tmp_path / "nothing"), "is not a run folder")
     assert_error(finish("resume", tmp_path / "home"), "is not a run folder")
+
+
+def test_a_checkpoint_without_a_newer_setting_has_its_default():
+    settings = Settings("lenet", epochs=2)
+    facts = {"settings": {name: value for name, value in asdict(settings).items() if name != "augment"}}
+    resume._check_settings(facts, settings, "run")
+    with pytest.raises(RunError, match=r"other settings than its run\.json \(augment none -> flip\)"):
+        resume._check_settings(facts, replace(settings, augment="flip"), "run")
 
 
 def test_changed_threads_or_versions_are_reported_and_recorded(stopped, finish, environment):
