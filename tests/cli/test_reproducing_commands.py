@@ -44,7 +44,7 @@ def test_recipes_are_listed_with_settings_targets_and_sources(command):
 def test_recipes_are_listed_as_json(command):
     output = {recipe["name"]: recipe for recipe in json.loads(command("recipes", "--json").stdout)}
     assert list(output) == [recipe.name for recipe in list_recipes()]
-    assert output[SCRATCH]["runs"][1]["source"] == "the authors, d2l-zh 32cc8b39"
+    assert output[SCRATCH]["runs"][1]["source"] == "the authors, d2l-ai/d2l-zh at 32cc8b39"
     assert output[SCRATCH]["targets"]["train_loss"]["kind"] == "range"
     assert output["resnet-fashion-mnist-blog"]["deciding"] is None
 
@@ -150,7 +150,12 @@ def test_published_and_own_values_of_earlier_epochs_are_side_by_side(command, fi
     shown = command("reproduce", SCRATCH, "--out", finished(SCRATCH, 0.45)).stdout
     assert re.search(r"1 +train loss +2.302478 +0.4500", shown)
     assert re.search(r"5 +train loss +0.463232, 0.520524, 0.461873 +0.4032 to 0.5792 +0.4500 +reproduced", shown)
-    assert "published by: the authors, d2l-zh 32cc8b39; chrisluu, c0a66f2e; huijintian" in shown
+    sources = (
+        "the authors, d2l-ai/d2l-zh at 32cc8b39",
+        "chrisluu, d2l-ai/d2l-zh at c0a66f2e",
+        "huijintian/mxnet_learn",
+    )
+    assert f"published by: {'; '.join(sources)} at 9555016" in shown
     assert "by a minimum: less than the losses of the three runs span" in shown
 
 
