@@ -9,8 +9,10 @@ import textwrap
 import gluon_classics
 from gluon_classics import _files
 from gluon_classics._format import format_shape
+from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.layer_graph import IMAGE, layers
 from gluon_classics.models.registry import FAMILIES
+from gluon_classics.reproduction.formatting import settings_words
 
 PAGE = Path(__file__).parents[1] / "docs" / "editions.md"
 HEAD = """# Editions
@@ -23,6 +25,9 @@ An edition is one published definition of a network. These sources have many of 
 - the Gluon tutorials of early 2018, which the blog follows: [d2l-zh](https://github.com/d2l-ai/d2l-zh);
 - D2L: the book [Dive into Deep Learning](https://d2l.ai), which grew out of the tutorials;
 - the paper that gave the network its name.
+
+`train` uses the settings that an edition was published with. Where none are listed, they are the blog's: batches of 64,
+SGD with a rate of .01, Xavier initialization and 1 epoch.
 
 Only trainable parameters are counted. MAC is the number of multiply-accumulates of convolutions and dense layers for
 one image of the edition's input size. "Layers" is the number of convolutions and dense layers, "depth" the number of
@@ -50,6 +55,11 @@ def section(family: str) -> str:
         for departures, group in groupby(infos, key=lambda info: info.departures)
         if departures
     ]
+    trained = [
+        f"- {', '.join(f'`{info.name}`' for info in group)}: {settings}."
+        for settings, group in groupby(infos, key=training)
+        if settings
+    ]
     parts = [
         f"## {title(family)}",
         about["paper"],
@@ -57,6 +67,7 @@ def section(family: str) -> str:
         "### Sources",
         about["Source"],
         *(["### Differs from the paper", "\n".join(departures)] if departures else []),
+        *(["### Default settings of `train`", "\n".join(trained)] if trained else []),
         "### Open questions",
         about.get("Open", "None noted."),
     ]
@@ -71,6 +82,14 @@ def row(info) -> str:
         f"| `{info.name}` | {shape} | {info.classes} | {info.params:,} | {info.macs:,} "
         f"| {count} | {depth} | {info.source} |"
     )
+
+
+def training(info) -> str:
+    """Return the published settings of an edition's training in words; empty if they are the blog's."""
+    if not (info.training or info.not_done):
+        return ""
+    words = settings_words(Settings.of(info.name), ("resize",))
+    return f"{words}. Not done as published: {'; '.join(info.not_done)}" if info.not_done else words
 
 
 def layers_and_depth(info) -> tuple:

@@ -73,6 +73,7 @@ def training():
         "optimizer": record(optimizer, known),
         "batch_size": INTEGER,
         "epochs": INTEGER,
+        "augmentation": TEXT,
         "initializer": record({"name": TEXT, "weights": TEXT, "biases": TEXT}),
         "preprocessing": record(image),
     }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .context import try_all_gpus as try_all_gpus
     from .context import try_gpu as try_gpu
+    from .evaluation import _get_batch as _get_batch
     from .evaluation import accuracy as accuracy
     from .evaluation import evaluate_accuracy as evaluate_accuracy
     from .experiment import do_exp as do_exp
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ClassicsError": "gluon_classics.errors",
     "DataLoader": ".loader",
+    "_get_batch": ".evaluation",
     "accuracy": ".evaluation",
     "do_exp": ".experiment",
     "evaluate_accuracy": ".evaluation",

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 import weakref
 
-from gluon_classics.data import FIT, RESIZE_IN
+from gluon_classics.data import AUGMENT, FIT, RESIZE_IN
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.images import resize_image
 from gluon_classics.errors import DataError
@@ -93,9 +93,11 @@ class DataLoader:
             does for training and test data. With 64 images per batch the source thus evaluates on 9,984 of the 10,000
             test images.
         rng: The generator of the random order (default: NumPy's global generator).
+        augment: "flip" mirrors each image left to right with probability 1/2, each time it is used. "none" does not.
 
     Raises:
-        ValueError: `last_batch` is unknown, `batch_size` is below 1, or the numbers of images and labels differ.
+        ValueError: `last_batch` or `augment` is unknown, `batch_size` is below 1, or the numbers of images and labels
+            differ.
 
     Source: the blog's `utils.DataLoader`. Departs: like the source, this class shuffles before it transforms. The
     source converts shuffled images to float32, but this class keeps their type (see `Preprocess`).
@@ -110,9 +112,12 @@ class DataLoader:
         *,
         last_batch: str = "keep",
         rng: np.random.RandomState | None = None,
+        augment: str = AUGMENT[0],
     ) -> None:
         if last_batch not in ("keep", "discard"):
             raise ValueError(f"unknown last_batch {last_batch!r}: use 'keep' or 'discard'")
+        if augment not in AUGMENT:
+            raise ValueError(f"unknown augment {augment!r}: use one of {', '.join(AUGMENT)}")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}: use 1 or more")
         self.dataset = dataset
@@ -120,6 +125,7 @@ class DataLoader:
         self.shuffle = shuffle
         self.transform = transform
         self.last_batch = last_batch
+        self.augment = augment
         self._rng = rng
         images, labels = dataset[:]
         self._images, self._labels = _as_numpy(images), _as_numpy(labels)
@@ -139,25 +145,39 @@ class DataLoader:
     def __iter__(self):
         return self.batches(self._rng or np.random)
 
-    def batches(self, rng, skip: int = 0):
-        """Yield the batches of a pass in an order drawn from `rng`, without the first `skip` batches."""
+    def batches(self, rng, skip: int = 0, augmentation: Callable[[int], np.random.RandomState] | None = None):
+        """Yield the batches of a pass in an order drawn from `rng`, without the first `skip` batches.
+
+        Args:
+            rng: The generator of the order.
+            skip: The number of batches to leave out.
+            augmentation: Function from the number of a batch to the generator of its augmentation (default: `rng`).
+        """
         order = np.arange(len(self._images))
         if self.shuffle:
             rng.shuffle(order)
-        parts = (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(skip, len(self)))
         with ThreadPoolExecutor(WORKERS) as pool:
             _pools.add(pool)
             batches: deque = deque()
-            for part in parts:
-                batches.append(pool.submit(self.batch, part))
+            for number in range(skip, len(self)):
+                part = order[number * self.batch_size : (number + 1) * self.batch_size]
+                mirrored = None
+                if self.augment == "flip":  # drawn here, since the threads run in any order
+                    mirrored = (augmentation(number) if augmentation else rng).random_sample(len(part)) < 0.5
+                batches.append(pool.submit(self.batch, part, mirrored))
                 if len(batches) > AHEAD:
                     yield batches.popleft().result()
             while batches:
                 yield batches.popleft().result()
 
-    def batch(self, part: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
-        """Return the examples with these indices (M,) as a transformed batch."""
+    def batch(self, part: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        """Return the examples with these indices (M,) as a transformed batch.
+
+        `mirrored`, (M,), is whether each image is mirrored left to right first; None mirrors none.
+        """
         pixels, numbers = self._images[part], self._labels[part]
+        if mirrored is not None:
+            pixels[mirrored] = pixels[mirrored][:, :, ::-1]
         if isinstance(self.transform, Preprocess):
             return self.transform.from_numpy(pixels, numbers)
         images = mx.nd.array(pixels, dtype=pixels.dtype)
@@ -200,6 +220,7 @@ def make_loaders(
     last_batch: str = "keep",
     fit: str = "resize",
     pixels: tuple[float, float] = (0.0, 1.0),
+    augment: str = AUGMENT[0],
 ) -> tuple[DataLoader, DataLoader]:
     """Return loaders of the training images (shuffled) and test images (in order) of any data set.
 
@@ -211,6 +232,7 @@ def make_loaders(
         last_batch: See `DataLoader`.
         fit: See `Preprocess`.
         pixels: See `Preprocess`.
+        augment: See `DataLoader`; for the training images only.
 
     Returns:
         The loaders of the training and the test images.
@@ -227,8 +249,9 @@ def make_loaders(
     height, width = data.train.images.shape[1:3]
     if fit == "pad" and resize and max(height, width) > resize:
         raise DataError(f"images of {height}x{width} cannot be padded to {resize}x{resize}: resize them (--fit resize)")
-    train = DataLoader(data.train, batch_size, True, Preprocess(resize, train_in, fit, pixels), last_batch=last_batch)
-    test = DataLoader(data.test, batch_size, False, Preprocess(resize, test_in, fit, pixels), last_batch=last_batch)
+    to_train, to_test = (Preprocess(resize, number_type, fit, pixels) for number_type in (train_in, test_in))
+    train = DataLoader(data.train, batch_size, True, to_train, last_batch=last_batch, augment=augment)
+    test = DataLoader(data.test, batch_size, False, to_test, last_batch=last_batch)
     return train, test
 
 

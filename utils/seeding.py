@@ -16,7 +16,7 @@ import random
 import mxnet as mx
 import numpy as np
 
-_ORDER, _MXNET, _SOME = range(3)  # the first number of each stream's key, which makes the streams independent
+_ORDER, _MXNET, _SOME, _AUGMENT = range(4)  # the first number of each stream's key, which makes the streams independent
 
 # Seeding MXNet takes about 2 ms. Between two seedings there is this much forward work, in multiply-accumulates, which
 # takes a few tenths of a second on two cores. The cost of seeding is then about 1%. The number of batches is limited
@@ -74,6 +74,10 @@ class RandomStreams:
         """
         rng = np.random.RandomState(np.random.MT19937(self._sequence(_SOME, epoch, batches)))
         return rng.permutation(examples)[:count]
+
+    def augmentation(self, epoch: int, batches: int) -> np.random.RandomState:
+        """Return a new generator for the augmentation of the batch that follows this number of batches of an epoch."""
+        return np.random.RandomState(np.random.MT19937(self._sequence(_AUGMENT, epoch, batches)))
 
     def is_fixed_point(self, batches: int) -> bool:
         """Return whether a run can be resumed exactly after this number of batches of an epoch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+import functools
 import math
 import time
 from typing import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from gluon_classics.models.objective import objective_of
 from mxnet import autograd, gluon, nd
 
 from .context import as_contexts
-from .evaluation import evaluate, split_batch
+from .evaluation import batches_of, evaluate, split_batch
 from .history import EpochRecord
 from .metrics import RunningMetrics, batch_sums
 from .seeding import RandomStreams
@@ -107,8 +108,8 @@ class TrainingLoop:
         """Train until `num_epochs` epochs are done.
 
         Args:
-            train_data: Batches of images and labels, as NDArrays.
-            test_data: Batches to evaluate on.
+            train_data: Batches of images and labels, as NDArrays, or a data iterator of `mx.io`.
+            test_data: Batches to evaluate on, of the same kinds.
             num_epochs: Total number of epochs.
             start: Position to start from, a fixed point of the streams. If the parameters and the trainer have the
                 state of that position, the result is bit-identical to an uninterrupted training.
@@ -167,9 +168,10 @@ class TrainingLoop:
     def _batches(self, train_data):
         """Yield the rest of the epoch's batches. With streams, MXNet's generators are seeded at each fixed point."""
         if self.streams is None:
-            yield from train_data
+            yield from batches_of(train_data)
             return
-        for batch in train_data.batches(self.streams.order(self.epoch), self.batches):
+        augmentation = functools.partial(self.streams.augmentation, self.epoch)
+        for batch in train_data.batches(self.streams.order(self.epoch), self.batches, augmentation):
             self.streams.enter(self.epoch, self.batches)
             yield batch
 
@@ -251,8 +253,9 @@ def train(
     The network is trained through its compiled twin; see `hybridized`.
 
     Args:
-        train_data: Batches of images and labels, as NDArrays.
-        test_data: Batches to evaluate on after each epoch.
+        train_data: Batches of images and labels, as NDArrays, or a data iterator of `mx.io`, which is reset before
+            each pass. Examples that only fill up its last batch are left out.
+        test_data: Batches to evaluate on after each epoch, of the same kinds.
         net: Network, initialized on `ctx`.
         loss: Loss of the outputs and labels, (N,), as an array (N,).
         trainer: Updates the parameters once per batch, with the gradient averaged over the batch's examples.
@@ -270,7 +273,6 @@ def train(
     Source: the blog's `utils.train`. Departs: the test accuracy covers all examples of `test_data`, a last partial
     batch is trained on, and the metrics are returned.
     """
-    contexts = as_contexts(ctx)
-    print("Start training on ", contexts)
-    loop = TrainingLoop(net, loss, trainer, contexts, [_BlogLines(print_batches)])
+    print("Start training on ", ctx)
+    loop = TrainingLoop(net, loss, trainer, ctx, [_BlogLines(print_batches)])
     return loop.run(train_data, test_data, num_epochs)

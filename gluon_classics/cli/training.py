@@ -6,7 +6,7 @@ import json
 
 import click
 from gluon_classics import _console
-from gluon_classics.experiment.settings import FIT, LAST_BATCH, RESIZE_IN, WEIGHTS
+from gluon_classics.experiment.settings import AUGMENT, FIT, LAST_BATCH, REPORTED, RESIZE_IN, WEIGHTS
 
 from .options import (
     DATA_HELP,
@@ -33,7 +33,8 @@ from .options import (
 @setting(
     "schedule",
     help='Learning-rate schedule, such as "2:0.4 5:0.2": use 0.4 times the learning rate from epoch 2 on and 0.2 times '
-    "from epoch 5 on. Epochs count from 0.",
+    "from epoch 5 on. Epochs count from 0. cosine: fall along half a cosine. "
+    "decay:0.96:8: fall by 4 % every 8 epochs. warmup:5: rise linearly for 5 epochs.",
     shown="constant",
 )
 @setting(
@@ -45,10 +46,18 @@ from .options import (
 @setting("fit", type=click.Choice(FIT), help="Resize or pad images to the size of --resize.")
 @setting("background", type=Finite(), help="Network input for the pixel value 0.")
 @setting("foreground", type=Finite(), help="Network input for the pixel value 255.")
-@setting("optimizer", help="Optimizer of MXNet (sgd, adam, ...), or diagonallm (for lenet5 only).")
+@setting(
+    "augment",
+    type=click.Choice(AUGMENT),
+    help="flip: mirror each training image left to right with probability 1/2, each time it is used.",
+)
+@setting(
+    "optimizer",
+    help="Optimizer of MXNet (sgd, adam, ...), tfrmsprop (RMSProp of TensorFlow), or diagonallm (for lenet5 only).",
+)
 @setting("momentum", type=FiniteRange(0, 1, max_open=True), help="Momentum of the optimizer.")
 @setting("weight_decay", type=FiniteRange(0), help="Weight decay.")
-@setting("seed", type=click.IntRange(0), help="Seed for initial weights, shuffling and dropout.")
+@setting("seed", type=click.IntRange(0), help="Seed for initial weights, shuffling, augmentation and dropout.")
 @setting("data", help=DATA_HELP)
 @setting(
     "resize_in",
@@ -65,6 +74,7 @@ from .options import (
 @setting(
     "init",
     help="Weight initializer, such as xavier, xavier(2.24), normal(0.01) or uniform(0.07). "
+    "he: He initialization. pytorch: PyTorch's default, for biases too. "
     "published: the network's own, if it has one.",
 )
 @setting(
@@ -72,6 +82,11 @@ from .options import (
     type=click.Choice(WEIGHTS),
     help="seeded: draw the initial weights from the seed. "
     "unseeded: use the same initial weights for every seed, as if MXNet were not seeded.",
+)
+@setting(
+    "reported",
+    type=click.Choice(REPORTED),
+    help="Epoch whose test accuracy is the result: the last one, or the best of all epochs, as some sources report it.",
 )
 @click.option("--init-from", help="Run folder or parameter file with the initial weights, instead of random weights.")
 @ctx_option
@@ -85,7 +100,8 @@ def train(name, ctx, out, quiet, **options):
     checkpoints.
 
     The defaults below are the settings of the blog post that the first networks come from. For some networks, such as
-    lenet5, other settings were published. For these networks, the published settings are the defaults.
+    lenet5 and those of papers, other settings were published. For these networks, the published settings are the
+    defaults. What of a published training cannot be done is printed.
     """
     from gluon_classics.runs import train as command
 

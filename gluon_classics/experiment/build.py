@@ -89,7 +89,7 @@ class Experiment:
             DataError: There are no examples.
             TrainingDiverged: The loss, or a parameter at the end of an epoch, is infinite or not a number.
         """
-        own: list[Callback] = [ScheduleCallback(self.settings.learning_rate, self.settings.schedule)]
+        own: list[Callback] = [ScheduleCallback(self.settings)]
         if isinstance(self.trainer.optimizer, DiagonalLM):
             own.append(StepSizeCallback(self.train_data, self.streams))
         loop = TrainingLoop(
@@ -180,4 +180,5 @@ def loaders(settings: Settings, data: DataSet) -> tuple[DataLoader, DataLoader]:
         last_batch="discard" if settings.last_batch == "discard" else "keep",
         fit=settings.fit,
         pixels=settings.pixels,
+        augment=settings.augment,
     )

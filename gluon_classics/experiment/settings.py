@@ -3,23 +3,27 @@
 from dataclasses import dataclass, fields
 import math
 import re
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import gluon_classics
-from gluon_classics.data import FIT, LAST_BATCH, RESIZE_IN
+from gluon_classics.data import AUGMENT, FIT, LAST_BATCH, RESIZE_IN
 from gluon_classics.errors import SettingsError
 
 WEIGHTS = ("seeded", "unseeded")
 PUBLISHED = "published"  # the initializer that a network was published with
-INITIALIZERS = ("xavier", "normal", "uniform")
+INITIALIZERS = ("xavier", "normal", "uniform")  # these may have a number
+PYTORCH = "pytorch"
+WITHOUT_NUMBER = ("he", PYTORCH)
+REPORTED = ("last", "best")
+WARM_UP_FROM = 0.1  # factor of the first epoch of a warm-up, as in pycls, the code of RegNet's authors
 DIAGONAL_LM = "diagonallm"
 _WITHOUT_MOMENTUM = (
     *("adadelta", "adagrad", "adam", "adamax", "ftml", "ftrl"),
     *("groupadagrad", "lamb", "nadam", "rmsprop", "sgld"),
 )
-# MXNet's optimizers and whether they take a momentum
+# MXNet's optimizers and ours, and whether they take a momentum
 OPTIMIZERS = {
-    **dict.fromkeys(("dcasgd", "lars", "lbsgd", "nag", "sgd", "signum"), True),
+    **dict.fromkeys(("dcasgd", "lars", "lbsgd", "nag", "sgd", "signum", "tfrmsprop"), True),
     **dict.fromkeys(_WITHOUT_MOMENTUM, False),
     DIAGONAL_LM: False,
 }
@@ -36,8 +40,10 @@ class Settings:
         epochs: Passes over the training images.
         batch_size: Images per update.
         learning_rate: Learning rate.
-        schedule: Learning-rate schedule: epochs (from 0) and the factor from each one on, as in "2:0.4 5:0.2".
-        optimizer: MXNet's name of the optimizer, or "diagonallm" for LeNet-5.
+        schedule: Learning-rate schedule: epochs (from 0) and the factor from each one on, as in "2:0.4 5:0.2";
+            "cosine", half a cosine over all epochs; "decay:0.96:8", the factor 0.96 after every 8 epochs; "warmup:5",
+            a linear rise for 5 epochs. These factors multiply.
+        optimizer: MXNet's name of the optimizer, "tfrmsprop" for TensorFlow's RMSProp, or "diagonallm" for LeNet-5.
         momentum: 0..1, for optimizers that take one.
         weight_decay: Weight decay, 0 or more.
         resize: Side of the images in pixels; None is the network's own input.
@@ -45,14 +51,18 @@ class Settings:
         resize_in: Number type in which images are resized; see `utils.loader.load_data_fashion_mnist`.
         background: Value of the pixel 0.
         foreground: Value of the pixel 255.
+        augment: "flip" mirrors each training image left to right with probability 1/2; "none" does not.
         last_batch: What to do with the examples that do not fill a batch. "keep" trains on them as on any batch,
             "discard" leaves them out (of the test images too), "scale" divides the sum of their gradients by the full
             batch size, so that the last step of an epoch is smaller.
-        init: Initializer: "xavier", "normal" or "uniform", with a number as in "xavier(2.24)", or "published".
+        init: Initializer: "xavier", "normal" or "uniform", with a number as in "xavier(2.24)", "he", "pytorch", or
+            "published"; see `experiment.initializers`.
         weights: "seeded" draws the initial weights from `seed`. "unseeded" draws those that MXNet draws in a new
             process that does not seed it, the same for every seed; see `experiment.initializers`.
         init_from: Parameter file to start from instead of random weights.
-        seed: Seed of the weights, the order of the images and dropout, 0 or more.
+        seed: Seed of the weights, the order of the images, their augmentation and dropout, 0 or more.
+        reported: The epoch whose test accuracy is the result of the run: "last", or "best", the highest of all epochs,
+            as some sources report it.
 
     Raises:
         SettingsError: A value is unknown, out of range, or impossible together with another.
@@ -73,11 +83,13 @@ class Settings:
     resize_in: str = RESIZE_IN[0]
     background: float = 0.0
     foreground: float = 1.0
+    augment: str = AUGMENT[0]
     last_batch: str = LAST_BATCH[0]
     init: str = "xavier"
     weights: str = WEIGHTS[0]
     init_from: Optional[str] = None
     seed: int = 0
+    reported: str = REPORTED[0]
 
     def __post_init__(self):
         for field in fields(self):
@@ -105,7 +117,7 @@ class Settings:
             raise SettingsError("background and foreground are equal, so all images would be the same: change one")
         if self.init == PUBLISHED and info.training.get("init") != PUBLISHED:
             raise SettingsError(
-                f"{self.model} was published without its own initializer: use xavier, normal or uniform"
+                f"{self.model} was published without its own initializer: use xavier, normal, uniform, he or pytorch"
             )
         if not self.data:
             raise SettingsError("data is empty: name a data set or a folder")
@@ -132,9 +144,11 @@ class Settings:
 _CHOICES = {
     "fit": FIT,
     "resize_in": RESIZE_IN,
+    "augment": AUGMENT,
     "last_batch": LAST_BATCH,
     "weights": WEIGHTS,
     "optimizer": tuple(OPTIMIZERS),
+    "reported": REPORTED,
 }
 _LOWEST = {
     **dict.fromkeys(("epochs", "batch_size", "subset", "resize"), (1, "1 or more")),
@@ -158,26 +172,57 @@ def _check_type(field, value):
         raise SettingsError(f"{field.name} is {value!r}: it must be {what}")
 
 
-def parse_schedule(schedule: str) -> Tuple[Tuple[int, float], ...]:
-    """Return the steps of a learning-rate schedule, sorted: the epoch, and the factor from there on.
+class Schedule(NamedTuple):
+    """A learning-rate schedule.
 
-    Raises SettingsError for a malformed schedule.
+    Attributes:
+        steps: Epoch, and the factor from there on; sorted.
+        cosine: Whether the factor also falls along half a cosine.
+        decay: A factor, and the number of epochs after each of which it applies again; None without one.
+        warm_up: Number of epochs at the beginning in which the factor rises.
     """
+
+    steps: Tuple[Tuple[int, float], ...]
+    cosine: bool
+    decay: Optional[Tuple[float, float]]
+    warm_up: int
+
+
+def parse_schedule(schedule: str) -> Schedule:
+    """Return the parts of a learning-rate schedule. Raises SettingsError for a malformed schedule."""
+    found: Dict[str, Any] = {"cosine": [], "decay": [], "warmup": [], "step": []}
     try:
-        steps = tuple(sorted((int(start), float(factor)) for start, factor in map(_halves, schedule.split())))
-        if any(start < 0 or not 0 < factor < math.inf for start, factor in steps):
+        for word in schedule.split():
+            name, *numbers = word.split(":")
+            if name == "cosine" and not numbers:
+                found[name].append(True)
+            elif name == "decay":
+                decay, every = map(float, numbers)
+                found[name].append((decay, every))
+            elif name == "warmup":
+                (epochs,) = map(int, numbers)
+                found[name].append(epochs)
+            else:
+                (factor,) = map(float, numbers)
+                found["step"].append((int(name), factor))
+        positive = [*(number for pair in found["decay"] for number in pair), *(factor for _, factor in found["step"])]
+        if any(start < 0 for start, _ in found["step"]) or any(epochs < 1 for epochs in found["warmup"]):
+            raise ValueError
+        if not all(0 < number < math.inf for number in positive):
             raise ValueError
     except ValueError:
         raise SettingsError(
-            f"{schedule!r} is not a schedule: list epochs (from 0) and the factor from each one on, as in 2:0.4 5:0.2"
+            f"{schedule!r} is not a schedule: list epochs (from 0) and the factor from each one on, as in 2:0.4 5:0.2, "
+            "or use cosine, decay:0.96:8 and warmup:5"
         ) from None
-    if len({start for start, _ in steps}) < len(steps):
+    steps = tuple(sorted(found.pop("step")))
+    if len(dict(steps)) < len(steps):
         raise SettingsError(f"the schedule {schedule!r} names an epoch twice: give each epoch one factor")
-    return steps
-
-
-def _halves(step):
-    return step.split(":")
+    for name, values in found.items():
+        if len(values) > 1:
+            raise SettingsError(f"the schedule {schedule!r} repeats {name}: use it once")
+    first = {name: next(iter(values), None) for name, values in found.items()}
+    return Schedule(steps, bool(first["cosine"]), first["decay"], first["warmup"] or 0)
 
 
 def parse_initializer(text: str) -> Tuple[str, Optional[float]]:
@@ -185,8 +230,10 @@ def parse_initializer(text: str) -> Tuple[str, Optional[float]]:
     match = re.fullmatch(r"(\w+)(?:\((\d*\.?\d+(?:e-?\d+)?)\))?", text)
     name = match[1] if match else ""
     number = float(match[2]) if match and match[2] else None
-    if text == PUBLISHED:
-        return PUBLISHED, None
+    if text == PUBLISHED or text in WITHOUT_NUMBER:
+        return text, None
     if name not in INITIALIZERS or number == 0:
-        raise SettingsError(f"unknown initializer {text!r}: use xavier, xavier(2.24), normal(0.01) or uniform(0.07)")
+        raise SettingsError(
+            f"unknown initializer {text!r}: use xavier, xavier(2.24), normal(0.01), uniform(0.07), he or pytorch"
+        )
     return name, number

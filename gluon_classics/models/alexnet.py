@@ -120,7 +120,15 @@ def alexnet(classes=10, **kwargs):
     params=60_965_224,
     macs=724_406_816,
     departures=("227x227 input (the paper prints 224x224, which does not give its 55x55 feature maps)",),
-    training={"init": "published"},
+    # section 5; 90 cycles through the training images
+    training={
+        **{"epochs": 90, "batch_size": 128, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4},
+        **{"init": "published", "augment": "flip"},
+    },
+    not_done=(
+        "the rate is divided by 10 when the validation error stops improving, three times in all",
+        "random crops of 256x256 images, and random changes of the intensity of colors",
+    ),
 )
 def alexnet_2012(classes=1000, **kwargs):
     """Build the paper's AlexNet, with its initial weights."""

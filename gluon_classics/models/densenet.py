@@ -162,6 +162,12 @@ paper = partial(
     input_shape=(3, 224, 224),
     classes=1000,
     departures=(INITIALIZATION,),
+    # sections 4.2 and 4.3: ImageNet
+    training={
+        **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
+        **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+    },
+    not_done=("random crops of various sizes, and random changes of colors",),
 )
 
 

@@ -142,6 +142,18 @@ class EfficientNet(nn.Sequential):
         "the same padding on both sides (authors: TensorFlow's, on one side for stride 2)",
         "the caller's initializer sets the initial weights (authors: normal, by fan-out)",
     ),
+    # section 5.2 prints a rate of .256 and no batch size; in the authors' code (github.com/tensorflow/tpu,
+    # models/official/efficientnet) the rate is .016 for each 256 images of a batch
+    training={
+        **{"epochs": 350, "batch_size": 4096, "learning_rate": 0.256, "schedule": "decay:0.97:2.4 warmup:5"},
+        **{"optimizer": "tfrmsprop", "momentum": 0.9, "weight_decay": 1e-5, "augment": "flip"},
+    },
+    not_done=(
+        "the rate changes within epochs, and the warm-up starts from 0",
+        "averaged parameters for prediction, label smoothing of .1",
+        "AutoAugment, random crops",
+        "initial weights: normal, by fan-out",
+    ),
 )
 def efficientnet_b0(classes=1000, **kwargs):
     """Build the paper's EfficientNet-B0."""

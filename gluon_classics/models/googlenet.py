@@ -11,7 +11,9 @@ Departs   `googlenet`, from the tutorial: the convolutions that the source calls
           padded by 1, which gives the paper's sizes.
           `googlenet_v1`: the paper does not define its local response normalization; here it is AlexNet's.
 Open      - `googlenet`: whether the blog ran the 1x1 kernels that it prints is not known.
-          - `googlenet_v1`: that local response normalization has AlexNet's settings is a guess.
+          - `googlenet_v1`: that local response normalization has AlexNet's settings (k 2, alpha 1e-4) is a guess.
+            BVLC's replica (github.com/BVLC/caffe, models/bvlc_googlenet) has k 1 and an alpha of 1e-4 that Caffe
+            divides by the 5 channels of the sum: 2e-5 in the paper's formula.
 """
 
 from functools import partial
@@ -345,7 +347,13 @@ def googlenet_d2l(classes=10, **kwargs):
         "local response normalization with the settings of AlexNet's paper (this one prints none)",
         "auxiliary classifiers only on request (auxiliary=True), as in `train`",
     ),
+    # section 6, which prints neither the batch size nor the initial rate
+    training={"momentum": 0.9, "schedule": "decay:0.96:8"},
     trained_as={"auxiliary": True},
+    not_done=(
+        "asynchronous updates, and averaged parameters for prediction",
+        "random crops of 8 to 100 % of the image, and photometric distortions",
+    ),
 )
 def googlenet_v1(classes=1000, auxiliary=False, **kwargs):
     """Build the paper's GoogLeNet.

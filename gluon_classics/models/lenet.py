@@ -9,7 +9,8 @@ Source    `lenet`: the blog; its network is the one of the Gluon tutorials of ea
           the second edition in Chinese. `lenet_bn_scratch`, `lenet_bn`: D2L in English from 0.16.6 (June 2021) on, with
           batch normalization written out and as Gluon's layer. `lenet_bn_scratch_first`, `lenet_bn_first`: earlier
           versions of these two, with max pooling, as in the Chinese first edition. `lenet_conv3`: teaching material
-          whose authors we do not know. `lenet_cifar10`: the LeNet of github.com/icpm/pytorch-cifar10.
+          whose authors we do not know. `lenet_cifar10`: models/LeNet.py of github.com/icpm/pytorch-cifar10 at 1e49822;
+          its training from main.py.
 Departs   From the paper, all: full connections between feature maps (paper: partial), plain pooling (trainable
           subsampling), softmax logits (RBF output), and tanh, sigmoid or ReLU (scaled tanh).
           `lenet`, `lenet_slides`, straight dope: 20 and 50 channels (paper: 6 and 16), one hidden layer. `lenet`: a
@@ -122,6 +123,13 @@ CIFAR10 = Table(
 )
 
 
+class Reshape(nn.HybridBlock):
+    """Turn (N, 784) or (N, 1, 28, 28) into (N, 1, 28, 28). Source: the first layer of D2L's LeNet for PyTorch."""
+
+    def hybrid_forward(self, F, x):
+        return F.reshape(x, shape=(-1, 1, 28, 28))
+
+
 class LeNetEdition(nn.Sequential):
     """LeNet by a table: (N, C, H, W) images to (N, classes) logits.
 
@@ -130,9 +138,10 @@ class LeNetEdition(nn.Sequential):
         classes: Number of classes.
         norm: Function from the number of features and the number of axes (2 or 4) to a normalization layer. It goes
             between each convolution or hidden dense layer and its activation. Without it there is none.
+        reshape: Whether a `Reshape` comes first.
     """
 
-    def __init__(self, table, classes, norm=None, **kwargs):
+    def __init__(self, table, classes, norm=None, reshape=False, **kwargs):
         super().__init__(**kwargs)
         built_in = None if norm else table.activation  # a layer's own activation would come before the normalization
 
@@ -142,6 +151,8 @@ class LeNetEdition(nn.Sequential):
                 self.add(norm(features, dimensions), nn.Activation(table.activation))
 
         with self.name_scope():
+            if reshape:
+                self.add(Reshape())
             for row in table.convolutions:
                 layer = nn.Conv2D(row.channels, row.kernel, padding=row.padding, activation=built_in)
                 add(layer, row.channels, dimensions=4)
@@ -295,9 +306,14 @@ def lenet_d2l_first(classes=10, **kwargs):
 
 
 @on_28(source="D2L, second edition", params=61_706, macs=416_520, departures=(FULL, SIGMOID_AVERAGE))
-def lenet_d2l(classes=10, **kwargs):
-    """Build D2L's LeNet; its first convolution pads 28x28 images to 32x32."""
-    return LeNetEdition(D2L, classes, **kwargs)
+def lenet_d2l(classes=10, reshape=False, **kwargs):
+    """Build D2L's LeNet; its first convolution pads 28x28 images to 32x32.
+
+    Args:
+        classes: Number of classes.
+        reshape: Whether it takes images as vectors too, (N, 784), as D2L's network for PyTorch does.
+    """
+    return LeNetEdition(D2L, classes, reshape=reshape, **kwargs)
 
 
 @on_28(
@@ -364,6 +380,16 @@ def lenet_conv3(classes=10, **kwargs):
     params=62_006,
     macs=651_720,
     departures=("3 input channels (paper: 1)", FULL, RELU_MAX),
+    training={
+        "epochs": 200,
+        "batch_size": 100,
+        "optimizer": "adam",
+        "learning_rate": 0.001,
+        "schedule": "74:0.5 149:0.25",  # the source counts from 1: from epochs 75 and 150 on
+        "init": "pytorch",
+        "augment": "flip",
+        "reported": "best",
+    },
 )
 def lenet_cifar10(classes=10, **kwargs):
     """Build LeNet for the color images of CIFAR-10."""

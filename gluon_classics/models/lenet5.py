@@ -5,11 +5,12 @@ Source    `lenet5`: the paper; layers from section II.B, the connections of C3 f
           from appendix C (see `experiment/diagonal_lm.py`). `lenet5_full`: a later table of the network, with full
           connections in C3 and a dense output layer.
 Departs   `lenet5`: the paper does not print the j of its MAP loss; here it is 1. The codes are transcribed from the
-          figure. Biases start as weights do, with the inputs of their unit as fan-in; the paper describes weights only.
+          figure; an independent transcription (github.com/mattwang44/LeNet-from-Scratch at 399c0a9) is equal in all
+          840 pixels. Biases start as weights do, with the inputs of their unit as fan-in; the paper describes weights
+          only.
           Step sizes are smaller (see `experiment/diagonal_lm.py`). Batches of one image are the paper's.
           `lenet5_full`, from the paper: C3, the output layer, and softmax cross-entropy.
 Open      - `lenet5`: the paper does not print the constant j of its MAP loss; 1 is a guess.
-          - `lenet5`: the codes were transcribed from figure 3. The isolated bars on 0, 2, 4 and 5 are not verified.
 """
 
 from itertools import groupby

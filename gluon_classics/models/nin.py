@@ -1,17 +1,22 @@
 """Network in Network (Lin, Chen & Yan 2013, arXiv:1312.4400).
 
 Source    `nin`: the blog; its network is the one of the Gluon tutorials of early 2018, shaped after AlexNet.
-          `nin_cifar10`: the paper's CIFAR-10 network, `nin_imagenet`: its ImageNet network; widths and pools from the
-          authors' release.
+          `nin_cifar10`: the paper's CIFAR-10 network (section 4.1); widths, pools and initial weights from the authors'
+          cuda-convnet definition, NIN/cifar-10_def of github.com/mavenlin/cuda-convnet at 9f9e707. Its pools round up.
+          `nin_cifar10_caffe`: the authors' later release for Caffe (gist e56253735ef32c3c296d of mavenlin, 10.4 % test
+          error), as ported by github.com/Lasagne/Recipes, modelzoo/cifar10_nin.py at 6ab2de5.
+          `nin_imagenet`: the authors' release for ImageNet (gist d802a5849de39225bcc6 of mavenlin).
 Departs   `nin` and `nin_imagenet`, from the paper, whose networks take 32x32 images: AlexNet's kernels and strides,
           a single dropout layer. `nin` also: pools rounded down, AlexNet's widths in the last blocks.
-          `nin_cifar10`: the caller's initializer sets the initial weights; the paper sets every layer's by hand.
-Open      - `nin_cifar10`: we assume that the paper's results come from the released network.
+          `nin_cifar10_caffe`: average pooling after the second block (paper: max pooling).
+Open      - `nin_cifar10`: we assume that the paper's results come from the cuda-convnet definition, which the authors
+            published after the paper.
 """
 
 from functools import partial
 from typing import Callable, NamedTuple, Optional
 
+import mxnet as mx
 from mxnet.gluon import nn
 
 from ._blocks import chain
@@ -19,7 +24,7 @@ from .registry import register
 
 CLASSES = None  # stands for the number of classes in a table
 
-# the release rounds up; a window over the border then averages only its pixels inside the feature map
+# the releases round up; a window over the border then averages only its pixels inside the feature map
 max_pool = partial(nn.MaxPool2D, pool_size=3, strides=2, ceil_mode=True)
 average_pool = partial(nn.AvgPool2D, pool_size=3, strides=2, ceil_mode=True, count_include_pad=False)
 
@@ -39,9 +44,10 @@ class MLPConv(NamedTuple):
 # mlpconv1, mlpconv2, ...                                                         # shape after     parameters
 CIFAR10 = (
     MLPConv(192, 5, 1, 2, (160, 96), max_pool, dropout=True),  # (N, 96, 16, 16)       60,928
-    MLPConv(192, 5, 1, 2, (192, 192), average_pool, dropout=True),  # (N, 192, 8, 8)  535,104
+    MLPConv(192, 5, 1, 2, (192, 192), max_pool, dropout=True),  # (N, 192, 8, 8)      535,104
     MLPConv(192, 3, 1, 1, (192, CLASSES), None, dropout=False),  # (N, 10, 8, 8)      370,954
 )
+CIFAR10_CAFFE = (CIFAR10[0], CIFAR10[1]._replace(pool=average_pool), CIFAR10[2])
 IMAGENET = (
     MLPConv(96, 11, 4, 0, (96, 96), max_pool, dropout=False),  # (N, 96, 27, 27)         53,568
     MLPConv(256, 5, 1, 2, (256, 256), max_pool, dropout=False),  # (N, 256, 13, 13)     746,240
@@ -101,9 +107,12 @@ class NiNEdition(nn.Sequential):
     Args:
         table: `MLPConv` rows.
         classes: Number of classes.
+        sigma: Standard deviation of the published initial weights, which are normally distributed; None if there are
+            none. Gluon prefers them to the initializer that is passed to `net.initialize`. For another one, call
+            `net.collect_params(".*weight").setattr("init", None)` first.
     """
 
-    def __init__(self, table, classes, **kwargs):
+    def __init__(self, table, classes, sigma=None, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
             for number, row in enumerate(table, start=1):
@@ -115,6 +124,8 @@ class NiNEdition(nn.Sequential):
                     setattr(self, f"dropout{number}", nn.Dropout(0.5))
             self.global_pool = nn.GlobalAvgPool2D()
             self.flatten = nn.Flatten()
+        if sigma:
+            self.collect_params(".*weight").setattr("init", mx.init.Normal(sigma))
 
 
 @register(
@@ -133,17 +144,38 @@ def nin(classes=10, **kwargs):
     return NiNNet(classes, **kwargs)
 
 
-@register(
-    source="arXiv:1312.4400, widths from the authors' release",
+# section 4 (batches), and NIN/cifar-10_params of the cuda-convnet definition: rate 1 of a cost with coefficient .1
+TRAINING = {"init": "published", "batch_size": 128, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
+SIGMA = 0.05  # of the initial weights of both releases; biases start from 0
+
+on_cifar10 = partial(
+    register,
     input_shape=(3, 32, 32),
     classes=10,
     params=966_986,
     macs=222_486_528,
-    departures=("the caller's initializer sets the initial weights (paper: set by hand for every layer)",),
+    training=TRAINING,
+    not_done=(
+        "the rate is divided by 10 when the training accuracy stops improving, twice in all",
+        "the last convolution learns at a tenth of the rate, biases at twice the rate and without weight decay",
+        "global contrast normalization and ZCA whitening",
+    ),
 )
+
+
+@on_cifar10(source="arXiv:1312.4400, section 4.1; the authors' cuda-convnet definition")
 def nin_cifar10(classes=10, **kwargs):
-    """Build the paper's network for CIFAR-10."""
-    return NiNEdition(CIFAR10, classes, **kwargs)
+    """Build the paper's network for CIFAR-10, with its initial weights."""
+    return NiNEdition(CIFAR10, classes, SIGMA, **kwargs)
+
+
+@on_cifar10(
+    source="the authors' release for Caffe",
+    departures=("average pooling after the second block (paper: max pooling)",),
+)
+def nin_cifar10_caffe(classes=10, **kwargs):
+    """Build the authors' later network for CIFAR-10, with its initial weights."""
+    return NiNEdition(CIFAR10_CAFFE, classes, SIGMA, **kwargs)
 
 
 @register(
@@ -156,6 +188,12 @@ def nin_cifar10(classes=10, **kwargs):
         "four blocks with AlexNet's kernels and strides (paper: three, for 32x32 images)",
         "dropout only before the last block (paper: after every block but the last)",
     ),
+    # the release's solver: 450,000 batches of 64, and a tenth of the rate after every 200,000
+    training={
+        **{"epochs": 22, "learning_rate": 0.01, "schedule": "10:0.1 20:0.01", "momentum": 0.9, "weight_decay": 5e-4},
+        "augment": "flip",
+    },
+    not_done=("biases learn at twice the rate and without weight decay", "random 224x224 crops"),
 )
 def nin_imagenet(classes=1000, **kwargs):
     """Build the authors' network for ImageNet."""

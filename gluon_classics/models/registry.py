@@ -42,6 +42,7 @@ class ModelInfo:
         departures: Differences from the paper that gave the network its name.
         training: Settings of the published training that differ from the blog's (see `experiment.settings`).
         trained_as: Arguments for the builder that give the network as it is trained.
+        not_done: What of the published training no setting describes.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ModelInfo:
     departures: tuple[str, ...]
     training: dict[str, Any] = field(default_factory=dict, hash=False)
     trained_as: dict[str, Any] = field(default_factory=dict, hash=False)
+    not_done: tuple[str, ...] = ()
 
     @property
     def gmac(self) -> float:
@@ -65,7 +67,7 @@ _builders: dict[str, Callable[..., nn.Block]] = {}
 _infos: dict[str, ModelInfo] = {}
 
 
-def register(*, source, input_shape, classes, params, macs, departures=(), training=None, trained_as=None):
+def register(*, source, input_shape, classes, params, macs, departures=(), training=None, trained_as=None, not_done=()):
     """Make a decorator that registers a builder under the builder's name.
 
     Args:
@@ -77,11 +79,13 @@ def register(*, source, input_shape, classes, params, macs, departures=(), train
         departures: Differences from the paper.
         training: Settings of the published training, by name.
         trained_as: Arguments for the builder, by name.
+        not_done: What of the published training no setting describes.
 
     Raises:
         ValueError: The name is already registered. The decorator raises it.
     """
-    facts = (source, input_shape, classes, params, macs, tuple(departures), training or {}, trained_as or {})
+    trained = (training or {}, trained_as or {}, tuple(not_done))
+    facts = (source, input_shape, classes, params, macs, tuple(departures), *trained)
 
     def enter(builder):
         name = builder.__name__
@@ -173,6 +177,6 @@ def registered() -> list[ModelInfo]:
 def _facts() -> dict[str, ModelInfo]:
     facts = {}
     for row in json.loads(FACTS.read_text(encoding="utf-8")):
-        lists = {key: tuple(row[key]) for key in ("input_shape", "departures")}
+        lists = {key: tuple(row[key]) for key in ("input_shape", "departures", "not_done")}
         facts[row["name"]] = ModelInfo(**{**row, **lists})
     return facts

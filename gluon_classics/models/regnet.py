@@ -118,6 +118,15 @@ paper = partial(
     input_shape=(3, 224, 224),
     classes=1000,
     departures=("the caller's initializer sets the initial weights (authors: normal, by fan-out)",),
+    # github.com/facebookresearch/pycls at 5719de6, configs/dds_baselines/regnetx
+    training={
+        **{"epochs": 100, "batch_size": 1024, "learning_rate": 0.8, "schedule": "cosine warmup:5"},
+        **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 5e-5, "augment": "flip"},
+    },
+    not_done=(
+        "random crops of various sizes and aspect ratios, and random changes of colors",
+        "initial weights: normal, by fan-out",
+    ),
 )
 
 

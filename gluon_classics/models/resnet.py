@@ -4,19 +4,23 @@ Source    `resnet`: the blog; its network is the ResNet-18 of the Gluon tutorial
           `resnet18_tutorial`: the tutorial itself, which uses 96x96 images.
           `resnet18_d2l`: Dive into Deep Learning (D2L), which grew out of the tutorials.
           `resnet18_v1` to `resnet152_v1`: the paper's table 1. Batch normalization after every convolution is from
-          section 3.4. The paper does not say which convolution of a bottleneck has the stride; in the authors' models
-          it is the first, 1x1. The paper does not mention biases and the padding of the pool: here no convolution has
-          a bias, and a padding of 1 gives table 1's sizes.
+          section 3.4. The paper does not say which convolution of a bottleneck has the stride, and it mentions neither
+          biases nor the padding of the pool. The authors' models (github.com/KaimingHe/deep-residual-networks at
+          a7026cb, prototxt/) do: the first, 1x1 convolution has the stride, and no convolution has a bias, except
+          ResNet-50's first one.
 Departs   From the paper, `resnet` and `resnet18_tutorial`: the first convolution has no padding, no batch normalization
           and no ReLU; every convolution keeps its bias, which batch normalization makes useless; the projection has no
           batch normalization; 3x3 average pooling (paper: global), so 2048 features reach the classifier at 224 and 512
           at 96; 1 input channel.
           `resnet18_d2l`: biases and projections as in the tutorial; 1 input channel.
+          `resnet*_v1`, from the authors' models: pool1 has a padding of 1; theirs has none and rounds up, which gives
+          the same sizes from other windows. ResNet-50's first convolution has no bias; theirs has one, which batch
+          normalization makes useless. `released=True` builds the networks of their weights, of 50 layers and more.
           `resnet*_v1`: the caller's initializer sets the initial weights (paper: He initialization). `resnet18_v1` and
           `resnet34_v1` project where the channels increase (the paper's option B, table 3; its table 2 pads with
           zeros, option A).
-Open      - `resnet*_v1`: the paper does not say where a bottleneck has its stride, whether convolutions have biases and
-            how the pool is padded.
+Open      - `resnet18_v1`, `resnet34_v1`: the authors released no models of these depths. Biases and the padding of the
+            pool are those of the deeper networks here.
 """
 
 from functools import partial
@@ -243,13 +247,17 @@ class ResNetV1(nn.Sequential):
         expansion: Channels of the output of `body`, divided by the channels that it is given.
         blocks: Number of blocks in each of the four stages.
         classes: Number of classes.
+        released: Whether pool1 is the one of the authors' Caffe models: without padding, rounded up.
+        stem_bias: Whether the first convolution has a bias, as in the authors' model of ResNet-50.
     """
 
-    def __init__(self, body, expansion, blocks, classes=1000, **kwargs):
+    def __init__(self, body, expansion, blocks, classes=1000, released=False, stem_bias=False, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.conv1 = chain(*conv_norm(64, 7, strides=2), nn.Activation("relu"))  # (N, 64, 112, 112)
-            self.pool1 = nn.MaxPool2D(pool_size=3, strides=2, padding=1)  # (N, 64, 56, 56)
+            # (N, 64, 112, 112)
+            self.conv1 = chain(*conv_norm(64, 7, strides=2, use_bias=stem_bias), nn.Activation("relu"))
+            padding = {"ceil_mode": True} if released else {"padding": 1}
+            self.pool1 = nn.MaxPool2D(pool_size=3, strides=2, **padding)  # (N, 64, 56, 56)
             inputs = 64
             for stage, count in zip(STAGES, blocks):
                 path = partial(body, stage.channels)
@@ -269,7 +277,22 @@ OPTION_B = (
     INITIALIZATION,
     "projections where the channels increase, option B (paper's table 2: zeros, option A)",
 )
-paper = partial(register, source="arXiv:1512.03385, table 1", input_shape=(3, 224, 224), classes=1000)
+# section 3.4; 600,000 batches of 256 images are 120 epochs of ImageNet
+TRAINING = {
+    **{"epochs": 120, "batch_size": 256, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4},
+    **{"init": "he", "augment": "flip"},
+}
+paper = partial(
+    register,
+    source="arXiv:1512.03385, table 1",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    training=TRAINING,
+    not_done=(
+        "the rate is divided by 10 when the error stops falling",
+        "random crops of rescaled images, subtraction of the mean image, and random changes of colors",
+    ),
+)
 
 
 @register(
@@ -327,18 +350,18 @@ def resnet34_v1(classes=1000, **kwargs):
 
 
 @paper(params=25_557_032, macs=3_857_973_248, departures=(INITIALIZATION,))
-def resnet50_v1(classes=1000, **kwargs):
-    """Build the paper's ResNet-50."""
-    return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[50], classes, **kwargs)
+def resnet50_v1(classes=1000, released=False, **kwargs):
+    """Build the paper's ResNet-50; `released=True` builds the network of the authors' weights."""
+    return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[50], classes, released, stem_bias=released, **kwargs)
 
 
 @paper(params=44_549_160, macs=7_570_194_432, departures=(INITIALIZATION,))
-def resnet101_v1(classes=1000, **kwargs):
-    """Build the paper's ResNet-101."""
-    return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[101], classes, **kwargs)
+def resnet101_v1(classes=1000, released=False, **kwargs):
+    """Build the paper's ResNet-101; `released=True` builds the network of the authors' weights."""
+    return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[101], classes, released, **kwargs)
 
 
 @paper(params=60_192_808, macs=11_282_415_616, departures=(INITIALIZATION,))
-def resnet152_v1(classes=1000, **kwargs):
-    """Build the paper's ResNet-152."""
-    return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[152], classes, **kwargs)
+def resnet152_v1(classes=1000, released=False, **kwargs):
+    """Build the paper's ResNet-152; `released=True` builds the network of the authors' weights."""
+    return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[152], classes, released, **kwargs)

@@ -3,11 +3,14 @@
 Source    `se_resnet50`: the paper's table 1, the middle column; block as in its figure 3, reduction ratio 16.
           Equation 3 shows no biases in the two dense layers. The published number of parameters, 28,088,024, includes
           them; without biases it would be 16,048 less. `se_resnet18`: the same block in ResNet-18; the paper's tables
-          begin at 50 layers. Stride and biases of the convolutions are as in `resnet50_v1`.
-Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization).
-Open      - `se_resnet50`: equation 3 has no biases, but the published number of parameters includes them. We follow the
-            number.
-          - `se_resnet50`: as in ResNet, the first convolution of a bottleneck has the stride; this is not verified.
+          begin at 50 layers. The authors' model (github.com/hujie-frank/SENet at 0262d43, models/SE-ResNet-50.prototxt)
+          has these biases too; the first, 1x1 convolution of a bottleneck has the stride, and no other convolution has
+          a bias.
+Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization). From the
+          authors' model: pool1 has a padding of 1; theirs has none and rounds up, which gives the same sizes from other
+          windows. `released=True` builds the network of their weights.
+Open      - `se_resnet50`: equation 3 has no biases, but the published number of parameters and the authors' model
+            include them. We follow these.
 """
 
 from functools import partial
@@ -58,13 +61,22 @@ def excited(body, expansion, channels, strides):
     return (*body(channels, strides), SqueezeExcitation(outputs, outputs // REDUCTION, nn.Activation("relu")))
 
 
+# section 6 and the authors' README: batches of 1024 images at a rate of .6
+paper = partial(
+    register,
+    input_shape=(3, 224, 224),
+    classes=1000,
+    training={
+        **{"epochs": 100, "batch_size": 1024, "learning_rate": 0.6, "schedule": "30:0.1 60:0.01 90:0.001"},
+        **{"momentum": 0.9, "init": "he", "augment": "flip"},
+    },
+    not_done=("random crops of various sizes and aspect ratios, and subtraction of the mean color",),
+)
 INITIALIZATION = "the caller's initializer sets the initial weights (paper: He initialization)"
 
 
-@register(
+@paper(
     source="arXiv:1709.01507, figure 3, in arXiv:1512.03385's ResNet-18",
-    input_shape=(3, 224, 224),
-    classes=1000,
     params=11_778_592,
     macs=1_814_160_384,
     departures=(INITIALIZATION, "18 layers (paper: 50 and more)"),
@@ -74,15 +86,13 @@ def se_resnet18(classes=1000, **kwargs):
     return ResNetV1(partial(excited, building_block, 1), 1, BLOCKS[18], classes, **kwargs)
 
 
-@register(
+@paper(
     source="arXiv:1709.01507, table 1",
-    input_shape=(3, 224, 224),
-    classes=1000,
     params=28_088_024,
     macs=3_860_488_192,
     departures=(INITIALIZATION,),
 )
-def se_resnet50(classes=1000, **kwargs):
-    """Build the paper's SE-ResNet-50."""
+def se_resnet50(classes=1000, released=False, **kwargs):
+    """Build the paper's SE-ResNet-50; `released=True` builds the network of the authors' weights."""
     body = partial(excited, bottleneck, BOTTLENECK_EXPANSION)
-    return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[50], classes, **kwargs)
+    return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[50], classes, released, **kwargs)

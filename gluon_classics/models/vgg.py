@@ -4,12 +4,15 @@ Source    `vgg`: the blog; `VGGNet` takes any architecture, and the printed one 
           `vgg11`, `vgg13`, `vgg16`, `vgg19`: configurations A, B, D and E of the paper's table 1.
           `vgg11_tutorial`: the Gluon tutorials of early 2018. `vgg11_d2l`: Dive into Deep Learning (D2L).
           `vgg_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L, at 95847d1.
-Departs   From the paper: the caller's initializer sets the initial weights; the paper starts deep networks from
-          trained shallow ones. `vgg`, `vgg11_tutorial`, `vgg11_d2l`, `vgg_straight_dope`: 1 input channel and 10
-          classes. `vgg11_tutorial`: 96x96 images. `vgg11_d2l`: convolutions of a quarter of the width.
-          `vgg_straight_dope`: 28x28 images, four blocks, and 512 hidden units.
+Departs   From the paper: the caller's initializer sets the initial weights. The paper draws those of configuration A
+          from a normal distribution with a variance of .01, and starts deeper networks from its trained weights. Its
+          authors found later that Xavier initialization makes this needless.
+          `vgg`, `vgg11_tutorial`, `vgg11_d2l`, `vgg_straight_dope`: 1 input channel and 10 classes.
+          `vgg11_tutorial`: 96x96 images. `vgg11_d2l`: convolutions of a quarter of the width. `vgg_straight_dope`:
+          28x28 images, four blocks, and 512 hidden units.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 from mxnet.gluon import nn
@@ -71,6 +74,23 @@ class VGGNet(nn.Sequential):
                 setattr(self, name, layer)
 
 
+FROM_A = "no layer starts from trained weights (paper: some start from configuration A's)"
+paper = partial(
+    register,
+    input_shape=(3, 224, 224),
+    classes=1000,
+    # section 3.1
+    training={
+        **{"epochs": 74, "batch_size": 256, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4},
+        "augment": "flip",
+    },
+    not_done=(
+        "the rate is divided by 10 when the validation accuracy stops improving, three times in all",
+        "random crops of rescaled images, and random shifts of colors",
+    ),
+)
+
+
 @register(
     source="the blog (March 2018); arXiv:1409.1556, table 1, column B",
     input_shape=(1, 224, 224),
@@ -89,51 +109,44 @@ def vgg(classes=10, architecture=ARCHITECTURE, **kwargs):
     return VGGNet(architecture, classes, **kwargs)
 
 
-@register(
+@paper(
     source="arXiv:1409.1556, table 1, column A",
-    input_shape=(3, 224, 224),
-    classes=1000,
     params=132_863_336,
     macs=7_609_090_048,
+    departures=("the caller's initializer sets the initial weights (paper: normal, with a variance of .01)",),
 )
 def vgg11(classes=1000, **kwargs):
     """Build the paper's configuration A."""
     return VGGNet(A, classes, **kwargs)
 
 
-@register(
+@paper(
     source="arXiv:1409.1556, table 1, column B",
-    input_shape=(3, 224, 224),
-    classes=1000,
     params=133_047_848,
     macs=11_308_466_176,
-    departures=("no layer starts from trained weights (paper: some start from configuration A's)",),
+    departures=(FROM_A,),
 )
 def vgg13(classes=1000, **kwargs):
     """Build the paper's configuration B."""
     return VGGNet(B, classes, **kwargs)
 
 
-@register(
+@paper(
     source="arXiv:1409.1556, table 1, column D",
-    input_shape=(3, 224, 224),
-    classes=1000,
     params=138_357_544,
     macs=15_470_264_320,
-    departures=("no layer starts from trained weights (paper: some start from configuration A's)",),
+    departures=(FROM_A,),
 )
 def vgg16(classes=1000, **kwargs):
     """Build the paper's configuration D."""
     return VGGNet(D, classes, **kwargs)
 
 
-@register(
+@paper(
     source="arXiv:1409.1556, table 1, column E",
-    input_shape=(3, 224, 224),
-    classes=1000,
     params=143_667_240,
     macs=19_632_062_464,
-    departures=("no layer starts from trained weights (paper: some start from configuration A's)",),
+    departures=(FROM_A,),
 )
 def vgg19(classes=1000, **kwargs):
     """Build the paper's configuration E."""

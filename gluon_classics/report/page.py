@@ -63,7 +63,7 @@ class Section:
 
     def value(self, metric: str) -> float:
         """Return a metric after the last epoch."""
-        return getattr(self.record.last, metric)
+        return getattr(self.record.result, metric)
 
     def after_epochs(self, metric: str) -> list[tuple[float, float]]:
         """Return pairs of the number of epochs done and the metric after them."""

@@ -18,7 +18,9 @@ UNUSUAL = {  # settings that are shown where they are not the default
     "weight_decay": "weight decay {}",
     "fit": "fit {}",
     "resize_in": "resizing {}",
+    "augment": "random {}s",
     "last_batch": "last batch {}",
+    "reported": "{} test accuracy",
 }
 
 

@@ -1,7 +1,8 @@
 """Recipes of Dive into Deep Learning (D2L), MXNet: first edition, up to 0.17, and 1.0.
 
 Settings    github.com/d2l-ai/d2l-zh, branch v1 (first edition, in Chinese), and d2l-ai/d2l-en at v0.14.0 to v1.0.3.
-Results     the editions' official builds.
+Results     the editions' official builds. Those up to 0.17 are in the history of github.com/d2l-ai/d2l-en-colab, to
+            2a4d3790 (0.17.5), those of 1.0 there to 9ac8e37d. We do not know a repository with the first edition's.
 No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): there is no such network here;
             VGG-11 of 1.0: no published value.
 
@@ -31,6 +32,11 @@ SHARED_WEIGHTS = (
 NOT_SCALED = "the source divides the gradients of the last partial batch by the full batch size; this recipe does not"
 EPS = "the source adds 1e-12 to the variance, this network 1e-5"
 NO_RELU = "build A (.3376, .872, .883) had no ReLU in the second stage and is another network"
+XAVIER = (
+    "the text for PyTorch draws Xavier's initial weights, the one for MXNet Gluon's default ones; we know results of "
+    "the MXNet builds only"
+)
+UNKNOWN = "no published result is known; ours is the first"
 BATCH_MEANS = "the source averages the test accuracy over batches, although the last one is smaller"
 
 SETTINGS = {  # batch size, side of the images in pixels, learning rate: the first edition's and up to 0.17
@@ -78,13 +84,19 @@ def _keep(recipe):
 
 
 def _builds(n, loss=None, train=None, test=None, test_range=None, failed=0):
-    return Builds(f"{n} official builds", n, loss, train, test, test_range, failed)
+    return Builds(f"{n} official builds, d2l-ai/d2l-en-colab to 2a4d3790", n, loss, train, test, test_range, failed)
 
 
 def _one(model, resize, learning_rate, mean, sd, init="xavier", notes=()):
     settings = Settings(model, epochs=10, batch_size=128, resize=resize, learning_rate=learning_rate, init=init)
-    builds = Builds("11 official builds", 11, test_accuracy=(mean, sd))
+    builds = Builds("11 official builds, d2l-ai/d2l-en-colab to 9ac8e37d", 11, test_accuracy=(mean, sd))
     return Recipe("d2l-1.0", ONE, settings, builds=builds, notes=(BATCH_MEANS, *notes))
+
+
+def _for_pytorch(model):
+    """Return a recipe for a BN-LeNet of 1.0 as its PyTorch text initializes it; only the MXNet builds are published."""
+    settings = Settings(model, epochs=10, batch_size=128, resize=28, learning_rate=0.1)
+    return Recipe("d2l-1.0-xavier", f"{ONE}, PyTorch", settings, notes=(XAVIER, UNKNOWN))
 
 
 LENET = _up_to_17(
@@ -136,6 +148,7 @@ RECIPES = (
     _one("lenet_d2l", 28, 0.1, 0.7228, 0.0046),
     _one("lenet_bn_scratch", 28, 0.1, 0.8761, 0.0125, init="uniform(0.07)", notes=(EPS,)),
     _one("lenet_bn", 28, 0.1, 0.8678, 0.0217, init="uniform(0.07)"),
+    *(_for_pytorch(model) for model in ("lenet_bn_scratch", "lenet_bn")),
     _one("alexnet", 224, 0.01, 0.8874, 0.0033),
     _one("nin", 224, 0.05, 0.8598, 0.0289),
     _one("googlenet_d2l", 96, 0.01, 0.8326, 0.0177),

@@ -48,7 +48,7 @@ class Verdict:
 
     def values(self, metric: str, epoch: int | None = None) -> list[float]:
         """Return a metric of the runs after an epoch, counted from 1; without one, after the last epoch."""
-        epochs = [record.epochs for record in self.records]
+        epochs = [(*record.epochs[:-1], record.result) for record in self.records]
         return [getattr(rows[(epoch or len(rows)) - 1], metric) for rows in epochs if len(rows) >= (epoch or 1)]
 
     def as_dict(self) -> dict:
@@ -132,7 +132,7 @@ def incomparable(recipe: Recipe, record: RunRecord) -> list[str]:
 def _comparisons(recipe, records):
     targets = {metric: recipe.target(metric) for metric in METRICS}
     return {
-        metric: compare([getattr(record.last, metric) for record in records], target)
+        metric: compare([getattr(record.result, metric) for record in records], target)
         for metric, target in targets.items()
         if target
     }

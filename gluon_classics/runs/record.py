@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from gluon_classics.data.record import DataRecord
 from gluon_classics.errors import RunError
-from gluon_classics.experiment.settings import Settings
+from gluon_classics.experiment.settings import REPORTED, Settings
 from gluon_classics.utils.history import EpochRecord
 import msgspec
 
@@ -117,6 +117,13 @@ class RunRecord:
     def last(self) -> EpochRecord:
         """The last epoch."""
         return self.epochs[-1]
+
+    @property
+    def result(self) -> EpochRecord:
+        """The last epoch; its test accuracy is the highest of all epochs if the settings report the best one."""
+        if self.settings.reported == REPORTED[0]:
+            return self.last
+        return replace(self.last, test_accuracy=max(epoch.test_accuracy for epoch in self.epochs))
 
     def to_json(self) -> str:
         """Return the content of run.json. The points along an epoch are in a separate file."""

@@ -8,6 +8,7 @@ from gluon_classics import _console
 from gluon_classics._files import remove_leftovers
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import prepare
+from gluon_classics.experiment.settings import Settings, parse_schedule
 from gluon_classics.utils.context import parse_contexts
 from gluon_classics.utils.training import TrainingPosition
 
@@ -45,6 +46,8 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
         checkpoint = _newest_checkpoint(run)
         if checkpoint:
             _check_settings(checkpoint[0], record.settings, path)
+        if settings.epochs != record.settings.epochs and parse_schedule(settings.schedule).cosine:
+            raise RunError(f"the cosine schedule of {path} is for {record.settings.epochs} epochs: leave --epochs out")
         contexts = parse_contexts(",".join(_context_name(device) for device in record.provenance.devices))
         # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
         experiment = prepare(replace(settings, init_from=None) if checkpoint else settings, contexts)
@@ -81,7 +84,8 @@ def _newest_checkpoint(run: Run):
 
 
 def _check_settings(facts, settings, path):
-    saved = {**facts["settings"], "epochs": settings.epochs}  # the number of epochs may change
+    # settings that the version of the checkpoint did not know have their defaults; the number of epochs may change
+    saved = {**asdict(Settings(settings.model)), **facts["settings"], "epochs": settings.epochs}
     changed = [name for name, value in asdict(settings).items() if saved.get(name) != value]
     if changed:
         words = ", ".join(f"{name} {saved.get(name)} -> {getattr(settings, name)}" for name in changed)

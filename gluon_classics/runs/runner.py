@@ -108,8 +108,9 @@ def _train(experiment, folder, checkpoint_minutes, start, interrupts):
     folder.set_status("done")
     remove_old(folder.path, kept=1)  # enough to train more epochs from
     what = f"{len(data.test):,} test images" + (" of the EMBEDDED SAMPLE" if data.is_sample else "")
-    accuracy = folder.record.last.test_accuracy
-    _console.say(f"{settings.model}: {accuracy:.2%} of {what} classified correctly; run folder {folder.path}")
+    accuracy = folder.record.result.test_accuracy
+    which = " in the best epoch" if settings.reported == "best" else ""
+    _console.say(f"{settings.model}: {accuracy:.2%} of {what} classified correctly{which}; run folder {folder.path}")
 
 
 def resume_command(folder: RunFolder) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 import time
 
-from gluon_classics import _console
+from gluon_classics import _console, model_info
 from gluon_classics.data.catalogue import KNOWN
 from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.experiment.settings import Settings
@@ -48,6 +48,8 @@ def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=Non
     with RunFolder.claim(out) if out else RunFolder.claim_new(Path("runs", name)) as folder:
         folder.start(experiment)
         devices = ", ".join(map(str, experiment.contexts))
+        if model_info(model).not_done:
+            _console.say(f"Not done as published: {'; '.join(model_info(model).not_done)}")
         _console.say(f"Training {model} on {len(dataset.train):,} images at {settings.size}x{settings.size}, {devices}")
         run_training(experiment, folder, checkpoint_minutes)
 

@@ -44,7 +44,7 @@ def test_recipes_are_listed_with_settings_targets_and_sources(command):
 def test_recipes_are_listed_as_json(command):
     output = {recipe["name"]: recipe for recipe in json.loads(command("recipes", "--json").stdout)}
     assert list(output) == [recipe.name for recipe in list_recipes()]
-    assert output[SCRATCH]["runs"][1]["source"] == "the authors, d2l-zh 32cc8b39"
+    assert output[SCRATCH]["runs"][1]["source"] == "the authors, d2l-ai/d2l-zh at 32cc8b39"
     assert output[SCRATCH]["targets"]["train_loss"]["n"] == 3
     assert output["resnet-fashion-mnist-blog"]["targets"] == {}
 
@@ -156,7 +156,12 @@ def test_published_and_own_values_of_earlier_epochs_are_side_by_side(command, fi
     assert re.search(r"1 +train loss +2.302478 +0.4500", shown)
     row = r"5 +train loss +0.463232, 0.520524, 0.461873 +0.4500 +-0.0319 \(-[0-9.]+ to \+[0-9.]+\) +0.01 +undecided"
     assert re.search(row, shown)
-    assert "published by: the authors, d2l-zh 32cc8b39; chrisluu, c0a66f2e; huijintian" in shown
+    sources = (
+        "the authors, d2l-ai/d2l-zh at 32cc8b39",
+        "chrisluu, d2l-ai/d2l-zh at c0a66f2e",
+        "huijintian/mxnet_learn",
+    )
+    assert f"published by: {'; '.join(sources)} at 9555016" in shown
     assert "Note: the tutorial's version from scratch" in shown
 
 

@@ -47,6 +47,11 @@ def test_dropout_is_identical_when_repeated_resumed_or_eager_but_not_on_two_devi
     assert two_devices["verdict"] == "different"  # each device draws its own dropout masks
 
 
+def test_augmentation_and_pytorchs_initial_weights_are_identical_when_repeated_or_resumed(few_cases):
+    _, again, resumed, *_ = determinism.certify("lenet_cifar10", 2)
+    assert (again["verdict"], resumed["verdict"]) == ("bit-identical", "bit-identical")
+
+
 @pytest.mark.slow
 def test_the_command_prints_a_row_for_each_case(command):
     result = command("certify", "lenet", "--steps", "2", "--json")

@@ -73,6 +73,41 @@ def test_the_error_for_an_unknown_initializer_lists_the_known_ones(rule):
         initializer(rule)
 
 
+def prepared(init, name="lenet_cifar10", shape=(3, 32, 32)):
+    """Return the parameters of a network that a run with this initializer starts from, by position."""
+    seed_everything(0)
+    net = get_model(name)
+    initialize(net, Settings.of(name, init=init), [mx.cpu()], shape)
+    net(mx.nd.zeros((1, *shape)))
+    return {name: parameter.data().asnumpy() for name, parameter in net._collect_params_with_prefix().items()}
+
+
+@pytest.mark.parametrize("name", ["lenet_cifar10", "resnet18_d2l"])
+def test_pytorchs_weights_and_biases_fill_their_interval(name):
+    """PyTorch's reset_parameters: uniform within +-1 / sqrt(fan-in), of the weight for both."""
+    found = prepared("pytorch", name)
+    weights = {key[: -len("weight")]: values for key, values in found.items() if key.endswith("weight")}
+    assert len(weights) == {"lenet_cifar10": 5, "resnet18_d2l": 21}[name]
+    for key, weight in weights.items():
+        bound = 1 / math.sqrt(math.prod(weight.shape[1:]))
+        for values in (weight, found[f"{key}bias"]):
+            assert abs(values).max() <= np.float32(bound)
+            assert abs(values).max() == pytest.approx(bound, rel=15 / values.size)  # fails with probability e^-15
+            assert abs(values.mean()) < 5 * bound / math.sqrt(3 * values.size)
+    assert all((found[key] == 1).all() for key in found if key.endswith("gamma"))
+
+
+def test_he_initialization_has_its_standard_deviation():
+    found = prepared("he")
+    for key, values in found.items():
+        if key.endswith("weight"):
+            sigma = math.sqrt(2 / math.prod(values.shape[1:]))
+            assert values.std() == pytest.approx(sigma, rel=5 / math.sqrt(2 * values.size))
+            assert abs(values).max() > 2 * sigma  # not uniform: that would end at 1.73
+        else:
+            assert not values.any()
+
+
 # --- unseeded weights
 
 

@@ -10,6 +10,7 @@ from gluon_classics.errors import SettingsError
 from gluon_classics.experiment import optimizers
 from gluon_classics.experiment.settings import OPTIMIZERS, Settings
 import mxnet as mx
+import numpy as np
 import pytest
 
 WRONG = [
@@ -32,15 +33,20 @@ WRONG = [
     ("foreground", 0.0, "background and foreground are equal"),
     ("fit", "stretch", "use one of resize, pad"),
     ("resize_in", "float16", "use one of uint8, float32, published"),
+    ("augment", "crop", "use one of none, flip"),
+    ("reported", "mean", "use one of last, best"),
     ("last_batch", "damp", "use one of keep, discard, scale"),
     ("weights", "seed", "use one of seeded, unseeded"),
     ("optimizer", "SGD", "use one of"),
     ("optimizer", "diagonallm", "works with lenet5 only"),
-    ("init", "he", "use xavier"),
+    ("init", "kaiming", "use xavier"),
+    ("init", "he(2)", "use xavier"),
     ("init", "normal(0)", "use xavier"),
     ("init", "published", "was published without its own initializer"),
     ("schedule", "2", "is not a schedule"),
     ("schedule", "1:0.5 1:0.1", "names an epoch twice"),
+    ("schedule", "cosine cosine", "repeats cosine"),
+    ("schedule", "warmup:5 warmup:5", "repeats warmup"),
     ("data", "", "name a data set or a folder"),
     ("data", None, "text"),
 ]
@@ -74,6 +80,22 @@ def test_an_optimizer_has_the_rate_momentum_and_decay_of_the_settings(momentum):
     optimizer = optimizers.make_optimizer(Settings("lenet", learning_rate=0.3, momentum=momentum, weight_decay=5e-4))
     assert type(optimizer) is mx.optimizer.SGD
     assert (optimizer.learning_rate, optimizer.momentum, optimizer.wd) == (0.3, momentum, 5e-4)
+
+
+def test_tensorflows_rmsprop_follows_its_formula():
+    """Mean squares start from 1, epsilon is under the root, and the momentum accumulates the divided gradients."""
+    settings = Settings("lenet", optimizer="tfrmsprop", learning_rate=0.5, momentum=0.9, weight_decay=0.25)
+    optimizer = optimizers.make_optimizer(settings)
+    weight = mx.nd.array([1.0, -2.0])
+    state = optimizer.create_state(0, weight)
+    expected, mean_square, step = np.array([1.0, -2.0]), np.ones(2), np.zeros(2)
+    for grad in (np.array([3.0, 0.5]), np.array([-1.0, 2.0])):
+        optimizer.update(0, weight, mx.nd.array(grad), state)
+        grad = grad + 0.25 * expected
+        mean_square = 0.9 * mean_square + 0.1 * grad**2
+        step = 0.9 * step + 0.5 * grad / np.sqrt(mean_square + 0.001)
+        expected = expected - step
+    np.testing.assert_allclose(weight.asnumpy(), expected, rtol=20 * 2**-24)  # two updates of ten operations
 
 
 def test_weight_decay_is_0_unless_it_is_set():

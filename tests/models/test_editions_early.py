@@ -13,6 +13,7 @@ from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 import numpy as np
 import pytest
+from test_numeric import Plain, filled, formula
 
 # --- layer tables
 
@@ -174,6 +175,7 @@ TABLES = {
         *(*inceptions((28, 14, 7)), maps(1024, 1), units(1024), units(1024), dense(1024, 1000)),
     ],
 }
+TABLES["nin_cifar10_caffe"] = TABLES["nin_cifar10"]  # other layers of the same shapes
 
 # edition -> (C, H, W) and classes of the source, trainable parameters
 PUBLISHED = {
@@ -199,6 +201,7 @@ PUBLISHED = {
     "vgg11_d2l": ((1, 224, 224), 10, 43_093_322),
     "vgg_straight_dope": ((1, 28, 28), 10, 5_030_154),
     "nin_cifar10": ((3, 32, 32), 10, 966_986),
+    "nin_cifar10_caffe": ((3, 32, 32), 10, 966_986),
     "nin_imagenet": ((3, 224, 224), 1000, 7_595_176),
     "googlenet_tutorial": ((1, 96, 96), 10, 5_977_530),
     "googlenet_d2l": ((1, 96, 96), 10, 5_977_530),
@@ -268,7 +271,7 @@ def test_the_registry_states_the_facts_of_the_edition(name):
     assert summary.rows[-1].output_shape == (info.classes,)
     assert info.family == name.partition("_")[0].rstrip("0123456789")
     assert info.source
-    assert bool(info.departures) == (name != "vgg11")  # which is the paper's, whole
+    assert bool(info.departures) == (name != "nin_cifar10")  # which is the paper's, whole
 
 
 @every_edition
@@ -323,6 +326,10 @@ KINDS = {
     "Dense 4096 relu, Dropout 0.5, Dense 4096 relu, Dropout 0.5, Dense 1000",
     "nin_cifar10": "Conv2D 192 @5x5 pad 2 relu, Conv2D 160 @1x1 relu, Conv2D 96 @1x1 relu, MaxPool2D 3x3 /2 ceil, "
     "Dropout 0.5, Conv2D 192 @5x5 pad 2 relu, Conv2D 192 @1x1 relu, Conv2D 192 @1x1 relu, "
+    "MaxPool2D 3x3 /2 ceil, "
+    "Dropout 0.5, Conv2D 192 @3x3 pad 1 relu, Conv2D 192 @1x1 relu, Conv2D 10 @1x1 relu, GlobalAvgPool2D, Flatten",
+    "nin_cifar10_caffe": "Conv2D 192 @5x5 pad 2 relu, Conv2D 160 @1x1 relu, Conv2D 96 @1x1 relu, "
+    "MaxPool2D 3x3 /2 ceil, Dropout 0.5, Conv2D 192 @5x5 pad 2 relu, Conv2D 192 @1x1 relu, Conv2D 192 @1x1 relu, "
     "AvgPool2D 3x3 /2 ceil padding not counted, "
     "Dropout 0.5, Conv2D 192 @3x3 pad 1 relu, Conv2D 192 @1x1 relu, Conv2D 10 @1x1 relu, GlobalAvgPool2D, Flatten",
     "nin_imagenet": "Conv2D 96 @11x11 /4 relu, Conv2D 96 @1x1 relu, Conv2D 96 @1x1 relu, MaxPool2D 3x3 /2 ceil, "
@@ -381,6 +388,7 @@ SMALL = {
     "lenet_cifar10": 16,
     "alexnet_2012": 67,
     "nin_cifar10": 16,
+    "nin_cifar10_caffe": 16,
     "nin_imagenet": 67,
     "googlenet_tutorial": 93,
     "googlenet_d2l": 33,
@@ -445,12 +453,12 @@ def test_all_parameters_of_the_straight_dopes_scratch_networks_are_drawn(name):
             assert drawn.std(ddof=1) == pytest.approx(0.01, rel=5 / np.sqrt(2 * (drawn.size - 1)))
 
 
-def averaged(x, size=3, stride=2):
-    """(N, C, H, W) pooled by the mean of what each window holds of the image, windows rounded up."""
+def pooled(x, how, size=3, stride=2):
+    """(N, C, H, W) pooled by a function of what each window holds of the image, windows rounded up."""
     sides = [math.ceil((side - size) / stride) + 1 for side in x.shape[2:]]
     out = np.empty((*x.shape[:2], *sides))
     for i, j in np.ndindex(*sides):
-        out[:, :, i, j] = x[:, :, stride * i : stride * i + size, stride * j : stride * j + size].mean(axis=(2, 3))
+        out[:, :, i, j] = how(x[:, :, stride * i : stride * i + size, stride * j : stride * j + size], axis=(2, 3))
     return out
 
 
@@ -460,7 +468,7 @@ def test_nins_average_pool_averages_what_is_there_at_the_border(mode, rng):
     with mode():
         out = average_pool()(nd.array(x)).asnumpy()
     assert out.shape == (2, 8, 4, 3)
-    assert_close(out, averaged(x), terms=3 * 3)
+    assert_close(out, pooled(x, np.mean), terms=3 * 3)
 
 
 def test_pools_that_round_up_keep_the_last_pixels():
@@ -475,3 +483,53 @@ def test_inception_blocks_have_true_3x3_and_5x5_convolutions(name):
     fives = [row.layer.split()[2:] for row in rows if row.path.endswith("p3_conv_5")]
     assert threes == [["@3x3", "pad", "1", "relu"]] * 9
     assert fives == [["@5x5", "pad", "2", "relu"]] * 9
+
+
+@pytest.mark.parametrize("init", [None, mx.init.Xavier()], ids=["default", "Xavier"])
+@pytest.mark.parametrize("name", ["nin_cifar10", "nin_cifar10_caffe"])
+def test_the_cifar_nins_start_from_the_published_weights(name, init):
+    """N(0, .05) and biases 0, whatever initialize() is given; n numbers have a deviation within 4 sd of theirs."""
+    mx.random.seed(0)
+    net = get_model(name)
+    net.initialize(*([init] if init else []))
+    net(nd.zeros((1, 3, 16, 16)))
+    nd.waitall()
+    for key, parameter in net._collect_params_with_prefix().items():
+        values = parameter.data().asnumpy()
+        if key.endswith("bias"):
+            assert not values.any()
+        else:
+            assert abs(values.std() / 0.05 - 1) < 4 / math.sqrt(2 * values.size)
+
+
+@pytest.mark.parametrize(("name", "second_pool"), [("nin_cifar10", np.max), ("nin_cifar10_caffe", np.mean)])
+def test_the_cifar_nins_compute_the_authors_definitions(name, second_pool):
+    """NIN/cifar-10_def and the release for Caffe: (padding of the first convolution, pool) of each block, in NumPy."""
+    x = formula(2, 3, 16, 16)
+    net = filled(get_model(name), x)
+    plain, out = Plain(net), x
+    for pad, pool in ((2, np.max), (2, second_pool), (1, None)):
+        out = plain.conv(plain.conv(plain.conv(out, pad=pad)))
+        out = pooled(out, pool) if pool else out
+    assert plain.is_done()
+    assert_close(net(nd.array(x)).asnumpy(), out.mean(axis=(2, 3)), terms_of(net))
+
+
+def test_the_two_cifar_nins_differ_in_one_pool_only():
+    first, second = ([row.layer for row in summary_of(name).rows] for name in ("nin_cifar10", "nin_cifar10_caffe"))
+    different = [pair for pair in zip(first, second) if pair[0] != pair[1]]
+    assert different == [("MaxPool2D 3x3 /2 ceil", "AvgPool2D 3x3 /2 ceil padding not counted")]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_d2ls_lenet_with_reshape_takes_images_as_vectors(compiled):
+    net, x, _ = ready("lenet_d2l", 28)
+    reshaping = get_model("lenet_d2l", reshape=True)
+    reshaping.initialize()
+    reshaping(x)
+    for ours, theirs in zip(net.collect_params().values(), reshaping.collect_params().values()):
+        theirs.set_data(ours.data())
+    run = utils.hybridized(reshaping) if compiled else reshaping
+    expected = net(x).asnumpy()
+    for images in (x, x.reshape((2, 784))):
+        assert_close(run(images).asnumpy(), expected, terms_of(net))

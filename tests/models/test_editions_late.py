@@ -208,6 +208,23 @@ def test_the_first_convolution_of_a_bottleneck_has_the_stride(name):
     assert [strides[number] for number in halving] == [[2, 1, 1]] * 3
 
 
+# network -> additional parameters: the bias of ResNet-50's first convolution
+@pytest.mark.parametrize(
+    ("name", "more"), [("resnet50_v1", 64), ("resnet101_v1", 0), ("resnet152_v1", 0), ("se_resnet50", 0)]
+)
+def test_released_networks_have_the_stem_of_the_authors_models(name, more):
+    """The pool of the authors' prototxts has no padding and rounds up, which leaves 56x56 feature maps as well."""
+    ours, released = (utils.summarize(get_model(name, **kind), COLOR_224) for kind in ({}, {"released": True}))
+    assert released.params == ours.params + more
+    assert [row.output_shape for row in released.rows] == [row.output_shape for row in ours.rows]
+    different = [pair for pair in zip(ours.rows, released.rows) if pair[0].layer != pair[1].layer]
+    assert [tuple(row.layer for row in pair) for pair in different] == [
+        ("MaxPool2D 3x3 /2 pad 1", "MaxPool2D 3x3 /2 ceil")
+    ]
+    biases = [row.path for row, plain in zip(released.rows, ours.rows) if row.params != plain.params]
+    assert biases == ["conv1", "conv1.0"][: 2 * (more > 0)]
+
+
 # (depth, width) of the paper's networks
 @pytest.mark.parametrize(
     ("parameters", "stages"),

@@ -34,6 +34,12 @@ def test_every_departure_is_on_the_page():
             assert departure in PAGE
 
 
+def test_what_is_not_done_as_published_is_on_the_page():
+    for name in gluon_classics.list_models():
+        for part in gluon_classics.model_info(name).not_done:
+            assert part in PAGE
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_names_its_sources_and_its_departures(family):
     about = make_editions.docstring(family)

@@ -61,6 +61,27 @@ def test_a_graph_is_read_back_from_its_description():
     assert Graph.from_json(text) == network.graph
 
 
+def training_lines(name):
+    network = source(name)
+    return describe.training_lines(network.graph, training_facts(network.graph, network.settings))
+
+
+def test_schedules_augmentation_and_pytorchs_initial_values_are_in_words():
+    lines = training_lines("lenet_cifar10")
+    assert any("learning rate 0.001, times the factors 74:0.5 149:0.25 (epoch:factor)" in line for line in lines)
+    assert (
+        "augmentation: each training image is mirrored left to right with probability 1/2, each time it is used"
+        in lines
+    )
+    uniform = "uniform within +-1 / sqrt(fan_in)"
+    assert f"initial weights: {uniform}; biases {uniform}, of their layer" in lines
+    cosine = "times (1 + cos(pi * epoch / epochs)) / 2, times 0.1 + 0.9 * epoch / 5 in the first 5 epochs"
+    assert any(cosine in line for line in training_lines("regnetx_200mf"))
+    assert any("times 0.96 ** floor(epoch / 8)" in line for line in training_lines("googlenet_v1"))
+    assert any("standard deviation sqrt(2 / fan_in)" in line for line in training_lines("resnet18_v1"))
+    assert not any("augmentation" in line for line in training_lines("lenet"))
+
+
 def words(name):
     graph = source(name).graph
     return {row.name: row for row in describe.table_rows(graph)}, describe.conventions(graph)

@@ -39,7 +39,15 @@ def relative(found, expected):
 @pytest.mark.parametrize(
     "name",
     [
-        *("lenet_slides", "lenet5", "nin_cifar10", "googlenet_v1", "resnet50_v1", "densenet_d2l", "efficientnet_b0"),
+        *(
+            "lenet_slides",
+            "lenet5",
+            "nin_cifar10_caffe",
+            "googlenet_v1",
+            "resnet50_v1",
+            "densenet_d2l",
+            "efficientnet_b0",
+        ),
         pytest.param("alexnet_2012", marks=pytest.mark.slow),
     ],
 )
@@ -81,7 +89,7 @@ def test_every_kind_can_be_computed():
 @pytest.mark.parametrize(
     "name",
     [
-        *("lenet5", "nin_cifar10", "googlenet_v1"),
+        *("lenet5", "nin_cifar10_caffe", "googlenet_v1"),
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet50_v1", "alexnet_2012")),
     ],
 )
@@ -147,7 +155,7 @@ def test_a_step_is_that_of_gluons_trainer(rng):
 
 
 def test_a_mask_replaces_random_dropout(rng):
-    _, graph, parameters = initialized("nin_cifar10")
+    _, graph, parameters = initialized("nin_cifar10_caffe")
     batch = probe_batch(graph, 0, 1, 2)
     outputs = [
         execution.train(graph, {"data": batch.images, **parameters}, batch.label, batch.masks).outputs for _ in range(2)

@@ -26,6 +26,7 @@ NIN = "nin-fashion-mnist-d2l-0.17"  # median train loss .408; 5 of 62 builds fai
 VGG = "vgg11_tutorial-fashion-mnist-tutorial"  # one run: .866, .68, .85
 EQUAL_LOSSES = (0.470, 0.471, 0.472, 0.473, 0.474)
 CHANCE = 2.303
+CIFAR = "lenet_cifar10-cifar10-pytorch-cifar10"  # best test accuracy .6605 and .6752
 
 
 @pytest.fixture
@@ -182,6 +183,18 @@ def test_values_are_those_after_the_given_epoch(make_record):
     assert verdict.values("train_loss", 1) == [2.3]
     assert verdict.values("train_loss", 5) == verdict.values("train_loss") == [0.5]
     assert verdict.values("train_loss", 6) == []
+
+
+def test_the_best_epoch_is_compared_where_the_source_reports_it(make_record):
+    record = make_record(CIFAR)
+    first, *others = (replace(epoch, test_accuracy=0.5) for epoch in record.epochs)
+    same = judge(get_recipe(CIFAR), [replace(record, epochs=(first, *others))])
+    best = judge(get_recipe(CIFAR), [replace(record, epochs=(replace(first, test_accuracy=0.67), *others))])
+    published = (0.6605 + 0.6752) / 2
+    assert same.comparisons["test_accuracy"].difference == pytest.approx(0.5 - published)
+    assert best.comparisons["test_accuracy"].difference == pytest.approx(0.67 - published)
+    assert best.values("test_accuracy") == [0.67]
+    assert best.values("test_accuracy", 2) == [0.5]
 
 
 @pytest.mark.parametrize("name", [LENET, SCRATCH])

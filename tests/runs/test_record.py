@@ -115,6 +115,15 @@ def test_a_setting_that_an_older_record_lacks_gets_its_default(make_record):
     assert RunRecord.from_json(json.dumps(content)).settings.subset is None
 
 
+def test_the_result_is_the_last_epoch_or_has_the_best_test_accuracy_of_all(make_record):
+    record = make_record(LENET)
+    epochs = (*record.epochs[:3], replace(record.epochs[3], test_accuracy=0.99), *record.epochs[4:])
+    record = replace(record, epochs=epochs)
+    assert record.result == record.last
+    best = replace(record, settings=replace(record.settings, reported="best"))
+    assert best.result == replace(record.last, test_accuracy=0.99)
+
+
 def test_a_damaged_file_is_a_one_line_error(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(RunError, match=r"^[^\n]*run\.json cannot be used \(.*\): train again$"):

@@ -1,5 +1,6 @@
 """A run that was stopped at any moment resumes bit-identically, or an error says why it cannot."""
 
+from dataclasses import asdict, replace
 import fcntl
 import functools
 import json
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from gluon_classics.errors import RunError
+from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs import checkpoint, resume
 from gluon_classics.runs.checkpoint import checkpoints, read_checkpoint, write_checkpoint
 from gluon_classics.runs.provenance import code
@@ -24,7 +27,18 @@ pytestmark = pytest.mark.short
 
 SMALL_RUN = Path(__file__).with_name("small_run.py")
 KILLS = 20
-OPTIONS = ["--batch-size", "16", "--momentum", "0.9", "--lr", "0.05", "--seed", "3"]  # 20 batches an epoch
+OPTIONS = [
+    "--batch-size",
+    "16",
+    "--momentum",
+    "0.9",
+    "--lr",
+    "0.05",
+    "--seed",
+    "3",
+    "--augment",
+    "flip",
+]  # 20 batches an epoch
 LONG = 30  # epochs; long enough for a signal to arrive before the end
 OFTEN = ["--checkpoint-minutes", "0"]
 
@@ -291,6 +305,14 @@ def test_a_checkpoint_that_does_not_fit_its_run_is_refused(stopped, finish, smal
     assert_error(finish("resume", tmp_path / "home"), "is not a run folder")
 
 
+def test_a_checkpoint_without_a_newer_setting_has_its_default():
+    settings = Settings("lenet", epochs=2)
+    facts = {"settings": {name: value for name, value in asdict(settings).items() if name != "augment"}}
+    resume._check_settings(facts, settings, "run")
+    with pytest.raises(RunError, match=r"other settings than its run\.json \(augment none -> flip\)"):
+        resume._check_settings(facts, replace(settings, augment="flip"), "run")
+
+
 def test_changed_threads_or_versions_are_reported_and_recorded(stopped, finish, environment):
     changed = record(stopped)
     changed["provenance"].update(mxnet="1.9.0", threads="64")
@@ -322,6 +344,11 @@ def test_a_finished_run_is_left_alone_unless_more_epochs_are_asked_for(train, fi
     assert finish("resume", "run", "--epochs", "5")[0] == 0
     assert_same_outcome(tmp_path / "run", tmp_path / "whole")
     assert len(checkpoints(tmp_path / "run")) == 1
+
+
+def test_a_run_with_a_cosine_schedule_keeps_its_number_of_epochs(train, finish):
+    train("run", "--schedule", "cosine", epochs=2)
+    assert_error(finish("resume", "run", "--epochs", "3"), "the cosine schedule of run is for 2 epochs")
 
 
 def test_a_full_disk_ends_the_run_and_keeps_its_checkpoints(stopped, whole, finish):

@@ -15,3 +15,16 @@ def test_on_the_sample_a_network_trains_at_least_10_epochs_unless_told(model, as
     monkeypatch.setattr(train, "run_training", lambda *_: None)
     train.train(model, "cpu", tmp_path / "run", None, 10, epochs=asked)
     assert read_run(tmp_path / "run").record.settings.epochs == epochs
+
+
+@pytest.mark.parametrize("model", ["nin_cifar10", "lenet"])
+def test_what_of_the_published_training_is_not_done_is_printed(model, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(train, "load_data", lambda _settings: load_dataset(str(SAMPLE_FOLDER)))
+    monkeypatch.setattr(train, "run_training", lambda *_: None)
+    train.train(model, "cpu", tmp_path / "run", None, 10)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Not done as published: ")]
+    assert len(lines) == (model == "nin_cifar10")
+    if lines:
+        assert lines[0].endswith("global contrast normalization and ZCA whitening")
+    settings = read_run(tmp_path / "run").record.settings
+    assert (settings.batch_size, settings.momentum) == {"nin_cifar10": (128, 0.9), "lenet": (64, 0)}[model]

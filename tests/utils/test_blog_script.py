@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 
+from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
+from gluon_classics.utils import experiment, loader
 import pytest
 
 pytestmark = pytest.mark.short
@@ -30,7 +32,7 @@ if __name__ == '__main__':
     do_exp()
 """
 LINES = (
-    r"Start training on  \[cpu\(0\)\]\n"
+    r"Start training on  cpu\(0\)\n"
     r"Epoch 0\. Loss: \d\.\d{3}, Train acc 0\.\d\d, Test acc 0\.\d\d, Time \d+\.\d sec\n"
 )
 
@@ -51,4 +53,23 @@ def test_the_blogs_script_runs_unchanged_and_prints_its_lines(network, arguments
 
 
 def test_do_exp_runs_the_blogs_experiment(environment):
-    assert re.fullmatch(LINES, run("import utils; utils.do_exp()", environment))
+    expected = r"initialize weight on cpu\(0\)\n" + LINES
+    assert re.fullmatch(expected, run("import utils; utils.do_exp()", environment))
+
+
+def test_do_exp_loads_the_data_as_printed(monkeypatch):
+    """The blog's loader leaves out last partial batches; its shuffling turns training images into float32."""
+    found = {}
+
+    def train(train_data, test_data, net, _loss, trainer, ctx, num_epochs):
+        found.update(train=train_data, test=test_data, rate=trainer.learning_rate, epochs=num_epochs)
+
+    sample = load_dataset(str(SAMPLE_FOLDER))
+    monkeypatch.setattr(experiment, "train", train)
+    monkeypatch.setattr(loader, "load_dataset", lambda **_: sample)
+    experiment.do_exp()
+    for name, number_type in (("train", "float32"), ("test", "uint8")):
+        data = found[name]
+        assert (data.batch_size, data.last_batch, data.shuffle) == (64, "discard", name == "train")
+        assert (data.transform.resize, data.transform.resize_in) == (224, number_type)
+    assert (found["rate"], found["epochs"]) == (0.01, 1)

@@ -148,7 +148,7 @@ def test_a_number_of_classes_that_a_network_cannot_have_is_refused():
 
 def test_lenet5_has_the_published_schedule():
     settings = Settings.of("lenet5")
-    rates = [settings.learning_rate * rate_factor(settings.schedule, epoch) for epoch in range(settings.epochs)]
+    rates = [settings.learning_rate * rate_factor(settings.schedule, epoch, 20) for epoch in range(settings.epochs)]
     expected = [0.0005] * 2 + [0.0002] * 3 + [0.0001] * 3 + [0.00005] * 4 + [0.00001] * 8
     assert rates == pytest.approx(expected)
 
@@ -178,11 +178,79 @@ def test_a_last_partial_batch_is_trained_as_the_settings_say(last_batch, sizes, 
 
 
 def test_steps_of_a_schedule_may_come_in_any_order():
-    assert [rate_factor("3:0.1 1:0.5", epoch) for epoch in range(5)] == [1, 0.5, 0.5, 0.1, 0.1]
-    assert rate_factor("", 7) == 1
+    assert [rate_factor("3:0.1 1:0.5", epoch, 5) for epoch in range(5)] == [1, 0.5, 0.5, 0.1, 0.1]
+    assert rate_factor("", 7, 8) == 1
 
 
-@pytest.mark.parametrize("text", ["2", "a:1", "1:b", "-1:0.5", "1:0", "1:-2", "1:inf", "1:nan", "1:2:3"])
+def test_a_cosine_falls_over_all_epochs_and_a_warm_up_rises_to_it():
+    halves = [(1 + np.cos(np.pi * epoch / 8)) / 2 for epoch in range(8)]
+    assert [rate_factor("cosine", epoch, 8) for epoch in range(8)] == pytest.approx(halves)
+    assert halves[0] == 1
+    assert halves[4] == pytest.approx(0.5)
+    warm = [0.1, 0.4, 0.7, 1, 1]  # linear from a tenth
+    assert [rate_factor("warmup:3", epoch, 5) for epoch in range(5)] == pytest.approx(warm)
+    both = [factor * half for factor, half in zip(warm, halves)]
+    assert [rate_factor("warmup:3 cosine", epoch, 8) for epoch in range(5)] == pytest.approx(both)
+    assert rate_factor("warmup:2 1:0.5", 1, 4) == pytest.approx(0.55 * 0.5)
+
+
+def test_a_decay_applies_after_every_few_epochs():
+    assert [rate_factor("decay:0.96:8", epoch, 30) for epoch in (0, 7, 8, 15, 16)] == pytest.approx(
+        [1, 1, 0.96, 0.96, 0.96**2]
+    )
+    assert [rate_factor("decay:0.5:2.4", epoch, 9) for epoch in range(6)] == [1, 1, 1, 0.5, 0.5, 0.25]
+
+
+# the papers' training: optimizer, batch size, rate, momentum and weight decay of their text
+PAPERS = {
+    "alexnet_2012": ("sgd", 128, 0.01, 0.9, 5e-4),
+    "vgg16": ("sgd", 256, 0.01, 0.9, 5e-4),
+    "resnet50_v1": ("sgd", 256, 0.1, 0.9, 1e-4),
+    "densenet121": ("nag", 256, 0.1, 0.9, 1e-4),
+    "se_resnet50": ("sgd", 1024, 0.6, 0.9, 0),
+    "regnetx_400mf": ("nag", 1024, 0.8, 0.9, 5e-5),
+    "efficientnet_b0": ("tfrmsprop", 4096, 0.256, 0.9, 1e-5),
+}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_networks_of_papers_have_the_papers_training_and_say_what_is_missing(name):
+    own = Settings.of(name)
+    found = (own.optimizer, own.batch_size, own.learning_rate, own.momentum, own.weight_decay)
+    assert found == PAPERS[name]
+    assert own.augment == "flip"
+    assert model_info(name).not_done
+
+
+def test_densenet_and_regnet_have_the_published_schedules():
+    densenet, regnet = Settings.of("densenet121"), Settings.of("regnetx_200mf")
+    rates = [densenet.learning_rate * rate_factor(densenet.schedule, epoch, 90) for epoch in (0, 29, 30, 59, 60, 89)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    rates = [regnet.learning_rate * rate_factor(regnet.schedule, epoch, 100) for epoch in (0, 50)]
+    assert rates == pytest.approx([0.08, 0.4])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2",
+        "a:1",
+        "1:b",
+        "-1:0.5",
+        "1:0",
+        "1:-2",
+        "1:inf",
+        "1:nan",
+        "1:2:3",
+        "warmup",
+        "warmup:0",
+        "warmup:x",
+        "linear",
+        "cosine:2",
+        "decay:0.9",
+        "decay:0:1",
+    ],
+)
 def test_a_malformed_schedule_is_refused(text):
     with pytest.raises(ClassicsError, match="is not a schedule: list epochs"):
         Settings.of("lenet", schedule=text)

@@ -120,7 +120,7 @@ def test_each_epoch_prints_the_blogs_line(examples, capsys):
         batches(*examples, 4, 4, 3), batches(*examples, 11), net, LOSS, trainer_of(net), mx.cpu(), num_epochs=3
     )
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == "Start training on  [cpu(0)]"
+    assert first == "Start training on  cpu(0)"
     assert len(lines) == len(history) == 3
     for line, result in zip(lines, history):
         assert EPOCH_LINE.fullmatch(line).groups() == (
@@ -154,12 +154,55 @@ def test_print_batches_prints_the_blogs_line_of_a_batch(examples, capsys):
         assert len({loss for _, loss, _ in found}) == 3
 
 
-def test_the_contexts_are_printed_as_a_list(examples, capsys):
+def test_contexts_are_printed_as_they_are_given(examples, capsys):
     net = softmax_regression()
     net.initialize(ctx=[mx.cpu(0), mx.cpu(1)])
     whole = batches(*examples, 11)
     utils.train(whole, whole, net, LOSS, trainer_of(net), [mx.cpu(0), mx.cpu(1)], 1)
     assert capsys.readouterr().out.splitlines()[0] == "Start training on  [cpu(0), cpu(1)]"
+
+
+# --- data iterators of mx.io
+
+
+def iterator_of(examples, batch_size, **options):
+    images, labels = examples
+    return mx.io.NDArrayIter(np.float32(images), np.float32(labels), batch_size, **options)
+
+
+def test_an_iterator_of_mx_io_trains_as_the_same_batches(examples):
+    """11 examples in batches of 4: the iterator fills its last batch up with the first example."""
+    histories = []
+    for make in (lambda: batches(*examples, 4, 4, 3), lambda: iterator_of(examples, 4)):
+        mx.random.seed(1)
+        net = softmax_regression()
+        net.initialize()
+        histories.append(utils.train(make(), make(), net, LOSS, trainer_of(net), mx.cpu(), 3))
+    pairs, iterators = ([(row.train_loss, row.test_accuracy) for row in history] for history in histories)
+    assert iterators == pairs
+    assert len({loss for loss, _ in iterators}) == 3  # the iterator was reset
+
+
+def test_an_exhausted_iterator_is_evaluated_from_its_start(examples):
+    net = softmax_regression()
+    net.initialize()
+    data = iterator_of(examples, 4)
+    expected = utils.evaluate_accuracy(batches(*examples, 11), net)
+    assert [utils.evaluate_accuracy(data, net) for _ in range(2)] == [expected] * 2
+
+
+@pytest.mark.parametrize("contexts", [mx.cpu(0), [mx.cpu(0), mx.cpu(1)]], ids=["one", "two"])
+def test_get_batch_splits_a_pair_or_a_batch_of_an_iterator(contexts, examples):
+    images, labels = examples
+    data = iterator_of(examples, 8)
+    data.next()
+    count = 1 if isinstance(contexts, mx.Context) else 2
+    for batch, size in (((nd.array(images), nd.array(labels)), 11), (data.next(), 3)):
+        xs, ys, found = utils._get_batch(batch, contexts)
+        assert found == size
+        assert [x.context for x in xs] == [y.context for y in ys] == [mx.cpu(0), mx.cpu(1)][:count]
+        np.testing.assert_array_equal(np.concatenate([x.asnumpy() for x in xs]), np.float32(images[-size:]))
+        np.testing.assert_array_equal(np.concatenate([y.asnumpy() for y in ys]), labels[-size:])
 
 
 # --- metrics

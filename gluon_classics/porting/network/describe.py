@@ -9,6 +9,7 @@ from gluon_classics._format import format_shape
 
 from ..graph import Graph, Operation
 from ..operators import KINDS
+from .training_facts import schedule_words
 
 
 class Row(NamedTuple):
@@ -232,7 +233,7 @@ def training_lines(graph: Graph, facts: dict[str, Any]) -> list[str]:
     if "optimizer" not in facts:
         return lines + ([f"initial values: {own}"] if own else [])
     optimizer = facts["optimizer"]
-    schedule = f", times the factors {optimizer['schedule']} (epoch:factor)" if optimizer["schedule"] else ""
+    schedule = f", times {schedule_words(optimizer['schedule'])}" if optimizer["schedule"] else ""
     lines.append(
         f"optimizer: {optimizer['name']}, learning rate {optimizer['learning_rate']:g}{schedule}, "
         f"momentum {optimizer['momentum']:g}, weight decay {optimizer['weight_decay']:g} "
@@ -242,6 +243,8 @@ def training_lines(graph: Graph, facts: dict[str, Any]) -> list[str]:
         lines.append(f"update: {optimizer['formula']}")
     lines.append(f"batch size {facts['batch_size']}, {facts['epochs']} epoch{'s' * (facts['epochs'] > 1)}")
     lines.append(f"initial weights: {facts['initializer']['weights']}; biases {facts['initializer']['biases']}")
+    if facts["augmentation"] != "none":
+        lines.append(f"augmentation: {facts['augmentation']}")
     if own:
         lines.append(f"initial values that the network sets: {own}")
     image = facts["preprocessing"]

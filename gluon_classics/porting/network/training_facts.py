@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import gluon_classics
-from gluon_classics.experiment.settings import PUBLISHED, Settings, parse_initializer
+from gluon_classics.experiment.settings import (
+    PUBLISHED,
+    PYTORCH,
+    WARM_UP_FROM,
+    Settings,
+    parse_initializer,
+    parse_schedule,
+)
 
 from ..graph import Graph
 
@@ -20,6 +27,12 @@ _INITIALIZERS = {
     "xavier": (3.0, "uniform within +-sqrt({} / ((fan_in + fan_out) / 2))"),
     "normal": (0.01, "normal with mean 0 and standard deviation {}"),
     "uniform": (0.07, "uniform within +-{}"),
+    "he": (2.0, "normal with mean 0 and standard deviation sqrt({} / fan_in)"),
+    PYTORCH: (1.0, "uniform within +-{} / sqrt(fan_in)"),
+}
+_AUGMENTATIONS = {
+    "none": "none",
+    "flip": "each training image is mirrored left to right with probability 1/2, each time it is used",
 }
 PUBLISHED_INITIALIZER = "the network's own; each parameter names its initializer"
 
@@ -53,7 +66,12 @@ def training_facts(graph: Graph, settings: Settings | None) -> dict[str, Any]:
     }
     facts["batch_size"] = settings.batch_size
     facts["epochs"] = settings.epochs
-    facts["initializer"] = {"name": settings.init, "weights": _initial_values(settings.init), "biases": "0"}
+    facts["augmentation"] = _AUGMENTATIONS[settings.augment]
+    facts["initializer"] = {
+        "name": settings.init,
+        "weights": _initial_values(settings.init),
+        "biases": f"{_initial_values(PYTORCH)}, of their layer" if settings.init == PYTORCH else "0",
+    }
     facts["preprocessing"] = preprocessing(graph, settings)
     return facts
 
@@ -75,6 +93,23 @@ def preprocessing(graph: Graph, settings: Settings) -> dict[str, Any]:
         "channels": "grayscale" if channels == 1 else "red, green, blue" if channels == 3 else str(channels),
         "layout": "(N, C, H, W)",
     }
+
+
+def schedule_words(schedule: str) -> str:
+    """Return what a schedule multiplies the learning rate by, in words."""
+    parsed = parse_schedule(schedule)
+    parts = []
+    if parsed.steps:
+        steps = " ".join(f"{start}:{factor:g}" for start, factor in parsed.steps)
+        parts.append(f"the factors {steps} (epoch:factor)")
+    if parsed.cosine:
+        parts.append("(1 + cos(pi * epoch / epochs)) / 2")
+    if parsed.decay:
+        parts.append("{:g} ** floor(epoch / {:g})".format(*parsed.decay))
+    if parsed.warm_up:
+        rest = 1 - WARM_UP_FROM
+        parts.append(f"{WARM_UP_FROM:g} + {rest:g} * epoch / {parsed.warm_up} in the first {parsed.warm_up} epochs")
+    return ", times ".join(parts)
 
 
 def _resize_type(settings):
