@@ -41,6 +41,8 @@ import sys
 from types import SimpleNamespace
 import warnings
 
+from . import _numpy_view
+
 NEWEST_PYTHON = (3, 13)  # of those that NumPy 1.26 runs on, the newest that MXNet runs on
 RUNTIME_MODULES = ("cv2", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
 
@@ -61,12 +63,13 @@ def prepare():
 
 class _MXNetFinder(importlib.abc.MetaPathFinder):
     def find_spec(self, fullname, path=None, target=None):
-        if fullname != "mxnet":
+        if fullname.partition(".")[0] != "mxnet":
             return None
         others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
         spec = next(filter(None, (finder.find_spec(fullname, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None:
-            setattr(spec.loader, "exec_module", functools.partial(_load, spec.loader.exec_module))  # noqa: B010  for mypy
+            load = _load if fullname == "mxnet" else _numpy_view.load
+            setattr(spec.loader, "exec_module", functools.partial(load, spec.loader.exec_module))  # noqa: B010  for mypy
         return spec
 
 
@@ -107,10 +110,6 @@ def _install(extra):
 
 
 def _load(exec_module, module):
-    import numpy
-
-    if int(numpy.__version__.split(".")[0]) >= 2:
-        raise ImportError(f"MXNet 1.9.1 cannot run on NumPy {numpy.__version__}: pip install 'numpy<2'")
     if not given_threads():
         os.environ["OMP_NUM_THREADS"] = str(usable_cores())
     elif not is_thread_count(given_threads()):
@@ -120,16 +119,13 @@ def _load(exec_module, module):
         )
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
-    missing_alias = "bool" not in vars(numpy)
-    if missing_alias:
-        vars(numpy)["bool"] = bool
     try:
         with warnings.catch_warnings():
             # MXNet uses deprecated names of NumPy and distutils while it loads; with -W error these would be fatal
             warnings.simplefilter("ignore")
             if sys.version_info >= (3, 12):
                 import setuptools  # noqa: F401  provides distutils, which MXNet imports
-            exec_module(module)
+            _numpy_view.load(exec_module, module)
         for part in (module.ndarray.utils, module.ndarray.sparse):
             sparse = part.spsp  # scipy.sparse, or None; used are .csr.csr_matrix, .csr_matrix and .coo_matrix
             if sparse is not None:
@@ -138,9 +134,6 @@ def _load(exec_module, module):
             os.environ.setdefault("MXNET_OPTIMIZER_AGGREGATION_SIZE", "1")
     except OSError as error:
         raise ImportError(f"MXNet cannot load its library ({error}): run 'gluon-classics doctor'") from error
-    finally:
-        if missing_alias:
-            del vars(numpy)["bool"]
 
 
 def given_threads() -> str:
