@@ -22,7 +22,12 @@ _SCALAR = re.compile(r"\bnp\.\w+\(([^()]*)\)")
 
 
 def load(exec_module, module):
-    """Run an MXNet module. Arguments: its loader's `exec_module`, and the module, which has not run yet."""
+    """Run a module of MXNet or GluonCV.
+
+    Args:
+        exec_module: The loader's function that runs it.
+        module: The module, which has not run yet.
+    """
     # exec() keeps a `__builtins__` that the module already has, and import statements look up `__import__` there
     vars(module)["__builtins__"] = {**vars(builtins), "__import__": _import}
     exec_module(module)
@@ -44,7 +49,7 @@ def _view():
     view = types.ModuleType("numpy", "NumPy, with the names that MXNet reads.")
     vars(view)["__getattr__"] = functools.partial(getattr, numpy)
     # Python's types; NumPy 1.24 removed these aliases, and in NumPy 2 `bool` is NumPy's own type
-    vars(view).update(bool=bool, int=int)
+    vars(view).update(bool=bool, int=int, float=float)
     removed = {
         # constants; NumPy 2.0 kept the spellings inf and nan
         "PZERO": 0.0,

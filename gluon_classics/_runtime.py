@@ -4,9 +4,8 @@
 The first `import mxnet` after that, by this package or by the user, applies the settings below. A variable that the
 user has set is not changed.
 
-NumPy alias: MXNet reads `numpy.bool`, which NumPy 1.24 removed. The alias is restored during the import and removed
-afterwards, so that NumPy is unchanged for the user. NumPy 2 lacks more names, and MXNet declares `numpy<2`. With
-NumPy 2 the import raises an ImportError that says what to do.
+NumPy: MXNet reads names that NumPy 1.24 and 2 removed. Its modules get a view of NumPy that has them (`_numpy_view.py`).
+NumPy is unchanged for the user.
 
 Threads (OMP_NUM_THREADS): By default MXNet uses half of the processors it sees, even if this process may use fewer.
 The variable is set to `usable_cores()`. It stays set: OpenMP reads it once, while it loads, and MXNet reads it again
@@ -43,7 +42,8 @@ import warnings
 
 from . import _numpy_view
 
-NEWEST_PYTHON = (3, 13)  # of those that NumPy 1.26 runs on, the newest that MXNet runs on
+NEWEST_PYTHON = (3, 13)  # the newest that MXNet was tried on
+NUMPY_2_PYTHON = (3, 13)  # from here on, only NumPy 2 has wheels
 RUNTIME_MODULES = ("cv2", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
 
 
@@ -63,7 +63,7 @@ def prepare():
 
 class _MXNetFinder(importlib.abc.MetaPathFinder):
     def find_spec(self, fullname, path=None, target=None):
-        if fullname.partition(".")[0] != "mxnet":
+        if fullname.partition(".")[0] not in ("mxnet", "gluoncv"):  # GluonCV reads NumPy's old names, too
             return None
         others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
         spec = next(filter(None, (finder.find_spec(fullname, path, target) for finder in others)), None)
@@ -102,6 +102,10 @@ def how_to_get_mxnet() -> str:
     if sys.version_info[:2] > NEWEST_PYTHON:
         newest = ".".join(map(str, NEWEST_PYTHON))
         return f"MXNet 1.9.1 runs on Python 3.8 to {newest}: use one of these."
+    if sys.version_info[:2] >= NUMPY_2_PYTHON:
+        # two commands, because MXNet's metadata demands NumPy 1
+        first = "pip install --no-deps mxnet==1.9.1 (for a GPU with CUDA 11.2, mxnet-cu112==1.9.1)"
+        return f"Run {first}. Then: {_install('runtime')}."
     return f"{_install('cpu')}. For a GPU with CUDA 11.2, use the extra cu112 instead of cpu."
 
 
