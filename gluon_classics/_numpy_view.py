@@ -1,14 +1,14 @@
 """NumPy as MXNet knows it.
 
 MXNet 1.9.1 was written for NumPy 1.16 to 1.23. While it loads and later, it reads names that NumPy 1.24 and 2.0 to 2.4
-removed. `load()` runs an MXNet module with an `__import__` that returns a view of NumPy, which has these names. All other
-names come from NumPy itself. NumPy is unchanged: no module except MXNet's sees the view.
+removed. `load()` runs a module of MXNet with an `__import__` that returns a view of NumPy, which has these names. All
+other names come from NumPy itself. NumPy is unchanged, and other modules do not see the view.
 
 MXNet passes shapes and other settings to its library as text. NumPy 2 writes a number in a tuple as `np.int64(3)`, and
 NumPy 1 as `3`, which is what the library reads.
 
-Methods of arrays are not in the view. Since NumPy 2.3 arrays have no `tostring`, so `mx.recordio.pack_img` fails, and so
-does `mx.recordio.pack` with more than one label.
+The view cannot bring back methods of arrays. NumPy 2.3 removed `ndarray.tostring`, so `mx.recordio.pack_img` fails, and
+`mx.recordio.pack` with more than one label.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 The first `import mxnet` after that, by this package or by the user, applies the settings below. A variable that the
 user has set is not changed.
 
-NumPy: MXNet reads names that NumPy 1.24 and 2 removed. Its modules get a view of NumPy that has them (`_numpy_view.py`).
-NumPy is unchanged for the user.
+NumPy: MXNet reads names that NumPy 1.24 and 2 removed. Its modules get a view of NumPy that has them, from
+`_numpy_view.py`. NumPy is unchanged for the user.
 
 Threads (OMP_NUM_THREADS): By default MXNet uses half of the processors it sees, even if this process may use fewer.
 The variable is set to `usable_cores()`. It stays set: OpenMP reads it once, while it loads, and MXNet reads it again

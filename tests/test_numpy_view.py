@@ -182,7 +182,9 @@ def test_shapes_may_contain_numpys_integers():
 
 def test_layers_may_have_numpys_integers_as_sizes():
     net = nn.HybridSequential()
-    net.add(nn.Conv2D(np.int64(2), kernel_size=(np.int64(3), np.int64(3)), in_channels=np.int64(1)), nn.Dense(np.int64(5)))
+    net.add(
+        nn.Conv2D(np.int64(2), kernel_size=(np.int64(3), np.int64(3)), in_channels=np.int64(1)), nn.Dense(np.int64(5))
+    )
     net.initialize()
     net.hybridize()
     assert net(nd.ones((1, 1, 4, 4))).shape == (1, 5)
