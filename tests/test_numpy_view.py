@@ -181,13 +181,12 @@ def test_shapes_may_contain_numpys_integers():
 
 
 def test_layers_may_have_numpys_integers_as_sizes():
+    one, three = np.array([1, 3])
     net = nn.HybridSequential()
-    net.add(
-        nn.Conv2D(np.int64(2), kernel_size=(np.int64(3), np.int64(3)), in_channels=np.int64(1)), nn.Dense(np.int64(5))
-    )
+    net.add(nn.Conv2D(three, kernel_size=(three, three), in_channels=one), nn.Dense(three))
     net.initialize()
     net.hybridize()
-    assert net(nd.ones((1, 1, 4, 4))).shape == (1, 5)
+    assert net(nd.ones((1, 1, 4, 4))).shape == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +207,7 @@ def test_numbers_of_numpy_2_are_written_as_numpy_1_did(text, plain):
 
 
 def test_initial_weights_and_the_order_of_images_are_the_same_in_every_environment():
-    """The digest comes from NumPy 1.23.5 on Python 3.11. Random numbers, unlike sums, do not depend on the processor."""
+    """The digest comes from NumPy 1.23.5 on Python 3.11. Random numbers do not depend on the processor; sums do."""
     utils.seed_everything(0)
     net = get_model("lenet")
     net.initialize(mx.init.Xavier())
