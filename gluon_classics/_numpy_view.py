@@ -31,7 +31,7 @@ def load(exec_module, module):
     # exec() keeps a `__builtins__` that the module already has, and import statements look up `__import__` there
     vars(module)["__builtins__"] = {**vars(builtins), "__import__": _import}
     exec_module(module)
-    if module.__name__ == "mxnet.base":
+    if module.__name__ == "mxnet.base" and repr(_view().int64(3)) != "3":
         c_str, c_str_array = module.c_str, module.c_str_array
         module.c_str = lambda text: c_str(_plain(text))
         module.c_str_array = lambda texts: c_str_array([_plain(text) for text in texts])
@@ -46,8 +46,9 @@ def _import(name, *args, **kwargs):
 def _view():
     import numpy
 
-    view = types.ModuleType("numpy", "NumPy, with the names that MXNet reads.")
-    vars(view)["__getattr__"] = functools.partial(getattr, numpy)
+    view = types.ModuleType("numpy")
+    vars(view).update(vars(numpy))
+    vars(view)["__getattr__"] = functools.partial(getattr, numpy)  # what NumPy loads or makes when it is read
     # Python's types; NumPy 1.24 removed these aliases, and in NumPy 2 `bool` is NumPy's own type
     vars(view).update(bool=bool, int=int, float=float)
     removed = {
