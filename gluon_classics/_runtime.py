@@ -88,7 +88,7 @@ def missing_modules_explained():
         if error.name not in ("mxnet", *RUNTIME_MODULES):
             raise
         require()
-        message = f"{error.name} is not installed. {_install('runtime')}."
+        message = f"{error.name} is not installed. Install it with: {_install('runtime')}."
         raise ModuleNotFoundError(message, name=error.name) from error
 
 
@@ -105,12 +105,12 @@ def how_to_get_mxnet() -> str:
     if sys.version_info[:2] >= NUMPY_2_PYTHON:
         # two commands, because MXNet's metadata demands NumPy 1
         first = "pip install --no-deps mxnet==1.9.1 (for a GPU with CUDA 11.2, mxnet-cu112==1.9.1)"
-        return f"Run {first}. Then: {_install('runtime')}."
-    return f"{_install('cpu')}. For a GPU with CUDA 11.2, use the extra cu112 instead of cpu."
+        return f"Install it with: {first}, and then {_install('runtime')}."
+    return f"Install it with: {_install('cpu')}. For a GPU with CUDA 11.2, use the extra cu112 instead of cpu."
 
 
 def _install(extra):
-    return f"Install it with: pip install 'gluon-classics[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
+    return f"pip install 'gluon-classics[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
 
 
 def _load(exec_module, module):
