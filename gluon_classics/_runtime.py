@@ -4,9 +4,8 @@
 The first `import mxnet` after that, by this package or by the user, applies the settings below. A variable that the
 user has set is not changed.
 
-NumPy alias: MXNet reads `numpy.bool`, which NumPy 1.24 removed. The alias is restored during the import and removed
-afterwards, so that NumPy is unchanged for the user. NumPy 2 lacks more names, and MXNet declares `numpy<2`. With
-NumPy 2 the import raises an ImportError that says what to do.
+NumPy: MXNet reads names that NumPy 1.24 and 2 removed. Its modules get a view of NumPy that has them, from
+`_numpy_view.py`. NumPy is unchanged for the user.
 
 Threads (OMP_NUM_THREADS): By default MXNet uses half of the processors it sees, even if this process may use fewer.
 The variable is set to `usable_cores()`. It stays set: OpenMP reads it once, while it loads, and MXNet reads it again
@@ -41,7 +40,10 @@ import sys
 from types import SimpleNamespace
 import warnings
 
-NEWEST_PYTHON = (3, 13)  # of those that NumPy 1.26 runs on, the newest that MXNet runs on
+from . import _numpy_view
+
+NEWEST_PYTHON = (3, 13)  # the newest that MXNet was tried on
+NUMPY_2_PYTHON = (3, 13)  # from here on, only NumPy 2 has wheels
 RUNTIME_MODULES = ("cv2", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
 
 
@@ -61,12 +63,13 @@ def prepare():
 
 class _MXNetFinder(importlib.abc.MetaPathFinder):
     def find_spec(self, fullname, path=None, target=None):
-        if fullname != "mxnet":
+        if fullname.partition(".")[0] not in ("mxnet", "gluoncv"):  # GluonCV reads NumPy's old names, too
             return None
         others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
         spec = next(filter(None, (finder.find_spec(fullname, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None:
-            setattr(spec.loader, "exec_module", functools.partial(_load, spec.loader.exec_module))  # noqa: B010  for mypy
+            load = _load if fullname == "mxnet" else _numpy_view.load
+            setattr(spec.loader, "exec_module", functools.partial(load, spec.loader.exec_module))  # noqa: B010  for mypy
         return spec
 
 
@@ -85,7 +88,7 @@ def missing_modules_explained():
         if error.name not in ("mxnet", *RUNTIME_MODULES):
             raise
         require()
-        message = f"{error.name} is not installed. {_install('runtime')}."
+        message = f"{error.name} is not installed. Install it with: {_install('runtime')}."
         raise ModuleNotFoundError(message, name=error.name) from error
 
 
@@ -99,18 +102,18 @@ def how_to_get_mxnet() -> str:
     if sys.version_info[:2] > NEWEST_PYTHON:
         newest = ".".join(map(str, NEWEST_PYTHON))
         return f"MXNet 1.9.1 runs on Python 3.8 to {newest}: use one of these."
-    return f"{_install('cpu')}. For a GPU with CUDA 11.2, use the extra cu112 instead of cpu."
+    if sys.version_info[:2] >= NUMPY_2_PYTHON:
+        # two commands, because MXNet's metadata demands NumPy 1
+        first = "pip install --no-deps mxnet==1.9.1 (for a GPU with CUDA 11.2, mxnet-cu112==1.9.1)"
+        return f"Install it with: {first}, and then {_install('runtime')}."
+    return f"Install it with: {_install('cpu')}. For a GPU with CUDA 11.2, use the extra cu112 instead of cpu."
 
 
 def _install(extra):
-    return f"Install it with: pip install 'gluon-classics[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
+    return f"pip install 'gluon-classics[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
 
 
 def _load(exec_module, module):
-    import numpy
-
-    if int(numpy.__version__.split(".")[0]) >= 2:
-        raise ImportError(f"MXNet 1.9.1 cannot run on NumPy {numpy.__version__}: pip install 'numpy<2'")
     if not given_threads():
         os.environ["OMP_NUM_THREADS"] = str(usable_cores())
     elif not is_thread_count(given_threads()):
@@ -120,16 +123,13 @@ def _load(exec_module, module):
         )
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
-    missing_alias = "bool" not in vars(numpy)
-    if missing_alias:
-        vars(numpy)["bool"] = bool
     try:
         with warnings.catch_warnings():
             # MXNet uses deprecated names of NumPy and distutils while it loads; with -W error these would be fatal
             warnings.simplefilter("ignore")
             if sys.version_info >= (3, 12):
                 import setuptools  # noqa: F401  provides distutils, which MXNet imports
-            exec_module(module)
+            _numpy_view.load(exec_module, module)
         for part in (module.ndarray.utils, module.ndarray.sparse):
             sparse = part.spsp  # scipy.sparse, or None; used are .csr.csr_matrix, .csr_matrix and .coo_matrix
             if sparse is not None:
@@ -138,9 +138,6 @@ def _load(exec_module, module):
             os.environ.setdefault("MXNET_OPTIMIZER_AGGREGATION_SIZE", "1")
     except OSError as error:
         raise ImportError(f"MXNet cannot load its library ({error}): run 'gluon-classics doctor'") from error
-    finally:
-        if missing_alias:
-            del vars(numpy)["bool"]
 
 
 def given_threads() -> str:

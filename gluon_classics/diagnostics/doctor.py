@@ -1,6 +1,6 @@
 """`gluon-classics doctor`: find problems with this installation. Works if MXNet is missing or does not load.
 
-Without MXNet, versions of Python and NumPy that it does not support are not a problem: networks can still be listed.
+Without MXNet, a version of Python that it does not support is not a problem: networks can still be listed.
 """
 
 from __future__ import annotations
@@ -90,13 +90,9 @@ def _system():
 
 def _numpy():
     found = _version("numpy")
-    needed = ">=1.26,<2" if sys.version_info >= (3, 12) else ">=1.20,<1.24"
     if found is None:
-        return Check("NumPy", False, "not installed", f"pip install 'numpy{needed}'")
-    if int(found.split(".")[0]) < 2:
-        return Check("NumPy", True, found)
-    fix = f"MXNet cannot run on NumPy 2: pip install 'numpy{needed}', in an environment where nothing needs NumPy 2"
-    return Check("NumPy", not _has_mxnet(), found, fix)
+        return Check("NumPy", False, "not installed", "pip install 'numpy>=1.20'")
+    return Check("NumPy", True, found)
 
 
 def _mxnet_package():
@@ -107,7 +103,7 @@ def _mxnet_package():
     elif not any(installed.values()):
         fix = f"networks can be listed, but not run. {_runtime.how_to_get_mxnet()}"
     elif MXNET not in installed.values():
-        fix = f"this version is not supported: pip install 'mxnet=={MXNET}'"
+        fix = f"this version is not supported: pip install --no-deps mxnet=={MXNET}"
     else:
         fix = ""
     return Check("MXNet package", not fix, found, fix)
@@ -126,8 +122,8 @@ def _mxnet_loads():
 
 
 def _library_fix(message):
-    if "NumPy" in message:
-        return "see NumPy"
+    if "module 'numpy' has no attribute" in message:
+        return "this NumPy is newer than those that MXNet was tried on: pip install 'numpy<2.6'"
     if "OMP_NUM_THREADS" in message:
         return "see Threads"
     library = re.search(r"(lib(?!mxnet)\w+)[\w.+-]*\.so", message)
@@ -151,7 +147,8 @@ def _opencv():
         fix = "pip install 'gluon-classics[runtime]'" if _has_mxnet() else "see MXNet package"
         return Check("OpenCV", False, "not installed", fix)
     message = (result.stderr.strip().splitlines() or ["does not load"])[-1]
-    fix = _library_fix(message) if ".so" in message else "pip install --force-reinstall 'opencv-python-headless<4.12'"
+    reinstall = "pip install --force-reinstall --no-deps 'opencv-python-headless<4.12'"  # these run on NumPy 1 and 2
+    fix = _library_fix(message) if ".so" in message else reinstall
     return Check("OpenCV", False, message, fix)
 
 
