@@ -16,6 +16,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 LARGEST_INPUT = 4096
+SHARED_MASKS = {(2, 3): ["per channel"], (1, 2, 3): ["per image"]}  # of dropout, by the axes that share one draw
 BATCH_NORM = (("eps", 1e-5), ("momentum", 0.9))  # Gluon's own values, which are not shown
 
 
@@ -198,11 +199,11 @@ def _describe(block):
     elif isinstance(block, nn.BatchNorm):
         parts = [f"{name} {settings[name]:g}" for name, usual in BATCH_NORM if settings[name] != usual]
     elif isinstance(block, PartialConvolution):
-        parts = [f"{block.maps}", "@" + format_shape((KERNEL, KERNEL))]
+        parts = [f"{block.maps}", "@" + format_shape((KERNEL, KERNEL)), *[f"/{block.strides}"] * (block.strides > 1)]
     elif isinstance(block, nn.Dense):
         parts = [str(block._units)]
     elif isinstance(block, nn.Dropout):
-        parts = [f"{block._rate:g}", *["per image"] * (tuple(block._axes) == (1, 2, 3))]
+        parts = [f"{block._rate:g}", *SHARED_MASKS.get(tuple(block._axes), [])]
     else:
         parts = []
     activation = getattr(block, "act", None)
