@@ -14,7 +14,8 @@ Open      - `lenet_1989`: the paper does not say which eight feature maps of H1 
             paper of 1998 are used: 1.7159 tanh(2a/3). The targets are then 1 and -1.
           - `lenet1`: that the units of H2, H4 and the output are squashed is not said; those of LeNet-5's subsampling
             layers are.
-          - `lenet1`: table 1 was compared with two other transcriptions, not with the printed page.
+          - `lenet1`: table 1 was compared with another project's transcription, not with the printed page. The paper's
+            totals confirm its number of connections, 20, but not which ones.
           - There is no LeNet-4: the authors' papers of 1994 to 1998 print its 4 and 16 feature maps, 120 and 10 units,
             about 260,000 connections and about 17,000 parameters, but not the connections. Connected to all of 16
             feature maps of 5x5, the 120 units alone would have 48,120 parameters.

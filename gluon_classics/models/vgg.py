@@ -83,7 +83,7 @@ class VGGNet(nn.Sequential):
         super().__init__(**kwargs)
         with self.name_scope():
             for number, row in enumerate(architecture, start=1):
-                setattr(self, f"block{number}", vgg_block(*row, batch_norm=batch_norm))
+                setattr(self, f"block{number}", vgg_block(**Block(*row)._asdict(), batch_norm=batch_norm))
             for name, layer in dense_head(classes).items():
                 setattr(self, name, layer)
 
