@@ -381,7 +381,7 @@ def test_a_number_of_classes_that_no_network_has_is_refused(classes):
         ("resnet-50", r"did you mean 'resnet50_v1'\?"),
         ("lenet_d2l ", r"did you mean 'lenet_d2l'\?"),
         ("resnet1", r"did you mean 'resnet18_tutorial' or 'resnet18_d2l' or 'resnet18_v1' or 'resnet101_v1' or .*\?$"),
-        ("l", r"'lenet_d2l_first' or 'lenet_d2l'\? 'gluon-classics list' shows all$"),
+        ("l", r"'lenet_straight_dope' or 'lenet_bn_straight_dope'\? 'gluon-classics list' shows all$"),
         ("lenet6", "did you mean 'lenet'"),
         ("VGGNet", r"did you mean 'vgg'\?"),
         ("transformer", "'gluon-classics list' shows all"),
