@@ -24,6 +24,7 @@ Open      - `lenet_1989`: the paper does not say which eight feature maps of H1 
 from mxnet import gluon
 from mxnet.gluon import nn
 
+from ._blocks import chain
 from .lenet5 import (
     KERNEL,
     FanInUniform,
@@ -60,31 +61,48 @@ LENET1 = (
 )
 
 
-class BorderedConvolution(nn.HybridBlock):
-    """5x5 convolution with stride 2, and one bias for each unit: (N, C, H, W) to (N, len(seen), H/2, W/2).
+class Border(nn.HybridBlock):
+    """Surround feature maps with two pixels of background: (N, C, H, W) to (N, C, H+4, W+4)."""
+
+    def hybrid_forward(self, F, x):
+        widths = (0, 0, 0, 0, BORDER, BORDER, BORDER, BORDER)
+        return F.pad(x, mode="constant", constant_value=BACKGROUND, pad_width=widths)
+
+
+class UnitBias(nn.HybridBlock):
+    """Add a bias to each unit: (N, C, H, W) to the same shape.
+
+    Args:
+        shape: (C, H, W).
+        fan_in: Number of inputs of a unit.
+    """
+
+    def __init__(self, shape, fan_in, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.bias = self.params.get("bias", shape=shape, init=FanInUniform(fan_in))
+
+    def hybrid_forward(self, F, x, bias):
+        return F.broadcast_add(x, F.expand_dims(bias, axis=0))
+
+
+def subsampled_convolution(seen, side):
+    """Build a 5x5 convolution with stride 2 and a bias for each unit: (N, C, H, W) to (N, len(seen), H/2, W/2).
 
     Connections beyond the border of a feature map see the background.
 
     Args:
-        seen: For each output feature map, the numbers of the input feature maps that it is connected to.
+        seen: For each output feature map, the numbers of the input feature maps that it is connected to, as many for
+            each.
         side: Height and width of an output feature map.
     """
-
-    def __init__(self, seen, side, **kwargs):
-        super().__init__(**kwargs)
-        fan_in = [len(row) * KERNEL * KERNEL for row in seen]
-        settings = {"strides": STRIDES, "use_bias": False}
-        with self.name_scope():
-            if len(set(seen)) > 1:
-                self.convolution = PartialConvolution(seen, **settings)
-            else:
-                self.convolution = nn.Conv2D(len(seen), KERNEL, weight_initializer=FanInUniform(), **settings)
-            self.bias = self.params.get("bias", shape=(len(seen), side, side), init=FanInUniform(fan_in))
-
-    def hybrid_forward(self, F, x, bias):
-        widths = (0, 0, 0, 0, BORDER, BORDER, BORDER, BORDER)
-        bordered = F.pad(x, mode="constant", constant_value=BACKGROUND, pad_width=widths)
-        return F.broadcast_add(self.convolution(bordered), F.expand_dims(bias, axis=0))
+    settings = {"strides": STRIDES, "use_bias": False}
+    if len(set(seen)) > 1:
+        convolution = PartialConvolution(seen, **settings)
+    else:
+        convolution = nn.Conv2D(len(seen), KERNEL, weight_initializer=FanInUniform(), **settings)
+    bias = UnitBias((len(seen), side, side), fan_in=len(seen[0]) * KERNEL * KERNEL)
+    return chain(border=Border(), convolution=convolution, bias=bias)
 
 
 class SquaredErrorLoss(gluon.loss.Loss):
@@ -120,9 +138,9 @@ class LeNet1989(nn.Sequential):
         super().__init__(**kwargs)
         self.objective = Objective(loss=lambda: SquaredErrorLoss(classes))
         with self.name_scope():
-            self.H1 = BorderedConvolution(fully_connected(1, 12), side=8)  # (N, 12, 8, 8)
+            self.H1 = subsampled_convolution(fully_connected(1, 12), side=8)  # (N, 12, 8, 8)
             self.H1_squash = Squash()
-            self.H2 = BorderedConvolution(H2, side=4)  # (N, 12, 4, 4)
+            self.H2 = subsampled_convolution(H2, side=4)  # (N, 12, 4, 4)
             self.H2_squash = Squash()
             self.H3 = nn.Dense(30, weight_initializer=FanInUniform(), bias_initializer=FanInUniform(12 * 4 * 4))
             self.H3_squash = Squash()

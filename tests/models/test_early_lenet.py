@@ -6,7 +6,7 @@ from arrays import assert_close, terms_of
 from gluon_classics import get_model, model_info, utils
 from gluon_classics.errors import InputSizeError
 from gluon_classics.experiment.settings import Settings
-from gluon_classics.models.early_lenet import H2, H3, LENET1, BorderedConvolution, SquaredErrorLoss
+from gluon_classics.models.early_lenet import H2, H3, LENET1, SquaredErrorLoss, subsampled_convolution
 from gluon_classics.models.lenet5 import count
 from gluon_classics.models.objective import objective_of
 import mxnet as mx
@@ -119,8 +119,8 @@ def partial(weights, table):
 
 
 def numpy_lenet_1989(x, p):
-    x = squash(convolve(with_border(x), [{0: k[0]} for k in p["H1.convolution.weight"]], p["H1.bias"], 2))
-    x = squash(convolve(with_border(x), partial(p["H2.convolution.weight"], H2), p["H2.bias"], 2))
+    x = squash(convolve(with_border(x), [{0: k[0]} for k in p["H1.convolution.weight"]], p["H1.bias.bias"], 2))
+    x = squash(convolve(with_border(x), partial(p["H2.convolution.weight"], H2), p["H2.bias.bias"], 2))
     x = squash(x.reshape(len(x), -1) @ p["H3.weight"].T + p["H3.bias"])
     return squash(x @ p["output.weight"].T + p["output.bias"])
 
@@ -163,7 +163,7 @@ def test_each_map_of_h2_sees_eight_maps_of_h1_and_each_map_of_h1_is_seen_by_eigh
 
 
 def test_a_map_of_h2_sees_the_maps_of_its_group_only():
-    layer = BorderedConvolution(H2, side=4)
+    layer = subsampled_convolution(H2, side=4)
     layer.initialize()
     x = nd.random.normal(shape=(1, 12, 8, 8))
     before = layer(x).asnumpy()
@@ -176,9 +176,9 @@ def test_a_map_of_h2_sees_the_maps_of_its_group_only():
 
 def test_beyond_the_border_is_background():
     """On background alone all units of a feature map see the same; they differ by their biases."""
-    layer = BorderedConvolution(((0,),) * 3, side=8)
+    layer = subsampled_convolution(((0,),) * 3, side=8)
     layer.initialize()
-    sums = layer(-nd.ones((1, 1, 16, 16))).asnumpy()[0] - layer.bias.data().asnumpy()
+    sums = layer(-nd.ones((1, 1, 16, 16))).asnumpy()[0] - layer.bias.bias.data().asnumpy()
     expected = -layer.convolution.weight.data().asnumpy().sum(axis=(1, 2, 3))
     assert_close(sums, np.broadcast_to(expected[:, None, None], sums.shape), terms=26)
 
