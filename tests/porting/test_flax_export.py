@@ -77,7 +77,7 @@ def test_networks_of_others_compute_the_same(name, tmp_path, rng):
 @pytest.mark.parametrize(
     "name",
     [
-        *("lenet_1989", "lenet5", "lenet_bn", "nin_cifar10"),
+        *("lenet_1989", "lenet5", "lenet_bn", "lenet_pytorch_2017", "nin_cifar10"),
         *("googlenet_v1", "resnet18_v1", "densenet_d2l", "efficientnet_b0"),
     ],
 )
