@@ -95,7 +95,7 @@ def schema():
         **{"name": TEXT, "role": TEXT, "shape": SIZES, "axes": {"type": "array", "items": TEXT}},
         **{"trainable": BOOLEAN, "initializer": TEXT},
     }
-    loss = {"kind": {"enum": ["softmax_cross_entropy", "map"]}, "output": TEXT, "factor": NUMBER}
+    loss = {"kind": {"enum": ["softmax_cross_entropy", "map", "squared_error"]}, "output": TEXT, "factor": NUMBER}
     properties = {
         "schema": {"const": SCHEMA},
         "version": {"const": VERSION},

@@ -204,6 +204,10 @@ def record_pytorch(recorder, model):
     def loss(outputs, label):
         terms = []
         for row, output in loss_terms(recorder.trace.graph, outputs):
+            if row.kind == "squared_error":
+                targets = 2 * F.one_hot(label, output.shape[1]).to(output.dtype) - 1
+                terms.append(row.factor * F.mse_loss(output, targets))
+                continue
             if row.kind == "map":
                 output = -torch.cat([output, torch.full_like(output[:, :1], row.settings["j"])], dim=1)
             terms.append(row.factor * F.cross_entropy(output, label))
@@ -248,6 +252,10 @@ def record_flax(recorder, model):
     def loss(outputs, label):
         terms = []
         for row, output in loss_terms(recorder.trace.graph, outputs):
+            if row.kind == "squared_error":
+                targets = 2 * jax.nn.one_hot(label, output.shape[1], dtype=output.dtype) - 1
+                terms.append(row.factor * jnp.square(output - targets).mean())
+                continue
             if row.kind == "map":
                 output = -jnp.concatenate([output, jnp.full_like(output[:, :1], row.settings["j"])], axis=1)
             chosen = jnp.take_along_axis(jax.nn.log_softmax(output), label[:, None], axis=1)

@@ -26,6 +26,7 @@ SPEED_COLUMNS = {  # titles, and the ratios of speed.json
 }
 PAPERS = {
     "lenet": "https://doi.org/10.1109/5.726791",
+    "early_lenet": "https://doi.org/10.1162/neco.1989.1.4.541",
     "lenet5": "https://doi.org/10.1109/5.726791",
     "alexnet": "https://papers.nips.cc/paper/4824",
     "vgg": "https://arxiv.org/abs/1409.1556",

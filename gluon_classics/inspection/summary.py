@@ -16,6 +16,8 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 LARGEST_INPUT = 4096
+LARGEST_OF_ONE_SIZE = 256  # for networks that take images of one size only
+SHARED_MASKS = {(2, 3): ["per channel"], (1, 2, 3): ["per image"]}  # of dropout, by the axes that share one draw
 BATCH_NORM = (("eps", 1e-5), ("momentum", 0.9))  # Gluon's own values, which are not shown
 
 
@@ -165,8 +167,11 @@ def _infer_shapes(graph, input_shape):
 
 def _too_small(net, input_shape):
     channels, height, width = input_shape
-    side = smallest_input(net, channels)
-    remedy = f"the smallest it takes is {side}x{side}" if side else f"it does not take {channels} channels"
+    smallest = smallest_input(net, channels)
+    # a network with a bias for each place does not take much larger images than its own
+    largest = 0 if smallest else next((n for n in range(LARGEST_OF_ONE_SIZE, 0, -1) if _fits(net, channels, n)), 0)
+    side, which = (smallest, "smallest") if smallest else (largest, "largest")
+    remedy = f"the {which} it takes is {side}x{side}" if side else f"it does not take {channels} channels"
     return f"{type(net).__name__} cannot take {height}x{width} images: {remedy}"
 
 
@@ -198,11 +203,11 @@ def _describe(block):
     elif isinstance(block, nn.BatchNorm):
         parts = [f"{name} {settings[name]:g}" for name, usual in BATCH_NORM if settings[name] != usual]
     elif isinstance(block, PartialConvolution):
-        parts = [f"{block.maps}", "@" + format_shape((KERNEL, KERNEL))]
+        parts = [f"{block.maps}", "@" + format_shape((KERNEL, KERNEL)), *[f"/{block.strides}"] * (block.strides > 1)]
     elif isinstance(block, nn.Dense):
         parts = [str(block._units)]
     elif isinstance(block, nn.Dropout):
-        parts = [f"{block._rate:g}", *["per image"] * (tuple(block._axes) == (1, 2, 3))]
+        parts = [f"{block._rate:g}", *SHARED_MASKS.get(tuple(block._axes), [])]
     else:
         parts = []
     activation = getattr(block, "act", None)

@@ -1,8 +1,9 @@
 """Batch normalization (Ioffe & Szegedy 2015, arXiv:1502.03167) written out by hand.
 
-Source    D2L's `BatchNorm`.
-Departs   The epsilon is 1e-5, as in `nn.BatchNorm` and in D2L's first edition (D2L in English from 0.8.0 on: 1e-12).
-          The running variance starts from one (D2L up to 0.15.1: from zero; the difference vanishes within an epoch).
+Source    The Gluon tutorials of early 2018, and D2L's `BatchNorm`.
+Departs   The epsilon is 1e-5, as in `nn.BatchNorm`, in the tutorials and in D2L's first edition (D2L in English from
+          0.8.0 on: 1e-12). By default the running variance starts from one (D2L up to 0.15.1: from zero; the difference
+          vanishes within an epoch).
 """
 
 import mxnet as mx
@@ -26,17 +27,20 @@ class ScratchBatchNorm(nn.Block):
     Args:
         features: Size of axis 1.
         dimensions: Number of axes of the input: 2 or 4.
+        gamma: Initializer of the scale.
+        beta: Initializer of the shift.
+        running_var: Initializer of the running variance.
     """
 
-    def __init__(self, features, dimensions, **kwargs):
+    def __init__(self, features, dimensions, gamma="ones", beta="zeros", running_var="ones", **kwargs):
         super().__init__(**kwargs)
         self._axes = (0,) if dimensions == 2 else (0, 2, 3)
         self._shape = (1, features) if dimensions == 2 else (1, features, 1, 1)
         constant = {"shape": (features,), "grad_req": "null", "differentiable": False}
-        self.gamma = self.params.get("gamma", shape=(features,), init="ones")
-        self.beta = self.params.get("beta", shape=(features,), init="zeros")
+        self.gamma = self.params.get("gamma", shape=(features,), init=gamma)
+        self.beta = self.params.get("beta", shape=(features,), init=beta)
         self.running_mean = self.params.get("running_mean", init="zeros", **constant)
-        self.running_var = self.params.get("running_var", init="ones", **constant)
+        self.running_var = self.params.get("running_var", init=running_var, **constant)
 
     def forward(self, x):
         if isinstance(x, mx.sym.Symbol):  # shape inference: as in prediction mode

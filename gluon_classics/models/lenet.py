@@ -1,6 +1,8 @@
 """LeNet (LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition", 1998).
 
-Source    `lenet`: the blog; its network is the one of the Gluon tutorials of early 2018.
+Source    `lenet`: the blog; its network is the one of the Gluon tutorials of early 2018. `lenet_bn_scratch_tutorial`,
+          `lenet_bn_tutorial`: the tutorials' chapters on batch normalization (Ioffe & Szegedy 2015, arXiv:1502.03167),
+          written out and as Gluon's layer (github.com/d2l-ai/d2l-zh at 48207ef1, September 2017, and at 5b3f3497).
           `lenet_slides`: the slides "LeNet, AlexNet, VGG, NiN".
           `lenet_straight_dope`, `lenet_bn_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L,
           without and with batch normalization (Ioffe & Szegedy 2015, arXiv:1502.03167). `lenet_scratch_straight_dope`,
@@ -11,11 +13,20 @@ Source    `lenet`: the blog; its network is the one of the Gluon tutorials of ea
           versions of these two, with max pooling, as in the Chinese first edition. `lenet_conv3`: teaching material
           whose authors we do not know. `lenet_cifar10`: models/LeNet.py of github.com/icpm/pytorch-cifar10 at 1e49822;
           its training from main.py.
+          `lenet_caffe`: examples/mnist/lenet_train_test.prototxt of github.com/BVLC/caffe. `lenet_slim`:
+          research/slim/nets/lenet.py of github.com/tensorflow/models. `lenet_pytorch_2017`, `lenet_pytorch_2018`,
+          `lenet_pytorch`: mnist/main.py of github.com/pytorch/examples from 32c7386 (January 2017), d8dd8ca (December
+          2018) and 0f0c913 (October 2020) on; the file calls its network `Net`.
 Departs   From the paper, all: full connections between feature maps (paper: partial), plain pooling (trainable
           subsampling), softmax logits (RBF output), and tanh, sigmoid or ReLU (scaled tanh).
           `lenet`, `lenet_slides`, straight dope: 20 and 50 channels (paper: 6 and 16), one hidden layer. `lenet`: a
           3x3 second convolution. `lenet_d2l_first` and those with batch normalization: 28x28 images without padding,
-          which leaves 4x4 feature maps (paper: 5x5). `lenet_cifar10`: 3 input channels.
+          which leaves 4x4 feature maps (paper: 5x5). `lenet_cifar10`: 3 input channels. Caffe's, TF-Slim's and
+          PyTorch's examples: other widths, and 28x28 images; most of them use dropout.
+          From the examples, in training: 11 epochs instead of the 10,000 steps of Caffe's and the 20,000 of TF-Slim's.
+          Caffe's learning rate falls after every step (policy "inv"), and biases learn twice as fast as weights.
+          TF-Slim's weights are drawn from a truncated normal distribution. MXNet's AdaDelta has no learning rate, which
+          falls from 1 by a factor of .7 per epoch in PyTorch's example.
 Open      - `lenet_conv3`: the authors are not known. They name no activation; ReLU after the convolutions is a guess.
 """
 
@@ -136,31 +147,31 @@ class LeNetEdition(nn.Sequential):
     Args:
         table: The convolutions, the hidden dense layers and their activation.
         classes: Number of classes.
-        norm: Function from the number of features and the number of axes (2 or 4) to a normalization layer. It goes
-            between each convolution or hidden dense layer and its activation. Without it there is none.
+        norm: Function from the number of features and the number of axes (2 or 4) to a normalization layer, or to None
+            for no normalization there. The layer goes between a convolution or hidden dense layer and its activation.
         reshape: Whether a `Reshape` comes first.
     """
 
     def __init__(self, table, classes, norm=None, reshape=False, **kwargs):
         super().__init__(**kwargs)
-        built_in = None if norm else table.activation  # a layer's own activation would come before the normalization
 
-        def add(layer, features, dimensions):
-            self.add(layer)
-            if norm:
-                self.add(norm(features, dimensions), nn.Activation(table.activation))
+        def add(layer, features, dimensions, **settings):
+            normalization = norm and norm(features, dimensions)
+            if normalization:  # the layer's own activation would come before it
+                self.add(layer(features, **settings), normalization, nn.Activation(table.activation))
+            else:
+                self.add(layer(features, **settings, activation=table.activation))
 
         with self.name_scope():
             if reshape:
                 self.add(Reshape())
             for row in table.convolutions:
-                layer = nn.Conv2D(row.channels, row.kernel, padding=row.padding, activation=built_in)
-                add(layer, row.channels, dimensions=4)
+                add(nn.Conv2D, row.channels, dimensions=4, kernel_size=row.kernel, padding=row.padding)
                 if row.pool:
                     self.add(row.pool(pool_size=2, strides=2))
             self.add(nn.Flatten())
             for units in table.hidden:
-                add(nn.Dense(units, activation=built_in), units, dimensions=2)
+                add(nn.Dense, units, dimensions=2)
             self.add(nn.Dense(classes))
 
 
@@ -200,6 +211,103 @@ def straight_dope_scratch(classes, norm=None, **kwargs):
     return net
 
 
+def tutorial_batch_norm(_features, dimensions):
+    """Make Gluon's layer for feature maps; the tutorial does not normalize dense layers."""
+    return nn.BatchNorm() if dimensions == 4 else None
+
+
+def tutorial_scratch_batch_norm(features, dimensions):
+    """Make the layer that the tutorial writes out, with its initial values, for feature maps only."""
+    if dimensions == 2:
+        return None
+    drawn = {"gamma": mx.init.Normal(0.01), "beta": mx.init.Normal(0.01)}
+    return ScratchBatchNorm(features, dimensions, running_var="zeros", **drawn)
+
+
+# --- examples of other libraries: their layers have names. Comments give the shapes, from 28x28 images
+
+
+class Example(nn.Sequential):
+    """A network of named stages: (N, C, H, W) images to (N, classes) logits.
+
+    Args:
+        stages: Function from the number of classes to the stages by name, in order.
+        classes: Number of classes.
+    """
+
+    def __init__(self, stages, classes, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            for name, stage in stages(classes).items():
+                setattr(self, name, stage)
+
+
+def caffe(classes):
+    return {
+        "conv1": nn.Conv2D(20, kernel_size=5),  # (N, 20, 24, 24)
+        "pool1": nn.MaxPool2D(pool_size=2, strides=2, ceil_mode=True),  # (N, 20, 12, 12); Caffe rounds up
+        "conv2": nn.Conv2D(50, kernel_size=5),  # (N, 50, 8, 8)
+        "pool2": nn.MaxPool2D(pool_size=2, strides=2, ceil_mode=True),  # (N, 50, 4, 4)
+        "flatten": nn.Flatten(),
+        "ip1": nn.Dense(500, activation="relu"),
+        "ip2": nn.Dense(classes),
+    }
+
+
+def slim(classes):
+    return {
+        "conv1": nn.Conv2D(32, kernel_size=5, padding=2, activation="relu"),  # (N, 32, 28, 28)
+        "pool1": nn.MaxPool2D(pool_size=2, strides=2),  # (N, 32, 14, 14)
+        "conv2": nn.Conv2D(64, kernel_size=5, padding=2, activation="relu"),  # (N, 64, 14, 14)
+        "pool2": nn.MaxPool2D(pool_size=2, strides=2),  # (N, 64, 7, 7)
+        "flatten": nn.Flatten(),
+        "fc3": nn.Dense(1024, activation="relu"),
+        "dropout3": nn.Dropout(0.5),
+        "fc4": nn.Dense(classes),
+    }
+
+
+def pytorch_2017(classes):
+    return {
+        "conv1": nn.Conv2D(10, kernel_size=5),  # (N, 10, 24, 24)
+        "pool1": nn.MaxPool2D(pool_size=2, strides=2),  # (N, 10, 12, 12)
+        "relu1": nn.Activation("relu"),
+        "conv2": nn.Conv2D(20, kernel_size=5),  # (N, 20, 8, 8)
+        "conv2_drop": nn.Dropout(0.5, axes=(2, 3)),  # whole feature maps
+        "pool2": nn.MaxPool2D(pool_size=2, strides=2),  # (N, 20, 4, 4)
+        "relu2": nn.Activation("relu"),
+        "flatten": nn.Flatten(),
+        "fc1": nn.Dense(50, activation="relu"),
+        "dropout": nn.Dropout(0.5),
+        "fc2": nn.Dense(classes),
+    }
+
+
+def pytorch_2018(classes):
+    return {
+        "conv1": nn.Conv2D(20, kernel_size=5, activation="relu"),  # (N, 20, 24, 24)
+        "pool1": nn.MaxPool2D(pool_size=2, strides=2),  # (N, 20, 12, 12)
+        "conv2": nn.Conv2D(50, kernel_size=5, activation="relu"),  # (N, 50, 8, 8)
+        "pool2": nn.MaxPool2D(pool_size=2, strides=2),  # (N, 50, 4, 4)
+        "flatten": nn.Flatten(),
+        "fc1": nn.Dense(500, activation="relu"),
+        "fc2": nn.Dense(classes),
+    }
+
+
+def pytorch(classes):
+    return {
+        "conv1": nn.Conv2D(32, kernel_size=3, activation="relu"),  # (N, 32, 26, 26)
+        "conv2": nn.Conv2D(64, kernel_size=3, activation="relu"),  # (N, 64, 24, 24)
+        "pool": nn.MaxPool2D(pool_size=2, strides=2),  # (N, 64, 12, 12)
+        "dropout1": nn.Dropout(0.25),
+        "flatten": nn.Flatten(),
+        "fc1": nn.Dense(128, activation="relu"),
+        "dropout2": nn.Dropout(0.5),
+        "fc2": nn.Dense(classes),
+    }
+
+
 # --- the editions; most take 28x28 images, and many share departures
 
 PAPER = "(paper: scaled tanh, trainable subsampling, RBF output)"
@@ -212,6 +320,12 @@ ONE_HIDDEN = "one hidden layer of {} units (paper: C5 of 120 feature maps and F6
 UNPADDED = "28x28 images without padding, which leaves 4x4 feature maps (paper: 5x5)"
 NORMALIZED = "batch normalization (later than the paper)"
 BY_HAND = f"{NORMALIZED}, written out, so that the network cannot be compiled"
+SMALL_SECOND = "20 and 50 channels (paper: 6 and 16), the second convolution 3x3 (paper: 5x5, partial connections)"
+DROPOUT = "dropout (later than the paper)"
+OTHER_CHANNELS = "{} and {} channels (paper: 6 and 16, partial connections)"
+
+# mean and standard deviation of MNIST's pixels
+PYTORCH_PIXELS = {"background": -0.1307 / 0.3081, "foreground": (1 - 0.1307) / 0.3081}
 
 on_28 = partial(register, input_shape=(1, 28, 28), classes=10)
 
@@ -220,15 +334,33 @@ on_28 = partial(register, input_shape=(1, 28, 28), classes=10)
     source="the blog (March 2018), after the Gluon tutorial",
     params=170_988,
     macs=1_349_280,
-    departures=(
-        "20 and 50 channels (paper: 6 and 16), the second convolution 3x3 (paper: 5x5, partial connections)",
-        RELU_MAX,
-        ONE_HIDDEN.format(128),
-    ),
+    departures=(SMALL_SECOND, RELU_MAX, ONE_HIDDEN.format(128)),
 )
 def lenet(classes=10, **kwargs):
     """Build the blog's LeNet."""
     return LeNet(classes, **kwargs)
+
+
+@on_28(
+    source="the Gluon tutorial (early 2018)",
+    params=171_128,
+    macs=1_349_280,
+    departures=(BY_HAND, SMALL_SECOND, RELU_MAX, ONE_HIDDEN.format(128)),
+)
+def lenet_bn_scratch_tutorial(classes=10, **kwargs):
+    """Build the tutorial's LeNet with batch normalization by hand; it runs eagerly only (see `ScratchBatchNorm`)."""
+    return LeNetEdition(BLOG, classes, norm=tutorial_scratch_batch_norm, **kwargs)
+
+
+@on_28(
+    source="the Gluon tutorial (early 2018)",
+    params=171_128,
+    macs=1_349_280,
+    departures=(NORMALIZED, SMALL_SECOND, RELU_MAX, ONE_HIDDEN.format(128)),
+)
+def lenet_bn_tutorial(classes=10, **kwargs):
+    """Build the tutorial's LeNet with batch normalization of the convolutions."""
+    return LeNetEdition(BLOG, classes, norm=tutorial_batch_norm, **kwargs)
 
 
 @on_28(
@@ -394,3 +526,79 @@ def lenet_conv3(classes=10, **kwargs):
 def lenet_cifar10(classes=10, **kwargs):
     """Build LeNet for the color images of CIFAR-10."""
     return LeNetEdition(CIFAR10, classes, **kwargs)
+
+
+@on_28(
+    source="github.com/BVLC/caffe, examples/mnist/lenet_train_test.prototxt",
+    params=431_080,
+    macs=2_293_000,
+    departures=(
+        MORE_CHANNELS,
+        UNPADDED,
+        f"no activation after convolutions, max pooling, ReLU after the hidden layer, and softmax {PAPER}",
+        ONE_HIDDEN.format(500),
+    ),
+    training={"epochs": 11, "batch_size": 64, "momentum": 0.9, "weight_decay": 5e-4, "foreground": 255 / 256},
+)
+def lenet_caffe(classes=10, **kwargs):
+    """Build the LeNet of Caffe's examples."""
+    return Example(caffe, classes, **kwargs)
+
+
+@on_28(
+    source="github.com/tensorflow/models, research/slim/nets/lenet.py",
+    params=3_274_634,
+    macs=13_883_904,
+    departures=(
+        OTHER_CHANNELS.format(32, 64),
+        "both convolutions pad their input, which leaves 7x7 feature maps (paper: 5x5)",
+        RELU_MAX,
+        ONE_HIDDEN.format("1,024"),
+        DROPOUT,
+    ),
+    training={"epochs": 11, "batch_size": 32, "background": -1.0, "foreground": 127 / 128},
+)
+def lenet_slim(classes=10, **kwargs):
+    """Build the LeNet of TF-Slim."""
+    return Example(slim, classes, **kwargs)
+
+
+@on_28(
+    source="github.com/pytorch/examples, mnist/main.py (January 2017 to December 2018)",
+    params=21_840,
+    macs=480_500,
+    departures=(OTHER_CHANNELS.format(10, 20), UNPADDED, RELU_MAX, ONE_HIDDEN.format(50), DROPOUT),
+    training={"epochs": 10, "batch_size": 64, "learning_rate": 0.01, "momentum": 0.5, **PYTORCH_PIXELS},
+)
+def lenet_pytorch_2017(classes=10, **kwargs):
+    """Build PyTorch's example for MNIST as it was in 2017 and 2018, with dropout of whole feature maps."""
+    return Example(pytorch_2017, classes, **kwargs)
+
+
+@on_28(
+    source="github.com/pytorch/examples, mnist/main.py (December 2018 to November 2019)",
+    params=431_080,
+    macs=2_293_000,
+    departures=(MORE_CHANNELS, UNPADDED, RELU_MAX, ONE_HIDDEN.format(500)),
+    training={"epochs": 10, "batch_size": 64, "learning_rate": 0.01, "momentum": 0.5, **PYTORCH_PIXELS},
+)
+def lenet_pytorch_2018(classes=10, **kwargs):
+    """Build PyTorch's example for MNIST as it was in 2019."""
+    return Example(pytorch_2018, classes, **kwargs)
+
+
+@on_28(
+    source="github.com/pytorch/examples, mnist/main.py (since October 2020)",
+    params=1_199_882,
+    macs=11_992_448,
+    departures=(
+        "32 and 64 channels of 3x3 convolutions with a single pool (paper: 6 and 16 of 5x5, partial connections)",
+        RELU_MAX,
+        ONE_HIDDEN.format(128),
+        DROPOUT,
+    ),
+    training={"epochs": 14, "batch_size": 64, "optimizer": "adadelta", **PYTORCH_PIXELS},
+)
+def lenet_pytorch(classes=10, **kwargs):
+    """Build PyTorch's example for MNIST."""
+    return Example(pytorch, classes, **kwargs)

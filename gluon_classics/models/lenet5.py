@@ -41,11 +41,12 @@ class Layer(NamedTuple):
     seen: Tuple[Tuple[int, ...], ...] = ()
 
 
-def _convolution(label, seen):
+def convolution_row(label, seen):
+    """Return the row of a convolution; `seen` as in `Layer`."""
     return Layer(label, "convolution", len(seen), seen)
 
 
-def _full(inputs, width):
+def fully_connected(inputs, width):
     """Connect each of `width` feature maps to all `inputs`."""
     return (tuple(range(inputs)),) * width
 
@@ -60,15 +61,15 @@ C3 = (
 
 # section II.B
 PAPER = (
-    _convolution("C1", _full(1, 6)),  # (N, 6, 28, 28)
+    convolution_row("C1", fully_connected(1, 6)),  # (N, 6, 28, 28)
     Layer("S2", "subsampling", 6),  # (N, 6, 14, 14)
-    _convolution("C3", C3),  # (N, 16, 10, 10)
+    convolution_row("C3", C3),  # (N, 16, 10, 10)
     Layer("S4", "subsampling", 16),  # (N, 16, 5, 5)
-    _convolution("C5", _full(16, 120)),  # (N, 120, 1, 1)
+    convolution_row("C5", fully_connected(16, 120)),  # (N, 120, 1, 1)
     Layer("F6", "dense", 84),  # (N, 84)
     Layer("output", "rbf", 10),  # (N, 10)
 )
-FULL = (*PAPER[:2], _convolution("C3", _full(6, 16)), *PAPER[3:-1], Layer("output", "dense", 10))
+FULL = (*PAPER[:2], convolution_row("C3", fully_connected(6, 16)), *PAPER[3:-1], Layer("output", "dense", 10))
 
 # figure 3: 7x12 pixels for each digit, # for +1 and . for -1
 CODES = """
@@ -192,26 +193,28 @@ class Subsampling(nn.HybridBlock):
 
 
 class PartialConvolution(nn.HybridBlock):
-    """5x5 convolution with partial connections: (N, C, H, W) to (N, len(seen), H-4, W-4).
+    """5x5 convolution with partial connections: (N, C, H, W) to (N, len(seen), H-4, W-4) if the stride is 1.
 
     `weight` has one kernel for each connected pair of feature maps, in the order of `seen`.
 
     Args:
-        seen: For each output feature map, the numbers of the input feature maps that it is connected to.
+        seen: For each output feature map, the numbers of the input feature maps that it is connected to, in order.
+        strides: Stride in both directions.
+        use_bias: Whether each output feature map has a bias.
     """
 
-    def __init__(self, seen, **kwargs):
+    def __init__(self, seen, strides=1, use_bias=True, **kwargs):
         super().__init__(**kwargs)
-        self.maps, self._inputs = len(seen), 1 + max(map(max, seen))
+        self.maps, self.strides, self._inputs = len(seen), strides, 1 + max(map(max, seen))
         self._connected = [source in row for row in seen for source in range(self._inputs)]
         fan_in = [len(row) * KERNEL * KERNEL for row in seen]
         by_kernel = [number for number, row in zip(fan_in, seen) for _ in row]
         with self.name_scope():
             shape = (sum(self._connected), KERNEL, KERNEL)
             self.weight = self.params.get("weight", shape=shape, init=FanInUniform(by_kernel))
-            self.bias = self.params.get("bias", shape=(self.maps,), init=FanInUniform(fan_in))
+            self.bias = self.params.get("bias", shape=(self.maps,), init=FanInUniform(fan_in)) if use_bias else None
 
-    def hybrid_forward(self, F, x, weight, bias):
+    def hybrid_forward(self, F, x, weight, bias=None):
         pieces, start = [], 0  # unconnected pairs get zeros: separate convolutions are slower
         for connected, run in groupby(self._connected):
             length = len(list(run))
@@ -221,7 +224,12 @@ class PartialConvolution(nn.HybridBlock):
             else:
                 pieces.append(F.zeros_like(F.slice_axis(weight, axis=0, begin=0, end=length)))
         kernels = F.reshape(F.concat(*pieces, dim=0), (self.maps, self._inputs, KERNEL, KERNEL))
-        return F.Convolution(x, kernels, bias, kernel=(KERNEL, KERNEL), num_filter=self.maps)
+        settings = {"kernel": (KERNEL, KERNEL), "num_filter": self.maps}
+        if self.strides > 1:
+            settings["stride"] = (self.strides, self.strides)
+        if bias is None:
+            return F.Convolution(x, kernels, no_bias=True, **settings)
+        return F.Convolution(x, kernels, bias, **settings)
 
 
 class EuclideanRBF(nn.HybridBlock):
@@ -302,7 +310,7 @@ class MAPLoss(gluon.loss.Loss):
 
 
 class LeNet5(nn.Sequential):
-    """LeNet-5 by a table: (N, 1, 32, 32) images to (N, classes) outputs of the table's last row.
+    """LeNet-5 by a table: (N, 1, side, side) images to (N, classes) outputs of the table's last row.
 
     Layers are attributes with the paper's labels; `C1_squash` is the squashing function after C1.
 
@@ -311,12 +319,14 @@ class LeNet5(nn.Sequential):
     Args:
         table: `Layer` rows.
         classes: Number of classes, which replaces the width of the last row.
+        side: Height and width of the image, in pixels.
     """
 
-    def __init__(self, table, classes, **kwargs):
+    def __init__(self, table, classes, side=32, **kwargs):
         super().__init__(**kwargs)
         *hidden, output = table
-        inputs = {after.label: before.shape[0] for before, after in zip(count(table), count(table)[1:])}
+        counts = count(table, side)
+        inputs = {after.label: prod(before.shape) for before, after in zip(counts, counts[1:])}
         with self.name_scope():
             for layer in hidden:
                 setattr(self, layer.label, _block(layer, inputs.get(layer.label)))

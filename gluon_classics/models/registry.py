@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mxnet.gluon import nn
 
 FAMILIES = (
-    *("lenet", "lenet5", "alexnet", "vgg", "nin", "googlenet", "resnet"),
+    *("lenet", "early_lenet", "lenet5", "alexnet", "vgg", "nin", "googlenet", "resnet"),
     *("densenet", "senet", "regnet", "efficientnet"),
 )
 SUGGESTED = 6  # largest number of names in a suggestion

@@ -1,7 +1,9 @@
 """VGG (Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", arXiv:1409.1556).
 
 Source    `vgg`: the blog; `VGGNet` takes any architecture, and the printed one is configuration B (VGG-13).
-          `vgg11`, `vgg13`, `vgg16`, `vgg19`: configurations A, B, D and E of the paper's table 1.
+          `vgg11`, `vgg11_lrn`, `vgg13`, `vgg16_c`, `vgg16`, `vgg19`: configurations A, A-LRN, B, C, D and E of the
+          paper's table 1. `vgg11_bn`, `vgg13_bn`, `vgg16_bn`, `vgg19_bn`: A, B, D and E with batch normalization (Ioffe
+          & Szegedy 2015, arXiv:1502.03167), as in MXNet's model zoo and in torchvision.
           `vgg11_tutorial`: the Gluon tutorials of early 2018. `vgg11_d2l`: Dive into Deep Learning (D2L).
           `vgg_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L, at 95847d1.
 Departs   From the paper: the caller's initializer sets the initial weights. The paper draws those of configuration A
@@ -9,7 +11,8 @@ Departs   From the paper: the caller's initializer sets the initial weights. The
           authors found later that Xavier initialization makes this needless.
           `vgg`, `vgg11_tutorial`, `vgg11_d2l`, `vgg_straight_dope`: 1 input channel and 10 classes.
           `vgg11_tutorial`: 96x96 images. `vgg11_d2l`: convolutions of a quarter of the width. `vgg_straight_dope`:
-          28x28 images, four blocks, and 512 hidden units.
+          28x28 images, four blocks, and 512 hidden units. `vgg*_bn`: batch normalization between each
+          convolution and its ReLU.
 """
 
 from functools import partial
@@ -17,15 +20,21 @@ from typing import NamedTuple
 
 from mxnet.gluon import nn
 
-from ._blocks import chain, dense_head
+from ._blocks import LocalResponseNorm, chain, dense_head
 from .registry import register
 
 
 class Block(NamedTuple):
-    """3x3 convolutions of one width with ReLU, then 2x2 max pooling."""
+    """Convolutions of one width with ReLU, then 2x2 max pooling.
+
+    All convolutions are 3x3 but the last one, whose kernel is `last_kernel`. `response_norm` adds local response
+    normalization before the pooling.
+    """
 
     convolutions: int
     channels: int
+    last_kernel: int = 3
+    response_norm: bool = False
 
 
 # table 1, column B                    # shape after the block at 224
@@ -37,43 +46,55 @@ ARCHITECTURE = (
     Block(convolutions=2, channels=512),  # (N, 512, 7, 7)
 )
 A = (Block(1, 64), Block(1, 128), Block(2, 256), Block(2, 512), Block(2, 512))  # VGG-11
+A_LRN = (Block(1, 64, response_norm=True), *A[1:])
 B = ARCHITECTURE  # VGG-13
+C = (*B[:2], Block(3, 256, last_kernel=1), Block(3, 512, last_kernel=1), Block(3, 512, last_kernel=1))  # VGG-16
 D = (Block(2, 64), Block(2, 128), Block(3, 256), Block(3, 512), Block(3, 512))  # VGG-16
 E = (Block(2, 64), Block(2, 128), Block(4, 256), Block(4, 512), Block(4, 512))  # VGG-19
 QUARTER_A = (Block(1, 16), Block(1, 32), Block(2, 64), Block(2, 128), Block(2, 128))
 
 
-def vgg_block(convolutions, channels):
+def vgg_block(convolutions, channels, last_kernel=3, response_norm=False, batch_norm=False):
     """Build a block: (N, C, H, W) to (N, channels, H/2, W/2), rounded down.
 
     Args:
-        convolutions: Number of 3x3 convolutions before the 2x2 max pooling.
+        convolutions: Number of convolutions before the 2x2 max pooling.
         channels: Channels of each convolution.
+        last_kernel: Kernel of the last convolution, 1 or 3; all others are 3x3.
+        response_norm: Whether local response normalization precedes the pooling.
+        batch_norm: Whether batch normalization follows each convolution.
     """
-    return chain(
-        *(nn.Conv2D(channels, kernel_size=3, padding=1, activation="relu") for _ in range(convolutions)),
-        nn.MaxPool2D(pool_size=2, strides=2),
-    )
+    layers = []
+    for number in range(convolutions):
+        kernel = 3 if number < convolutions - 1 else last_kernel
+        if batch_norm:
+            layers += [nn.Conv2D(channels, kernel, padding=kernel // 2), nn.BatchNorm(), nn.Activation("relu")]
+        else:
+            layers.append(nn.Conv2D(channels, kernel, padding=kernel // 2, activation="relu"))
+    layers += [LocalResponseNorm()] if response_norm else []
+    return chain(*layers, nn.MaxPool2D(pool_size=2, strides=2))
 
 
 class VGGNet(nn.Sequential):
     """VGG of any depth: (N, C, 224, 224) images to (N, classes) logits.
 
     Args:
-        architecture: A pair (number of convolutions, channels) for each block.
+        architecture: A pair (number of convolutions, channels), or a `Block`, for each block.
         classes: Number of classes.
+        batch_norm: Whether batch normalization follows each convolution.
         units: Units of each hidden dense layer.
     """
 
-    def __init__(self, architecture=ARCHITECTURE, classes=10, units=4096, **kwargs):
+    def __init__(self, architecture=ARCHITECTURE, classes=10, batch_norm=False, units=4096, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            for number, (convolutions, channels) in enumerate(architecture, start=1):
-                setattr(self, f"block{number}", vgg_block(convolutions, channels))
+            for number, row in enumerate(architecture, start=1):
+                setattr(self, f"block{number}", vgg_block(**Block(*row)._asdict(), batch_norm=batch_norm))
             for name, layer in dense_head(classes, units).items():
                 setattr(self, name, layer)
 
 
+DRAWN = "the caller's initializer sets the initial weights (paper: normal, with a variance of .01)"
 FROM_A = "no layer starts from trained weights (paper: some start from configuration A's)"
 paper = partial(
     register,
@@ -89,6 +110,8 @@ paper = partial(
         "random crops of rescaled images, and random shifts of colors",
     ),
 )
+NORMALIZED = "batch normalization between each convolution and its ReLU (later than the paper)"
+ZOOS = "MXNet's model zoo; torchvision"
 
 
 @register(
@@ -113,11 +136,22 @@ def vgg(classes=10, architecture=ARCHITECTURE, **kwargs):
     source="arXiv:1409.1556, table 1, column A",
     params=132_863_336,
     macs=7_609_090_048,
-    departures=("the caller's initializer sets the initial weights (paper: normal, with a variance of .01)",),
+    departures=(DRAWN,),
 )
 def vgg11(classes=1000, **kwargs):
     """Build the paper's configuration A."""
     return VGGNet(A, classes, **kwargs)
+
+
+@paper(
+    source="arXiv:1409.1556, table 1, column A-LRN",
+    params=132_863_336,
+    macs=7_609_090_048,
+    departures=(DRAWN,),
+)
+def vgg11_lrn(classes=1000, **kwargs):
+    """Build the paper's configuration A-LRN: A with local response normalization."""
+    return VGGNet(A_LRN, classes, **kwargs)
 
 
 @paper(
@@ -129,6 +163,17 @@ def vgg11(classes=1000, **kwargs):
 def vgg13(classes=1000, **kwargs):
     """Build the paper's configuration B."""
     return VGGNet(B, classes, **kwargs)
+
+
+@paper(
+    source="arXiv:1409.1556, table 1, column C",
+    params=133_638_952,
+    macs=11_770_888_192,
+    departures=(FROM_A,),
+)
+def vgg16_c(classes=1000, **kwargs):
+    """Build the paper's configuration C, whose last three blocks end with a 1x1 convolution."""
+    return VGGNet(C, classes, **kwargs)
 
 
 @paper(
@@ -151,6 +196,58 @@ def vgg16(classes=1000, **kwargs):
 def vgg19(classes=1000, **kwargs):
     """Build the paper's configuration E."""
     return VGGNet(E, classes, **kwargs)
+
+
+@register(
+    source=ZOOS,
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=132_868_840,
+    macs=7_609_090_048,
+    departures=(NORMALIZED,),
+)
+def vgg11_bn(classes=1000, **kwargs):
+    """Build configuration A with batch normalization."""
+    return VGGNet(A, classes, batch_norm=True, **kwargs)
+
+
+@register(
+    source=ZOOS,
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=133_053_736,
+    macs=11_308_466_176,
+    departures=(NORMALIZED,),
+)
+def vgg13_bn(classes=1000, **kwargs):
+    """Build configuration B with batch normalization."""
+    return VGGNet(B, classes, batch_norm=True, **kwargs)
+
+
+@register(
+    source=ZOOS,
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=138_365_992,
+    macs=15_470_264_320,
+    departures=(NORMALIZED,),
+)
+def vgg16_bn(classes=1000, **kwargs):
+    """Build configuration D with batch normalization."""
+    return VGGNet(D, classes, batch_norm=True, **kwargs)
+
+
+@register(
+    source=ZOOS,
+    input_shape=(3, 224, 224),
+    classes=1000,
+    params=143_678_248,
+    macs=19_632_062_464,
+    departures=(NORMALIZED,),
+)
+def vgg19_bn(classes=1000, **kwargs):
+    """Build configuration E with batch normalization."""
+    return VGGNet(E, classes, batch_norm=True, **kwargs)
 
 
 @register(

@@ -66,7 +66,8 @@ class Loss:
     """A term of the training loss of one example. The loss is the sum of the terms.
 
     Attributes:
-        kind: "softmax_cross_entropy" of logits, or "map" of squared distances (LeNet-5).
+        kind: "softmax_cross_entropy" of logits, "map" of squared distances (LeNet-5), or "squared_error" of outputs
+            with the targets 1 and -1 (early LeNets).
         output: Name of the operation whose output it takes.
         factor: Factor of the term.
         settings: Constants of the formula.

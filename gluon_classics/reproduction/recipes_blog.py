@@ -6,7 +6,8 @@ No recipe   the tutorial's GoogLeNet with ReLU in its second stage (2.259 and 2.
             network here.
 
 Both discard the last partial batch of training and test images. They resize training images in float32 and test images
-in uint8. They use SGD without momentum, weight decay or schedule.
+in uint8. They use SGD without momentum, weight decay or schedule. The published runs of the BN-LeNets keep the last
+batch, as the tutorial did in autumn 2017, and divide its gradients by the full batch size; so do our recipes for them.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ AUTUMN = (
     "the authors' run dates from autumn 2017, when their loader kept the last batch and resized all images in uint8, "
     "and their metrics were means over batches"
 )
+MEANS_OF_BATCHES = "the published metrics are means over batches, although the last one is smaller"
+MARCH = "the text of March 2018 discards the last batch and starts from Gluon's default weights, Uniform(.07)"
 FIRST = "no published result is known; ours is the first"
 # repositories of github.com and commits whose notebooks show the results
-AUTHORS_LENET, AUTHORS_ALEXNET, AUTHORS_NIN = (
-    f"the authors, d2l-ai/d2l-zh at {commit}" for commit in ("32cc8b39", "cb96ff41", "7a2c3f69")
+AUTHORS_LENET, AUTHORS_ALEXNET, AUTHORS_NIN, AUTHORS_BN = (
+    f"the authors, d2l-ai/d2l-zh at {commit}" for commit in ("32cc8b39", "cb96ff41", "7a2c3f69", "48207ef1")
 )
 CHRISLUU = "chrisluu, d2l-ai/d2l-zh at c0a66f2e"
 QYZHIZI, LUOYANCN = "qyzhizi/gluon-tutorials-qy at 92851bd", "luoyancn/mxnetai at eca3d34"
@@ -37,6 +40,12 @@ UNKNOWN = "a public run, repository not known"
 
 def _tutorial(model, variant="tutorial", runs=(), notes=(), **settings):
     return Recipe(variant, TUTORIAL, Settings(model, **AS_PUBLISHED, **settings), tuple(runs), None, notes)
+
+
+def _batch_norm(model, init, *runs, variant="tutorial", notes=()):
+    settings = Settings(model, epochs=5, batch_size=256, learning_rate=0.2, init=init, last_batch="scale")
+    published = tuple(PublishedRun(source, 5, *metrics) for source, *metrics in runs)
+    return Recipe(variant, TUTORIAL, settings, published, None, (MEANS_OF_BATCHES, *notes))
 
 
 def _blog(model, runs=(), notes=(FIRST,), short=None):
@@ -94,6 +103,24 @@ RECIPES = (
     ),
     _tutorial("lenet", "gluon", epochs=5, **LENET_GLUON),
     _tutorial("lenet", "gluon-10-epochs", epochs=10, **LENET_GLUON),
+    _batch_norm(
+        "lenet_bn_scratch_tutorial",
+        "normal(0.01)",
+        (AUTHORS_BN, 0.312399, 0.883760, 0.878516),
+        (LUOYANCN, 0.316601, 0.882724, 0.884961),
+    ),
+    _batch_norm(
+        "lenet_bn_tutorial",
+        "normal(0.01)",
+        (AUTHORS_BN, 0.266674, 0.901230, 0.899512),
+        variant="tutorial-2017",
+        notes=(MARCH,),
+    ),
+    _batch_norm(
+        "lenet_bn_tutorial",
+        "uniform(0.07)",
+        (LUOYANCN, 0.252794, 0.907281, 0.894141),
+    ),
     _tutorial(
         "alexnet",
         "10-epochs",

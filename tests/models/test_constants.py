@@ -30,9 +30,12 @@ def test_dropout_has_the_rates_of_the_sources(operators):
         name: [float(settings["p"]) for settings in found if settings["axes"] == "()"]
         for name, found in operators("Dropout").items()
     }
+    of_maps = [(settings["p"], settings["axes"]) for settings in operators("Dropout")["lenet_pytorch_2017"]]
+    assert of_maps == [("0.5", "(2, 3)"), ("0.5", "()")]
     halves = [name for name in list_models() if name.startswith(("alexnet", "vgg", "nin_cifar10"))]
-    expected = {**{name: [0.5, 0.5] for name in halves}, "nin": [0.5], "nin_imagenet": [0.5]}
-    assert rates == {**expected, "googlenet_v1": [0.4], "efficientnet_b0": [0.2]}
+    one_half = ("nin", "nin_imagenet", "lenet_slim", "lenet_pytorch_2017")
+    expected = {**{name: [0.5, 0.5] for name in halves}, **{name: [0.5] for name in one_half}}
+    assert rates == {**expected, "lenet_pytorch": [0.25, 0.5], "googlenet_v1": [0.4], "efficientnet_b0": [0.2]}
 
 
 def test_batch_normalization_has_the_momentum_and_epsilon_of_the_sources(operators):
@@ -42,7 +45,16 @@ def test_batch_normalization_has_the_momentum_and_epsilon_of_the_sources(operato
         for name, found in operators("BatchNorm").items()
     }
     assert settings.pop("efficientnet_b0") == {(0.99, 1e-3)}
-    assert set(settings) >= {"lenet_bn", "resnet", "resnet50_v1", "densenet121", "se_resnet50", "regnetx_200mf"}
+    assert set(settings) >= {
+        "lenet_bn",
+        "lenet_bn_tutorial",
+        "vgg16_bn",
+        "resnet",
+        "resnet50_v1",
+        "densenet121",
+        "se_resnet50",
+        "regnetx_200mf",
+    }
     assert settings == {name: {(0.9, 1e-5)} for name in settings}
 
 
@@ -50,8 +62,9 @@ def test_local_response_normalization_has_the_settings_of_alexnets_paper(operato
     """k = 2, n = 5, alpha = 1e-4 and beta = .75; MXNet divides alpha by n."""
     paper = {"knorm": 2, "nsize": 5, "alpha": 5e-4, "beta": 0.75}
     found = operators("LRN")
-    assert {name: len(settings) for name, settings in found.items()} == {"alexnet_2012": 2, "googlenet_v1": 2}
-    for settings in (*found["alexnet_2012"], *found["googlenet_v1"]):
+    numbers = {name: len(settings) for name, settings in found.items()}
+    assert numbers == {"alexnet_2012": 2, "vgg11_lrn": 1, "googlenet_v1": 2}
+    for settings in (row for rows in found.values() for row in rows):
         assert {key: float(value) for key, value in settings.items()} == pytest.approx(paper)
 
 

@@ -1,7 +1,9 @@
 """What the networks compute: eager against compiled, against plain NumPy, and how they are initialized."""
 
+from functools import partial
+
 from arrays import assert_all_close, assert_close, assert_gradients_close, terms_of, terms_of_gradients
-from gluon_classics import get_model, utils
+from gluon_classics import get_model, model_info, utils
 from gluon_classics.data import datasets, images
 from gluon_classics.experiment import build
 from gluon_classics.models.googlenet import Inception
@@ -183,6 +185,9 @@ class Plain:
             variance = ((x - mean) ** 2).mean(axis=(0, 2, 3), keepdims=True)[0]
         return gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta
 
+    def relu_of_norm(self, x):
+        return np.maximum(self.norm(x), 0)
+
     def mlpconv(self, x, stride=1, pad=0, pooled=True):
         x = self.conv(self.conv(self.conv(x, stride, pad)))
         return max_pool(x, 3, 2) if pooled else x
@@ -218,10 +223,51 @@ def mean_pool(x, size):
     return np.mean([window for _, window in windows(x, size, size)], axis=0)
 
 
-def plain_lenet(net, x):
-    x = max_pool(net.conv(x), 2, 2)
-    x = max_pool(net.conv(x), 2, 2)
+def response_norm(x, size=5, k=2, alpha=1e-4, beta=0.75):
+    squares = np.pad(x**2, ((0, 0), (size // 2, size // 2), (0, 0), (0, 0)))
+    sums = sum(squares[:, start : start + x.shape[1]] for start in range(size))
+    return x / (k + alpha * sums) ** beta
+
+
+def plain_lenet(net, x, **settings):
+    x = max_pool(net.conv(x, **settings), 2, 2)
+    x = max_pool(net.conv(x, **settings), 2, 2)
     return net.dense(net.dense(x, relu=True))
+
+
+def plain_lenet_bn(net, x):
+    x = max_pool(net.relu_of_norm(net.conv(x, relu=False)), 2, 2)
+    x = max_pool(net.relu_of_norm(net.conv(x, relu=False)), 2, 2)
+    return net.dense(net.dense(x, relu=True))
+
+
+def plain_lenet_pytorch(net, x):
+    x = max_pool(net.conv(net.conv(x)), 2, 2)
+    return net.dense(net.dense(x, relu=True))
+
+
+def plain_vgg11_lrn(net, x):
+    x = max_pool(response_norm(net.conv(x, pad=1)), 2, 2)
+    for convolutions in (1, 2, 2, 2):
+        for _ in range(convolutions):
+            x = net.conv(x, pad=1)
+        x = max_pool(x, 2, 2)
+    return net.dense(net.dense(net.dense(x, relu=True), relu=True))
+
+
+def plain_vgg16_c(net, x):
+    for block in range(5):
+        x = net.conv(net.conv(x, pad=1), pad=1)
+        x = max_pool(net.conv(x) if block > 1 else x, 2, 2)
+    return net.dense(net.dense(net.dense(x, relu=True), relu=True))
+
+
+def plain_vgg11_bn(net, x):
+    for convolutions in (1, 1, 2, 2, 2):
+        for _ in range(convolutions):
+            x = net.relu_of_norm(net.conv(x, pad=1, relu=False))
+        x = max_pool(x, 2, 2)
+    return net.dense(net.dense(net.dense(x, relu=True), relu=True))
 
 
 def plain_alexnet(net, x):
@@ -281,6 +327,34 @@ def test_a_network_computes_what_its_table_says(name):
     assert plain.is_done()
     assert expected.shape == (2, 10)
     assert np.count_nonzero(expected) >= 8  # NiN's logits are never negative, and many are 0
+    assert np.abs(expected[0] - expected[1]).max() > 0.01 * np.ptp(expected)  # images, not biases, decide
+    assert_close(net(nd.array(x)).asnumpy(), expected, terms_of(net))
+
+
+# edition -> its definition, and the height of its images
+EDITIONS = {
+    "lenet_bn_tutorial": (plain_lenet_bn, 28),
+    "lenet_bn_scratch_tutorial": (plain_lenet_bn, 28),
+    "lenet_caffe": (partial(plain_lenet, relu=False), 28),
+    "lenet_slim": (partial(plain_lenet, pad=2), 28),
+    "lenet_pytorch_2017": (plain_lenet, 28),  # ReLU and max pooling can change places
+    "lenet_pytorch_2018": (plain_lenet, 28),
+    "lenet_pytorch": (plain_lenet_pytorch, 28),
+    "vgg11_lrn": (plain_vgg11_lrn, 32),
+    "vgg16_c": (plain_vgg16_c, 32),
+    "vgg11_bn": (plain_vgg11_bn, 32),
+}
+
+
+@pytest.mark.parametrize("name", EDITIONS)
+def test_an_edition_computes_what_its_source_says(name):
+    definition, side = EDITIONS[name]
+    x = formula(2, model_info(name).input_shape[0], side, side) * (100 if name == "vgg11_lrn" else 1)
+    net = filled(get_model(name, classes=10), x)
+    plain = Plain(net)
+    expected = definition(plain, x)
+    assert plain.is_done()
+    assert expected.shape == (2, 10)
     assert np.abs(expected[0] - expected[1]).max() > 0.01 * np.ptp(expected)  # images, not biases, decide
     assert_close(net(nd.array(x)).asnumpy(), expected, terms_of(net))
 

@@ -78,6 +78,28 @@ def test_batch_normalization_by_hand_starts_as_gluons():
     assert [set(getattr(block, name).data().asnumpy()) for name in names] == [{1}, {0}, {0}, {1}]
 
 
+def test_the_tutorials_batch_normalization_starts_from_small_numbers():
+    """Scales and shifts are drawn from N(0, .01), both running statistics are 0, whatever the weights start from."""
+    net = get_model("lenet_bn_scratch_tutorial")
+    net.initialize(mx.init.Xavier())
+    net(nd.zeros((1, 1, 28, 28)))
+    parameters = net._collect_params_with_prefix()
+    drawn = np.concatenate([parameters[f"{n}.{name}"].data().asnumpy() for n in "15" for name in ("gamma", "beta")])
+    assert drawn.shape == (2 * (20 + 50),)
+    # five standard errors
+    assert drawn.std() == pytest.approx(0.01, rel=5 / np.sqrt(2 * drawn.size))
+    assert abs(drawn.mean()) < 5 * 0.01 / np.sqrt(drawn.size)
+    assert not any(parameters[f"{n}.running_{name}"].data().asnumpy().any() for n in "15" for name in ("mean", "var"))
+
+
+def test_files_of_both_of_the_tutorials_lenets_interchange(tmp_path):
+    by_hand, x = ready(get_model("lenet_bn_scratch_tutorial"), 2, 1, 28, 28)
+    by_hand.save_parameters(str(tmp_path / "by-hand.params"))
+    other = get_model("lenet_bn_tutorial")
+    other.load_parameters(str(tmp_path / "by-hand.params"))
+    assert_close(other(x).asnumpy(), by_hand(x).asnumpy(), terms_of(other))
+
+
 def test_batch_normalisation_by_hand_moves_its_statistics_in_the_forward_pass():
     """A tenth of the way to the batch's mean and biased variance; MXNet's operator waits for the backward pass."""
     x = nd.array([[0.0], [2.0]])

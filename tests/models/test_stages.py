@@ -70,6 +70,31 @@ VGG = {"block1": (64, 112), "block2": (128, 56), "block3": (256, 28), "block4": 
 DENSE_HEAD = ["flatten", "fc6", "dropout6", "fc7", "dropout7", "fc8"]
 # edition -> its stages in order, and the shapes of those that give feature maps
 STAGES = {
+    "lenet_caffe": {
+        **{"conv1": (20, 24), "pool1": (20, 12), "conv2": (50, 8), "pool2": (50, 4)},
+        **dict.fromkeys(("flatten", "ip1", "ip2")),
+    },
+    "lenet_slim": {
+        **{"conv1": (32, 28), "pool1": (32, 14), "conv2": (64, 14), "pool2": (64, 7)},
+        **dict.fromkeys(("flatten", "fc3", "dropout3", "fc4")),
+    },
+    "lenet_pytorch_2017": {
+        **{"conv1": (10, 24), "pool1": (10, 12), "conv2": (20, 8), "conv2_drop": (20, 8), "pool2": (20, 4)},
+        **dict.fromkeys(("flatten", "fc1", "dropout", "fc2")),
+    },
+    "lenet_pytorch": {
+        **{"conv1": (32, 26), "conv2": (64, 24), "pool": (64, 12), "dropout1": (64, 12)},
+        **dict.fromkeys(("flatten", "fc1", "dropout2", "fc2")),
+    },
+    "lenet_1989": {
+        **{f"H{number}{end}": (12, side) for number, side in ((1, 8), (2, 4)) for end in ("", "_squash")},
+        **dict.fromkeys(("H3", "H3_squash", "output", "output_squash")),
+    },
+    "lenet1": {
+        **{f"H{number}{end}": (4, side) for number, side in ((1, 24), (2, 12)) for end in ("", "_squash")},
+        **{f"H{number}{end}": (12, side) for number, side in ((3, 8), (4, 4)) for end in ("", "_squash")},
+        **dict.fromkeys(("output", "output_squash")),
+    },
     "alexnet": {
         **{"conv1": (96, 54), "pool1": (96, 26), "conv2": (256, 26), "pool2": (256, 12), "conv3": (384, 12)},
         **{"conv4": (384, 12), "conv5": (256, 12), "pool5": (256, 5), **dict.fromkeys(DENSE_HEAD)},
@@ -81,6 +106,9 @@ STAGES = {
     },
     "vgg": {**VGG, **dict.fromkeys(DENSE_HEAD)},
     "vgg16": {**VGG, **dict.fromkeys(DENSE_HEAD)},
+    "vgg11_lrn": {**VGG, **dict.fromkeys(DENSE_HEAD)},
+    "vgg16_c": {**VGG, **dict.fromkeys(DENSE_HEAD)},
+    "vgg19_bn": {**VGG, **dict.fromkeys(DENSE_HEAD)},
     "nin": {
         **{"mlpconv1": (96, 26), "mlpconv2": (256, 12), "mlpconv3": (384, 5), "dropout3": (384, 5)},
         **{"mlpconv4": (10, 5), "global_pool": (10, 1), "flatten": None},

@@ -50,6 +50,7 @@ COUNTERPARTS = [
     counterpart("vgg13", model_zoo.vgg13),
     counterpart("vgg16", model_zoo.vgg16),
     counterpart("vgg19", model_zoo.vgg19),
+    *(counterpart(f"vgg{depth}_bn", getattr(model_zoo, f"vgg{depth}_bn")) for depth in (11, 13, 16, 19)),
     counterpart("vgg11_tutorial", model_zoo.vgg11),
     counterpart("vgg11_d2l", partial(VGG, [1, 1, 2, 2, 2], [16, 32, 64, 128, 128])),
     resnet(18),

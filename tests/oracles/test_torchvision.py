@@ -24,6 +24,7 @@ GRADIENT_TOLERANCE = 0.1  # relative to the norm of a tensor's gradient
 WITH_GRADIENTS = (
     "alexnet_2012",
     "vgg11_tutorial",
+    "vgg11_bn",
     "resnet18_v1",
     "resnet50_v1",
     "densenet121",
@@ -71,6 +72,12 @@ def with_response_norm_in_alexnet(net):
     """Add it after the ReLU of convolutions 1 and 2, as in the paper."""
     first, second, rest = net.features[:2], net.features[2:5], net.features[5:]
     net.features = nn.Sequential(*first, local_response_norm(), *second, local_response_norm(), *rest)
+
+
+def with_response_norm_in_vgg(net):
+    """Add it after the ReLU of the first convolution, as in column A-LRN of table 1."""
+    without_adaptive_pool(net)
+    net.features = nn.Sequential(*net.features[:2], local_response_norm(), *net.features[2:])
 
 
 def with_response_norm_in_googlenet(net):
@@ -128,6 +135,8 @@ NARROW_HEAD = {
     ("dense", "inputs", 512, 25088): 1,
     ("dense", "inputs", 512, 4096): 2,
 }
+# configuration C ends its last three blocks with a 1x1 convolution
+SMALL_THIRD = {("convolution", "kernel", 1, 3): 3, ("convolution", "padding", 0, 1): 3}
 # all pools of GoogLeNet round up
 ALL_ROUND_UP = {("max pool", "rounds_up", False, True): 13}
 INNER_ROUND_UP = {("max pool", "rounds_up", False, True): 9}  # in pools with stride 1, without effect
@@ -154,9 +163,9 @@ def alexnet(edition, rewire, differences, more_parameters, **stated):
     )
 
 
-def vgg(edition, layers, **stated):
+def vgg(edition, layers, rewire=without_adaptive_pool, **stated):
     build = partial(getattr(models, f"vgg{layers}"), num_classes=model_info(edition).classes)
-    return counterpart(edition, build, rewire=without_adaptive_pool, **stated)
+    return counterpart(edition, build, rewire=rewire, **stated)
 
 
 def vgg11_without_fifth_block():
@@ -196,6 +205,9 @@ COUNTERPARTS = [
     vgg("vgg13", 13),
     vgg("vgg16", 16),
     vgg("vgg19", 19),
+    vgg("vgg11_lrn", 11, with_response_norm_in_vgg, differences={"response norm": (1, 0)}, width=PIXELS),
+    vgg("vgg16_c", 16, differences=SMALL_THIRD, more_parameters=4_718_592),
+    *(vgg(f"vgg{layers}_bn", f"{layers}_bn") for layers in (11, 13, 16, 19)),
     vgg("vgg11_tutorial", 11, differences={**GRAY, ("dense", "inputs", 4608, 25088): 1}, more_parameters=83_887_232),
     vgg("vgg11_d2l", 11, differences={**GRAY, **QUARTER}, more_parameters=85_713_984),
     counterpart(

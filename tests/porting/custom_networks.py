@@ -53,6 +53,27 @@ def cropped():
     return net
 
 
+class Padded(nn.HybridBlock):
+    """A block that continues its input beyond the border in three ways, and has a parameter for each place."""
+
+    def __init__(self, shape):
+        super().__init__()
+        with self.name_scope():
+            self.shift = self.params.get("shift", shape=shape)
+
+    def hybrid_forward(self, F, x, shift):
+        widths = (0, 0, 0, 0, 1, 2, 2, 0)
+        constant = F.pad(x, mode="constant", constant_value=-1.5, pad_width=widths)
+        edge, reflected = (F.pad(x, mode=mode, pad_width=widths) for mode in ("edge", "reflect"))
+        return F.broadcast_add(constant + 2 * edge + reflected * reflected, F.expand_dims(shift, axis=0))
+
+
+def padded():
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(4, 3), Padded((4, 9, 8)), nn.Dense(3))
+    return net
+
+
 class Attention(nn.HybridBlock):
     """A non-local block: each place takes what all places of a smaller map hold, by their similarity."""
 
@@ -143,5 +164,6 @@ CUSTOM = {
     "branches": lambda: capture(branched(), (2, 8, 8), "branches"),
     "concurrent": lambda: capture(concurrent(), (2, 8, 8), "concurrent"),
     "cropped": lambda: capture(cropped(), (2, 8, 8), "cropped"),
+    "padded": lambda: capture(padded(), (2, 8, 8), "padded"),
     "symbol": lambda: capture_symbol(symbol(), {"data": (2, 8, 8)}, "symbol"),
 }

@@ -23,7 +23,7 @@ import pytest
 import small_network
 import traces
 
-QUICK = ("lenet", "lenet5", "nin_cifar10", "lenet_bn")
+QUICK = ("lenet", "lenet_1989", "lenet5", "nin_cifar10", "lenet_bn")
 SLOW = ("resnet18_v1", "googlenet_v1", "densenet_d2l", "efficientnet_b0", "se_resnet18", "regnetx_200mf", "vgg11")
 NETWORKS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 

@@ -59,7 +59,7 @@ def test_the_prediction_is_that_of_the_network(name, rng):
     assert relative(outputs[graph.outputs[0]], expected) < rounding(terms_of(net))
 
 
-@pytest.mark.parametrize("name", ["lenet", "lenet5", "lenet_bn", "lenet_bn_scratch"])
+@pytest.mark.parametrize("name", ["lenet", "lenet_1989", "lenet5", "lenet_bn", "lenet_bn_scratch"])
 def test_loss_gradients_and_running_statistics_are_those_of_the_network(name, rng):
     net, graph, parameters = initialized(name)
     # with two images, batch normalization of single numbers would leave only their signs, and rounding

@@ -76,7 +76,10 @@ def test_networks_of_others_compute_the_same(name, tmp_path, rng):
 
 @pytest.mark.parametrize(
     "name",
-    ["lenet5", "lenet_bn", "nin_cifar10_caffe", "googlenet_v1", "resnet18_v1", "densenet_d2l", "efficientnet_b0"],
+    [
+        *("lenet_1989", "lenet5", "lenet_bn", "lenet_pytorch_2017", "nin_cifar10_caffe"),
+        *("googlenet_v1", "resnet18_v1", "densenet_d2l", "efficientnet_b0"),
+    ],
 )
 def test_a_network_computes_the_same(name, tmp_path, rng):
     needs("flax")

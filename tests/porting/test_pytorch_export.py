@@ -97,6 +97,31 @@ def test_a_layer_that_runs_twice_is_an_error():
         pytorch_export.source_code(capture(Shared(), (4,)))
 
 
+class DroppedMaps(nn.HybridBlock):
+    def __init__(self, axes):
+        super().__init__()
+        self.axes = axes
+
+    def hybrid_forward(self, F, x):
+        return F.Dropout(F.Dropout(x, p=0.25) * 2, p=0.5, axes=self.axes)
+
+
+def test_dropout_of_whole_feature_maps_keeps_its_name_in_pytorch(tmp_path, rng):
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(4, 3), nn.Dropout(0.3, axes=(2, 3)), DroppedMaps((2, 3)), nn.Dense(3))
+    graph = capture(net, (2, 6, 6))
+    text = pytorch_export.source_code(graph)
+    assert "nn.Dropout2d(0.3)" in text
+    assert "F.dropout2d(2 * F.dropout(x, 0.25, self.training), 0.5, self.training)" in text
+    needs("pytorch")
+    check_results("pytorch", graph, tmp_path / "port.py", rng)
+
+
+def test_dropout_with_another_shared_mask_is_an_error():
+    with pytest.raises(ExportError, match=r"dropout.* shares its mask along the axes \[1\]: port it by hand"):
+        pytorch_export.source_code(capture(DroppedMaps((1,)), (2, 6, 6)))
+
+
 class Dense(nn.HybridBlock):
     """A block whose class has the name of one that generated files define."""
 
@@ -136,7 +161,10 @@ def test_operations_that_flax_lacks_compute_the_same(make, tmp_path, rng):
 
 @pytest.mark.parametrize(
     "name",
-    ["lenet5", "lenet_bn", "nin_cifar10_caffe", "googlenet_v1", "resnet18_v1", "densenet_d2l", "efficientnet_b0"],
+    [
+        *("lenet_1989", "lenet5", "lenet_bn", "lenet_pytorch_2017", "nin_cifar10_caffe"),
+        *("googlenet_v1", "resnet18_v1", "densenet_d2l", "efficientnet_b0"),
+    ],
 )
 def test_a_network_computes_the_same(name, tmp_path, rng):
     needs("pytorch")

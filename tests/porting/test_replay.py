@@ -301,7 +301,9 @@ def _without_dropout(net, graph):
     return {row.name: np.full((1,) * len(row.output_shape), 1 - row.settings["drop"]) for row in dropouts}
 
 
-@pytest.mark.parametrize("name", ["lenet", "resnet18_v1", "googlenet_v1", "lenet5", "densenet_d2l", "efficientnet_b0"])
+@pytest.mark.parametrize(
+    "name", ["lenet", "lenet_1989", "lenet5", "resnet18_v1", "googlenet_v1", "densenet_d2l", "efficientnet_b0"]
+)
 def test_network_equals_mxnet(rng, name):
     net, graph = probe.network(name)
     images, labels, _ = probe.data(graph, rng)

@@ -51,9 +51,19 @@ def _crop(operation, inputs, shapes, depth):
 
 
 def _expand_dims(operation, inputs, shapes, depth):
-    if len(shapes[0]) >= 3:
+    if len(shapes[0]) > 3:
         return None
-    return Expression(f"jnp.expand_dims({inputs[0].text}, {operation.settings['axis']})", depth)
+    text = f"jnp.expand_dims({inputs[0].text}, {operation.settings['axis']})"
+    return Expression(f"jnp.moveaxis({text}, 1, -1)" if len(shapes[0]) == 3 else text, depth)
+
+
+def _pad(operation, inputs, shapes, depth):
+    row = operation.settings
+    widths = list(row["widths"])
+    for axis, pair in enumerate(row["widths"]):
+        widths[_axis(axis, shapes[0])] = tuple(pair)
+    more = f"constant_values={row['value']}" if row["mode"] == "constant" else f'mode="{row["mode"]}"'
+    return Expression(f"jnp.pad({inputs[0].text}, {tuple(widths)}, {more})", depth + 2)  # long: its own statement
 
 
 def _reduction(name):
@@ -79,9 +89,10 @@ def _scatter(operation, inputs, _shapes, depth):
 def _convolve(operation, inputs, _shapes, depth):
     """Return a convolution whose kernel is a value, with the axes of MXNet."""
     row = operation.settings
-    plain = row["stride"] == row["dilation"] == [1, 1] and row["groups"] == 1 and not any(row["padding"])
+    plain = row["dilation"] == [1, 1] and row["groups"] == 1 and not any(row["padding"])
     bias = inputs[2].text if len(inputs) > 2 else 0
-    return Expression(f"convolution({inputs[0].text}, {inputs[1].text}, {bias})", depth) if plain else None
+    strides = f", {tuple(row['stride'])}" if row["stride"] != [1, 1] else ""
+    return Expression(f"convolution({inputs[0].text}, {inputs[1].text}, {bias}{strides})", depth) if plain else None
 
 
 def _pool(name):
@@ -124,6 +135,7 @@ EXPRESSIONS = {
     "slice": _slice,
     "crop": _crop,
     "expand_dims": _expand_dims,
+    "pad": _pad,
     "stop_gradient": function("jax.lax.stop_gradient({})"),
     "square": function("jnp.square({})"),
     "sqrt": function("jnp.sqrt({})"),

@@ -125,10 +125,10 @@ class CeilAvgPool(nnx.Module):
         return nnx.avg_pool(x, self.window_shape, self.strides, rounded_up(x, self), count_include_pad=False)
 ''',
     "convolution": '''\
-def convolution(x, kernel, bias):
+def convolution(x, kernel, bias, strides=(1, 1)):
     """Convolve (N, H, W, C) with a kernel (out, in, height, width)."""
     layout = ("NHWC", "OIHW", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=layout) + bias
+    return jax.lax.conv_general_dilated(x, kernel, strides, "VALID", dimension_numbers=layout) + bias
 ''',
     "LocalResponseNorm": '''\
 class LocalResponseNorm(nnx.Module):

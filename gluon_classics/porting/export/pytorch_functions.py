@@ -111,6 +111,19 @@ def _pool(name):
     return make
 
 
+def spatial_axes(shape):
+    """Return the axes behind those of the images and the channels."""
+    return list(range(2, len(shape)))
+
+
+def _dropout(operation, inputs, shapes, depth):
+    drop, shared = operation.settings["drop"], operation.settings["shared_axes"]
+    if shared and sorted(shared) != spatial_axes(shapes[0]):
+        raise ExportError(f"{operation.name} (dropout) shares its mask along the axes {shared}: port it by hand")
+    name = f"dropout{len(shared)}d" if shared else "dropout"
+    return Expression(f"F.{name}({inputs[0].text}, {drop}, self.training)", depth)
+
+
 def _pad(operation, inputs, _shapes, depth):
     row = operation.settings
     widths = [width for pair in reversed(row["widths"]) for width in pair]
@@ -140,7 +153,7 @@ EXPRESSIONS = {
     "pad": _pad,
     "upsample_nearest": settings('F.interpolate({x}, scale_factor={scale}, mode="nearest")'),
     "resize_bilinear": _resize_bilinear,
-    "dropout": settings("F.dropout({x}, {drop}, self.training)"),
+    "dropout": _dropout,
     "local_response_norm": settings("F.local_response_norm({x}, {size}, {alpha}, {beta}, {k})"),
     "flatten": function("torch.flatten({}, 1)"),
     "reshape": _reshape,

@@ -6,7 +6,7 @@ import numpy as np
 
 from .codegen.dialect import TABLE, Dialect, Entry, ExportError, check_last_window, table_of
 from .codegen.text import Argument, Call, Code, Literal, compressed, made_list, make_call, size
-from .pytorch_functions import EXPRESSIONS, dimensions, padding
+from .pytorch_functions import EXPRESSIONS, dimensions, padding, spatial_axes
 
 _BASES = ("Conv", "Conv1d", "Conv3d", "Linear", "Dense")
 _ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
@@ -232,6 +232,8 @@ class PyTorch(Dialect):
         drop, shared = round(operation.settings["drop"], 12), operation.settings["shared_axes"]
         if not shared:
             return make_call("nn.Dropout", Literal(drop, "rate"))
+        if sorted(shared) == spatial_axes(input_shape):
+            return make_call(f"nn.Dropout{len(shared)}d", Literal(drop, "rate"))
         if sorted(shared) != list(range(1, len(input_shape))):
             return None
         return make_call(self._helper("DropPath"), Literal(drop, "rate"))

@@ -9,6 +9,7 @@ import json
 from gluon_classics._format import format_shape
 from gluon_classics.errors import ClassicsError, InputSizeError
 from gluon_classics.models._batch_norm import EPSILON, MOMENTUM_KEEP, ScratchBatchNorm
+from gluon_classics.models.early_lenet import SquaredErrorLoss
 from gluon_classics.models.googlenet import AuxiliaryLoss
 from gluon_classics.models.lenet5 import MAPLoss
 from gluon_classics.models.objective import objective_of
@@ -143,6 +144,8 @@ def _loss_terms(loss, outputs):
         return tuple(Loss("softmax_cross_entropy", name, factor) for name, factor in zip(outputs, factors))
     if isinstance(loss, MAPLoss):
         return (Loss("map", outputs[0], settings={"j": loss.j}),)
+    if isinstance(loss, SquaredErrorLoss):
+        return (Loss("squared_error", outputs[0]),)
     if isinstance(loss, gluon.loss.SoftmaxCrossEntropyLoss):
         return (Loss("softmax_cross_entropy", outputs[0]),)
     raise ClassicsError(f"the loss {type(loss).__name__} has no neutral description: use softmax cross-entropy")

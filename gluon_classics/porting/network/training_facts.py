@@ -22,6 +22,7 @@ _PLAIN_SGD = "w = w - learning_rate * (gradient + weight_decay * w)"
 _LOSSES = {
     "softmax_cross_entropy": "-log(softmax(x)[label])",
     "map": "x[label] + log(exp(-j) + sum over classes of exp(-x))",
+    "squared_error": "mean over classes of (x - t)^2, where t is 1 for the label and -1 for all other classes",
 }
 _INITIALIZERS = {
     "xavier": (3.0, "uniform within +-sqrt({} / ((fan_in + fan_out) / 2))"),

@@ -167,7 +167,13 @@ def _map(distances, label, settings):
     return _softmax_cross_entropy(-nd.concat(distances, others, dim=1), label, settings)
 
 
-_LOSSES = {"softmax_cross_entropy": _softmax_cross_entropy, "map": _map}
+def _squared_error(outputs, label, _settings):
+    """The loss of the early LeNets: the target is 1 for the label and -1 for all other classes."""
+    signs = 2 * nd.one_hot(label, outputs.shape[1], dtype=outputs.dtype) - 1
+    return nd.square(outputs - signs).mean(axis=1)
+
+
+_LOSSES = {"softmax_cross_entropy": _softmax_cross_entropy, "map": _map, "squared_error": _squared_error}
 
 
 # --- the operators. Each function takes the settings, the inputs, and the parameters by role

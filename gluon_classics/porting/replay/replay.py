@@ -85,7 +85,13 @@ def _map(x, label, settings):
     return losses, -gradient[:, :-1]
 
 
-_LOSSES = {"softmax_cross_entropy": _softmax_cross_entropy, "map": _map}
+def _squared_error(x, label, _settings):
+    """Return the mean squared differences to the targets, 1 for the label and else -1, and their gradients."""
+    differences = x - (2 * np.eye(x.shape[1], dtype=x.dtype)[label] - 1)
+    return (differences**2).mean(axis=1), 2 * differences / x.shape[1]
+
+
+_LOSSES = {"softmax_cross_entropy": _softmax_cross_entropy, "map": _map, "squared_error": _squared_error}
 
 
 def _terms(graph, values, label):

@@ -8,6 +8,7 @@ the keep masks of its dropouts, in order. RESULT.npz gets `eval`; after a traini
 under the framework's names `grad/NAME`, and `running/NAME` for what the pass changed by itself.
 """
 
+import functools
 import importlib.util
 import sys
 
@@ -28,13 +29,15 @@ def run_pytorch(module, data):
         return results
     masks = [torch.tensor(mask) for mask in numbered(data, "mask")]
 
-    def dropout(x, p=0.5, training=True, inplace=False):
+    def dropout(x, p=0.5, training=True, inplace=False, of_maps=False):
         mask = masks.pop(0)
-        if mask.shape != x.shape:
-            raise ValueError(f"a mask has the shape {tuple(mask.shape)}, and the dropout has {tuple(x.shape)}")
+        shape = (*x.shape[:2], *[1] * (x.dim() - 2)) if of_maps else x.shape
+        if mask.shape != shape:
+            raise ValueError(f"a mask has the shape {tuple(mask.shape)}, and the dropout has {tuple(shape)}")
         return x * mask / (1 - p)
 
     F.dropout = dropout
+    F.dropout1d = F.dropout2d = F.dropout3d = functools.partial(dropout, of_maps=True)
     if hasattr(module, "DropBlock"):
         module.DropBlock.keep = lambda _layer, x: masks.pop(0).to(x.dtype)
     outputs = network.train()(images)
