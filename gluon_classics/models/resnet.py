@@ -7,14 +7,16 @@ Source    `resnet`: the blog; its network is the ResNet-18 of the Gluon tutorial
           section 3.4. The paper does not say which convolution of a bottleneck has the stride; in the authors' models
           it is the first, 1x1. The paper does not mention biases and the padding of the pool: here no convolution has
           a bias, and a padding of 1 gives table 1's sizes.
+          `resnet20_cifar10` to `resnet110_cifar10`: the paper's section 4.2 with n = 3, 5, 7, 9 and 18. All shortcuts
+          are identities (option A). Table 6 has the numbers of parameters. Biases are as in `resnet18_v1`.
 Departs   From the paper, `resnet` and `resnet18_tutorial`: the first convolution has no padding, no batch normalization
           and no ReLU; every convolution keeps its bias, which batch normalization makes useless; the projection has no
           batch normalization; 3x3 average pooling (paper: global), so 2048 features reach the classifier at 224 and 512
           at 96; 1 input channel.
           `resnet18_d2l`: biases and projections as in the tutorial; 1 input channel.
-          `resnet*_v1`: the caller's initializer sets the initial weights (paper: He initialization). `resnet18_v1` and
-          `resnet34_v1` project where the channels increase (the paper's option B, table 3; its table 2 pads with
-          zeros, option A).
+          `resnet*_v1`, `resnet*_cifar10`: the caller's initializer sets the initial weights (paper: He initialization).
+          `resnet18_v1` and `resnet34_v1` project where the channels increase (the paper's option B, table 3; its
+          table 2 pads with zeros, option A).
 Open      - `resnet*_v1`: the paper does not say where a bottleneck has its stride, whether convolutions have biases and
             how the pool is padded.
 """
@@ -29,7 +31,7 @@ from .registry import register
 
 
 class Stage(NamedTuple):
-    """A stage of table 1: channels of its 3x3 convolutions, stride of its first block."""
+    """A stage of table 1 or of section 4.2: channels of its 3x3 convolutions, stride of its first block."""
 
     label: str
     channels: int
@@ -51,6 +53,12 @@ STAGES: Tuple[Stage, ...] = (
     Stage("conv3_x", 128, strides=2),  # (N, 128, 28, 28)   (N, 512, 28, 28)
     Stage("conv4_x", 256, strides=2),  # (N, 256, 14, 14)   (N, 1024, 14, 14)
     Stage("conv5_x", 512, strides=2),  # (N, 512, 7, 7)     (N, 2048, 7, 7)
+)
+# section 4.2
+CIFAR_STAGES: Tuple[Stage, ...] = (
+    Stage("stage1", 16, strides=1),  # (N, 16, 32, 32)
+    Stage("stage2", 32, strides=2),  # (N, 32, 16, 16)
+    Stage("stage3", 64, strides=2),  # (N, 64, 8, 8)
 )
 # table 1, by the number of layers
 BLOCKS = {
@@ -215,10 +223,31 @@ def bottleneck(channels, strides):
     )
 
 
-def residual_stage(body, blocks, inputs, channels, strides, use_bias=False):
+class ZeroChannels(nn.HybridBlock):
+    """Append as many channels of zeros as there are channels: (N, C, H, W) to (N, 2 C, H, W)."""
+
+    def hybrid_forward(self, F, x):
+        return F.concat(x, F.zeros_like(x), dim=1)
+
+
+def padded_identity(strides):
+    """Make the shortcut of option A: (N, C, H, W) to (N, 2 C, H / strides, W / strides), rounded up.
+
+    It has no parameters. The pool takes one pixel of each window: it is an identity with a stride.
+
+    Args:
+        strides: Stride.
+
+    Returns:
+        A tuple of layers.
+    """
+    return (nn.AvgPool2D(pool_size=1, strides=strides), ZeroChannels())
+
+
+def residual_stage(body, blocks, inputs, channels, strides, shortcut=None):
     """Build a stage: (N, inputs, H, W) to (N, channels, H / strides, W / strides).
 
-    The first block has the stride, and a projection if the shape changes.
+    The first block has the stride and, if the shape changes, its own shortcut.
 
     Args:
         body: Function from a stride to the layers of a residual path.
@@ -226,11 +255,12 @@ def residual_stage(body, blocks, inputs, channels, strides, use_bias=False):
         inputs: Channels of the input.
         channels: Channels of the output of each block.
         strides: Stride of the first block.
-        use_bias: Whether the convolution of the projection has a bias.
+        shortcut: Function from a stride to the layers of that shortcut; a projection by default.
     """
-    projected = strides > 1 or inputs != channels
+    shortcut = shortcut or partial(conv_norm, channels, 1)
+    changed = strides > 1 or inputs != channels
     return chain(
-        WithShortcut(body(strides), conv_norm(channels, 1, strides, use_bias=use_bias) if projected else ()),
+        WithShortcut(body(strides), shortcut(strides) if changed else ()),
         *(WithShortcut(body(1)) for _ in range(blocks - 1)),
     )
 
@@ -260,6 +290,28 @@ class ResNetV1(nn.Sequential):
             self.fc = nn.Dense(classes)
 
 
+class ResNetCIFAR(nn.Sequential):
+    """The paper's ResNet for CIFAR-10: (N, 3, 32, 32) images to (N, classes) logits.
+
+    Args:
+        blocks: Number of blocks in each of the three stages, n in the paper. There are 6 n + 2 layers with weights.
+        classes: Number of classes.
+    """
+
+    def __init__(self, blocks, classes=10, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.conv1 = chain(*conv_norm(16, 3), nn.Activation("relu"))  # (N, 16, 32, 32)
+            inputs = 16
+            for stage in CIFAR_STAGES:
+                path = partial(building_block, stage.channels)
+                stack = residual_stage(path, blocks, inputs, stage.channels, stage.strides, padded_identity)
+                setattr(self, stage.label, stack)
+                inputs = stage.channels
+            self.pool = nn.GlobalAvgPool2D()
+            self.fc = nn.Dense(classes)
+
+
 BLOG_DEPARTURES = (
     "the first convolution has no padding, no batch normalization and no ReLU",
     "convolutions keep their biases; no batch normalization on the projections",
@@ -270,6 +322,13 @@ OPTION_B = (
     "projections where the channels increase, option B (paper's table 2: zeros, option A)",
 )
 paper = partial(register, source="arXiv:1512.03385, table 1", input_shape=(3, 224, 224), classes=1000)
+cifar10 = partial(
+    register,
+    source="arXiv:1512.03385, section 4.2",
+    input_shape=(3, 32, 32),
+    classes=10,
+    departures=(INITIALIZATION,),
+)
 
 
 @register(
@@ -342,3 +401,33 @@ def resnet101_v1(classes=1000, **kwargs):
 def resnet152_v1(classes=1000, **kwargs):
     """Build the paper's ResNet-152."""
     return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[152], classes, **kwargs)
+
+
+@cifar10(params=269_722, macs=40_551_040)
+def resnet20_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-20 for CIFAR-10."""
+    return ResNetCIFAR(3, classes, **kwargs)
+
+
+@cifar10(params=464_154, macs=68_862_592)
+def resnet32_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-32 for CIFAR-10."""
+    return ResNetCIFAR(5, classes, **kwargs)
+
+
+@cifar10(params=658_586, macs=97_174_144)
+def resnet44_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-44 for CIFAR-10."""
+    return ResNetCIFAR(7, classes, **kwargs)
+
+
+@cifar10(params=853_018, macs=125_485_696)
+def resnet56_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-56 for CIFAR-10."""
+    return ResNetCIFAR(9, classes, **kwargs)
+
+
+@cifar10(params=1_727_962, macs=252_887_680)
+def resnet110_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-110 for CIFAR-10."""
+    return ResNetCIFAR(18, classes, **kwargs)

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 
+EFFICIENTNETS = [f"efficientnet_b{number}" for number in range(8)]
+
+
 @pytest.fixture(scope="module")
 def operators():
     """Name of an operator -> edition -> the settings of each such operator in its graph."""
@@ -32,8 +35,10 @@ def test_dropout_has_the_rates_of_the_sources(operators):
         for name, found in operators("Dropout").items()
     }
     halves = [name for name in list_models() if name.startswith(("alexnet", "vgg"))] + ["nin_cifar10"]
-    expected = {**{name: [0.5, 0.5] for name in halves}, "nin": [0.5], "nin_imagenet": [0.5]}
-    assert rates == {**expected, "googlenet_v1": [0.4], "efficientnet_b0": [0.2]}
+    halves_once = ("nin", "nin_imagenet", "squeezenet1_0", "squeezenet1_1")
+    expected = {**{name: [0.5, 0.5] for name in halves}, **{name: [0.5] for name in halves_once}}
+    efficientnet = zip(EFFICIENTNETS, (0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5))
+    assert rates == {**expected, "googlenet_v1": [0.4], **{name: [rate] for name, rate in efficientnet}}
 
 
 def test_batch_normalization_has_the_momentum_and_epsilon_of_the_sources(operators):
@@ -42,7 +47,7 @@ def test_batch_normalization_has_the_momentum_and_epsilon_of_the_sources(operato
         name: {(float(node["momentum"]), float(node["eps"])) for node in found}
         for name, found in operators("BatchNorm").items()
     }
-    assert settings.pop("efficientnet_b0") == {(0.99, 1e-3)}
+    assert all(settings.pop(name) == {(0.99, 1e-3)} for name in EFFICIENTNETS)
     assert set(settings) >= {"lenet_bn", "resnet", "resnet50_v1", "densenet121", "se_resnet50", "regnetx_200mf"}
     assert settings == {name: {(0.9, 1e-5)} for name in settings}
 
