@@ -87,7 +87,8 @@ class RegNet(nn.Sequential):
 
     def __init__(self, stages, group_width, excited=False, use_bias=False, classes=1000, **kwargs):
         super().__init__(**kwargs)
-        self._group_width, self._excited, self._use_bias = group_width, excited, use_bias
+        self._group_width, self._excited = group_width, excited
+        self._conv_norm = partial(conv_norm, use_bias=use_bias)
         with self.name_scope():
             self.stem = chain(*self._conv_norm(STEM_WIDTH, 3, strides=2), nn.Activation("relu"))
             inputs = STEM_WIDTH
@@ -110,9 +111,6 @@ class RegNet(nn.Sequential):
             *self._conv_norm(width, 1),
         )
         return WithShortcut(path, self._conv_norm(width, 1, strides) if strides > 1 else ())
-
-    def _conv_norm(self, *args, **kwargs):
-        return conv_norm(*args, use_bias=self._use_bias, **kwargs)
 
 
 def _regnety(parameters, classes, **kwargs):

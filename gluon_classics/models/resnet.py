@@ -26,7 +26,7 @@ from typing import NamedTuple, Tuple
 
 from mxnet.gluon import nn
 
-from ._blocks import chain, print_output_shapes
+from ._blocks import chain, hybrid_chain, print_output_shapes
 from .registry import register
 
 
@@ -158,18 +158,12 @@ class WithShortcut(nn.HybridBlock):
     def __init__(self, body, projection=(), **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.body = _joined(body)
-            self.projection = _joined(projection) if projection else None
+            self.body = hybrid_chain(*body)
+            self.projection = hybrid_chain(*projection) if projection else None
 
     def hybrid_forward(self, F, x):
         shortcut = x if self.projection is None else self.projection(x)
         return F.Activation(self.body(x) + shortcut, act_type="relu")
-
-
-def _joined(layers):
-    block = nn.HybridSequential()
-    block.add(*layers)
-    return block
 
 
 def conv_norm(channels, kernel_size, strides=1, groups=1, use_bias=False):

@@ -18,7 +18,7 @@ from functools import partial
 
 from mxnet.gluon import nn
 
-from ._blocks import chain
+from ._blocks import chain, hybrid_chain
 from .registry import register
 from .resnet import BLOCKS as FIRST_BLOCKS
 from .resnet import BOTTLENECK_EXPANSION, STAGES, Depths
@@ -39,14 +39,9 @@ class PreActivation(nn.HybridBlock):
     def __init__(self, body, projection=(), activated=True, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.activation = nn.HybridSequential() if activated else None
-            self.body = nn.HybridSequential()
-            self.projection = nn.HybridSequential() if projection else None
-        if activated:
-            self.activation.add(*activation())
-        self.body.add(*body)
-        if projection:
-            self.projection.add(*projection)
+            self.activation = hybrid_chain(*activation()) if activated else None
+            self.body = hybrid_chain(*body)
+            self.projection = hybrid_chain(*projection) if projection else None
 
     def hybrid_forward(self, F, x):
         activated = x if self.activation is None else self.activation(x)

@@ -10,7 +10,6 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-
 EFFICIENTNETS = [f"efficientnet_b{number}" for number in range(8)]
 
 
