@@ -37,16 +37,22 @@ def test_dropout_has_the_rates_of_the_sources(operators):
     halves_once = ("nin", "nin_imagenet", "squeezenet1_0", "squeezenet1_1")
     expected = {**{name: [0.5, 0.5] for name in halves}, **{name: [0.5] for name in halves_once}}
     efficientnet = zip(EFFICIENTNETS, (0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5))
-    assert rates == {**expected, "googlenet_v1": [0.4], **{name: [rate] for name, rate in efficientnet}}
+    assert rates == {
+        **expected,
+        "googlenet_v1": [0.4],
+        "inception_v3": [0.2],
+        **{name: [rate] for name, rate in efficientnet},
+    }
 
 
 def test_batch_normalization_has_the_momentum_and_epsilon_of_the_sources(operators):
-    """Gluon's defaults; EfficientNet's are the paper's momentum and the epsilon of the authors' code."""
+    """Gluon's defaults; EfficientNet's are the paper's momentum and the epsilon of the authors' code. Inception has that epsilon too."""
     settings = {
         name: {(float(node["momentum"]), float(node["eps"])) for node in found}
         for name, found in operators("BatchNorm").items()
     }
     assert all(settings.pop(name) == {(0.99, 1e-3)} for name in EFFICIENTNETS)
+    assert settings.pop("inception_v3") == {(0.9, 1e-3)}
     assert set(settings) >= {"lenet_bn", "resnet", "resnet50_v1", "densenet121", "se_resnet50", "regnetx_200mf"}
     assert settings == {name: {(0.9, 1e-5)} for name in settings}
 

@@ -8,6 +8,7 @@ from gluon_classics.compiler import compiled
 from gluon_classics.models import (
     densenet,
     efficientnet,
+    inception,
     mobilenet,
     registry,
     regnet,
@@ -25,7 +26,7 @@ import pytest
 from test_numeric import Plain as PlainWithBiases
 from test_numeric import backpropagated, filled, formula, max_pool, mean_pool, trained_parameters, windows
 
-FAMILIES = (resnet, squeezenet, resnet_v2, densenet, resnext, mobilenet, senet, regnet, efficientnet)
+FAMILIES = (inception, resnet, squeezenet, resnet_v2, densenet, resnext, mobilenet, senet, regnet, efficientnet)
 COLOR_224 = (3, 224, 224)
 
 
@@ -119,6 +120,13 @@ def paper_efficientnet(side, *channels):
 
 MOBILENET_V1 = (64, 112), (128, 56), (128, 56), (256, 28), (256, 28), *[(512, 14)] * 6, (1024, 7), (1024, 7)
 MOBILENET_V2 = (16, 112), (24, 56), (32, 28), (64, 14), (96, 14), (160, 7), (320, 7)
+INCEPTION_V3 = {
+    **{"conv2d_1a": (32, 149), "conv2d_2a": (32, 147), "conv2d_2b": (64, 147), "maxpool_3a": (64, 73)},
+    **{"conv2d_3b": (80, 73), "conv2d_4a": (192, 71), "maxpool_5a": (192, 35)},
+    **{"mixed_5b": (256, 35), "mixed_5c": (288, 35), "mixed_5d": (288, 35)},
+    **{f"mixed_6{letter}": (768, 17) for letter in "abcde"},
+    **{"mixed_7a": (1280, 8), "mixed_7b": (2048, 8), "mixed_7c": (2048, 8)},
+}
 EFFICIENTNET_SIDES = (224, 240, 260, 300, 380, 456, 528, 600)
 # stages 1 to 8
 EFFICIENTNET_CHANNELS = (
@@ -176,6 +184,7 @@ STAGES = {
         conv2=(1280, 7),
         pool=(1280, 1),
     ),
+    "inception_v3": ((3, 299, 299), stages("logits", (1000,), **INCEPTION_V3)),
     "se_resnet101": paper_resnet(256, 512, 1024, 2048),
     "se_resnet152": paper_resnet(256, 512, 1024, 2048),
     "regnety_200mf": paper_regnet(24, 56, 152, 368),
@@ -229,6 +238,7 @@ PARAMS = {
     "resnext50_32x4d": 25_028_904,
     "resnext101_32x4d": 44_177_704,
     "resnext101_64x4d": 83_455_272,
+    "inception_v3": 23_834_568,
     "mobilenet_v1": 4_231_976,
     "mobilenet_v2": 3_504_872,
     "se_resnet101": 49_326_872,
@@ -262,6 +272,7 @@ GMAC = {
     "efficientnet_b5": 10.266,
     "efficientnet_b6": 19.068,
     "efficientnet_b7": 37.746,
+    "inception_v3": 5.713,
     "mobilenet_v1": 0.569,
     "mobilenet_v2": 0.301,
     "resnext50_32x4d": 4.230,
@@ -470,6 +481,11 @@ def test_groups_of_regnet_have_one_width(name, group_width):
         assert [conv["num_filter"] // conv["num_group"] for conv in settings[1:2]] == [group_width]
         assert settings[0]["num_group"] == settings[2]["num_group"] == 1
         assert settings[0]["stride"] == settings[2]["stride"] == (1, 1)  # a stride is the 3x3 convolution's
+
+
+def test_average_pools_of_inception_v3_do_not_count_the_padding():
+    ones = nd.ones((1, 1, 3, 3))
+    np.testing.assert_array_equal(inception.average_pool()(ones).asnumpy(), ones.asnumpy())
 
 
 # --- what they compute: all of it in NumPy, which shows the activations and orders that counts do not
@@ -705,6 +721,14 @@ def test_compiled_editions_predict_the_same(member):
     twin = utils.hybridized(net)
     assert_close(twin(nd.array(x)).asnumpy(), expected, terms_of(net))
     assert_close(compiled.for_inference(net)(nd.array(x)).asnumpy(), expected, terms_of(net))
+
+
+def test_compiled_inception_v3_predicts_the_same():
+    x = formula(1, 3, 75, 75)  # the smallest: one pixel after mixed_7c
+    net = filled(get_model("inception_v3", classes=2), x)
+    expected = net(nd.array(x)).asnumpy()
+    for compiled_net in (utils.hybridized(net), compiled.for_inference(net)):
+        assert_close(compiled_net(nd.array(x)).asnumpy(), expected, terms_of(net))
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,9 @@ def _layer(kind, block, roles, **settings):
 
 
 def _one(sides):
+    """Return the side of a square, or both sides."""
     height, width = sides
-    assert height == width
-    return height
+    return height if height == width else (height, width)
 
 
 def pixels_as_convolutions(layers):

@@ -1,4 +1,4 @@
-"""Our editions compared with the networks of MXNet's model zoo: without the stated differences both compute the same."""
+"""Our editions compared with MXNet's model zoo: without the stated differences both compute the same."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from mxnet.gluon import nn
 from mxnet.gluon.model_zoo import vision
 import pytest
 
-FAST = ("resnet18_v2", "mobilenet_v2", "squeezenet1_1")
+FAST = ("inception_v3", "resnet18_v2", "mobilenet_v2", "squeezenet1_1")
 
 
 def counterpart(edition, build, rewire=None, **stated):
@@ -48,6 +48,16 @@ def with_global_pool(net):
     net.output.add(nn.GlobalAvgPool2D(), nn.Flatten())
 
 
+def without_padding_in_averages(net):
+    """Average the pixels inside the maps, as TensorFlow does, for which the network was written."""
+    for block in net.features:
+        block.apply(lambda layer: layer._kwargs.update(count_include_pad=False) if is_average_pool(layer) else None)
+
+
+def is_average_pool(layer):
+    return isinstance(layer, nn.AvgPool2D)
+
+
 def resnet_v2(layers, norms):
     return counterpart(
         f"resnet{layers}_v2",
@@ -74,6 +84,7 @@ COUNTERPARTS = [
         more_parameters=32 * 32 + 2 * 32 - 1000,
         rules=(last_as_dense,),
     ),
+    counterpart("inception_v3", vision.inception_v3, rewire=without_padding_in_averages),
     counterpart("squeezenet1_0", vision.squeezenet1_0, rewire=with_global_pool),
     counterpart("squeezenet1_1", vision.squeezenet1_1, rewire=with_global_pool),
 ]

@@ -14,6 +14,7 @@ import pytest
 if importlib.util.find_spec("torchvision") is None:
     pytest.skip("needs torchvision: tox -e oracle-torchvision", allow_module_level=True)
 
+import torch
 from torch import nn
 import torch_layers
 from torch_layers import layers_of, redefine
@@ -112,6 +113,18 @@ def with_the_blogs_stem_and_end(net):
     without_norm_on_projections(net)
     net.bn1 = net.relu = nn.Identity()
     net.avgpool = nn.AvgPool2d(3)
+
+
+def without_padding_in_averages(net):
+    """Average the pixels inside the maps, as TensorFlow does: undo the division by 9 at the borders."""
+
+    def divide_again(_module, inputs):
+        (averages,) = inputs
+        return averages / nn.functional.avg_pool2d(torch.ones_like(averages), 3, stride=1, padding=1)
+
+    for block in net.children():
+        if hasattr(block, "branch_pool"):
+            block.branch_pool.register_forward_pre_hook(divide_again)
 
 
 # --- the table: editions, the closest networks, and all differences of their layers
@@ -275,6 +288,13 @@ COUNTERPARTS = [
     # the authors' code has an epsilon of .001
     *(efficientnet(number, {("norm", "epsilon", 1e-3, 1e-5): norms}) for number, norms in enumerate(EPSILON_1E_5)),
     *(efficientnet(number) for number in (5, 6, 7)),
+    counterpart(
+        "inception_v3",
+        partial(models.inception_v3, aux_logits=False, init_weights=False),
+        rewire=without_padding_in_averages,
+        # two pools are functions, not modules
+        differences={"max pool": (4, 2)},
+    ),
     counterpart("squeezenet1_0", models.squeezenet1_0),
     counterpart("squeezenet1_1", models.squeezenet1_1),
     counterpart("resnext50_32x4d", models.resnext50_32x4d),
