@@ -46,7 +46,10 @@ def test_dropout_has_the_rates_of_the_sources(operators):
 
 
 def test_batch_normalization_has_the_momentum_and_epsilon_of_the_sources(operators):
-    """Gluon's defaults; EfficientNet's are the paper's momentum and the epsilon of the authors' code. Inception has that epsilon too."""
+    """Gluon's defaults; EfficientNet's are the paper's momentum and the epsilon of the authors' code.
+
+    Inception v3 has that epsilon too.
+    """
     settings = {
         name: {(float(node["momentum"]), float(node["eps"])) for node in found}
         for name, found in operators("BatchNorm").items()
