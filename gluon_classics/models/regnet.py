@@ -3,6 +3,9 @@
 Source    `regnetx_200mf` to `regnetx_800mf`: depth, w_0, w_a, w_m and group width of the paper's top RegNetX models;
           stem, X block and head of its figures 3 and 4. Rounding widths to multiples of 8, then of the group width, is
           from the authors' code, as are convolutions without bias.
+          `regnety_200mf` to `regnety_800mf`: the same for the top RegNetY models, whose blocks have squeeze and
+          excitation. Its place after the 3x3 convolution, and a quarter of the channels of the block's input for its
+          first layer, are from the authors' code (github.com/facebookresearch/pycls, commit 5719de6).
           `regnetx32_d2l`: Dive into Deep Learning (D2L), the edition for PyTorch; the one for MXNet differs.
 Departs   From the paper: the caller's initializer sets the initial weights (authors: normal, by fan-out).
           `regnetx32_d2l`: two stages (paper: four), biases in the convolutions, 1 input channel.
