@@ -167,25 +167,29 @@ def regnetx_800mf(classes=1000, **kwargs):
     return RegNet(quantized(REGNETX_800MF), REGNETX_800MF.group_width, classes=classes, **kwargs)
 
 
+# stages at 224: (N, 24, 56, 56), (N, 56, 28, 28), (N, 152, 14, 14), (N, 368, 7, 7)
 @paper_y(params=3_162_996, macs=199_514_080)
 def regnety_200mf(classes=1000, **kwargs):
-    """Build the paper's RegNetY-200MF."""
+    """Build the paper's RegNetY-200MF: 1, 1, 4 and 7 blocks."""
     return _regnety(REGNETY_200MF, classes, **kwargs)
 
 
+# stages at 224: (N, 48, 56, 56), (N, 104, 28, 28), (N, 208, 14, 14), (N, 440, 7, 7)
 @paper_y(params=4_344_144, macs=401_842_848)
 def regnety_400mf(classes=1000, **kwargs):
-    """Build the paper's RegNetY-400MF."""
+    """Build the paper's RegNetY-400MF: 1, 3, 6 and 6 blocks."""
     return _regnety(REGNETY_400MF, classes, **kwargs)
 
 
+# stages at 224: (N, 48, 56, 56), (N, 112, 28, 28), (N, 256, 14, 14), (N, 608, 7, 7)
 @paper_y(params=6_055_160, macs=601_220_992)
 def regnety_600mf(classes=1000, **kwargs):
-    """Build the paper's RegNetY-600MF."""
+    """Build the paper's RegNetY-600MF: 1, 3, 7 and 4 blocks."""
     return _regnety(REGNETY_600MF, classes, **kwargs)
 
 
+# stages at 224: (N, 64, 56, 56), (N, 128, 28, 28), (N, 320, 14, 14), (N, 768, 7, 7)
 @paper_y(params=6_263_168, macs=797_176_832)
 def regnety_800mf(classes=1000, **kwargs):
-    """Build the paper's RegNetY-800MF."""
+    """Build the paper's RegNetY-800MF: 1, 3, 8 and 2 blocks."""
     return _regnety(REGNETY_800MF, classes, **kwargs)
