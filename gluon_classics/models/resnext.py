@@ -1,9 +1,10 @@
 """ResNeXt (Xie, Girshick, Dollar, Tu & He 2016, "Aggregated residual transformations for deep neural networks",
 arXiv:1611.05431).
 
-Source    `resnext50_32x4d`, `resnext101_32x4d`, `resnext101_64x4d`: the paper's table 1, with blocks of figure 3(c):
-          the 3x3 convolution has as many groups as the cardinality. The authors' code adds that this convolution has
-          the stride, and that convolutions have no biases (github.com/facebookresearch/ResNeXt, commit 1f59a2c).
+Source    `resnext50_32x4d`: the paper's table 1, with blocks of figure 3(c): the 3x3 convolution has as many groups as
+          the cardinality. `resnext101_32x4d`, `resnext101_64x4d`: the same blocks in the depths of ResNet-101, as in
+          the paper's section 5.1. The authors' code adds that the 3x3 convolution has the stride, and that convolutions
+          have no biases (github.com/facebookresearch/ResNeXt, commit 1f59a2c).
 Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization).
           Dive into Deep Learning (D2L) has a ResNeXt block, but no network of such blocks.
 """
@@ -48,7 +49,7 @@ def _resnext(layers, cardinality, group_width, classes, **kwargs):
 
 paper = partial(
     register,
-    source="arXiv:1611.05431, table 1 and figure 3(c)",
+    source="arXiv:1611.05431, table 1, figure 3(c) and section 5.1",
     input_shape=(3, 224, 224),
     classes=1000,
     departures=("the caller's initializer sets the initial weights (paper: He initialization)",),
