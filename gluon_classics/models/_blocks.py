@@ -21,6 +21,20 @@ def chain(*layers, **stages):
     return block
 
 
+def hybrid_chain(*layers):
+    """Chain layers one after another within a `HybridBlock`.
+
+    Args:
+        *layers: Hybrid blocks; Gluon numbers them.
+
+    Returns:
+        The layers as one `nn.HybridSequential`.
+    """
+    block = nn.HybridSequential()
+    block.add(*layers)
+    return block
+
+
 def dense_head(classes, units=4096):
     """Return AlexNet's classifier, which VGG took over.
 

@@ -4,12 +4,17 @@ arXiv:1905.11946).
 Source    `efficientnet_b0`: the paper's table 1; swish, stochastic depth with a survival probability of .8, dropout of
           .2 and the momentum of batch normalization from its section 5. Where the paper says nothing, the authors'
           code: squeeze and excitation with a quarter of a block's input channels, the epsilon of batch normalization,
-          no biases in the other convolutions, a survival probability that falls from 1 by .2 / 16 in each block.
+          no biases in the other convolutions, a survival probability that falls from 1 in equal steps.
+          `efficientnet_b1` to `efficientnet_b7`: B0 scaled as in the paper's section 3.3. Factors, sides of the images,
+          dropout and the rounding of channels (to multiples of 8) and layers (up) are from the authors' code.
 Departs   From the authors' code: padding is the same on both sides, where TensorFlow's "SAME" pads one side only for
           stride 2 (sizes are equal); the caller's initializer sets the initial weights (authors: normal, by fan-out).
-Open      - `efficientnet_b0`: whether the paper's results use the details that only the authors' code defines.
+Open      - `efficientnet_*`: whether the paper's results use the details that only the authors' code defines.
+          - `efficientnet_b2`: the paper prints 9.2 million parameters; the scaled network has 9.11 million.
 """
 
+from functools import partial
+import math
 from typing import NamedTuple
 
 from mxnet.gluon import nn
@@ -41,8 +46,38 @@ STAGES = (
     Stage("stage8", expansion=6, kernel=3, strides=1, channels=320, layers=1),  # (N, 320, 7, 7)
 )
 STEM_WIDTH, HEAD_WIDTH = 32, 1280  # stages 1 and 9
-DROPOUT = 0.2
-DROPPED = 0.2  # share of the examples that a 17th block would drop; it grows from 0 in the first block in equal steps
+DROPPED = 0.2  # share of the examples that one more block would drop; it grows from 0 in the first block in equal steps
+
+
+class Scaling(NamedTuple):
+    """Factors of the channels and of the number of layers of B0, and the dropout before the classifier."""
+
+    width: float
+    depth: float
+    dropout: float
+
+
+# shape after stage 8 at the network's own size
+B0 = Scaling(width=1.0, depth=1.0, dropout=0.2)  # (N, 320, 7, 7)
+B1 = Scaling(width=1.0, depth=1.1, dropout=0.2)  # (N, 320, 8, 8)
+B2 = Scaling(width=1.1, depth=1.2, dropout=0.3)  # (N, 352, 9, 9)
+B3 = Scaling(width=1.2, depth=1.4, dropout=0.3)  # (N, 384, 10, 10)
+B4 = Scaling(width=1.4, depth=1.8, dropout=0.4)  # (N, 448, 12, 12)
+B5 = Scaling(width=1.6, depth=2.2, dropout=0.4)  # (N, 512, 15, 15)
+B6 = Scaling(width=1.8, depth=2.6, dropout=0.5)  # (N, 576, 17, 17)
+B7 = Scaling(width=2.0, depth=3.1, dropout=0.5)  # (N, 640, 19, 19)
+
+
+def scaled_channels(channels, width):
+    """Multiply channels by a factor and round to a multiple of 8, but not down by more than a tenth.
+
+    Args:
+        channels: Channels in B0.
+        width: Factor.
+    """
+    wanted = channels * width
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
 class Swish(nn.HybridBlock):
@@ -107,37 +142,39 @@ class MBConv(nn.HybridBlock):
 
 
 class EfficientNet(nn.Sequential):
-    """EfficientNet-B0: (N, 3, 224, 224) images to (N, classes) logits.
+    """EfficientNet: (N, 3, H, W) images to (N, classes) logits.
 
     Args:
+        scaling: `Scaling` of B0's stages.
         classes: Number of classes.
     """
 
-    def __init__(self, classes=1000, **kwargs):
+    def __init__(self, scaling=B0, classes=1000, **kwargs):
         super().__init__(**kwargs)
-        total = sum(stage.layers for stage in STAGES)
+        layers = [math.ceil(stage.layers * scaling.depth) for stage in STAGES]
         with self.name_scope():
-            self.stage1 = chain(*conv_norm(STEM_WIDTH, 3, strides=2), Swish())  # (N, 32, 112, 112)
-            inputs, number = STEM_WIDTH, 0
-            for stage in STAGES:
-                blocks = []
-                for layer in range(stage.layers):
+            inputs, number = scaled_channels(STEM_WIDTH, scaling.width), 0
+            self.stage1 = chain(*conv_norm(inputs, 3, strides=2), Swish())  # (N, 32, 112, 112) in B0
+            for stage, count in zip(STAGES, layers):
+                channels, blocks = scaled_channels(stage.channels, scaling.width), []
+                for layer in range(count):
                     strides = stage.strides if layer == 0 else 1
-                    dropped = DROPPED * number / total
-                    blocks.append(MBConv(inputs, stage.channels, stage.expansion, stage.kernel, strides, dropped))
-                    inputs, number = stage.channels, number + 1
+                    dropped = DROPPED * number / sum(layers)
+                    blocks.append(MBConv(inputs, channels, stage.expansion, stage.kernel, strides, dropped))
+                    inputs, number = channels, number + 1
                 setattr(self, stage.label, chain(*blocks))
             self.stage9 = chain(
-                *conv_norm(HEAD_WIDTH), Swish(), nn.GlobalAvgPool2D(), nn.Dropout(DROPOUT), nn.Dense(classes)
+                *conv_norm(scaled_channels(HEAD_WIDTH, scaling.width)),
+                Swish(),
+                nn.GlobalAvgPool2D(),
+                nn.Dropout(scaling.dropout),
+                nn.Dense(classes),
             )
 
 
-@register(
-    source="arXiv:1905.11946, table 1, and the authors' code",
-    input_shape=(3, 224, 224),
+paper = partial(
+    register,
     classes=1000,
-    params=5_288_548,
-    macs=385_814_752,
     departures=(
         "the same padding on both sides (authors: TensorFlow's, on one side for stride 2)",
         "the caller's initializer sets the initial weights (authors: normal, by fan-out)",
@@ -155,6 +192,57 @@ class EfficientNet(nn.Sequential):
         "initial weights: normal, by fan-out",
     ),
 )
+scaled = partial(paper, source="arXiv:1905.11946, section 3.3, and the authors' code")
+
+
+@paper(
+    source="arXiv:1905.11946, table 1, and the authors' code",
+    input_shape=(3, 224, 224),
+    params=5_288_548,
+    macs=385_814_752,
+)
 def efficientnet_b0(classes=1000, **kwargs):
     """Build the paper's EfficientNet-B0."""
-    return EfficientNet(classes, **kwargs)
+    return EfficientNet(B0, classes, **kwargs)
+
+
+@scaled(input_shape=(3, 240, 240), params=7_794_184, macs=686_802_832)
+def efficientnet_b1(classes=1000, **kwargs):
+    """Build the paper's EfficientNet-B1."""
+    return EfficientNet(B1, classes, **kwargs)
+
+
+@scaled(input_shape=(3, 260, 260), params=9_109_994, macs=993_561_872)
+def efficientnet_b2(classes=1000, **kwargs):
+    """Build the paper's EfficientNet-B2."""
+    return EfficientNet(B2, classes, **kwargs)
+
+
+@scaled(input_shape=(3, 300, 300), params=12_233_232, macs=1_827_141_392)
+def efficientnet_b3(classes=1000, **kwargs):
+    """Build the paper's EfficientNet-B3."""
+    return EfficientNet(B3, classes, **kwargs)
+
+
+@scaled(input_shape=(3, 380, 380), params=19_341_616, macs=4_393_771_024)
+def efficientnet_b4(classes=1000, **kwargs):
+    """Build the paper's EfficientNet-B4."""
+    return EfficientNet(B4, classes, **kwargs)
+
+
+@scaled(input_shape=(3, 456, 456), params=30_389_784, macs=10_266_384_752)
+def efficientnet_b5(classes=1000, **kwargs):
+    """Build the paper's EfficientNet-B5."""
+    return EfficientNet(B5, classes, **kwargs)
+
+
+@scaled(input_shape=(3, 528, 528), params=43_040_704, macs=19_067_593_536)
+def efficientnet_b6(classes=1000, **kwargs):
+    """Build the paper's EfficientNet-B6."""
+    return EfficientNet(B6, classes, **kwargs)
+
+
+@scaled(input_shape=(3, 600, 600), params=66_347_960, macs=37_745_884_192)
+def efficientnet_b7(classes=1000, **kwargs):
+    """Build the paper's EfficientNet-B7."""
+    return EfficientNet(B7, classes, **kwargs)

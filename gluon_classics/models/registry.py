@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mxnet.gluon import nn
 
 FAMILIES = (
-    *("lenet", "early_lenet", "lenet5", "alexnet", "vgg", "nin", "googlenet", "resnet"),
-    *("densenet", "senet", "regnet", "efficientnet"),
+    *("lenet", "early_lenet", "lenet5", "alexnet", "vgg", "nin", "googlenet", "inception", "resnet"),
+    *("squeezenet", "resnet_v2", "densenet", "resnext", "mobilenet", "senet", "regnet", "efficientnet"),
 )
 SUGGESTED = 6  # largest number of names in a suggestion
 FACTS = Path(__file__).with_name("facts.json")

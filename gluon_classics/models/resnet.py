@@ -8,6 +8,8 @@ Source    `resnet`: the blog; its network is the ResNet-18 of the Gluon tutorial
           biases nor the padding of the pool. The authors' models (github.com/KaimingHe/deep-residual-networks at
           a7026cb, prototxt/) do: the first, 1x1 convolution has the stride, and no convolution has a bias, except
           ResNet-50's first one.
+          `resnet20_cifar10` to `resnet110_cifar10`: the paper's section 4.2 with n = 3, 5, 7, 9 and 18. All shortcuts
+          are identities (option A). Table 6 has the numbers of parameters. No convolution has a bias.
 Departs   From the paper, `resnet` and `resnet18_tutorial`: the first convolution has no padding, no batch normalization
           and no ReLU; every convolution keeps its bias, which batch normalization makes useless; the projection has no
           batch normalization; 3x3 average pooling (paper: global), so 2048 features reach the classifier at 224 and 512
@@ -16,9 +18,9 @@ Departs   From the paper, `resnet` and `resnet18_tutorial`: the first convolutio
           `resnet*_v1`, from the authors' models: pool1 has a padding of 1; theirs has none and rounds up, which gives
           the same sizes from other windows. ResNet-50's first convolution has no bias; theirs has one, which batch
           normalization makes useless. `released=True` builds the networks of their weights, of 50 layers and more.
-          `resnet*_v1`: the caller's initializer sets the initial weights (paper: He initialization). `resnet18_v1` and
-          `resnet34_v1` project where the channels increase (the paper's option B, table 3; its table 2 pads with
-          zeros, option A).
+          `resnet*_v1`, `resnet*_cifar10`: the caller's initializer sets the initial weights (paper: He initialization).
+          `resnet18_v1` and `resnet34_v1` project where the channels increase (the paper's option B, table 3; its
+          table 2 pads with zeros, option A).
 Open      - `resnet18_v1`, `resnet34_v1`: the authors released no models of these depths. Biases and the padding of the
             pool are those of the deeper networks here.
 """
@@ -28,12 +30,12 @@ from typing import NamedTuple, Tuple
 
 from mxnet.gluon import nn
 
-from ._blocks import chain, print_output_shapes
+from ._blocks import chain, hybrid_chain, print_output_shapes
 from .registry import register
 
 
 class Stage(NamedTuple):
-    """A stage of table 1: channels of its 3x3 convolutions, stride of its first block."""
+    """A stage of table 1 or of section 4.2: channels of its 3x3 convolutions, stride of its first block."""
 
     label: str
     channels: int
@@ -55,6 +57,12 @@ STAGES: Tuple[Stage, ...] = (
     Stage("conv3_x", 128, strides=2),  # (N, 128, 28, 28)   (N, 512, 28, 28)
     Stage("conv4_x", 256, strides=2),  # (N, 256, 14, 14)   (N, 1024, 14, 14)
     Stage("conv5_x", 512, strides=2),  # (N, 512, 7, 7)     (N, 2048, 7, 7)
+)
+# section 4.2
+CIFAR_STAGES: Tuple[Stage, ...] = (
+    Stage("stage1", 16, strides=1),  # (N, 16, 32, 32)
+    Stage("stage2", 32, strides=2),  # (N, 32, 16, 16)
+    Stage("stage3", 64, strides=2),  # (N, 64, 8, 8)
 )
 # table 1, by the number of layers
 BLOCKS = {
@@ -154,18 +162,12 @@ class WithShortcut(nn.HybridBlock):
     def __init__(self, body, projection=(), **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.body = _joined(body)
-            self.projection = _joined(projection) if projection else None
+            self.body = hybrid_chain(*body)
+            self.projection = hybrid_chain(*projection) if projection else None
 
     def hybrid_forward(self, F, x):
         shortcut = x if self.projection is None else self.projection(x)
         return F.Activation(self.body(x) + shortcut, act_type="relu")
-
-
-def _joined(layers):
-    block = nn.HybridSequential()
-    block.add(*layers)
-    return block
 
 
 def conv_norm(channels, kernel_size, strides=1, groups=1, use_bias=False):
@@ -219,10 +221,31 @@ def bottleneck(channels, strides):
     )
 
 
-def residual_stage(body, blocks, inputs, channels, strides, use_bias=False):
+class ZeroChannels(nn.HybridBlock):
+    """Append as many channels of zeros as there are channels: (N, C, H, W) to (N, 2 C, H, W)."""
+
+    def hybrid_forward(self, F, x):
+        return F.concat(x, F.zeros_like(x), dim=1)
+
+
+def padded_identity(strides):
+    """Make the shortcut of option A: (N, C, H, W) to (N, 2 C, H / strides, W / strides), rounded up.
+
+    It has no parameters. The pool takes one pixel of each window: it is an identity with a stride.
+
+    Args:
+        strides: Stride.
+
+    Returns:
+        A tuple of layers.
+    """
+    return (nn.AvgPool2D(pool_size=1, strides=strides), ZeroChannels())
+
+
+def residual_stage(body, blocks, inputs, channels, strides, shortcut=None):
     """Build a stage: (N, inputs, H, W) to (N, channels, H / strides, W / strides).
 
-    The first block has the stride, and a projection if the shape changes.
+    The first block has the stride and, if the shape changes, its own shortcut.
 
     Args:
         body: Function from a stride to the layers of a residual path.
@@ -230,11 +253,12 @@ def residual_stage(body, blocks, inputs, channels, strides, use_bias=False):
         inputs: Channels of the input.
         channels: Channels of the output of each block.
         strides: Stride of the first block.
-        use_bias: Whether the convolution of the projection has a bias.
+        shortcut: Function from a stride to the layers of that shortcut; a projection by default.
     """
-    projected = strides > 1 or inputs != channels
+    shortcut = shortcut or partial(conv_norm, channels, 1)
+    changed = strides > 1 or inputs != channels
     return chain(
-        WithShortcut(body(strides), conv_norm(channels, 1, strides, use_bias=use_bias) if projected else ()),
+        WithShortcut(body(strides), shortcut(strides) if changed else ()),
         *(WithShortcut(body(1)) for _ in range(blocks - 1)),
     )
 
@@ -268,6 +292,28 @@ class ResNetV1(nn.Sequential):
             self.fc = nn.Dense(classes)
 
 
+class ResNetCIFAR(nn.Sequential):
+    """The paper's ResNet for CIFAR-10: (N, 3, 32, 32) images to (N, classes) logits.
+
+    Args:
+        blocks: Number of blocks in each of the three stages, n in the paper. There are 6 n + 2 layers with weights.
+        classes: Number of classes.
+    """
+
+    def __init__(self, blocks, classes=10, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.conv1 = chain(*conv_norm(16, 3), nn.Activation("relu"))  # (N, 16, 32, 32)
+            inputs = 16
+            for stage in CIFAR_STAGES:
+                path = partial(building_block, stage.channels)
+                stack = residual_stage(path, blocks, inputs, stage.channels, stage.strides, padded_identity)
+                setattr(self, stage.label, stack)
+                inputs = stage.channels
+            self.pool = nn.GlobalAvgPool2D()
+            self.fc = nn.Dense(classes)
+
+
 BLOG_DEPARTURES = (
     "the first convolution has no padding, no batch normalization and no ReLU",
     "convolutions keep their biases; no batch normalization on the projections",
@@ -292,6 +338,19 @@ paper = partial(
         "the rate is divided by 10 when the error stops falling",
         "random crops of rescaled images, subtraction of the mean image, and random changes of colors",
     ),
+)
+cifar10 = partial(
+    register,
+    source="arXiv:1512.03385, section 4.2",
+    input_shape=(3, 32, 32),
+    classes=10,
+    departures=(INITIALIZATION,),
+    # 64,000 batches of 128 images; the rate falls after 32,000 and 48,000
+    training={
+        **{"epochs": 164, "batch_size": 128, "learning_rate": 0.1, "schedule": "82:0.1 123:0.01"},
+        **{"momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+    },
+    not_done=("random crops of images padded by 4 pixels, and subtraction of the mean image",),
 )
 
 
@@ -365,3 +424,33 @@ def resnet101_v1(classes=1000, released=False, **kwargs):
 def resnet152_v1(classes=1000, released=False, **kwargs):
     """Build the paper's ResNet-152; `released=True` builds the network of the authors' weights."""
     return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[152], classes, released, **kwargs)
+
+
+@cifar10(params=269_722, macs=40_551_040)
+def resnet20_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-20 for CIFAR-10."""
+    return ResNetCIFAR(3, classes, **kwargs)
+
+
+@cifar10(params=464_154, macs=68_862_592)
+def resnet32_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-32 for CIFAR-10."""
+    return ResNetCIFAR(5, classes, **kwargs)
+
+
+@cifar10(params=658_586, macs=97_174_144)
+def resnet44_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-44 for CIFAR-10."""
+    return ResNetCIFAR(7, classes, **kwargs)
+
+
+@cifar10(params=853_018, macs=125_485_696)
+def resnet56_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-56 for CIFAR-10."""
+    return ResNetCIFAR(9, classes, **kwargs)
+
+
+@cifar10(params=1_727_962, macs=252_887_680)
+def resnet110_cifar10(classes=10, **kwargs):
+    """Build the paper's ResNet-110 for CIFAR-10."""
+    return ResNetCIFAR(18, classes, **kwargs)

@@ -2,8 +2,9 @@
 
 Source    `se_resnet50`: the paper's table 1, the middle column; block as in its figure 3, reduction ratio 16.
           Equation 3 shows no biases in the two dense layers. The published number of parameters, 28,088,024, includes
-          them; without biases it would be 16,048 less. `se_resnet18`: the same block in ResNet-18; the paper's tables
-          begin at 50 layers. The authors' model (github.com/hujie-frank/SENet at 0262d43, models/SE-ResNet-50.prototxt)
+          them; without biases it would be 16,048 less. `se_resnet101`, `se_resnet152`: the same block in the deeper
+          networks of table 2. `se_resnet18`: the same block in ResNet-18; the paper's tables begin at 50 layers.
+          The authors' model (github.com/hujie-frank/SENet at 0262d43, models/SE-ResNet-50.prototxt)
           has these biases too; the first, 1x1 convolution of a bottleneck has the stride, and no other convolution has
           a bias.
 Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization). From the
@@ -96,3 +97,27 @@ def se_resnet50(classes=1000, released=False, **kwargs):
     """Build the paper's SE-ResNet-50; `released=True` builds the network of the authors' weights."""
     body = partial(excited, bottleneck, BOTTLENECK_EXPANSION)
     return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[50], classes, released, **kwargs)
+
+
+@paper(
+    source="arXiv:1709.01507, table 2",
+    params=49_326_872,
+    macs=7_574_937_600,
+    departures=(INITIALIZATION,),
+)
+def se_resnet101(classes=1000, **kwargs):
+    """Build the paper's SE-ResNet-101."""
+    body = partial(excited, bottleneck, BOTTLENECK_EXPANSION)
+    return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[101], classes, **kwargs)
+
+
+@paper(
+    source="arXiv:1709.01507, table 2",
+    params=66_821_848,
+    macs=11_288_993_792,
+    departures=(INITIALIZATION,),
+)
+def se_resnet152(classes=1000, **kwargs):
+    """Build the paper's SE-ResNet-152."""
+    body = partial(excited, bottleneck, BOTTLENECK_EXPANSION)
+    return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[152], classes, **kwargs)

@@ -9,6 +9,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+EFFICIENTNETS = [f"efficientnet_b{number}" for number in range(8)]
+
 
 @pytest.fixture(scope="module")
 def operators():
@@ -33,18 +35,29 @@ def test_dropout_has_the_rates_of_the_sources(operators):
     of_maps = [(settings["p"], settings["axes"]) for settings in operators("Dropout")["lenet_pytorch_2017"]]
     assert of_maps == [("0.5", "(2, 3)"), ("0.5", "()")]
     halves = [name for name in list_models() if name.startswith(("alexnet", "vgg", "nin_cifar10"))]
-    one_half = ("nin", "nin_imagenet", "lenet_slim", "lenet_pytorch_2017")
-    expected = {**{name: [0.5, 0.5] for name in halves}, **{name: [0.5] for name in one_half}}
-    assert rates == {**expected, "lenet_pytorch": [0.25, 0.5], "googlenet_v1": [0.4], "efficientnet_b0": [0.2]}
+    one_half = ("nin", "nin_imagenet", "lenet_slim", "lenet_pytorch_2017", "squeezenet1_0", "squeezenet1_1")
+    efficientnet = zip(EFFICIENTNETS, (0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5))
+    assert rates == {
+        **{name: [0.5, 0.5] for name in halves},
+        **{name: [0.5] for name in one_half},
+        **{name: [rate] for name, rate in efficientnet},
+        "lenet_pytorch": [0.25, 0.5],
+        "googlenet_v1": [0.4],
+        "inception_v3": [0.2],
+    }
 
 
 def test_batch_normalization_has_the_momentum_and_epsilon_of_the_sources(operators):
-    """Gluon's defaults; EfficientNet's are the paper's momentum and the epsilon of the authors' code."""
+    """Gluon's defaults; EfficientNet's are the paper's momentum and the epsilon of the authors' code.
+
+    Inception v3 has that epsilon too.
+    """
     settings = {
         name: {(float(node["momentum"]), float(node["eps"])) for node in found}
         for name, found in operators("BatchNorm").items()
     }
-    assert settings.pop("efficientnet_b0") == {(0.99, 1e-3)}
+    assert all(settings.pop(name) == {(0.99, 1e-3)} for name in EFFICIENTNETS)
+    assert settings.pop("inception_v3") == {(0.9, 1e-3)}
     assert set(settings) >= {
         "lenet_bn",
         "lenet_bn_tutorial",

@@ -5,7 +5,19 @@ from functools import partial
 from arrays import assert_close, assert_gradients_close, rounding, terms_of, terms_of_gradients
 from gluon_classics import get_model, utils
 from gluon_classics.compiler import compiled
-from gluon_classics.models import densenet, efficientnet, registry, regnet, resnet, senet
+from gluon_classics.models import (
+    densenet,
+    efficientnet,
+    inception,
+    mobilenet,
+    registry,
+    regnet,
+    resnet,
+    resnet_v2,
+    resnext,
+    senet,
+    squeezenet,
+)
 import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
@@ -14,7 +26,7 @@ import pytest
 from test_numeric import Plain as PlainWithBiases
 from test_numeric import backpropagated, filled, formula, max_pool, mean_pool, trained_parameters, windows
 
-FAMILIES = (resnet, densenet, senet, regnet, efficientnet)
+FAMILIES = (inception, resnet, squeezenet, resnet_v2, densenet, resnext, mobilenet, senet, regnet, efficientnet)
 COLOR_224 = (3, 224, 224)
 
 
@@ -43,6 +55,40 @@ def paper_resnet(conv2_x, conv3_x, conv4_x, conv5_x):
     return COLOR_224, stages("fc", (1000,), conv1=(64, 112), pool1=(64, 56), **convolutions, pool5=(conv5_x, 1))
 
 
+def cifar_resnet():
+    """Section 4.2: the paper gives sides and channels of its stages, and no names."""
+    shapes = {"conv1": (16, 32), "stage1": (16, 32), "stage2": (32, 16), "stage3": (64, 8), "pool": (64, 1)}
+    return (3, 32, 32), stages("fc", (10,), **shapes)
+
+
+def resnet_with_pre_activation(*channels):
+    """The same stages, and the activation of the last sum before the global pool."""
+    shape, found = paper_resnet(*channels)
+    last = {name: found.pop(name) for name in ("pool5", "fc")}
+    return shape, {**found, "activation": found["conv5_x"], **last}
+
+
+def squeezenet_stages(conv1, *pooled):
+    """Table 1: the output of conv1, then the number of the stage before each pool and the side after it."""
+    found, (channels, side) = {"conv1": conv1}, conv1
+    pools = dict(pooled)
+    fires = dict(zip(range(2, 10), (128, 128, 256, 256, 384, 384, 512, 512)))
+    for number in range(1, 10):
+        if number in fires:
+            channels = fires[number]
+            found[f"fire{number}"] = (channels, side)
+        if number in pools:
+            side = pools[number]
+            found[f"pool{number}"] = (channels, side)
+    found.update(dropout9=(512, side), conv10=(1000, side), pool10=(1000, 1))
+    return (3, 227, 227), stages("flatten", (1000,), **found)
+
+
+def paper_mobilenet(conv1, *others, **last):
+    """`others` are the channels and sides of the blocks, by the beginning of their names."""
+    return COLOR_224, stages("fc", (1000,), conv1=conv1, **dict(others), **last)
+
+
 def densenet_stages(classes, stem, blocks, side):
     """Table 1; `side` is that of the feature maps in the first dense block. Transitions halve them and the channels."""
     found = {"convolution": (stem, 2 * side), "pooling": (stem, side)}
@@ -63,7 +109,36 @@ def paper_regnet(*channels):
     return COLOR_224, stages("head", (1000,), stem=(32, 112), **bodies)
 
 
-EFFICIENTNET_B0 = ((32, 112), (16, 112), (24, 56), (40, 28), (80, 14), (112, 14), (192, 7), (320, 7))
+def paper_efficientnet(side, *channels):
+    """Table 1: stages 1, 3, 4, 5 and 7 halve the sides, rounding up."""
+    found = {}
+    for number, each in enumerate(channels, start=1):
+        side = -(-side // 2) if number in (1, 3, 4, 5, 7) else side
+        found[f"stage{number}"] = (each, side)
+    return stages("stage9", (1000,), **found)
+
+
+MOBILENET_V1 = (64, 112), (128, 56), (128, 56), (256, 28), (256, 28), *[(512, 14)] * 6, (1024, 7), (1024, 7)
+MOBILENET_V2 = (16, 112), (24, 56), (32, 28), (64, 14), (96, 14), (160, 7), (320, 7)
+INCEPTION_V3 = {
+    **{"conv2d_1a": (32, 149), "conv2d_2a": (32, 147), "conv2d_2b": (64, 147), "maxpool_3a": (64, 73)},
+    **{"conv2d_3b": (80, 73), "conv2d_4a": (192, 71), "maxpool_5a": (192, 35)},
+    **{"mixed_5b": (256, 35), "mixed_5c": (288, 35), "mixed_5d": (288, 35)},
+    **{f"mixed_6{letter}": (768, 17) for letter in "abcde"},
+    **{"mixed_7a": (1280, 8), "mixed_7b": (2048, 8), "mixed_7c": (2048, 8)},
+}
+EFFICIENTNET_SIDES = (224, 240, 260, 300, 380, 456, 528, 600)
+# stages 1 to 8
+EFFICIENTNET_CHANNELS = (
+    (32, 16, 24, 40, 80, 112, 192, 320),
+    (32, 16, 24, 40, 80, 112, 192, 320),
+    (32, 16, 24, 48, 88, 120, 208, 352),
+    (40, 24, 32, 48, 96, 136, 232, 384),
+    (48, 24, 32, 56, 112, 160, 272, 448),
+    (48, 24, 40, 64, 128, 176, 304, 512),
+    (56, 32, 40, 72, 144, 200, 344, 576),
+    (64, 32, 48, 80, 160, 224, 384, 640),
+)
 
 # edition -> its own input, and its stages
 STAGES = {
@@ -86,10 +161,36 @@ STAGES = {
     "regnetx_200mf": paper_regnet(24, 56, 152, 368),
     "regnetx_400mf": paper_regnet(32, 64, 160, 384),
     "regnetx_800mf": paper_regnet(64, 128, 288, 672),
-    "efficientnet_b0": (
-        COLOR_224,
-        stages("stage9", (1000,), **{f"stage{number}": each for number, each in enumerate(EFFICIENTNET_B0, start=1)}),
+    **{
+        f"efficientnet_b{number}": ((3, side, side), paper_efficientnet(side, *channels))
+        for number, (side, channels) in enumerate(zip(EFFICIENTNET_SIDES, EFFICIENTNET_CHANNELS))
+    },
+    **{f"resnet{layers}_cifar10": cifar_resnet() for layers in (20, 32, 44, 56, 110)},
+    **{f"resnet{layers}_v2": resnet_with_pre_activation(64, 128, 256, 512) for layers in (18, 34)},
+    **{f"resnet{layers}_v2": resnet_with_pre_activation(256, 512, 1024, 2048) for layers in (50, 101, 152, 200)},
+    "squeezenet1_0": squeezenet_stages((96, 111), (1, 55), (4, 27), (8, 13)),
+    "squeezenet1_1": squeezenet_stages((64, 113), (1, 56), (3, 28), (5, 14)),
+    "resnext50_32x4d": paper_resnet(256, 512, 1024, 2048),
+    "resnext101_32x4d": paper_resnet(256, 512, 1024, 2048),
+    "resnext101_64x4d": paper_resnet(256, 512, 1024, 2048),
+    "mobilenet_v1": paper_mobilenet(
+        (32, 112),
+        *((f"conv{number}", each) for number, each in enumerate(MOBILENET_V1, start=2)),
+        pool=(1024, 1),
     ),
+    "mobilenet_v2": paper_mobilenet(
+        (32, 112),
+        *((f"bottleneck{number}", each) for number, each in enumerate(MOBILENET_V2, start=1)),
+        conv2=(1280, 7),
+        pool=(1280, 1),
+    ),
+    "inception_v3": ((3, 299, 299), stages("logits", (1000,), **INCEPTION_V3)),
+    "se_resnet101": paper_resnet(256, 512, 1024, 2048),
+    "se_resnet152": paper_resnet(256, 512, 1024, 2048),
+    "regnety_200mf": paper_regnet(24, 56, 152, 368),
+    "regnety_400mf": paper_regnet(48, 104, 208, 440),
+    "regnety_600mf": paper_regnet(48, 112, 256, 608),
+    "regnety_800mf": paper_regnet(64, 128, 320, 768),
 }
 
 # trainable parameters
@@ -114,6 +215,46 @@ PARAMS = {
     "regnetx_400mf": 5_157_512,
     "regnetx_800mf": 7_259_656,
     "efficientnet_b0": 5_288_548,
+    "efficientnet_b1": 7_794_184,
+    "efficientnet_b2": 9_109_994,
+    "efficientnet_b3": 12_233_232,
+    "efficientnet_b4": 19_341_616,
+    "efficientnet_b5": 30_389_784,
+    "efficientnet_b6": 43_040_704,
+    "efficientnet_b7": 66_347_960,
+    "resnet20_cifar10": 269_722,
+    "resnet32_cifar10": 464_154,
+    "resnet44_cifar10": 658_586,
+    "resnet56_cifar10": 853_018,
+    "resnet110_cifar10": 1_727_962,
+    "resnet18_v2": 11_687_720,
+    "resnet34_v2": 21_795_880,
+    "resnet50_v2": 25_549_352,
+    "resnet101_v2": 44_541_480,
+    "resnet152_v2": 60_185_128,
+    "resnet200_v2": 64_666_152,
+    "squeezenet1_0": 1_248_424,
+    "squeezenet1_1": 1_235_496,
+    "resnext50_32x4d": 25_028_904,
+    "resnext101_32x4d": 44_177_704,
+    "resnext101_64x4d": 83_455_272,
+    "inception_v3": 23_834_568,
+    "mobilenet_v1": 4_231_976,
+    "mobilenet_v2": 3_504_872,
+    "se_resnet101": 49_326_872,
+    "se_resnet152": 66_821_848,
+    "regnety_200mf": 3_162_996,
+    "regnety_400mf": 4_344_144,
+    "regnety_600mf": 6_055_160,
+    "regnety_800mf": 6_263_168,
+}
+# the numbers that papers print, in millions
+PRINTED = {
+    **{"resnet20_cifar10": 0.27, "resnet32_cifar10": 0.46, "resnet44_cifar10": 0.66, "resnet56_cifar10": 0.85},
+    **{"resnet110_cifar10": 1.7, "resnext50_32x4d": 25.0, "mobilenet_v1": 4.2},
+    **{"regnety_200mf": 3.2, "regnety_400mf": 4.3, "regnety_600mf": 6.1, "regnety_800mf": 6.3},
+    **{"efficientnet_b1": 7.8, "efficientnet_b3": 12, "efficientnet_b4": 19, "efficientnet_b5": 30},
+    **{"efficientnet_b6": 43, "efficientnet_b7": 66},
 }
 # Multiply-accumulates of convolutions and dense layers, in units of 1e9. A published 3.878 for ResNet-50 and .203, .403
 # and .809 for RegNetX count each value out of batch normalization and ReLU as one more.
@@ -125,6 +266,18 @@ GMAC = {
     "regnetx_400mf": 0.398,
     "regnetx_800mf": 0.800,
     "efficientnet_b0": 0.386,
+    "efficientnet_b1": 0.687,
+    "efficientnet_b3": 1.827,
+    "efficientnet_b4": 4.394,
+    "efficientnet_b5": 10.266,
+    "efficientnet_b6": 19.068,
+    "efficientnet_b7": 37.746,
+    "inception_v3": 5.713,
+    "mobilenet_v1": 0.569,
+    "mobilenet_v2": 0.301,
+    "resnext50_32x4d": 4.230,
+    "resnext101_64x4d": 15.460,
+    "regnety_400mf": 0.402,
 }
 
 # Parameters named bias: of the classifier; of all convolutions; of the two dense layers of each squeeze and excitation.
@@ -136,10 +289,27 @@ BIASES = {
     "se_resnet18": 1 + 2 * 8,
     "se_resnet50": 1 + 2 * 16,
     "regnetx32_d2l": 1 + (1 + 3 * 10 + 2),
-    "efficientnet_b0": 1 + 2 * 16,
+    **{f"efficientnet_b{n}": 1 + 2 * blocks for n, blocks in enumerate((16, 23, 23, 26, 32, 39, 45, 55))},
+    "squeezenet1_0": 2 + 3 * 8,
+    "squeezenet1_1": 2 + 3 * 8,
+    "se_resnet101": 1 + 2 * 33,
+    "se_resnet152": 1 + 2 * 50,
+    "regnety_200mf": 1 + 2 * 13,
+    "regnety_400mf": 1 + 2 * 16,
+    "regnety_600mf": 1 + 2 * 15,
+    "regnety_800mf": 1 + 2 * 14,
 }
 
-every_edition = pytest.mark.parametrize("name", STAGES)
+# those that repeat the claim of another edition with more layers
+LARGER = {
+    *(f"resnet{layers}_cifar10" for layers in (32, 44, 56)),
+    *(f"resnet{layers}_v2" for layers in (34, 101, 152)),
+    *("resnext101_32x4d", "se_resnet101", "regnety_400mf", "regnety_600mf"),
+    *(f"efficientnet_b{number}" for number in (2, 3, 4, 5, 6)),
+}
+every_edition = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGER else ()) for name in STAGES]
+)
 
 
 def of_kind(net, kind):
@@ -155,6 +325,10 @@ def relu(x):
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
+
+
+def relu6(x):
+    return np.clip(x, 0, 6)
 
 
 def swish(x):
@@ -186,7 +360,18 @@ def test_the_stages_have_the_names_and_shapes_and_the_network_the_counts_of_the_
     assert info.departures
 
 
-@pytest.mark.parametrize("name", ["resnet18_v1", "densenet121", "se_resnet18", "regnetx_200mf", "efficientnet_b0"])
+def test_the_numbers_of_parameters_are_those_that_papers_print():
+    decimals = {name: len(str(number).partition(".")[2]) for name, number in PRINTED.items()}
+    assert {name: round(PARAMS[name] / 1e6, decimals[name]) for name in PRINTED} == PRINTED
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet18_v1", "densenet121", "se_resnet18", "regnetx_200mf", "efficientnet_b0"),
+        *("resnet20_cifar10", "resnet18_v2", "squeezenet1_1", "mobilenet_v1", "mobilenet_v2"),
+    ],
+)
 def test_paper_editions_take_other_channels_and_classes(name):
     summary = utils.summarize(get_model(name, classes=7), (1, 64, 64))
     assert summary.rows[-1].output_shape == (7,)
@@ -225,6 +410,61 @@ def test_released_networks_have_the_stem_of_the_authors_models(name, more):
     assert biases == ["conv1", "conv1.0"][: 2 * (more > 0)]
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("resnet50_v2", resnet_v2.PreActivation), ("resnext50_32x4d", resnet.WithShortcut)]
+)
+def test_the_3x3_convolution_of_a_later_bottleneck_has_the_stride(name, kind):
+    blocks = of_kind(get_model(name), kind)
+    settings = [[conv._kwargs for conv in of_kind(block.body, nn.Conv2D)] for block in blocks]
+    assert all([conv["kernel"][0] for conv in block] == [1, 3, 1] for block in settings)
+    strides = [[conv["stride"][0] for conv in block] for block in settings]
+    assert [number for number, block in enumerate(strides) if block == [1, 2, 1]] == [3, 7, 13]
+    assert strides.count([1, 1, 1]) == 13
+
+
+@pytest.mark.parametrize(("name", "groups"), [("resnext50_32x4d", 32), ("resnext101_64x4d", 64)])
+def test_the_width_of_resnexts_groups_grows_with_the_channels(name, groups):
+    blocks = of_kind(get_model(name), resnet.WithShortcut)
+    convolutions = [of_kind(block.body, nn.Conv2D)[1]._kwargs for block in blocks]
+    assert {conv["num_group"] for conv in convolutions} == {groups}
+    widths = [conv["num_filter"] // groups for conv in convolutions]
+    assert list(dict.fromkeys(widths)) == [4, 8, 16, 32]
+
+
+def test_the_first_unit_of_resnet_v2_does_not_repeat_the_activation_of_conv1():
+    for name, projected in (("resnet50_v2", [0, 3, 7, 13]), ("resnet34_v2", [3, 7, 13])):
+        units = of_kind(get_model(name), resnet_v2.PreActivation)
+        assert [unit.activation is None for unit in units] == [True] + 15 * [False]
+        assert [number for number, unit in enumerate(units) if unit.projection is not None] == projected
+
+
+def test_option_a_keeps_every_second_pixel_and_appends_channels_of_zeros():
+    x = formula(2, 3, 5, 4)
+    shortcut = nn.HybridSequential()
+    shortcut.add(*resnet.padded_identity(strides=2))
+    assert len(shortcut.collect_params().keys()) == 0
+    data = nd.array(x)
+    data.attach_grad()
+    with autograd.record():
+        out = shortcut(data)
+    assert out.shape == (2, 6, 3, 2)
+    np.testing.assert_array_equal(out[:, :3].asnumpy(), x[:, :, ::2, ::2])
+    assert not out[:, 3:].asnumpy().any()
+    out.backward(out)
+    kept = np.zeros_like(x)
+    kept[:, :, ::2, ::2] = x[:, :, ::2, ::2]
+    np.testing.assert_array_equal(data.grad.asnumpy(), kept)
+
+
+def test_channels_of_efficientnet_are_multiples_of_8_and_lose_at_most_a_tenth():
+    for width in (1.1, 1.2, 1.4, 1.6, 1.8, 2.0):
+        for channels in (16, 24, 32, 40, 80, 112, 192, 320, 1280):
+            scaled = efficientnet.scaled_channels(channels, width)
+            assert scaled % 8 == 0
+            assert 0.9 * width * channels <= scaled < width * channels + 8
+    assert efficientnet.scaled_channels(8, 1.45) == 16  # 11.6 would become 8, which is less than nine tenths
+
+
 # (depth, width) of the paper's networks
 @pytest.mark.parametrize(
     ("parameters", "stages"),
@@ -232,8 +472,12 @@ def test_released_networks_have_the_stem_of_the_authors_models(name, more):
         (regnet.REGNETX_200MF, ((1, 24), (1, 56), (4, 152), (7, 368))),
         (regnet.REGNETX_400MF, ((1, 32), (2, 64), (7, 160), (12, 384))),
         (regnet.REGNETX_800MF, ((1, 64), (3, 128), (7, 288), (5, 672))),
+        (regnet.REGNETY_200MF, ((1, 24), (1, 56), (4, 152), (7, 368))),
+        (regnet.REGNETY_400MF, ((1, 48), (3, 104), (6, 208), (6, 440))),
+        (regnet.REGNETY_600MF, ((1, 48), (3, 112), (7, 256), (4, 608))),
+        (regnet.REGNETY_800MF, ((1, 64), (3, 128), (8, 320), (2, 768))),
     ],
-    ids=["200MF", "400MF", "800MF"],
+    ids=["X-200MF", "X-400MF", "X-800MF", "Y-200MF", "Y-400MF", "Y-600MF", "Y-800MF"],
 )
 def test_quantized_parameters_give_the_stages_of_the_paper(parameters, stages):
     assert regnet.quantized(parameters) == stages
@@ -241,15 +485,24 @@ def test_quantized_parameters_give_the_stages_of_the_paper(parameters, stages):
 
 @pytest.mark.parametrize(
     ("name", "group_width"),
-    [("regnetx32_d2l", 16), ("regnetx_200mf", 8), ("regnetx_400mf", 16), ("regnetx_800mf", 16)],
+    [
+        *(("regnetx32_d2l", 16), ("regnetx_200mf", 8), ("regnetx_400mf", 16), ("regnetx_800mf", 16)),
+        *(("regnety_200mf", 8), ("regnety_400mf", 8), ("regnety_600mf", 16), ("regnety_800mf", 16)),
+    ],
 )
 def test_groups_of_regnet_have_one_width(name, group_width):
     for block in of_kind(get_model(name), resnet.WithShortcut):
-        settings = [conv._kwargs for conv in of_kind(block.body, nn.Conv2D)]
+        squeezed = [conv for each in of_kind(block, senet.SqueezeExcitation) for conv in of_kind(each, nn.Conv2D)]
+        settings = [conv._kwargs for conv in of_kind(block.body, nn.Conv2D) if conv not in squeezed]
         assert [conv["kernel"][0] for conv in settings] == [1, 3, 1]
         assert [conv["num_filter"] // conv["num_group"] for conv in settings[1:2]] == [group_width]
         assert settings[0]["num_group"] == settings[2]["num_group"] == 1
         assert settings[0]["stride"] == settings[2]["stride"] == (1, 1)  # a stride is the 3x3 convolution's
+
+
+def test_average_pools_of_inception_v3_do_not_count_the_padding():
+    ones = nd.ones((1, 1, 3, 3))
+    np.testing.assert_array_equal(inception.average_pool()(ones).asnumpy(), ones.asnumpy())
 
 
 # --- what they compute: all of it in NumPy, which shows the activations and orders that counts do not
@@ -286,6 +539,33 @@ class Plain(PlainWithBiases):
     def add(self, x, out, stride, projected, bias=False):
         return relu(out + (self.conv_norm(x, stride, bias=bias) if projected else x))
 
+    def padded_block(self, x, stride=1):
+        """A building block with option A."""
+        out = self.conv_norm(relu(self.conv_norm(x, stride)))
+        kept = x[:, :, ::stride, ::stride]
+        return relu(out + (np.concatenate([kept, 0 * kept], axis=1) if stride > 1 else kept))
+
+    def pre_activated(self, x, stride=1, projected=False, activated=True, bottleneck=False):
+        activation = relu(self.norm(x)) if activated else x
+        if bottleneck:
+            out = self.convolve(relu(self.norm(self.convolve(activation))), stride)
+        else:
+            out = self.convolve(activation, stride)
+        out = self.convolve(relu(self.norm(out)))
+        return out + (self.convolve(activation, stride) if projected else x)
+
+    def separable(self, x, stride=1):
+        return relu(self.conv_norm(relu(self.conv_norm(x, stride, groups=x.shape[1]))))
+
+    def inverted_residual(self, x, expansion, stride=1, added=False):
+        out = x if expansion == 1 else relu6(self.conv_norm(x))
+        out = self.conv_norm(relu6(self.conv_norm(out, stride, groups=out.shape[1])))
+        return x + out if added else out
+
+    def fire(self, x):
+        x = relu(self.convolve(x, bias=True))
+        return np.concatenate([relu(self.convolve(x, bias=True)) for _ in range(2)], axis=1)
+
     def building_block(self, x, stride=1, projected=False, excited=False):
         out = self.conv_norm(relu(self.conv_norm(x, stride)))
         return self.add(x, self.excite(out, relu) if excited else out, stride, projected)
@@ -294,10 +574,11 @@ class Plain(PlainWithBiases):
         out = self.conv_norm(relu(self.conv_norm(relu(self.conv_norm(x, stride)))))
         return self.add(x, self.excite(out, relu) if excited else out, stride, projected)
 
-    def x_block(self, x, groups, stride=1, bias=False):
+    def x_block(self, x, groups, stride=1, bias=False, excited=False, projected=None):
         out = relu(self.conv_norm(x, bias=bias))
-        out = self.conv_norm(relu(self.conv_norm(out, stride, groups, bias)), bias=bias)
-        return self.add(x, out, stride, projected=stride > 1, bias=bias)
+        out = relu(self.conv_norm(out, stride, groups, bias))
+        out = self.conv_norm(self.excite(out, relu) if excited else out, bias=bias)
+        return self.add(x, out, stride, projected=stride > 1 if projected is None else projected, bias=bias)
 
     def dense_block(self, x, count, bottleneck):
         for _ in range(count):
@@ -331,6 +612,48 @@ def plain_resnet18(net, x, excited=False):
     return net.dense(x.mean(axis=(2, 3)))
 
 
+def plain_resnet20_cifar10(net, x):
+    x = relu(net.conv_norm(x))
+    for stride in (1, 2, 2):
+        x = net.padded_block(net.padded_block(net.padded_block(x, stride)))
+    return net.dense(x.mean(axis=(2, 3)))
+
+
+def plain_resnet18_v2(net, x):
+    x = max_pool(relu(net.conv_norm(x, 2)), 3, 2, pad=1)
+    x = net.pre_activated(net.pre_activated(x, activated=False))
+    for _ in range(3):
+        x = net.pre_activated(net.pre_activated(x, 2, projected=True))
+    return net.dense(relu(net.norm(x)).mean(axis=(2, 3)))
+
+
+def plain_squeezenet1_1(net, x):
+    """Pools round up: the last window may reach over the border."""
+    x = net.conv(x, stride=2)
+    for fires in (2, 2, 4):
+        x = max_pool(np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=-np.inf), 3, 2)
+        for _ in range(fires):
+            x = net.fire(x)
+    return relu(net.convolve(x, bias=True)).mean(axis=(2, 3))
+
+
+def plain_mobilenet_v1(net, x):
+    x = relu(net.conv_norm(x, 2))
+    for stride in (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1):
+        x = net.separable(x, stride)
+    return net.dense(x.mean(axis=(2, 3)))
+
+
+def plain_mobilenet_v2(net, x):
+    x = relu6(net.conv_norm(x, 2))
+    x = net.inverted_residual(x, 1)
+    for stride, repeats in [(2, 1), (2, 2), (2, 3), (1, 2), (2, 2), (1, 0)]:
+        x = net.inverted_residual(x, 6, stride)
+        for _ in range(repeats):
+            x = net.inverted_residual(x, 6, added=True)
+    return net.dense(relu6(net.conv_norm(x)).mean(axis=(2, 3)))
+
+
 def plain_densenet(net, x, blocks, bottleneck):
     x = max_pool(relu(net.conv_norm(x, 2, bias=not bottleneck)), 3, 2, pad=1)
     for count in blocks[:-1]:
@@ -340,11 +663,11 @@ def plain_densenet(net, x, blocks, bottleneck):
     return net.dense(x.mean(axis=(2, 3)))
 
 
-def plain_regnet(net, x, stages, group_width, bias=False):
+def plain_regnet(net, x, stages, group_width, bias=False, excited=False):
     x = relu(net.conv_norm(x, 2, bias=bias))
     for depth, width in stages:
         for block in range(depth):
-            x = net.x_block(x, width // group_width, stride=1 if block else 2, bias=bias)
+            x = net.x_block(x, width // group_width, stride=1 if block else 2, bias=bias, excited=excited)
     return net.dense(x.mean(axis=(2, 3)))
 
 
@@ -373,6 +696,15 @@ PLAIN = {
         partial(plain_regnet, stages=((1, 24), (1, 56), (4, 152), (7, 368)), group_width=8),
     ),
     "efficientnet_b0": ((3, 48, 48), plain_efficientnet_b0),
+    "resnet20_cifar10": ((3, 14, 14), plain_resnet20_cifar10),
+    "resnet18_v2": ((3, 48, 48), plain_resnet18_v2),
+    "squeezenet1_1": ((3, 41, 41), plain_squeezenet1_1),
+    "mobilenet_v1": ((3, 48, 48), plain_mobilenet_v1),
+    "mobilenet_v2": ((3, 48, 48), plain_mobilenet_v2),
+    "regnety_200mf": (
+        (3, 48, 48),
+        partial(plain_regnet, stages=((1, 24), (1, 56), (4, 152), (7, 368)), group_width=8, excited=True),
+    ),
 }
 
 
@@ -408,7 +740,23 @@ def test_compiled_editions_predict_the_same(member):
     assert_close(compiled.for_inference(net)(nd.array(x)).asnumpy(), expected, terms_of(net))
 
 
-@pytest.mark.parametrize("name", ["resnet18_v1", "densenet_d2l", "se_resnet18", "regnetx_200mf", "efficientnet_b0"])
+@pytest.mark.slow
+def test_compiled_inception_v3_predicts_the_same():
+    x = formula(1, 3, 75, 75)  # the smallest: one pixel after mixed_7c
+    net = filled(get_model("inception_v3", classes=2), x)
+    expected = net(nd.array(x)).asnumpy()
+    for compiled_net in (utils.hybridized(net), compiled.for_inference(net)):
+        assert_close(compiled_net(nd.array(x)).asnumpy(), expected, terms_of(net))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet18_v1", "densenet_d2l", "se_resnet18", "regnetx_200mf", "efficientnet_b0"),
+        *("resnet20_cifar10", "mobilenet_v2", "squeezenet1_1"),
+        pytest.param("resnet18_v2", marks=pytest.mark.slow),
+    ],
+)
 def test_a_compiled_edition_trains_as_it_trains_eagerly(name):
     net = get_model(name, classes=2)
     net.initialize(mx.init.Xavier())
@@ -458,6 +806,57 @@ def test_a_bottleneck_is_three_convolutions_beside_a_shortcut(stride, excited, t
     assert plain.is_done()
     assert expected.shape == ((2, 64, 4, 3) if stride == 2 else x.shape)
     assert_close(computed(block, x, training), expected, terms_of(block))
+
+
+@in_both_modes
+@pytest.mark.parametrize("bottleneck", [False, True], ids=["two", "three"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_unit_with_pre_activation_adds_its_input_as_it_is_or_projects_the_activated_one(stride, bottleneck, training):
+    x = formula(2, 64, 7, 5)
+    body = resnet_v2.bottleneck(16, stride) if bottleneck else resnet_v2.building_block(64, stride)
+    projection = [resnet_v2.conv(64, 1, 2)] if stride == 2 else []
+    block = filled(resnet_v2.PreActivation(body, projection), x)
+    plain = Plain(block, training)
+    expected = plain.pre_activated(x, stride, projected=stride == 2, bottleneck=bottleneck)
+    assert plain.is_done()
+    assert expected.shape == ((2, 64, 4, 3) if stride == 2 else x.shape)
+    assert_close(computed(block, x, training), expected, terms_of(block))
+
+
+@in_both_modes
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_resnext_block_is_a_bottleneck_with_groups(stride, training):
+    x = formula(2, 256, 5, 3)
+    projection = resnet.conv_norm(256, 1, strides=2) if stride == 2 else ()
+    block = filled(resnet.WithShortcut(resnext.aggregated(32, 4, 64, stride), projection), x)
+    plain = Plain(block, training)
+    expected = plain.x_block(x, 32, stride)
+    assert plain.is_done()
+    assert_close(computed(block, x, training), expected, terms_of(block))
+
+
+@in_both_modes
+@pytest.mark.parametrize(("channels", "expansion", "stride"), [(8, 6, 1), (8, 1, 1), (12, 6, 1), (8, 6, 2)])
+def test_an_inverted_residual_expands_convolves_and_projects(channels, expansion, stride, training):
+    x = 4 * formula(3, 8, 7, 6)
+    block = filled(mobilenet.InvertedResidual(8, channels, expansion, stride), x)
+    for parameter in trained_parameters(block):
+        if parameter.name.endswith("gamma"):
+            parameter.set_data(4 * parameter.data())  # so that 6 is exceeded
+    plain = Plain(block, training)
+    expected = plain.inverted_residual(x, expansion, stride, added=stride == 1 and channels == 8)
+    assert plain.is_done()
+    assert_close(computed(block, x, training), expected, terms_of(block))
+
+
+def test_a_fire_module_squeezes_then_expands_with_two_kernels():
+    x = formula(2, 6, 5, 4)
+    block = filled(squeezenet.Fire(3, 8), x)
+    plain = Plain(block)
+    expected = plain.fire(x)
+    assert plain.is_done()
+    assert expected.shape == (2, 16, 5, 4)
+    assert_close(computed(block, x, training=False), expected, terms_of(block))
 
 
 def test_squeeze_and_excitation_weights_each_map_by_a_factor():

@@ -42,9 +42,11 @@ def _described(block):
         roles, (units, inputs) = {"weight": block.weight, "bias": block.bias}, block.weight.shape
         yield _layer("dense", block, roles, units=units, inputs=inputs, bias=block.bias is not None)
     elif isinstance(block, nn.BatchNorm):
-        assert not given["fix_gamma"]  # otherwise MXNet uses 1 instead of gamma
-        statistics = {"mean": block.running_mean, "variance": block.running_var}
-        roles = {"gamma": block.gamma, "beta": block.beta, **statistics}
+        # MXNet uses 1 instead of a fixed gamma
+        fixed = [given["fix_gamma"], block.gamma.grad_req == "null", block.beta.grad_req == "null"]
+        assert all(fixed) or not any(fixed)
+        trained = {} if all(fixed) else {"gamma": block.gamma, "beta": block.beta}
+        roles = {**trained, "mean": block.running_mean, "variance": block.running_var}
         yield _layer("norm", block, roles, channels=block.gamma.shape[0], epsilon=given["eps"])
     elif isinstance(block, nn.MaxPool2D):
         size, stride, padding = (_one(given[name]) for name in ("kernel", "stride", "pad"))
@@ -60,9 +62,9 @@ def _layer(kind, block, roles, **settings):
 
 
 def _one(sides):
+    """Return the side of a square, or both sides."""
     height, width = sides
-    assert height == width
-    return height
+    return height if height == width else (height, width)
 
 
 def pixels_as_convolutions(layers):

@@ -101,6 +101,13 @@ def fold_norms(values):
     return [of_layer for of_layer in values if all(of_layer is not norm for norm in folded)]
 
 
+def last_as_dense(values):
+    """Return the last layer, a 1x1 convolution without bias on maps of one pixel, as a dense layer with biases of 0."""
+    *others, last = values
+    weight = last.arrays["weight"].reshape(len(last.arrays["weight"]), -1)
+    return [*others, Values("dense", {"weight": weight, "bias": np.zeros(len(weight))}, None)]
+
+
 def zero_biases(values):
     """Add biases of 0 to convolutions that have neither bias nor batch normalization."""
     for convolution, norm in _followed(values):

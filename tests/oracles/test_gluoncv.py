@@ -9,6 +9,7 @@ import gluon_layers
 from gluon_layers import layers_of, pixels_as_convolutions
 from known_differences import NORMS, ONE_TOWER, SMALLER_KERNELS
 from layer_values import fold_biases, zero_biases
+from mxnet.gluon import nn
 import pytest
 
 try:
@@ -44,6 +45,50 @@ def resnet(layers, **stated):
     return counterpart(f"resnet{layers}_v1", getattr(model_zoo, f"resnet{layers}_v1"), rules=(fold_biases,), **stated)
 
 
+class OptionA(nn.HybridBlock):
+    """A shortcut without parameters: every second pixel, and channels of zeros."""
+
+    def hybrid_forward(self, F, x):
+        kept = F.slice(x, begin=(None, None, None, None), end=(None, None, None, None), step=(1, 1, 2, 2))
+        return F.concat(kept, 0 * kept, dim=1)
+
+
+def with_option_a_and_first_relu(net):
+    """Replace the projections, the paper's option B, and add the ReLU of the first convolution."""
+    convolution, norm, *others = net.features
+    net.features._children.clear()
+    net.features.add(convolution, norm, nn.Activation("relu"), *others)
+
+    def replace(block):
+        if getattr(block, "downsample", None) is not None:
+            del block._children["downsample"]
+            object.__setattr__(block, "downsample", OptionA())
+
+    net.apply(replace)
+
+
+def cifar_resnet(layers):
+    return counterpart(
+        f"resnet{layers}_cifar10",
+        getattr(model_zoo, f"cifar_resnet{layers}_v1"),
+        # both projections
+        differences={"convolution": (layers - 1, layers + 1), "norm": (layers - 1, layers + 1)},
+        more_parameters=16 * 32 + 2 * 32 + 32 * 64 + 2 * 64,
+        adapt=lambda net, _our_layers: with_option_a_and_first_relu(net),
+    )
+
+
+def se_resnet(layers, blocks, useless, missing):
+    return counterpart(
+        f"se_resnet{layers}",
+        getattr(model_zoo, f"se_resnet{layers}_v1"),
+        read=with_pixels,
+        differences={USELESS_BIASES: 2 * blocks, NO_BIASES: 2 * blocks},
+        more_parameters=useless - missing,
+        rules=(fold_biases, zero_biases),
+    )
+
+
 COUNTERPARTS = [
     counterpart("vgg", model_zoo.vgg13),
     counterpart("vgg11", model_zoo.vgg11),
@@ -70,14 +115,15 @@ COUNTERPARTS = [
         more_parameters=-2_040,
         rules=(zero_biases,),
     ),
-    counterpart(
-        "se_resnet50",
-        model_zoo.se_resnet50_v1,
-        read=with_pixels,
-        differences={USELESS_BIASES: 32, NO_BIASES: 32},
-        more_parameters=18_880 - 16_048,
-        rules=(fold_biases, zero_biases),
-    ),
+    se_resnet(50, 16, 18_880, 16_048),
+    se_resnet(101, 33, 40_640, 34_544),
+    se_resnet(152, 50, 59_840, 50_864),
+    cifar_resnet(20),
+    cifar_resnet(56),
+    cifar_resnet(110),
+    counterpart("resnext50_32x4d", model_zoo.resnext50_32x4d),
+    counterpart("resnext101_32x4d", model_zoo.resnext101_32x4d),
+    counterpart("resnext101_64x4d", model_zoo.resnext101_64x4d),
 ]
 # Too different to compare logits: here only the differences are checked, and test_torchvision.py compares the logits.
 DISTANT = [

@@ -14,11 +14,13 @@ import pytest
 if importlib.util.find_spec("torchvision") is None:
     pytest.skip("needs torchvision: tox -e oracle-torchvision", allow_module_level=True)
 
+import torch
 from torch import nn
 import torch_layers
 from torch_layers import layers_of, redefine
 from torchvision import models
 from torchvision.models.regnet import BlockParams, RegNet
+from torchvision.models.resnet import Bottleneck, ResNet
 
 GRADIENT_TOLERANCE = 0.1  # relative to the norm of a tensor's gradient
 WITH_GRADIENTS = (
@@ -30,6 +32,10 @@ WITH_GRADIENTS = (
     "densenet121",
     "regnetx_200mf",
     "efficientnet_b0",
+    "regnety_200mf",
+    "resnext50_32x4d",
+    "mobilenet_v2",
+    "squeezenet1_1",
 )
 PIXELS = 100.0  # standard deviation as in photographs: local response normalization hardly changes small values
 
@@ -116,6 +122,18 @@ def with_the_blogs_stem_and_end(net):
     net.avgpool = nn.AvgPool2d(3)
 
 
+def without_padding_in_averages(net):
+    """Average the pixels inside the maps, as TensorFlow does: undo the division by 9 at the borders."""
+
+    def divide_again(_module, inputs):
+        (averages,) = inputs
+        return averages / nn.functional.avg_pool2d(torch.ones_like(averages), 3, stride=1, padding=1)
+
+    for block in net.children():
+        if hasattr(block, "branch_pool"):
+            block.branch_pool.register_forward_pre_hook(divide_again)
+
+
 # --- the table: editions, the closest networks, and all differences of their layers
 
 GRAY = {("convolution", "inputs", 1, 3): 1}
@@ -155,6 +173,24 @@ WIDER_STAGE = {
 }
 
 
+# the same for 136 channels, 8.5 groups, and 776, 48.5 groups; squeeze and excitation has a quarter of these channels
+WIDER_Y_STAGES = {
+    ("convolution", "channels", 128, 144): 13,
+    ("convolution", "inputs", 128, 144): 13,
+    ("convolution", "groups", 8, 9): 3,
+    ("convolution", "channels", 32, 36): 3,
+    ("convolution", "inputs", 32, 36): 3,
+    ("convolution", "channels", 768, 784): 9,
+    ("convolution", "inputs", 768, 784): 7,
+    ("convolution", "groups", 48, 49): 2,
+    ("convolution", "channels", 192, 196): 1,
+    ("convolution", "inputs", 192, 196): 1,
+    ("dense", "inputs", 768, 784): 1,
+    ("norm", "channels", 128, 144): 10,
+    ("norm", "channels", 768, 784): 7,
+}
+
+
 def alexnet(edition, rewire, differences, more_parameters, **stated):
     build = partial(models.alexnet, num_classes=model_info(edition).classes)
     differences = {**ONE_TOWER, **differences}
@@ -191,6 +227,12 @@ def regnet(edition, build, **stated):
     return counterpart(edition, build, last=("proj",), **stated)
 
 
+def efficientnet(number, differences=()):
+    name = f"efficientnet_b{number}"
+    return counterpart(name, getattr(models, name), differences=dict(differences))
+
+
+EPSILON_1E_5 = (49, 69, 69, 78, 96)  # batch normalizations of B0 to B4
 COUNTERPARTS = [
     alexnet("alexnet", without_adaptive_pool, {**GRAY, ("dense", "inputs", 6400, 9216): 1}, 10_280_064),
     alexnet(
@@ -269,8 +311,26 @@ COUNTERPARTS = [
     regnet("regnetx_200mf", lambda: RegNet(BlockParams.from_init_params(13, 24, 36.44, 2.49, 8))),
     regnet("regnetx_400mf", models.regnet_x_400mf, differences=WIDER_STAGE, more_parameters=338_464),
     regnet("regnetx_800mf", models.regnet_x_800mf),
+    regnet("regnety_200mf", lambda: RegNet(BlockParams.from_init_params(13, 24, 36.44, 2.49, 8, se_ratio=0.25))),
+    regnet("regnety_400mf", models.regnet_y_400mf),
+    regnet("regnety_600mf", lambda: RegNet(BlockParams.from_init_params(15, 48, 32.54, 2.32, 16, se_ratio=0.25))),
+    regnet("regnety_800mf", models.regnet_y_800mf, differences=WIDER_Y_STAGES, more_parameters=169_344),
     # the authors' code has an epsilon of .001
-    counterpart("efficientnet_b0", models.efficientnet_b0, differences={("norm", "epsilon", 1e-3, 1e-5): 49}),
+    *(efficientnet(number, {("norm", "epsilon", 1e-3, 1e-5): norms}) for number, norms in enumerate(EPSILON_1E_5)),
+    *(efficientnet(number) for number in (5, 6, 7)),
+    counterpart(
+        "inception_v3",
+        partial(models.inception_v3, aux_logits=False, init_weights=False),
+        rewire=without_padding_in_averages,
+        # two pools are functions, not modules
+        differences={"max pool": (4, 2)},
+    ),
+    counterpart("squeezenet1_0", models.squeezenet1_0),
+    counterpart("squeezenet1_1", models.squeezenet1_1),
+    counterpart("resnext50_32x4d", models.resnext50_32x4d),
+    counterpart("resnext101_32x4d", lambda: ResNet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=4)),
+    counterpart("resnext101_64x4d", models.resnext101_64x4d),
+    counterpart("mobilenet_v2", models.mobilenet_v2),
 ]
 IN_TRAINING = googlenet(
     "googlenet_v1",
@@ -294,10 +354,12 @@ every_counterpart = pytest.mark.parametrize(
 
 
 def test_every_edition_of_a_family_in_torchvision_has_a_counterpart():
-    """Torchvision has no DenseNet without bottlenecks, and no SE-ResNet, which GluonCV has."""
+    """Torchvision has no DenseNet without bottlenecks. MXNet's zoo and GluonCV have the others that it lacks."""
     families = {model_info(row.edition).family for row in COUNTERPARTS}
     editions = {edition for edition in list_models() if model_info(edition).family in families}
-    assert editions - {row.edition for row in COUNTERPARTS} == {"densenet_tutorial", "densenet_d2l"}
+    without = {"densenet_tutorial", "densenet_d2l", "mobilenet_v1"}
+    without |= {edition for edition in list_models() if edition.endswith("_cifar10") and "resnet" in edition}
+    assert editions - {row.edition for row in COUNTERPARTS} == without
 
 
 @every_counterpart

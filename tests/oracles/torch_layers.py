@@ -57,11 +57,8 @@ def _described(module, kind):
 
 
 def _one(setting):
-    if not isinstance(setting, tuple):
-        return setting
-    height, width = setting
-    assert height == width
-    return height
+    """Return the side of a square, both sides, or a setting that has no sides."""
+    return setting[0] if isinstance(setting, tuple) and len(set(setting)) == 1 else setting
 
 
 def count(net):
@@ -78,7 +75,8 @@ def redefine(layers, ours):
         module = its.at
         for setting, name in SETTINGS[its.kind].items():
             value = mine.settings[setting]
-            setattr(module, name, (value, value) if isinstance(getattr(module, name), tuple) else value)
+            is_pair = isinstance(getattr(module, name), tuple) and not isinstance(value, tuple)
+            setattr(module, name, (value, value) if is_pair else value)
         for role, shape in mine.shapes.items():
             if its.shapes.get(role) != shape:
                 tensor = torch.empty(shape)
