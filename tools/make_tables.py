@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 import statistics
 
-from gluon_classics.models.registry import FAMILIES
 from gluon_classics.reproduction import results, table
 import make_editions
 
@@ -24,37 +23,28 @@ SPEED_COLUMNS = {  # titles, and the ratios of speed.json
     "prediction": "predict / torch",
     "one image": "predict 1 / torch",
 }
-PAPERS = {
-    "lenet": "https://doi.org/10.1109/5.726791",
-    "early_lenet": "https://doi.org/10.1162/neco.1989.1.4.541",
-    "lenet5": "https://doi.org/10.1109/5.726791",
-    "alexnet": "https://papers.nips.cc/paper/4824",
-    "vgg": "https://arxiv.org/abs/1409.1556",
-    "nin": "https://arxiv.org/abs/1312.4400",
-    "googlenet": "https://arxiv.org/abs/1409.4842",
-    "resnet": "https://arxiv.org/abs/1512.03385",
-    "inception": "https://arxiv.org/abs/1512.00567",
-    "squeezenet": "https://arxiv.org/abs/1602.07360",
-    "resnet_v2": "https://arxiv.org/abs/1603.05027",
-    "densenet": "https://arxiv.org/abs/1608.06993",
-    "resnext": "https://arxiv.org/abs/1611.05431",
-    "mobilenet": "https://arxiv.org/abs/1704.04861",
-    "senet": "https://arxiv.org/abs/1709.01507",
-    "regnet": "https://arxiv.org/abs/2003.13678",
-    "efficientnet": "https://arxiv.org/abs/1905.11946",
-}
+GROUPS = (  # families that share a row of the README
+    *(("lenet", "early_lenet", "lenet5"), ("alexnet",), ("vgg",), ("nin",), ("googlenet", "inception")),
+    *(("resnet", "resnet_v2", "resnext"), ("densenet",), ("squeezenet", "mobilenet"), ("senet",), ("regnet",)),
+    ("efficientnet",),
+)
+SHOWN_NAMES = 4  # of each row
 
 
 def networks_table() -> str:
-    """Return the families of the registry as a Markdown table, with links to their editions and papers."""
-    rows = ["| family | networks | parameters | paper |", "|---|---|--:|---|"]
-    for family in FAMILIES:
-        infos = make_editions.editions(family)
-        names = ", ".join(f"`{info.name}`" for info in infos)
+    """Return the families of the registry as a Markdown table, with links to their editions."""
+    rows = ["| families | networks | parameters |", "|---|---|--:|"]
+    for group in GROUPS:
+        infos = [info for family in group for info in make_editions.editions(family)]
+        names = ", ".join(f"`{info.name}`" for info in infos[:SHOWN_NAMES])
+        if infos[SHOWN_NAMES:]:
+            names += f" and {len(infos) - SHOWN_NAMES} more"
         counts = sorted({info.params for info in infos})
         params = " to ".join(f"{count:,}" for count in (counts[0], *counts[1:][-1:]))
-        link = f"[{make_editions.title(family)}](docs/editions.md#{make_editions.anchor(family)})"
-        rows.append(f"| {link} | {names} | {params} | [paper]({PAPERS[family]}) |")
+        links = (
+            f"[{make_editions.title(family)}](docs/editions.md#{make_editions.anchor(family)})" for family in group
+        )
+        rows.append(f"| {', '.join(links)} | {names} | {params} |")
     return "\n".join(rows)
 
 

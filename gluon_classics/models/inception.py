@@ -162,6 +162,16 @@ class InceptionV3(nn.Sequential):
 
 
 @register(
+    # section 8
+    training={
+        **{"epochs": 100, "batch_size": 32, "learning_rate": 0.045, "schedule": "decay:0.94:2"},
+        **{"optimizer": "tfrmsprop", "augment": "flip"},
+    },
+    not_done=(
+        "50 workers; an epsilon of 1 in RMSProp (here .001); gradients clipped at 2",
+        "label smoothing of .1, the auxiliary classifier, averaged parameters for prediction",
+        "random crops and changes of colors",
+    ),
     source="arXiv:1512.00567 and the authors' code",
     input_shape=(3, 299, 299),
     classes=1000,

@@ -191,6 +191,7 @@ INITIALIZATION = "the caller's initializer sets the initial weights"
     source="arXiv:1704.04861, table 1",
     input_shape=(3, 224, 224),
     classes=1000,
+    not_done=("the paper's training: it prints no batch size and no rate; these are the blog's",),
     params=4_231_976,
     macs=568_740_352,
     departures=(PADDING, INITIALIZATION),
@@ -204,6 +205,12 @@ def mobilenet_v1(classes=1000, **kwargs):
     source="arXiv:1801.04381, table 2",
     input_shape=(3, 224, 224),
     classes=1000,
+    # section 6.1; 16 workers with batches of 96 images
+    training={
+        **{"epochs": 350, "batch_size": 96, "learning_rate": 0.045, "schedule": "decay:0.98:1"},
+        **{"optimizer": "tfrmsprop", "momentum": 0.9, "weight_decay": 4e-5, "augment": "flip"},
+    },
+    not_done=("16 asynchronous workers; the paper prints no number of epochs", "random crops and changes of colors"),
     params=3_504_872,
     macs=300_774_272,
     departures=(PADDING, INITIALIZATION),

@@ -130,12 +130,20 @@ class ResNetV2(nn.Sequential):
 
 
 INITIALIZATION = "the caller's initializer sets the initial weights (paper: He initialization)"
+# section 4 and the authors' code: as ResNet, and the rate falls after 30 and 60 epochs
+TRAINING = {
+    **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
+    **{"momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+}
+NOT_DONE = ("random crops of various sizes and aspect ratios, and random changes of colors",)
 paper = partial(
     register,
     source="arXiv:1603.05027, figure 4(e) and table 5",
     input_shape=(3, 224, 224),
     classes=1000,
     departures=(INITIALIZATION,),
+    training=TRAINING,
+    not_done=NOT_DONE,
 )
 shallower = partial(
     register,
@@ -143,6 +151,8 @@ shallower = partial(
     input_shape=(3, 224, 224),
     classes=1000,
     departures=(INITIALIZATION, "fewer than 152 layers (paper: 152 and 200 on ImageNet)"),
+    training=TRAINING,
+    not_done=NOT_DONE,
 )
 
 

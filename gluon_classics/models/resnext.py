@@ -53,6 +53,12 @@ paper = partial(
     input_shape=(3, 224, 224),
     classes=1000,
     departures=("the caller's initializer sets the initial weights (paper: He initialization)",),
+    # section 4 and the schedule of fb.resnet.torch, which it names
+    training={
+        **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
+        **{"momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+    },
+    not_done=("random crops of various sizes and aspect ratios, and random changes of colors",),
 )
 
 

@@ -99,7 +99,15 @@ class SqueezeNet(nn.Sequential):
 INITIALIZATION = "the caller's initializer sets the initial weights"
 
 
-@register(
+# the authors' solver.prototxt: 170,000 batches of 512 images
+published = partial(
+    register,
+    training={"epochs": 68, "batch_size": 512, "learning_rate": 0.04, "momentum": 0.9, "weight_decay": 2e-4},
+    not_done=("the rate falls linearly to 0", "random crops, and subtraction of the mean color"),
+)
+
+
+@published(
     source="arXiv:1602.07360, table 1",
     input_shape=(3, 227, 227),
     classes=1000,
@@ -112,7 +120,7 @@ def squeezenet1_0(classes=1000, **kwargs):
     return SqueezeNet(V1_0, classes, **kwargs)
 
 
-@register(
+@published(
     source="the authors' release of version 1.1",
     input_shape=(3, 227, 227),
     classes=1000,

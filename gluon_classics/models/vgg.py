@@ -111,7 +111,18 @@ paper = partial(
     ),
 )
 NORMALIZED = "batch normalization between each convolution and its ReLU (later than the paper)"
-ZOOS = "MXNet's model zoo; torchvision"
+# torchvision's reference training; MXNet's zoo prints none
+zoo = partial(
+    register,
+    source="MXNet's model zoo; torchvision",
+    input_shape=(3, 224, 224),
+    classes=1000,
+    training={
+        **{"epochs": 90, "batch_size": 256, "learning_rate": 0.01, "schedule": "30:0.1 60:0.01"},
+        **{"momentum": 0.9, "weight_decay": 1e-4, "augment": "flip"},
+    },
+    not_done=("random crops of various sizes and aspect ratios",),
+)
 
 
 @register(
@@ -198,10 +209,7 @@ def vgg19(classes=1000, **kwargs):
     return VGGNet(E, classes, **kwargs)
 
 
-@register(
-    source=ZOOS,
-    input_shape=(3, 224, 224),
-    classes=1000,
+@zoo(
     params=132_868_840,
     macs=7_609_090_048,
     departures=(NORMALIZED,),
@@ -211,10 +219,7 @@ def vgg11_bn(classes=1000, **kwargs):
     return VGGNet(A, classes, batch_norm=True, **kwargs)
 
 
-@register(
-    source=ZOOS,
-    input_shape=(3, 224, 224),
-    classes=1000,
+@zoo(
     params=133_053_736,
     macs=11_308_466_176,
     departures=(NORMALIZED,),
@@ -224,10 +229,7 @@ def vgg13_bn(classes=1000, **kwargs):
     return VGGNet(B, classes, batch_norm=True, **kwargs)
 
 
-@register(
-    source=ZOOS,
-    input_shape=(3, 224, 224),
-    classes=1000,
+@zoo(
     params=138_365_992,
     macs=15_470_264_320,
     departures=(NORMALIZED,),
@@ -237,10 +239,7 @@ def vgg16_bn(classes=1000, **kwargs):
     return VGGNet(D, classes, batch_norm=True, **kwargs)
 
 
-@register(
-    source=ZOOS,
-    input_shape=(3, 224, 224),
-    classes=1000,
+@zoo(
     params=143_678_248,
     macs=19_632_062_464,
     departures=(NORMALIZED,),
