@@ -16,7 +16,7 @@ import numpy as np
 
 from .rewrite import rewritten
 
-CAN_FUSE = tuple(map(int, mx.__version__.split(".")[:2])) >= (1, 9)  # earlier versions fail to fuse a graph
+REWRITES = tuple(map(int, mx.__version__.split(".")[:3])) >= (1, 9, 1)  # older ones fail on some rewritten graphs
 
 
 def hybridized(net: nn.Block) -> nn.HybridSequential:
@@ -83,8 +83,8 @@ class _Compiled(nn.HybridSequential):
     """A chain that compiles its graph with faster operators.
 
     With `fused` set, predictions may use copies of the parameters, so the parameters must not change. MXNet compiles
-    the graph itself, without our rewriting, on GPUs, for types other than float32, for several inputs, in NumPy mode
-    and with operator hooks.
+    the graph itself, without our rewriting, before version 1.9.1, on GPUs, for types other than float32, for several
+    inputs, in NumPy mode and with operator hooks.
     """
 
     def __init__(self, **kwargs):
@@ -100,7 +100,8 @@ class _Compiled(nn.HybridSequential):
         self._graphs = {}
 
     def _call_cached_op(self, x, *args):
-        if args or type(x) is not mx.nd.NDArray or x.dtype != np.float32 or x.context.device_type != "cpu":
+        is_plain = not args and type(x) is mx.nd.NDArray and x.dtype == np.float32 and x.context.device_type == "cpu"
+        if not (REWRITES and is_plain):
             return super()._call_cached_op(x, *args)
         if self._callback:
             return super()._call_cached_op(x)
@@ -124,7 +125,7 @@ class _Compiled(nn.HybridSequential):
         self._cached_op_args = [(False, parameter) for parameter in used]  # `export` reads them from here
         arrays = {parameter.name: parameter.data() for parameter in used if np.dtype(parameter.dtype) == np.float32}
         graph, constants = rewritten(graph, arrays, for_inference=fused)
-        if fused and CAN_FUSE:
+        if fused:
             graph = graph.optimize_for("MKLDNN")
         return _CompiledGraph(graph, data.name, {**parameters, **constants}, self._flags)
 

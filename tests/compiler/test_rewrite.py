@@ -15,6 +15,8 @@ from mxnet.gluon import nn
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.skipif(not compiled.REWRITES, reason="graphs are rewritten from MXNet 1.9.1 on")
+
 # the side of the smallest image each network takes, and the filters that its widest padded convolution then has
 NETWORKS = {
     "lenet": (12, 80),
