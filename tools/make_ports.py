@@ -84,7 +84,16 @@ def page(measured):
         f"- {TARGETS[target]}, level {level}: {reached(measured, target, level)} of {len(measured)} networks"
         for target, level in COUNTED
     ]
-    return "\n".join([HEAD, *counts, "", *rows, "", f"Measured with {', '.join(sorted(versions))}.", ""])
+    missing = ", ".join(f"`{name}`" for name in not_measured(measured))
+    notes = [f"Measured with {', '.join(sorted(versions))}.", *([f"Not measured yet: {missing}."] if missing else [])]
+    return "\n".join([HEAD, *counts, "", *rows, "", *notes, ""])
+
+
+def not_measured(measured):
+    """Return the networks without measurements."""
+    from gluon_classics import list_models
+
+    return [name for name in list_models() if name not in measured]
 
 
 def largest(errors, phases):
