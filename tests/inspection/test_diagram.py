@@ -180,9 +180,10 @@ def test_everything_is_on_the_page(page):
 def test_text_is_at_least_4_points_when_printed(page, request):
     """Text of 8 points keeps at least half of its size on a page of 7 x 9.5 inches.
 
-    Inception v3 has the most different blocks, and is drawn with 3.6 points.
+    Three networks have too many different blocks or sizes, and are drawn with 3.6 points.
     """
-    smallest = 0.45 if request.node.callspec.params["page"] == "inception_v3" else 0.5
+    smaller = ("inception_v3", "efficientnet_b6", "efficientnet_b7")
+    smallest = 0.45 if request.node.callspec.params["page"] in smaller else 0.5
     assert max(min(504 / page.size[0], 684 / page.size[1]), min(684 / page.size[0], 504 / page.size[1])) > smallest
 
 
