@@ -63,7 +63,9 @@ def add(folder: Path) -> None:
 
 def content() -> str:
     """Return the content of original_runs.json."""
-    runs = {folder.name: [_row(path) for path in sorted(folder.glob("*.json"))] for folder in sorted(RESULTS.iterdir())}
+    runs: dict[str, list] = {}
+    for path in sorted(RESULTS.glob("*/*.json")):
+        runs.setdefault(path.parent.name, []).append(_row(path))
     return json.dumps(runs, indent=2) + "\n"
 
 

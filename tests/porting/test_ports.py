@@ -28,9 +28,7 @@ def test_every_network_was_measured_with_every_target_or_is_named():
     assert note == (", ".join(f"`{name}`" for name in missing) + ".\n" if missing else "")
 
 
-def test_the_blogs_networks_and_every_family_were_measured():
-    families = {gluon_classics.model_info(name).family for name in MEASURED}
-    assert families == {gluon_classics.model_info(name).family for name in gluon_classics.list_models()}
+def test_the_blogs_networks_were_measured():
     assert {"lenet", "alexnet", "vgg", "nin", "googlenet", "resnet"} <= set(MEASURED)
 
 
