@@ -78,7 +78,9 @@ three times as often. The rates hold if the number of runs is fixed before the f
 - "Unseeded weights" are the same for every seed, as if MXNet were not seeded.
 - The official builds are executions of D2L's notebooks by their authors, three of the first edition (A, B, C).
 - The time per run is the median. It is an upper bound, because the machine did other work at the same time.
-- The second table has the metrics: the difference of the means with its 90 % interval, and the margin.
+- The second table has the metrics: the difference of the means with its 90 % interval, and the margin. "Original
+  software" are our runs of the source's program on MXNet of its time (`original/run.py`, records in
+  `results/original/`). Where nothing is published, we compare with them.
 """
 UNEQUAL = 2.5  # times: how much more one side spreads than the other, in some columns
 POWER_MARGINS = (2, 3, 5)  # standard deviations
