@@ -107,7 +107,7 @@ def loaders(args):
 class GivenDropout(nn.Block):
     """Dropout of half of the values, with masks that NumPy draws.
 
-    The masks that MXNet draws differ between its versions.
+    MXNet's generators do not move, so that the weights are the same whether they are drawn before or between the masks.
 
     Args:
         rng: NumPy's generator of the masks, shared by the layers of a network.
