@@ -30,7 +30,6 @@ MXNet gets the class from `scipy.sparse` instead. SciPy itself is unchanged.
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.abc
 import importlib.util
 import math
@@ -68,9 +67,23 @@ class _MXNetFinder(importlib.abc.MetaPathFinder):
         others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
         spec = next(filter(None, (finder.find_spec(fullname, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None:
-            load = _load if fullname == "mxnet" else _numpy_view.load
-            setattr(spec.loader, "exec_module", functools.partial(load, spec.loader.exec_module))  # noqa: B010  for mypy
+            spec.loader = _Loader(spec.loader, _load if fullname == "mxnet" else _numpy_view.load)
         return spec
+
+
+class _Loader(importlib.abc.Loader):
+    """Runs one module with a function, and gives it back its own loader, which other modules may share."""
+
+    def __init__(self, loader, load):
+        self._loader = loader
+        self._load = load
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._load(self._loader.exec_module, module)
 
 
 def require():

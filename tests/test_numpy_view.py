@@ -1,6 +1,7 @@
 """MXNet works on every NumPy from 1.20 on, and NumPy is unchanged for everybody else."""
 
 import ast
+import builtins
 import hashlib
 import operator
 from pathlib import Path
@@ -57,6 +58,14 @@ def test_only_mxnet_sees_the_view():
     assert sys.modules["numpy"] is np
     assert mx.nd.sparse.np is mx.test_utils.np is VIEW
     assert scipy.sparse._base.np is np
+
+
+def test_loaders_that_mxnet_shares_with_other_modules_are_unchanged():
+    """Pytest's own loader runs mxnet.test_utils, as it runs this file."""
+    shared = mx.test_utils.__loader__
+    assert shared is __loader__
+    assert "exec_module" not in vars(shared)
+    assert __builtins__["__import__"] is builtins.__import__
 
 
 def test_the_other_names_come_from_numpy():
