@@ -45,7 +45,7 @@ def resnet(layers, **stated):
     return counterpart(f"resnet{layers}_v1", getattr(model_zoo, f"resnet{layers}_v1"), rules=(fold_biases,), **stated)
 
 
-class OptionA(nn.HybridBlock):
+class PaddedShortcut(nn.HybridBlock):
     """A shortcut without parameters: every second pixel, and channels of zeros."""
 
     def hybrid_forward(self, F, x):
@@ -62,7 +62,7 @@ def with_option_a_and_first_relu(net):
     def replace(block):
         if getattr(block, "downsample", None) is not None:
             del block._children["downsample"]
-            object.__setattr__(block, "downsample", OptionA())
+            object.__setattr__(block, "downsample", PaddedShortcut())
 
     net.apply(replace)
 
