@@ -139,7 +139,7 @@ def _device(record):
     provenance = record.provenance
     if any(device.startswith("gpu") for device in provenance.devices):
         return ", ".join(provenance.devices)
-    return f"{provenance.processor.name}, {provenance.threads} threads"
+    return f"{provenance.processor.name}, {provenance.threads} thread{'' if provenance.threads == '1' else 's'}"
 
 
 def _duration(seconds):
