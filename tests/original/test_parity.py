@@ -12,7 +12,7 @@ import tensors
 
 NETWORKS = list(parity.SIZES)
 # the slow ones have the layers of the others
-EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in ("vgg", "googlenet") else []) for name in NETWORKS]
+EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in ("alexnet", "vgg", "googlenet") else []) for name in NETWORKS]
 needs_era = pytest.mark.skipif("ERA_HOME" not in os.environ, reason="runs in `tox -e era`: it needs MXNet of the time")
 
 # Sums of up to 100,000 terms, each rounded to float64, differ by about eps * sqrt(terms). A deep network amplifies
@@ -52,7 +52,7 @@ def test_eager_training_has_the_bits_of_the_blogs_programs(network, tmp_path, fu
 
 
 @pytest.mark.short
-@pytest.mark.parametrize("network", ["alexnet", "nin"])
+@pytest.mark.parametrize("network", [pytest.param("alexnet", marks=pytest.mark.slow), "nin"])
 def test_compiled_training_draws_the_weights_and_dropout_masks_of_the_blogs_programs(
     network, tmp_path, full_fashion_mnist
 ):

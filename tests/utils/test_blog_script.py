@@ -52,6 +52,7 @@ def test_the_blogs_script_runs_unchanged_and_prints_its_lines(network, arguments
     assert re.fullmatch(LINES, run(SCRIPT.format(network=network, arguments=arguments), environment))
 
 
+@pytest.mark.slow
 def test_do_exp_runs_the_blogs_experiment(environment):
     expected = r"initialize weight on cpu\(0\)\n" + LINES
     assert re.fullmatch(expected, run("import utils; utils.do_exp()", environment))
