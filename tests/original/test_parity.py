@@ -11,8 +11,8 @@ import pytest
 import tensors
 
 NETWORKS = list(parity.SIZES)
-# the slow ones have the layers of the others
-EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in ("alexnet", "vgg", "googlenet") else []) for name in NETWORKS]
+SLOW = ("alexnet", "vgg", "googlenet")  # they have the layers of the others
+EACH = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in NETWORKS]
 needs_era = pytest.mark.skipif("ERA_HOME" not in os.environ, reason="runs in `tox -e era`: it needs MXNet of the time")
 
 # Sums of up to 100,000 terms, each rounded to float64, differ by about eps * sqrt(terms). A deep network amplifies
@@ -38,7 +38,9 @@ def here(wanted, path):
         "numpy_mode": False,
     }
     first_steps.trace(SimpleNamespace(**arguments))
-    return tensors.load(str(path))
+    trace = tensors.load(str(path))
+    path.unlink()  # up to 500 MB, which pytest would keep
+    return trace
 
 
 @pytest.mark.short
