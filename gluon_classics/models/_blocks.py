@@ -35,6 +35,26 @@ def hybrid_chain(*layers):
     return block
 
 
+def conv_norm(channels, kernel_size=1, strides=1, groups=1, use_bias=False, **norm):
+    """Make a convolution and its batch normalization: (N, C, H, W) to (N, channels, H / strides, W / strides).
+
+    Args:
+        channels: Channels of the output.
+        kernel_size: Kernel; the padding is half of it, so sizes are divided by the stride and rounded up.
+        strides: Stride.
+        groups: Groups of the convolution.
+        use_bias: Whether the convolution has a bias.
+        **norm: Arguments of the batch normalization.
+
+    Returns:
+        A tuple of layers.
+    """
+    return (
+        nn.Conv2D(channels, kernel_size, strides, padding=kernel_size // 2, groups=groups, use_bias=use_bias),
+        nn.BatchNorm(**norm),
+    )
+
+
 def dense_head(classes, units=4096):
     """Return AlexNet's classifier, which VGG took over.
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from mxnet.gluon import nn
 
+from . import _blocks
 from ._blocks import chain
 from .registry import register
 from .senet import SqueezeExcitation
@@ -87,22 +88,7 @@ class Swish(nn.HybridBlock):
         return x * F.Activation(x, act_type="sigmoid")
 
 
-def conv_norm(channels, kernel_size=1, strides=1, groups=1):
-    """Make a convolution and its batch normalization: (N, C, H, W) to (N, channels, H / strides, W / strides).
-
-    Args:
-        channels: Channels of the output.
-        kernel_size: Kernel; the padding is half of it, so sizes are divided by the stride and rounded up.
-        strides: Stride.
-        groups: Groups of the convolution.
-
-    Returns:
-        A tuple of layers.
-    """
-    return (
-        nn.Conv2D(channels, kernel_size, strides, padding=kernel_size // 2, groups=groups, use_bias=False),
-        nn.BatchNorm(momentum=0.99, epsilon=1e-3),
-    )
+conv_norm = partial(_blocks.conv_norm, momentum=0.99, epsilon=1e-3)
 
 
 class MBConv(nn.HybridBlock):

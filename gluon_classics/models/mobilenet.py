@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from mxnet.gluon import nn
 
-from ._blocks import chain
+from ._blocks import chain, conv_norm
 from .registry import register
 
 STEM_WIDTH = 32
@@ -71,24 +71,6 @@ class ReLU6(nn.HybridBlock):
 
     def hybrid_forward(self, F, x):
         return F.clip(x, 0, 6)
-
-
-def conv_norm(channels, kernel_size=1, strides=1, groups=1):
-    """Make a convolution and its batch normalization: (N, C, H, W) to (N, channels, H / strides, W / strides).
-
-    Args:
-        channels: Channels of the output.
-        kernel_size: Kernel; the padding is half of it, so sizes are divided by the stride and rounded up.
-        strides: Stride.
-        groups: Groups of the convolution.
-
-    Returns:
-        A tuple of layers.
-    """
-    return (
-        nn.Conv2D(channels, kernel_size, strides, padding=kernel_size // 2, groups=groups, use_bias=False),
-        nn.BatchNorm(),
-    )
 
 
 # --- v1
@@ -191,7 +173,7 @@ INITIALIZATION = "the caller's initializer sets the initial weights"
     source="arXiv:1704.04861, table 1",
     input_shape=(3, 224, 224),
     classes=1000,
-    not_done=("the paper's training: it prints no batch size and no rate; these are the blog's",),
+    not_done=("the paper's training, whose batch size and rate it does not print (the blog's are used)",),
     params=4_231_976,
     macs=568_740_352,
     departures=(PADDING, INITIALIZATION),
@@ -210,7 +192,10 @@ def mobilenet_v1(classes=1000, **kwargs):
         **{"epochs": 350, "batch_size": 96, "learning_rate": 0.045, "schedule": "decay:0.98:1"},
         **{"optimizer": "tfrmsprop", "momentum": 0.9, "weight_decay": 4e-5, "augment": "flip"},
     },
-    not_done=("16 asynchronous workers; the paper prints no number of epochs", "random crops and changes of colors"),
+    not_done=(
+        "16 asynchronous workers (the paper does not print the number of epochs)",
+        "random crops and changes of colors",
+    ),
     params=3_504_872,
     macs=300_774_272,
     departures=(PADDING, INITIALIZATION),

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from mxnet.gluon import nn
 
-from ._blocks import chain
+from ._blocks import chain, conv_norm
 from .registry import register
-from .resnet import WithShortcut, conv_norm
+from .resnet import WithShortcut
 from .senet import SqueezeExcitation
 
 STEM_WIDTH = 32

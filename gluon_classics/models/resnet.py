@@ -30,7 +30,7 @@ from typing import NamedTuple, Tuple
 
 from mxnet.gluon import nn
 
-from ._blocks import chain, hybrid_chain, print_output_shapes
+from ._blocks import chain, conv_norm, hybrid_chain, print_output_shapes
 from .registry import register
 
 
@@ -168,25 +168,6 @@ class WithShortcut(nn.HybridBlock):
     def hybrid_forward(self, F, x):
         shortcut = x if self.projection is None else self.projection(x)
         return F.Activation(self.body(x) + shortcut, act_type="relu")
-
-
-def conv_norm(channels, kernel_size, strides=1, groups=1, use_bias=False):
-    """Make a convolution and its batch normalization: (N, C, H, W) to (N, channels, H / strides, W / strides).
-
-    Args:
-        channels: Channels of the output.
-        kernel_size: Kernel; the padding is half of it, so sizes are divided by the stride and rounded up.
-        strides: Stride.
-        groups: Groups of the convolution.
-        use_bias: Whether the convolution has a bias.
-
-    Returns:
-        A tuple of layers.
-    """
-    return (
-        nn.Conv2D(channels, kernel_size, strides, padding=kernel_size // 2, groups=groups, use_bias=use_bias),
-        nn.BatchNorm(),
-    )
 
 
 def building_block(channels, strides):

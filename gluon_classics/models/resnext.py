@@ -13,8 +13,9 @@ from functools import partial
 
 from mxnet.gluon import nn
 
+from ._blocks import conv_norm
 from .registry import register
-from .resnet import BLOCKS, BOTTLENECK_EXPANSION, ResNetV1, conv_norm
+from .resnet import BLOCKS, BOTTLENECK_EXPANSION, ResNetV1
 
 FIRST_CHANNELS = 64  # channels for which the width of a group is the d of "C x d"
 

@@ -12,55 +12,43 @@ MEASURED_DIFFERENTLY = (
 )
 
 
-def _straight_dope(model, loss, train_accuracy, test_accuracy):
-    return Recipe(
-        "straight-dope",
-        "MXNet: the straight dope, September 2017",
-        Settings(model, data="mnist", epochs=10, learning_rate=0.1, init="xavier(2.24)"),
-        (
-            PublishedRun(
-                "github.com/zackchase/mxnet-the-straight-dope at f4df2cc", 10, test_accuracy=test_accuracy, decimals=4
-            ),
-        ),
-        notes=(MEASURED_DIFFERENTLY.format(loss, train_accuracy),),
-    )
+def _straight_dope(settings, loss, train_accuracy, *sources, test_accuracy, notes=(), month="September"):
+    runs = [PublishedRun(source, settings.epochs, test_accuracy=test_accuracy, decimals=4) for source in sources]
+    notes = (MEASURED_DIFFERENTLY.format(loss, train_accuracy), *notes)
+    return Recipe("straight-dope", f"MXNet: the straight dope, {month} 2017", settings, tuple(runs), notes=notes)
 
 
+def _with_gluon(model):
+    return Settings(model, data="mnist", epochs=10, learning_rate=0.1, init="xavier(2.24)")
+
+
+DOPE = "github.com/zackchase/mxnet-the-straight-dope at"
 RECIPES = (
-    _straight_dope("lenet_straight_dope", 0.012427, 0.998367, 0.9911),
-    _straight_dope("lenet_bn_straight_dope", 0.003298, 0.999433, 0.9924),
-    Recipe(
-        "straight-dope",
-        "MXNet: the straight dope, September 2017",
+    _straight_dope(_with_gluon("lenet_straight_dope"), 0.012427, 0.998367, f"{DOPE} f4df2cc", test_accuracy=0.9911),
+    _straight_dope(_with_gluon("lenet_bn_straight_dope"), 0.003298, 0.999433, f"{DOPE} f4df2cc", test_accuracy=0.9924),
+    _straight_dope(
         Settings.of("lenet_scratch_straight_dope", data="mnist"),
-        (
-            PublishedRun(
-                "github.com/zackchase/mxnet-the-straight-dope at 9a8da57", 10, test_accuracy=0.9851, decimals=4
-            ),
-        ),
-        notes=(MEASURED_DIFFERENTLY.format(0.022775, 0.992433),),
+        0.022775,
+        0.992433,
+        f"{DOPE} 9a8da57",
+        test_accuracy=0.9851,
     ),
-    Recipe(
-        "straight-dope",
-        "MXNet: the straight dope, September 2017",
+    _straight_dope(
         Settings.of("lenet_bn_scratch_straight_dope", data="mnist"),
-        (
-            PublishedRun(
-                "github.com/zackchase/mxnet-the-straight-dope at bd09805, on CPUs", 10, test_accuracy=0.9937, decimals=4
-            ),
-            PublishedRun("the same at 9a8da57, on a GPU", 10, test_accuracy=0.9937, decimals=4),
-        ),
-        notes=(
-            MEASURED_DIFFERENTLY.format("0.011892 and 0.010110", "0.998917 and 0.998967"),
-            "its moving statistics also follow the test images; ours follow the training images only",
-        ),
+        "0.011892 and 0.010110",
+        "0.998917 and 0.998967",
+        f"{DOPE} bd09805, on CPUs",
+        "the same at 9a8da57, on a GPU",
+        test_accuracy=0.9937,
+        notes=("its moving statistics also follow the test images; ours follow the training images only",),
     ),
-    Recipe(
-        "straight-dope",
-        "MXNet: the straight dope, October 2017",
+    _straight_dope(
         Settings("vgg_straight_dope", epochs=1, learning_rate=0.05, init="xavier(2.24)"),
-        (PublishedRun("github.com/zackchase/mxnet-the-straight-dope at 95847d1", 1, test_accuracy=0.6478, decimals=4),),
-        notes=(MEASURED_DIFFERENTLY.format(0.796423, 0.643517),),
+        0.796423,
+        0.643517,
+        f"{DOPE} 95847d1",
+        test_accuracy=0.6478,
+        month="October",
     ),
     Recipe(
         "paper",

@@ -6,6 +6,7 @@ from arrays import assert_close, assert_gradients_close, rounding, terms_of, ter
 from gluon_classics import get_model, utils
 from gluon_classics.compiler import compiled
 from gluon_classics.models import (
+    _blocks,
     densenet,
     efficientnet,
     inception,
@@ -799,7 +800,7 @@ def test_a_bottleneck_is_three_convolutions_beside_a_shortcut(stride, excited, t
     x = formula(2, 64, 7, 5)
     body = partial(senet.excited, resnet.bottleneck, 4) if excited else resnet.bottleneck
     # with a stride the block projects, without it the input is added as it is
-    projection = resnet.conv_norm(64, 1, strides=2) if stride == 2 else ()
+    projection = _blocks.conv_norm(64, 1, strides=2) if stride == 2 else ()
     block = filled(resnet.WithShortcut(body(16, stride), projection), x)
     plain = Plain(block, training)
     expected = plain.bottleneck(x, stride, projected=stride == 2, excited=excited)
@@ -827,7 +828,7 @@ def test_a_unit_with_pre_activation_adds_its_input_as_it_is_or_projects_the_acti
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_resnext_block_is_a_bottleneck_with_groups(stride, training):
     x = formula(2, 256, 5, 3)
-    projection = resnet.conv_norm(256, 1, strides=2) if stride == 2 else ()
+    projection = _blocks.conv_norm(256, 1, strides=2) if stride == 2 else ()
     block = filled(resnet.WithShortcut(resnext.aggregated(32, 4, 64, stride), projection), x)
     plain = Plain(block, training)
     expected = plain.x_block(x, 32, stride)

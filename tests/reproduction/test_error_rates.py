@@ -16,7 +16,7 @@ ALMOST_NO_MARGIN = 1e-9
 
 
 def rates(rng, n, published, true_difference, margin, spread=1.0, published_spread=1.0):
-    """Return how often n runs and so many published ones are called equal, and different."""
+    """Return how often our n runs and the published runs are called equal, and how often different."""
     ours = rng.normal(true_difference, spread, (CASES, n))
     theirs = rng.normal(0, published_spread, (CASES, published))
     sd, published_sd = (side.std(axis=1, ddof=1) if side.shape[1] > 1 else None for side in (ours, theirs))
