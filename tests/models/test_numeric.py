@@ -346,7 +346,9 @@ EDITIONS = {
 }
 
 
-@pytest.mark.parametrize("name", EDITIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "vgg16_c" else ()) for name in EDITIONS]
+)
 def test_an_edition_computes_what_its_source_says(name):
     definition, side = EDITIONS[name]
     x = formula(2, model_info(name).input_shape[0], side, side) * (100 if name == "vgg11_lrn" else 1)
