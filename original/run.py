@@ -43,6 +43,7 @@ class State:
 
     def save(self, net):
         """Write the parameters, then the state that names their file. A stop in between loses nothing."""
+        nd.waitall()  # MXNet's engine does not know that the backward pass writes running statistics
         self.file = f"parameters-{self.epoch}-{self.batches}.safetensors"
         arrays = {name: parameter.data().asnumpy() for name, parameter in blog.named(net).items()}
         tensors.save(os.path.join(self.folder, self.file), arrays)
