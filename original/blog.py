@@ -219,4 +219,5 @@ def environment():
         "python": platform.python_version(),
         "processor": names[0] if names else platform.machine(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
+        "openblas": os.environ.get("OPENBLAS_CORETYPE"),
     }

@@ -28,11 +28,14 @@ class Era(NamedTuple):
         python: Version of Python.
         package: MXNet, as pip names it.
         pins: What it needs, in versions that this Python can run.
+        newest_kernels: The newest kernels in its OpenBLAS, which takes much slower ones on processors of later years;
+            None if it knows today's processors.
     """
 
     python: str
     package: str
     pins: tuple[str, ...]
+    newest_kernels: str | None = None
 
 
 # MXNet 1.1 to 1.5 ask for `requests<2.19` and `numpy<1.15`, whose newest dependencies no longer run on Python 3.6
@@ -46,7 +49,10 @@ LATER = (
     *("numpy==1.23.5", "requests==2.31.0", "urllib3==2.0.7"),
 )
 ERAS = {
-    **{version: Era("3.6", f"mxnet=={version}", OLD) for version in ("1.1.0", "1.2.1", "1.3.1", "1.4.1", "1.5.1")},
+    **{
+        version: Era("3.6", f"mxnet=={version}", OLD, "Haswell")
+        for version in ("1.1.0", "1.2.1", "1.3.1", "1.4.1", "1.5.1")
+    },
     **{
         version.rpartition(".post")[0] or version: Era("3.8", f"mxnet=={version}", LATER)
         for version in ("1.6.0", "1.7.0.post2", "1.8.0.post0", "1.9.0", "1.9.1")
@@ -95,9 +101,17 @@ def run(version: str, *command: str, threads: int | None = None) -> None:
     """
     python = python_of(version)
     environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+    kernels = ERAS[version].newest_kernels
+    if kernels and {"avx2", "fma"} <= _processor_flags():
+        environment.setdefault("OPENBLAS_CORETYPE", kernels)
     code = subprocess.run([python, *command], env=environment).returncode
     if code:
         raise EraError(f"{command[0]} failed on MXNet {version} with status {code}. Its output says why")
+
+
+def _processor_flags():
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return set(next((line.split(":")[1] for line in lines if line.startswith("flags")), "").split())
 
 
 def interpreter(version: str) -> str:

@@ -41,7 +41,8 @@ def recipe_of(record: dict) -> Recipe:
         for recipe in list_recipes()
         if all(getattr(recipe.settings, name) == value for name, value in wanted.items())
     ]
-    weights = "seeded" if settings["seed"] is not None else "unseeded"
+    unseeded = "unseeded-numpy" if settings["numpy_mode"] else "unseeded"
+    weights = "seeded" if settings["seed"] is not None else unseeded
     found = [recipe for recipe in found if recipe.settings.weights == weights] or found
     if not found:
         raise ValueError("no recipe has its settings")

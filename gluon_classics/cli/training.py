@@ -81,7 +81,8 @@ from .options import (
     "weights",
     type=click.Choice(WEIGHTS),
     help="seeded: draw the initial weights from the seed. "
-    "unseeded: use the same initial weights for every seed, as if MXNet were not seeded.",
+    "unseeded: use the same initial weights for every seed, as if MXNet were not seeded. "
+    "unseeded-numpy: the same in MXNet's NumPy mode.",
 )
 @setting(
     "reported",

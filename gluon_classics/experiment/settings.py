@@ -9,7 +9,7 @@ import gluon_classics
 from gluon_classics.data import AUGMENT, FIT, LAST_BATCH, RESIZE_IN
 from gluon_classics.errors import SettingsError
 
-WEIGHTS = ("seeded", "unseeded")
+WEIGHTS = ("seeded", "unseeded", "unseeded-numpy")
 PUBLISHED = "published"  # the initializer that a network was published with
 INITIALIZERS = ("xavier", "normal", "uniform")  # these may have a number
 PYTORCH = "pytorch"
@@ -58,7 +58,8 @@ class Settings:
         init: Initializer: "xavier", "normal" or "uniform", with a number as in "xavier(2.24)", "he", "pytorch", or
             "published"; see `experiment.initializers`.
         weights: "seeded" draws the initial weights from `seed`. "unseeded" draws those that MXNet draws in a new
-            process that does not seed it, the same for every seed; see `experiment.initializers`.
+            process that does not seed it, the same for every seed, and "unseeded-numpy" those that it draws in NumPy
+            mode; see `experiment.initializers`.
         init_from: Parameter file to start from instead of random weights.
         seed: Seed of the weights, the order of the images, their augmentation and dropout, 0 or more.
         reported: The epoch whose test accuracy is the result of the run: "last", or "best", the highest of all epochs,
@@ -119,6 +120,8 @@ class Settings:
             raise SettingsError(
                 f"{self.model} was published without its own initializer: use xavier, normal, uniform, he or pytorch"
             )
+        if self.weights == "unseeded-numpy" and self.init in (PUBLISHED, PYTORCH):
+            raise SettingsError(f"unseeded-numpy weights are never {self.init}: use xavier, normal, uniform or he")
         if not self.data:
             raise SettingsError("data is empty: name a data set or a folder")
         parse_initializer(self.init)

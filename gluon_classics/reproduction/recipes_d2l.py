@@ -71,9 +71,9 @@ def _up_to_17(model, builds, notes=()):
     return Recipe("d2l-0.17", UP_TO_17, _settings(model, 10), builds=builds, notes=notes)
 
 
-def _unseeded(recipe):
+def _unseeded(recipe, weights="unseeded"):
     """The recipe with the initial weights that all its builds share."""
-    settings = replace(recipe.settings, weights="unseeded")
+    settings = replace(recipe.settings, weights=weights)
     return replace(recipe, variant=f"{recipe.variant}-unseeded", settings=settings)
 
 
@@ -126,7 +126,7 @@ RECIPES = (
     _first("resnet18_d2l", (0.1093, 0.961, 0.913), (0.1080, 0.962, 0.912), (0.1080, 0.962, 0.905)),
     _first("densenet_d2l", (0.2100, 0.923, 0.879), (0.2132, 0.923, 0.857), (0.2107, 0.923, 0.923)),
     LENET,
-    _unseeded(LENET),
+    _unseeded(LENET, "unseeded-numpy"),  # D2L uses the NumPy mode since 0.7
     _up_to_17("lenet_bn_scratch_first", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
     _up_to_17("lenet_bn_scratch", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
     _up_to_17("lenet_bn_first", BN, notes=(TWO_POOLS, ABOUT_90)),

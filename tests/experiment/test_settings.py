@@ -63,6 +63,12 @@ def test_every_setting_has_a_wrong_value_that_is_refused():
     assert {name for name, _, _ in WRONG} == {field.name for field in dataclasses.fields(Settings)} - {"init_from"}
 
 
+@pytest.mark.parametrize(("model", "init"), [("lenet5", "published"), ("lenet", "pytorch")])
+def test_weights_of_the_numpy_mode_are_refused_with_an_initializer_that_mxnet_does_not_have(model, init):
+    with pytest.raises(SettingsError, match=f"never {init}: use xavier"):
+        Settings(model, init=init, weights="unseeded-numpy")
+
+
 def test_momentum_is_refused_for_an_optimizer_without_it():
     with pytest.raises(SettingsError, match="adam takes no momentum"):
         Settings("lenet", optimizer="adam", momentum=0.9)

@@ -14,11 +14,20 @@ BLOG = {
     "lr": 0.01,
     "last_batch": "discard",
     "epochs": 1,
+    "numpy_mode": False,
     "seed": 0,
 }
 D2L = {
-    "network": "lenet_d2l", "resize": 0, "batch_size": 256, "lr": 0.9, "last_batch": "keep", "epochs": 10, "seed": None,
-}  # fmt: skip
+    "network": "lenet_d2l",
+    "resize": 0,
+    "batch_size": 256,
+    "lr": 0.9,
+    "last_batch": "keep",
+    "epochs": 10,
+    "numpy_mode": True,
+    "seed": None,
+}
+FIRST = {**D2L, "network": "lenet_d2l_first", "last_batch": "scale", "epochs": 5, "numpy_mode": False}
 
 
 def record(settings, digest=KNOWN["fashion-mnist"].sha256):
@@ -44,6 +53,7 @@ def folder_of(tmp_path, content):
         (BLOG, "lenet-fashion-mnist-blog"),
         ({**BLOG, "network": "resnet"}, "resnet-fashion-mnist-blog"),
         (D2L, "lenet_d2l-fashion-mnist-d2l-0.17-unseeded"),
+        (FIRST, "lenet_d2l_first-fashion-mnist-d2l-first-unseeded"),
         ({**D2L, "seed": 0}, "lenet_d2l-fashion-mnist-d2l-0.17"),
     ],
 )

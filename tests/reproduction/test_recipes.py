@@ -25,13 +25,18 @@ def test_names_are_unique():
 
 
 @pytest.mark.parametrize(
-    ("suffix", "changes"), [("keep", {"last_batch": "keep"}), ("unseeded", {"weights": "unseeded"})]
+    ("suffix", "changes"),
+    [
+        ("-keep", {"last_batch": "keep"}),
+        ("-first-unseeded", {"weights": "unseeded"}),
+        ("-0.17-unseeded", {"weights": "unseeded-numpy"}),
+    ],
 )
 def test_our_variants_of_a_recipe_differ_in_one_setting(suffix, changes):
-    variants = [name for name in RECIPES if name.endswith(f"-{suffix}")]
+    variants = [name for name in RECIPES if name.endswith(suffix)]
     assert variants
     for name in variants:
-        original, variant = RECIPES[name[: -len(suffix) - 1]], RECIPES[name]
+        original, variant = RECIPES[name.rpartition("-")[0]], RECIPES[name]
         assert variant.settings == replace(original.settings, **changes) != original.settings
         assert (variant.runs, variant.builds) == (original.runs, original.builds)
 
