@@ -10,7 +10,7 @@ import make_editions
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
 SHOWN_RESULTS = (  # recipes in the README: each kind of published value, and each verdict
-    "lenet-fashion-mnist-scratch",
+    "lenet-fashion-mnist-blog",
     "lenet_d2l-fashion-mnist-d2l-0.17",
     "lenet_d2l-fashion-mnist-d2l-0.17-unseeded",
     "lenet_d2l-fashion-mnist-d2l-1.0",
