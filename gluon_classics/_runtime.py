@@ -41,7 +41,7 @@ import warnings
 
 from . import _numpy_view
 
-NEWEST_PYTHON = (3, 13)  # the newest that MXNet was tried on
+NEWEST_PYTHON = (3, 14)  # the newest that MXNet was tried on
 NUMPY_2_PYTHON = (3, 13)  # from here on, only NumPy 2 has wheels
 RUNTIME_MODULES = ("cv2", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
 

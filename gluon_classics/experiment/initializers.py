@@ -9,8 +9,9 @@ from gluon_classics import model_info
 import mxnet as mx
 from mxnet import gluon
 
+from . import notebook_weights
 from .parameter_files import fix_shapes
-from .settings import PUBLISHED, PYTORCH, Settings, parse_initializer
+from .settings import PUBLISHED, PYTORCH, WEIGHTS, Settings, parse_initializer
 
 
 @mx.init.register
@@ -61,28 +62,19 @@ def initialize(net: gluon.nn.Block, settings: Settings, contexts: list[mx.Contex
     With the setting init="published" a network uses the initializer that it was published with. Any other initializer
     replaces that of its weights, and "pytorch" that of its biases too.
 
-    With weights="unseeded" the weights are those of D2L's notebook of LeNet, in a process that never seeds MXNet. This
-    equals seed 0. The notebook draws an image, then Gluon's default weights to show the shapes of the layers, then the
-    weights to train. With "unseeded-numpy" it draws them as arrays of `mx.np`, as since version 0.7.
+    Weights that are not "seeded" are those of D2L's notebooks; see `notebook_weights`.
     """
-    if settings.weights == "unseeded":
-        mx.random.seed(0)
-        image = mx.nd.random.uniform(shape=(1, *input_shape))
+    if settings.weights != WEIGHTS[0]:
         net.initialize(ctx=contexts)
-        net(image.as_in_context(contexts[0]))
+        fix_shapes(net, contexts, input_shape)
+        numpy_mode = settings.weights == "unseeded-numpy"
+        notebook_weights.draw(net, settings.model, initializer(settings.init), input_shape, numpy_mode)
+        return
     if settings.init == PUBLISHED:
         net.initialize(ctx=contexts, force_reinit=True)
         return
     if model_info(settings.model).training.get("init") == PUBLISHED:
         net.collect_params(".*weight").setattr("init", None)
-    if settings.weights == "unseeded-numpy":
-        net.initialize(ctx=contexts)
-        fix_shapes(net, contexts, input_shape)
-        mx.random.seed(0)
-        mx.np.random.uniform(size=(1, *input_shape))
-        for init in (mx.init.Uniform(), initializer(settings.init)):
-            _draw_in_numpy_mode(net, init)
-        return
     if settings.init == PYTORCH:
         net.initialize(ctx=contexts)
         fix_shapes(net, contexts, input_shape)  # a bias needs the shape of its weight
@@ -92,12 +84,3 @@ def initialize(net: gluon.nn.Block, settings: Settings, contexts: list[mx.Contex
             if bias:
                 bias.init = PyTorchUniform(weight)
     net.initialize(initializer(settings.init), ctx=contexts, force_reinit=True)
-
-
-def _draw_in_numpy_mode(net, init):
-    """Draw the parameters as arrays of `mx.np`, for which MXNet draws other numbers."""
-    for name, parameter in net.collect_params().items():
-        with mx.util.np_array(True):
-            values = mx.np.zeros(parameter.shape)
-            init(mx.init.InitDesc(name, {"__init__": parameter.init or init}), values)
-        parameter.set_data(values.as_nd_ndarray())

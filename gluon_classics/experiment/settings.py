@@ -59,7 +59,7 @@ class Settings:
             "published"; see `experiment.initializers`.
         weights: "seeded" draws the initial weights from `seed`. "unseeded" draws those that MXNet draws in a new
             process that does not seed it, the same for every seed, and "unseeded-numpy" those that it draws in NumPy
-            mode; see `experiment.initializers`.
+            mode; see `experiment.notebook_weights`.
         init_from: Parameter file to start from instead of random weights.
         seed: Seed of the weights, the order of the images, their augmentation and dropout, 0 or more.
         reported: The epoch whose test accuracy is the result of the run: "last", or "best", the highest of all epochs,
@@ -120,8 +120,8 @@ class Settings:
             raise SettingsError(
                 f"{self.model} was published without its own initializer: use xavier, normal, uniform, he or pytorch"
             )
-        if self.weights == "unseeded-numpy" and self.init in (PUBLISHED, PYTORCH):
-            raise SettingsError(f"unseeded-numpy weights are never {self.init}: use xavier, normal, uniform or he")
+        if self.weights != WEIGHTS[0] and self.init in (PUBLISHED, PYTORCH):
+            raise SettingsError(f"{self.weights} weights are never {self.init}: use xavier, normal, uniform or he")
         if not self.data:
             raise SettingsError("data is empty: name a data set or a folder")
         parse_initializer(self.init)

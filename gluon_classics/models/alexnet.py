@@ -2,13 +2,15 @@
 
 Source    `alexnet`: the blog; its network is the one of the Gluon tutorials of early 2018.
           `alexnet_2012`: the paper; layers from section 3.5, local response normalization from 3.3, overlapping pools
-          from 3.4, initial weights from section 5.
+          from 3.4, initial weights and training from section 5.
 Departs   `alexnet`, from the paper: one tower (no groups), no local response normalization, no padding in the first
           convolution (54x54 feature maps at 224; the paper's 55x55 need 227), pools without padding, 1 input channel
           and 10 classes. Xavier initialization; the paper draws N(0, .01) and sets some biases to 1.
           `alexnet_2012`: 227x227 input; the paper prints 224x224, which does not give 55x55 feature maps.
 Open      - `alexnet_2012`: the paper prints an input of 224x224, but only 227x227 gives its 55x55 feature maps.
           - `alexnet_2012`: that local response normalization includes channels of both towers is not verified.
+          - `alexnet_2012`: BVLC's replica (github.com/BVLC/caffe at 9b89154, models/bvlc_alexnet) did not train with
+            biases of 1 and starts them from .1; we keep the paper's.
 """
 
 from typing import NamedTuple
@@ -127,7 +129,7 @@ def alexnet(classes=10, **kwargs):
     },
     not_done=(
         "the rate is divided by 10 when the validation error stops improving, three times in all",
-        "random crops of 256x256 images, and random changes of the intensity of colors",
+        "random crops of 256x256 images, subtraction of the mean image, and random changes of the intensity of colors",
     ),
 )
 def alexnet_2012(classes=1000, **kwargs):

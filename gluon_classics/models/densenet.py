@@ -4,14 +4,18 @@ arXiv:1608.06993).
 Source    `densenet_tutorial`: the Gluon tutorials of early 2018, for 32x32 images. `densenet_d2l`: Dive into Deep
           Learning (D2L). `densenet121` to `densenet201`: DenseNet-BC of the paper's table 1. What the table does not
           show (no biases in convolutions, batch normalization and ReLU before the global pool, a growth rate of 48 for
-          161 layers) is from the authors' models.
+          161 layers) is from the authors' models. Training: the paper's section 4.2; the authors' code
+          (github.com/liuzhuang13/DenseNet at e3d24fb, opts.lua and train.lua) agrees.
 Departs   From the paper, `densenet_tutorial` and `densenet_d2l`: layers have no bottleneck, convolutions keep their
           biases, 1 input channel; `densenet_d2l` has 4 layers in each block. `densenet_tutorial` ends in 1x1 average
           pooling: images larger than 32x32 give the classifier more features.
-          All: the caller's initializer sets the initial weights (paper: He initialization). Each layer copies the
-          feature maps that it concatenates, so memory grows with the square of the number of layers in a block.
+          All: the caller's initializer sets the initial weights (paper: He initialization; the authors' code has its
+          variant by fan-out). Each layer copies the feature maps that it concatenates, so memory grows with the square
+          of the number of layers in a block.
 Open      - `densenet121` to `densenet201`: table 1 does not show the biases, the batch normalization before the global
             pool and, for 161 layers, the growth rate.
+          - `densenet161`: the paper's last version has one training for all networks. Its own, smaller batches for 100
+            epochs, is from an earlier version, of which we saw a translation only.
 """
 
 from functools import partial
@@ -156,18 +160,19 @@ TUTORIAL_DEPARTURES = (
     "layers of one 3x3 convolution (paper: a 1x1 bottleneck before it)",
     "convolutions keep their biases (authors' models: none)",
 )
+# section 4.2: ImageNet
+TRAINING = {
+    **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
+    **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+}
 paper = partial(
     register,
     source="arXiv:1608.06993, table 1",
     input_shape=(3, 224, 224),
     classes=1000,
     departures=(INITIALIZATION,),
-    # sections 4.2 and 4.3: ImageNet
-    training={
-        **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
-        **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
-    },
-    not_done=("random crops of various sizes, and random changes of colors",),
+    training=TRAINING,
+    not_done=("random crops of various sizes and aspect ratios, random changes and normalization of colors",),
 )
 
 
@@ -204,7 +209,11 @@ def densenet121(classes=1000, **kwargs):
     return DenseNet(bottleneck_layer, BLOCKS[121], classes=classes, **kwargs)
 
 
-@paper(params=28_681_000, macs=7_727_907_072)
+@paper(
+    params=28_681_000,
+    macs=7_727_907_072,
+    training={**TRAINING, "epochs": 100, "batch_size": 128, "schedule": "30:0.1 60:0.01 90:0.001"},
+)
 def densenet161(classes=1000, **kwargs):
     """Build the paper's DenseNet-161."""
     return DenseNet(bottleneck_layer, BLOCKS[161], growth_rate=48, classes=classes, **kwargs)

@@ -7,9 +7,13 @@ Source    `efficientnet_b0`: the paper's table 1; swish, stochastic depth with a
           no biases in the other convolutions, a survival probability that falls from 1 in equal steps.
           `efficientnet_b1` to `efficientnet_b7`: B0 scaled as in the paper's section 3.3. Factors, sides of the images,
           dropout and the rounding of channels (to multiples of 8) and layers (up) are from the authors' code.
+          Training: the paper's section 5.2, and main.py, utils.py and preprocessing.py of the authors' code
+          (github.com/tensorflow/tpu at 7dc921f, models/official/efficientnet).
 Departs   From the authors' code: padding is the same on both sides, where TensorFlow's "SAME" pads one side only for
           stride 2 (sizes are equal); the caller's initializer sets the initial weights (authors: normal, by fan-out).
 Open      - `efficientnet_*`: whether the paper's results use the details that only the authors' code defines.
+          - `efficientnet_*`: the paper prints a rate of .256 and no batch size. The code's rate is .016 for each 256
+            images of a batch, which gives 4096. Its default is a batch of 2048 images at a rate of .128.
           - `efficientnet_b2`: the paper prints 9.2 million parameters; the scaled network has 9.11 million.
 """
 
@@ -165,16 +169,16 @@ paper = partial(
         "the same padding on both sides (authors: TensorFlow's, on one side for stride 2)",
         "the caller's initializer sets the initial weights (authors: normal, by fan-out)",
     ),
-    # section 5.2 prints a rate of .256 and no batch size; in the authors' code (github.com/tensorflow/tpu,
-    # models/official/efficientnet) the rate is .016 for each 256 images of a batch
+    # section 5.2; the number of epochs, the warm-up and the ratio of rate and batch are from the authors' code
     training={
         **{"epochs": 350, "batch_size": 4096, "learning_rate": 0.256, "schedule": "decay:0.97:2.4 warmup:5"},
         **{"optimizer": "tfrmsprop", "momentum": 0.9, "weight_decay": 1e-5, "augment": "flip"},
     },
     not_done=(
         "the rate changes within epochs, and the warm-up starts from 0",
-        "averaged parameters for prediction, label smoothing of .1",
-        "AutoAugment, random crops",
+        "averaged parameters for prediction, label smoothing of .1, no weight decay of batch normalization",
+        "early stopping on 25,000 training images that are held out",
+        "AutoAugment, random crops, and normalization of colors",
         "initial weights: normal, by fan-out",
     ),
 )

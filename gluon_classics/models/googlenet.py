@@ -2,7 +2,7 @@
 
 Source    `googlenet`: the blog, as printed. `googlenet_tutorial`: the Gluon tutorials of early 2018.
           `googlenet_d2l`: Dive into Deep Learning (D2L). `googlenet_v1`: the paper; layers from table 1 and figure 3,
-          auxiliary classifiers and the weight of their losses from section 5.
+          auxiliary classifiers and the weight of their losses from section 5, training from section 6.
 Departs   `googlenet`, from the tutorial: the convolutions that the source calls 3x3 and 5x5 are printed with kernel 1
           and no padding, so the pooling path is the only one of an inception block that sees neighboring pixels.
           From the paper, all but `googlenet_v1`: no local response normalization, no dropout, no auxiliary
@@ -14,6 +14,8 @@ Open      - `googlenet`: whether the blog ran the 1x1 kernels that it prints is 
           - `googlenet_v1`: that local response normalization has AlexNet's settings (k 2, alpha 1e-4) is a guess.
             BVLC's replica (github.com/BVLC/caffe, models/bvlc_googlenet) has k 1 and an alpha of 1e-4 that Caffe
             divides by the 5 channels of the sum: 2e-5 in the paper's formula.
+          - `googlenet_v1`: the paper prints no batch size, initial rate, weight decay or number of epochs. The same
+            replica (commit 9b89154) has 32, .01, 2e-4 and 250, and multiplies the rate by .96 after every 8 epochs too.
 """
 
 from functools import partial
@@ -347,10 +349,11 @@ def googlenet_d2l(classes=10, **kwargs):
         "local response normalization with the settings of AlexNet's paper (this one prints none)",
         "auxiliary classifiers only on request (auxiliary=True), as in `train`",
     ),
-    # section 6, which prints neither the batch size nor the initial rate
+    # section 6
     training={"momentum": 0.9, "schedule": "decay:0.96:8"},
     trained_as={"auxiliary": True},
     not_done=(
+        "batch size, initial rate and number of epochs, which the paper does not print (the blog's are used)",
         "asynchronous updates, and averaged parameters for prediction",
         "random crops of 8 to 100 % of the image, and photometric distortions",
     ),

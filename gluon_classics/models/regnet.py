@@ -6,6 +6,8 @@ Source    `regnetx_200mf` to `regnetx_800mf`: depth, w_0, w_a, w_m and group wid
           `regnety_200mf` to `regnety_800mf`: the same for the top RegNetY models, whose blocks have squeeze and
           excitation. Its place after the 3x3 convolution, and a quarter of the channels of the block's input for its
           first layer, are from the authors' code (github.com/facebookresearch/pycls, commit 5719de6).
+          Training: configs/dds_baselines of the same code, MODEL_ZOO.md of which names the paper, and the defaults of
+          pycls/core/config.py, such as Nesterov's momentum.
           `regnetx32_d2l`: Dive into Deep Learning (D2L), the edition for PyTorch; the one for MXNet differs.
 Departs   From the paper: the caller's initializer sets the initial weights (authors: normal, by fan-out).
           `regnetx32_d2l`: two stages (paper: four), biases in the convolutions, 1 input channel.
@@ -125,13 +127,14 @@ paper = partial(
     input_shape=(3, 224, 224),
     classes=1000,
     departures=("the caller's initializer sets the initial weights (authors: normal, by fan-out)",),
-    # github.com/facebookresearch/pycls at 5719de6, configs/dds_baselines/regnetx
+    # configs/dds_baselines/regnetx and regnety: all have the same
     training={
         **{"epochs": 100, "batch_size": 1024, "learning_rate": 0.8, "schedule": "cosine warmup:5"},
         **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 5e-5, "augment": "flip"},
     },
     not_done=(
-        "random crops of various sizes and aspect ratios, and random changes of colors",
+        "random crops of various sizes and aspect ratios, random changes and normalization of colors",
+        "running statistics that are computed from 8,192 images after each epoch",
         "initial weights: normal, by fan-out",
     ),
 )

@@ -5,13 +5,16 @@ Source    `resnet18_v2` to `resnet200_v2`: the paper's full pre-activation, figu
           `resnet200_v2` is `resnet152_v2` with 16 more units in conv3_x. What the paper does not say is from
           models/preresnet.lua of github.com/facebookarchive/fb.resnet.torch (commit 985e569), which released the
           ResNet-200: the 3x3 convolution of a bottleneck has the stride, a projection sees the activated input,
-          convolutions have no biases.
+          convolutions have no biases. Training: the paper's appendix; 90 epochs are the default of the same code.
 Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization). The paper's
           networks for ImageNet have 152 and 200 layers; `resnet18_v2` to `resnet101_v2` have the depths of
           arXiv:1512.03385. MXNet's model zoo, which uses these names too, also normalizes the image, and repeats
           batch normalization and ReLU after the first pool.
 Open      - `resnet*_v2`: the paper does not say where a bottleneck has its stride. In the authors' networks for
             CIFAR-10 it is the first 1x1 convolution.
+          - `resnet*_v2`: the paper prints no number of epochs.
+          - `resnet200_v2`: the released one was trained with that code, which has Nesterov's momentum and random crops
+            of various aspect ratios. The paper's own training has neither.
 """
 
 from functools import partial
@@ -130,12 +133,12 @@ class ResNetV2(nn.Sequential):
 
 
 INITIALIZATION = "the caller's initializer sets the initial weights (paper: He initialization)"
-# section 4 and the authors' code: as ResNet, and the rate falls after 30 and 60 epochs
+# appendix: as ResNet, and the rate falls after 30 and 60 epochs
 TRAINING = {
     **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
     **{"momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
 }
-NOT_DONE = ("random crops of various sizes and aspect ratios, and random changes of colors",)
+NOT_DONE = ("random crops of rescaled images, subtraction of the mean image, and random changes of colors",)
 paper = partial(
     register,
     source="arXiv:1603.05027, figure 4(e) and table 5",

@@ -4,8 +4,10 @@ arXiv:1611.05431).
 Source    `resnext50_32x4d`: the paper's table 1, with blocks of figure 3(c): the 3x3 convolution has as many groups as
           the cardinality. `resnext101_32x4d`, `resnext101_64x4d`: the same blocks in the depths of ResNet-101, as in
           the paper's section 5.1. The authors' code adds that the 3x3 convolution has the stride, and that convolutions
-          have no biases (github.com/facebookresearch/ResNeXt, commit 1f59a2c).
-Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization).
+          have no biases (github.com/facebookresearch/ResNeXt, commit 1f59a2c). Training: section 4; 100 epochs and
+          Nesterov's momentum are from opts.lua and train.lua of that code.
+Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization; the code has its
+          variant by fan-out).
           Dive into Deep Learning (D2L) has a ResNeXt block, but no network of such blocks.
 """
 
@@ -54,12 +56,12 @@ paper = partial(
     input_shape=(3, 224, 224),
     classes=1000,
     departures=("the caller's initializer sets the initial weights (paper: He initialization)",),
-    # section 4 and the schedule of fb.resnet.torch, which it names
+    # section 4 (the rate falls three times) and the authors' code
     training={
-        **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
-        **{"momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+        **{"epochs": 100, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01 90:0.001"},
+        **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
     },
-    not_done=("random crops of various sizes and aspect ratios, and random changes of colors",),
+    not_done=("random crops of various sizes and aspect ratios, random changes and normalization of colors",),
 )
 
 

@@ -4,14 +4,16 @@ Source    `se_resnet50`: the paper's table 1, the middle column; block as in its
           Equation 3 shows no biases in the two dense layers. The published number of parameters, 28,088,024, includes
           them; without biases it would be 16,048 less. `se_resnet101`, `se_resnet152`: the same block in the deeper
           networks of table 2. `se_resnet18`: the same block in ResNet-18; the paper's tables begin at 50 layers.
-          The authors' model (github.com/hujie-frank/SENet at 0262d43, models/SE-ResNet-50.prototxt)
-          has these biases too; the first, 1x1 convolution of a bottleneck has the stride, and no other convolution has
-          a bias.
+          The authors' models (github.com/hujie-frank/SENet at 0262d43, models/SE-ResNet-50.prototxt, and those of 101
+          and 152 layers) have these biases too; the first, 1x1 convolution of a bottleneck has the stride, and no other
+          convolution has a bias. Training: the paper's section 5.1. The README confirms batches of 1024 and a rate of
+          .6, and says that the released weights are from another training, with batches of 256 and a rate of .1.
 Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization). From the
-          authors' model: pool1 has a padding of 1; theirs has none and rounds up, which gives the same sizes from other
-          windows. `released=True` builds the network of their weights.
+          authors' models: pool1 has a padding of 1; theirs has none and rounds up, which gives the same sizes from
+          other windows. `released=True` builds the network of their weights.
 Open      - `se_resnet50`: equation 3 has no biases, but the published number of parameters and the authors' model
             include them. We follow these.
+          - `se_resnet*`: neither the paper nor the README prints a weight decay. We use none.
 """
 
 from functools import partial
@@ -62,7 +64,7 @@ def excited(body, expansion, channels, strides):
     return (*body(channels, strides), SqueezeExcitation(outputs, outputs // REDUCTION, nn.Activation("relu")))
 
 
-# section 6 and the authors' README: batches of 1024 images at a rate of .6
+# section 5.1
 paper = partial(
     register,
     input_shape=(3, 224, 224),

@@ -4,6 +4,8 @@ Source    `vgg`: the blog; `VGGNet` takes any architecture, and the printed one 
           `vgg11`, `vgg11_lrn`, `vgg13`, `vgg16_c`, `vgg16`, `vgg19`: configurations A, A-LRN, B, C, D and E of the
           paper's table 1. `vgg11_bn`, `vgg13_bn`, `vgg16_bn`, `vgg19_bn`: A, B, D and E with batch normalization (Ioffe
           & Szegedy 2015, arXiv:1502.03167), as in MXNet's model zoo and in torchvision.
+          Training: the paper's section 3.1. MXNet's zoo prints none for `vgg*_bn`; theirs is torchvision's
+          (references/classification/README.md of github.com/pytorch/vision in November 2021).
           `vgg11_tutorial`: the Gluon tutorials of early 2018. `vgg11_d2l`: Dive into Deep Learning (D2L).
           `vgg_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L, at 95847d1.
 Departs   From the paper: the caller's initializer sets the initial weights. The paper draws those of configuration A
@@ -107,21 +109,21 @@ paper = partial(
     },
     not_done=(
         "the rate is divided by 10 when the validation accuracy stops improving, three times in all",
-        "random crops of rescaled images, and random shifts of colors",
+        "random crops of rescaled images, random shifts of colors, and subtraction of the mean color",
     ),
 )
 NORMALIZED = "batch normalization between each convolution and its ReLU (later than the paper)"
-# torchvision's reference training; MXNet's zoo prints none
+# torchvision: its defaults, of 8 processes with 32 images each; only networks without batch normalization start at .01
 zoo = partial(
     register,
     source="MXNet's model zoo; torchvision",
     input_shape=(3, 224, 224),
     classes=1000,
     training={
-        **{"epochs": 90, "batch_size": 256, "learning_rate": 0.01, "schedule": "30:0.1 60:0.01"},
+        **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
         **{"momentum": 0.9, "weight_decay": 1e-4, "augment": "flip"},
     },
-    not_done=("random crops of various sizes and aspect ratios",),
+    not_done=("random crops of various sizes and aspect ratios, and normalization of colors",),
 )
 
 

@@ -111,14 +111,25 @@ BN_BY_HAND = _builds(92, (0.248, 0.008), (0.908, 0.003), (0.856, 0.037), (0.679,
 BN = _builds(90, (0.255, 0.009), (0.906, 0.004), (0.838, 0.039))
 ABOUT_90 = "the number of builds is approximate"
 BN_FIRST = _first("lenet_bn_first", (0.3071, 0.889, 0.881), (0.2984, 0.891, 0.890), (0.3008, 0.890, 0.873))
+BN_BY_HAND_FIRST = _first(
+    "lenet_bn_scratch_first", (0.3051, 0.890, 0.870), (0.3043, 0.889, 0.867), (0.3011, 0.890, 0.863)
+)
+BN_UP_TO_17 = (
+    _up_to_17("lenet_bn_scratch_first", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
+    _up_to_17("lenet_bn_scratch", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
+    _up_to_17("lenet_bn_first", BN, notes=(TWO_POOLS, ABOUT_90)),
+    _up_to_17("lenet_bn", BN, notes=(TWO_POOLS, ABOUT_90)),
+)
 RECIPES = (
     LENET_FIRST,
     _keep(LENET_FIRST),
     _unseeded(LENET_FIRST),
     _keep(_unseeded(LENET_FIRST)),
-    _first("lenet_bn_scratch_first", (0.3051, 0.890, 0.870), (0.3043, 0.889, 0.867), (0.3011, 0.890, 0.863)),
+    BN_BY_HAND_FIRST,
+    _unseeded(BN_BY_HAND_FIRST),
     BN_FIRST,
     _keep(BN_FIRST),
+    _unseeded(BN_FIRST),
     _first("alexnet", (0.4256, 0.845, 0.867), (0.4259, 0.844, 0.871), (0.4241, 0.845, 0.867)),
     _first("vgg11_d2l", (0.2649, 0.902, 0.909), (0.2610, 0.905, 0.911), (0.2646, 0.902, 0.913)),
     _first("nin", (0.5713, 0.791, 0.812), (0.5592, 0.796, 0.832), (0.5387, 0.803, 0.819)),
@@ -127,10 +138,8 @@ RECIPES = (
     _first("densenet_d2l", (0.2100, 0.923, 0.879), (0.2132, 0.923, 0.857), (0.2107, 0.923, 0.923)),
     LENET,
     _unseeded(LENET, "unseeded-numpy"),  # D2L uses the NumPy mode since 0.7
-    _up_to_17("lenet_bn_scratch_first", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
-    _up_to_17("lenet_bn_scratch", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
-    _up_to_17("lenet_bn_first", BN, notes=(TWO_POOLS, ABOUT_90)),
-    _up_to_17("lenet_bn", BN, notes=(TWO_POOLS, ABOUT_90)),
+    *BN_UP_TO_17,
+    *(_unseeded(recipe, "unseeded-numpy") for recipe in BN_UP_TO_17),
     _up_to_17("alexnet", _builds(89, (0.334, 0.001), (0.878, 0.001), (0.887, 0.004), (0.865, 0.895))),
     _up_to_17(
         "vgg11_d2l",

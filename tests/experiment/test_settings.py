@@ -63,10 +63,11 @@ def test_every_setting_has_a_wrong_value_that_is_refused():
     assert {name for name, _, _ in WRONG} == {field.name for field in dataclasses.fields(Settings)} - {"init_from"}
 
 
+@pytest.mark.parametrize("weights", ["unseeded", "unseeded-numpy"])
 @pytest.mark.parametrize(("model", "init"), [("lenet5", "published"), ("lenet", "pytorch")])
-def test_weights_of_the_numpy_mode_are_refused_with_an_initializer_that_mxnet_does_not_have(model, init):
+def test_unseeded_weights_are_refused_with_an_initializer_that_no_notebook_uses(model, init, weights):
     with pytest.raises(SettingsError, match=f"never {init}: use xavier"):
-        Settings(model, init=init, weights="unseeded-numpy")
+        Settings(model, init=init, weights=weights)
 
 
 def test_momentum_is_refused_for_an_optimizer_without_it():

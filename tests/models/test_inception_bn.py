@@ -1,22 +1,17 @@
-"""Inception-BN against figure 5 of its paper: shapes, counts, biases, pools, and what it computes."""
+"""Inception-BN against figure 5 of its paper: counts, pools, and what it computes."""
 
 from arrays import assert_close, terms_of
+from gluon_blocks import computed, filled, formula, in_both_modes, of_kind
 from gluon_classics import get_model, model_info, utils
 from gluon_classics.compiler import compiled
 from gluon_classics.models import inception
-from mxnet import autograd, nd
+from mxnet import nd
 from mxnet.gluon import nn
 import numpy as np
+from numpy_layers import Plain, max_pool, windows
 import pytest
-from test_numeric import Plain, filled, formula, max_pool, windows
+from stage_tables import INCEPTION_BN
 
-# stage -> channels and side of its output; MXNet's first two pools round down
-STAGES = {
-    **{"conv1": (64, 112), "pool1": (64, 55), "conv2_reduce": (64, 55), "conv2": (192, 55), "pool2": (192, 27)},
-    **{"inception_3a": (256, 27), "inception_3b": (320, 27), "inception_3c": (576, 14)},
-    **{"inception_4a": (576, 14), "inception_4b": (576, 14), "inception_4c": (608, 14), "inception_4d": (608, 14)},
-    **{"inception_4e": (1056, 7), "inception_5a": (1024, 7), "inception_5b": (1024, 7), "global_pool": (1024, 1)},
-}
 # figure 5 as printed: #1x1, #3x3 reduce, #3x3, double #3x3 reduce, double #3x3, pool + proj; 0 passes through
 FIGURE_5 = {
     "3a": (64, 64, 64, 64, 96, 32),
@@ -30,24 +25,6 @@ FIGURE_5 = {
     "5a": (352, 192, 320, 160, 224, 128),
     "5b": (352, 192, 320, 192, 224, 128),
 }
-CONVOLUTIONS = 3 + 8 * 7 + 2 * 5
-
-
-def of_kind(net, kind):
-    found = []
-    net.apply(lambda block: found.append(block) if isinstance(block, kind) else None)
-    return found
-
-
-@pytest.fixture(scope="module")
-def summary():
-    return utils.summarize(get_model("inception_bn"), (3, 224, 224))
-
-
-def test_stages_have_the_names_and_shapes_of_the_sources(summary):
-    expected = {name: (channels, side, side) for name, (channels, side) in STAGES.items()}
-    found = {row.path: row.output_shape for row in summary.rows if row.depth == 0}
-    assert list(found.items()) == [*expected.items(), ("flatten", (1024,)), ("fc1", (1000,))]
 
 
 def convolutions_of_a_block(inputs, n1x1, reduce3x3, n3x3, double_reduce, double, projected):
@@ -58,9 +35,9 @@ def convolutions_of_a_block(inputs, n1x1, reduce3x3, n3x3, double_reduce, double
     yield from [(1, inputs, projected, False)] if projected else []
 
 
-def test_counts_follow_from_the_columns_of_figure_5(summary):
+def test_counts_follow_from_the_columns_of_figure_5():
     """A convolution has a bias for each output, and its normalization a gamma and a beta."""
-    sides = {name: side for name, (_, side) in STAGES.items()}
+    sides = {name: side for name, (_, side) in INCEPTION_BN.items()}
     layers = [(7, 3, 64, sides["conv1"]), (1, 64, 64, sides["conv2_reduce"]), (3, 64, 192, sides["conv2"])]
     channels, side = 192, sides["pool2"]
     for name, row in FIGURE_5.items():
@@ -69,22 +46,17 @@ def test_counts_follow_from_the_columns_of_figure_5(summary):
             layers.append((kernel, inputs, outputs, side if before_the_stride else after))
         channels = row[0] + row[2] + row[4] + (row[5] or channels)
         side = after
-        assert channels == STAGES[f"inception_{name}"][0]
-    assert len(layers) == CONVOLUTIONS
+        assert channels == INCEPTION_BN[f"inception_{name}"][0]
     params = sum(kernel**2 * inputs * outputs + 3 * outputs for kernel, inputs, outputs, _ in layers)
     macs = sum(kernel**2 * inputs * outputs * side**2 for kernel, inputs, outputs, side in layers)
     info = model_info("inception_bn")
-    assert info.params == summary.params == params + 1024 * 1000 + 1000
-    assert info.macs == summary.macs == macs + 1024 * 1000
-    assert info.params == 11_295_240  # of the port of Caffe's network, which has the same convolutions
+    assert info.params == params + 1024 * 1000 + 1000
+    assert info.macs == macs + 1024 * 1000
 
 
-def test_every_convolution_has_a_bias_and_batch_normalization():
+def test_every_convolution_has_batch_normalization():
     net = get_model("inception_bn")
-    biases = [name for name in net.collect_params() if name.endswith("bias")]
-    assert len(biases) == CONVOLUTIONS + 1  # and the classifier's
-    assert all(conv.bias is not None for conv in of_kind(net, nn.Conv2D))
-    assert len(of_kind(net, nn.BatchNorm)) == CONVOLUTIONS
+    assert len(of_kind(net, nn.BatchNorm)) == len(of_kind(net, nn.Conv2D)) == 3 + 8 * 7 + 2 * 5
 
 
 def test_only_the_last_block_projects_a_maximum():
@@ -135,15 +107,15 @@ def plain(net, x):
 
 
 @pytest.fixture(scope="module")
-def computed():
+def predicted():
     """The network with parameters from a formula, two images and its logits."""
     x = formula(2, 3, 80, 80)  # 19, 9, 5 and 3 pixels after the pools and the blocks with stride 2
     net = filled(get_model("inception_bn", classes=2), x)
     return net, x, net(nd.array(x)).asnumpy()
 
 
-def test_the_network_computes_what_figure_5_says(computed):
-    net, x, actual = computed
+def test_the_network_computes_what_figure_5_says(predicted):
+    net, x, actual = predicted
     numpy_net = Plain(net)
     expected = plain(numpy_net, x)
     assert numpy_net.is_done()
@@ -152,13 +124,13 @@ def test_the_network_computes_what_figure_5_says(computed):
     assert_close(actual, expected, terms_of(net))
 
 
-def test_compiled_networks_predict_the_same(computed):
-    net, x, expected = computed
+def test_compiled_networks_predict_the_same(predicted):
+    net, x, expected = predicted
     for twin in (utils.hybridized(net), compiled.for_inference(net)):
         assert_close(twin(nd.array(x)).asnumpy(), expected, terms_of(net))
 
 
-@pytest.mark.parametrize("training", [False, True], ids=["predicting", "training"])
+@in_both_modes
 @pytest.mark.parametrize("halving", [False, True])
 def test_a_block_concatenates_its_paths(halving, training):
     x = formula(2, 6, 5, 4)
@@ -168,6 +140,4 @@ def test_a_block_concatenates_its_paths(halving, training):
     expected = halving_block(numpy_net, x) if halving else block(numpy_net, x, averages)
     assert numpy_net.is_done()
     assert expected.shape == ((2, 3 + 5 + 6, 3, 2) if halving else (2, 7 + 3 + 5 + 6, 5, 4))
-    with autograd.train_mode() if training else autograd.predict_mode():
-        actual = own(nd.array(x)).asnumpy()
-    assert_close(actual, expected, terms_of(own))
+    assert_close(computed(own, x, training), expected, terms_of(own))

@@ -3,6 +3,7 @@
 from functools import partial
 
 from arrays import assert_all_close, assert_close, assert_gradients_close, terms_of, terms_of_gradients
+from gluon_blocks import LOSS, backpropagated, filled, formula, trained_parameters
 from gluon_classics import get_model, model_info, utils
 from gluon_classics.data import datasets, images
 from gluon_classics.experiment import build
@@ -13,11 +14,11 @@ import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 import numpy as np
+from numpy_layers import Plain, max_pool, mean_pool, response_norm
 import pytest
 
 # the side of the smallest image each network takes
 SMALLEST = {"lenet": 12, "alexnet": 67, "vgg": 32, "nin": 67, "googlenet": 93, "resnet": 75}
-LOSS = gluon.loss.SoftmaxCrossEntropyLoss()
 
 every_network = pytest.mark.parametrize("name", SMALLEST)
 
@@ -30,28 +31,6 @@ def built(name, batch=2):
     data, labels = nd.random.normal(shape=(batch, 1, side, side)), nd.arange(3, 3 + batch)
     net(data)  # completes the deferred shapes
     return net, data, labels
-
-
-def trained_parameters(net):
-    return [p for p in net.collect_params().values() if p.grad_req != "null"]
-
-
-def backpropagated(forward, net, data, labels):
-    """Output, running statistics and all gradients (the images' first) of one training pass, as NumPy arrays.
-
-    Dropout draws the same mask whenever it is called: MXNet's generators start from the same seed.
-    """
-    running = [p for p in net.collect_params().values() if p.grad_req == "null"]
-    for parameter in running:
-        parameter.set_data(nd.ones(parameter.shape))
-    data.attach_grad()
-    mx.random.seed(1234)
-    with autograd.record():
-        output = forward(data)
-        loss = LOSS(output, labels)
-    loss.backward()
-    gradients = [data.grad.asnumpy(), *(p.grad().asnumpy() for p in trained_parameters(net))]
-    return output.asnumpy(), [p.data().asnumpy() for p in running], gradients
 
 
 @every_network
@@ -126,107 +105,7 @@ def test_the_biases_before_batch_norm_are_useless():
         np.testing.assert_allclose(net(data).asnumpy(), before, rtol=0, atol=half * np.abs(before).max())
 
 
-# --- against NumPy: weights and images from formulas, each operation written out
-
-
-def formula(*shape, phase=0):
-    """Numbers from -1 to 1, scattered like random ones, so that a wrong axis, order or activation shows."""
-    scattered = np.sin(np.arange(np.prod(shape)) * 12.9898 + 78.233 * phase) * 43758.5453
-    return (2 * (scattered % 1) - 1).reshape(shape).astype(np.float32)
-
-
-def filled(block, x):
-    """The block with parameters from a formula, such that outputs are of the size of inputs."""
-    block.initialize()
-    block(nd.array(x))  # completes the deferred shapes
-    for number, parameter in enumerate(block.collect_params().values(), start=1):
-        values = formula(*parameter.shape, phase=number)
-        if len(parameter.shape) > 1:
-            values *= np.sqrt(6 / np.prod(parameter.shape[1:]))  # He's bound, for ReLU
-        elif parameter.name.endswith(("gamma", "var")):  # scales and variances are positive
-            values = 1 + 0.5 * values
-        else:
-            values *= 0.1
-        parameter.set_data(nd.array(values))
-    return block
-
-
-class Plain:
-    """The layers in NumPy, with the parameters of `block` in the order of their definition.
-
-    Each layer takes the next parameters, so that a network is the sequence of its calls.
-    """
-
-    def __init__(self, block, training=False):
-        self._parameters = iter([p.data().asnumpy().astype(np.float64) for p in block.collect_params().values()])
-        self._training = training
-
-    def is_done(self):
-        return next(self._parameters, None) is None
-
-    def conv(self, x, stride=1, pad=0, relu=True):
-        weight, bias = next(self._parameters), next(self._parameters)
-        out = sum(
-            np.tensordot(weight[:, :, i, j], window, axes=([1], [1])).swapaxes(0, 1)
-            for (i, j), window in windows(x, weight.shape[2], stride, pad, fill=0)
-        )
-        out = out + bias[:, None, None]
-        return np.maximum(out, 0) if relu else out
-
-    def dense(self, x, relu=False):
-        weight, bias = next(self._parameters), next(self._parameters)
-        out = x.reshape(len(x), -1) @ weight.T + bias
-        return np.maximum(out, 0) if relu else out
-
-    def norm(self, x):
-        gamma, beta, mean, variance = (next(self._parameters)[:, None, None] for _ in range(4))
-        if self._training:
-            mean = x.mean(axis=(0, 2, 3), keepdims=True)[0]
-            variance = ((x - mean) ** 2).mean(axis=(0, 2, 3), keepdims=True)[0]
-        return gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta
-
-    def relu_of_norm(self, x):
-        return np.maximum(self.norm(x), 0)
-
-    def mlpconv(self, x, stride=1, pad=0, pooled=True):
-        x = self.conv(self.conv(self.conv(x, stride, pad)))
-        return max_pool(x, 3, 2) if pooled else x
-
-    def inception(self, x, pads=(0, 0)):
-        first = self.conv(x)
-        second = self.conv(self.conv(x), pad=pads[0])
-        third = self.conv(self.conv(x), pad=pads[1])
-        fourth = self.conv(max_pool(x, 3, 1, pad=1))
-        return np.concatenate([first, second, third, fourth], axis=1)
-
-    def residual(self, x, halve=False):
-        stride = 2 if halve else 1
-        out = np.maximum(self.norm(self.conv(x, stride, pad=1, relu=False)), 0)
-        out = self.norm(self.conv(out, pad=1, relu=False))
-        return np.maximum(out + (self.conv(x, stride, relu=False) if halve else x), 0)
-
-
-def windows(x, size, stride, pad=0, fill=-np.inf):
-    """For each place (i, j) in a window: the values that stand there, in all windows at once."""
-    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), constant_values=fill)
-    height, width = ((side - size) // stride + 1 for side in x.shape[2:])
-    for i in range(size):
-        for j in range(size):
-            yield (i, j), x[:, :, i : i + stride * height : stride, j : j + stride * width : stride]
-
-
-def max_pool(x, size, stride, pad=0):
-    return np.max([window for _, window in windows(x, size, stride, pad)], axis=0)
-
-
-def mean_pool(x, size):
-    return np.mean([window for _, window in windows(x, size, size)], axis=0)
-
-
-def response_norm(x, size=5, k=2, alpha=1e-4, beta=0.75):
-    squares = np.pad(x**2, ((0, 0), (size // 2, size // 2), (0, 0), (0, 0)))
-    sums = sum(squares[:, start : start + x.shape[1]] for start in range(size))
-    return x / (k + alpha * sums) ** beta
+# --- against NumPy: weights and images from formulas
 
 
 def plain_lenet(net, x, **settings):

@@ -1,6 +1,8 @@
 """D2L's networks for MXNet of the time, next to ours."""
 
 from gluon_classics import get_model
+from gluon_classics.experiment.initializers import initialize
+from gluon_classics.experiment.settings import Settings
 import mxnet as mx
 from mxnet import autograd, nd
 import networks_d2l
@@ -24,6 +26,19 @@ def test_outputs_equal_those_of_our_networks(name, rng):
     for mode in (autograd.predict_mode, autograd.train_mode):
         with mode():
             np.testing.assert_allclose(ours(x).asnumpy(), theirs(x).asnumpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("weights", "mode"), [("unseeded", False), ("unseeded-numpy", True)])
+@pytest.mark.parametrize("name", networks_d2l.NETWORKS)
+def test_our_unseeded_weights_are_those_of_the_notebook(name, weights, mode):
+    net = get_model(name)
+    initialize(net, Settings.of(name, weights=weights), [mx.cpu()], (1, 28, 28))
+    mx.random.seed(0)  # as a new process
+    theirs = networks_d2l.notebook_weights(name, mode)
+    ours = [parameter.data().asnumpy() for parameter in net.collect_params().values()]
+    for own, value in zip(ours, theirs):
+        if value.std() > 0:  # drawn
+            np.testing.assert_array_equal(own, value)
 
 
 def test_numpy_mode_draws_other_weights_from_the_second_array_on():

@@ -82,7 +82,7 @@ def advice_of(error):
     """Return the last line of an error, which must say what to install."""
     line = error.strip().splitlines()[-1]
     extra = "cpu" if sys.version_info < (3, 13) else "runtime"
-    advice = f"pip install 'gluon-classics[{extra}]'" if sys.version_info < (3, 14) else "Python 3.8 to 3.13"
+    advice = f"pip install 'gluon-classics[{extra}]'" if sys.version_info < (3, 15) else "Python 3.8 to 3.14"
     assert advice in line
     return line
 

@@ -201,33 +201,53 @@ def test_a_decay_applies_after_every_few_epochs():
     assert [rate_factor("decay:0.5:2.4", epoch, 9) for epoch in range(6)] == [1, 1, 1, 0.5, 0.5, 0.25]
 
 
-# the papers' training: optimizer, batch size, rate, momentum and weight decay of their text
+# the papers' training, from their text or their authors' code (see the docstrings of the families):
+# optimizer, batch size, momentum, weight decay, number of epochs, flips, rate from each of these epochs on
 PAPERS = {
-    "alexnet_2012": ("sgd", 128, 0.01, 0.9, 5e-4),
-    "vgg16": ("sgd", 256, 0.01, 0.9, 5e-4),
-    "resnet50_v1": ("sgd", 256, 0.1, 0.9, 1e-4),
-    "densenet121": ("nag", 256, 0.1, 0.9, 1e-4),
-    "se_resnet50": ("sgd", 1024, 0.6, 0.9, 0),
-    "regnetx_400mf": ("nag", 1024, 0.8, 0.9, 5e-5),
-    "efficientnet_b0": ("tfrmsprop", 4096, 0.256, 0.9, 1e-5),
+    "alexnet_2012": ("sgd", 128, 0.9, 5e-4, 90, True, {0: 0.01}),
+    "vgg16": ("sgd", 256, 0.9, 5e-4, 74, True, {0: 0.01}),
+    "vgg16_bn": ("sgd", 256, 0.9, 1e-4, 90, True, {0: 0.1, 30: 0.01, 60: 0.001}),
+    "nin_cifar10": ("sgd", 128, 0.9, 1e-4, 260, False, {0: 0.1, 200: 0.01, 230: 0.001}),
+    "nin_imagenet": ("sgd", 64, 0.9, 5e-4, 22, True, {0: 0.01, 10: 0.001, 20: 0.0001}),
+    "resnet50_v1": ("sgd", 256, 0.9, 1e-4, 120, True, {0: 0.1}),
+    "resnet56_cifar10": ("sgd", 128, 0.9, 1e-4, 164, True, {0: 0.1, 82: 0.01, 123: 0.001}),
+    "resnet110_cifar10": ("sgd", 128, 0.9, 1e-4, 164, True, {0: 0.01, 1: 0.1, 82: 0.01, 123: 0.001}),
+    "resnet200_v2": ("sgd", 256, 0.9, 1e-4, 90, True, {0: 0.1, 30: 0.01, 60: 0.001}),
+    "squeezenet1_1": ("sgd", 512, 0.9, 2e-4, 68, False, {0: 0.04}),
+    "inception_bn": ("sgd", 32, 0, 0, 150, False, {0: 0.045}),
+    "inception_v3": ("tfrmsprop", 32, 0, 0, 100, True, {0: 0.045, 2: 0.045 * 0.94, 4: 0.045 * 0.94**2}),
+    "densenet121": ("nag", 256, 0.9, 1e-4, 90, True, {0: 0.1, 30: 0.01, 60: 0.001}),
+    "densenet161": ("nag", 128, 0.9, 1e-4, 100, True, {0: 0.1, 30: 0.01, 60: 0.001, 90: 0.0001}),
+    "resnext50_32x4d": ("nag", 256, 0.9, 1e-4, 100, True, {0: 0.1, 30: 0.01, 60: 0.001, 90: 0.0001}),
+    "mobilenet_v2": ("tfrmsprop", 96, 0.9, 4e-5, 412, True, {0: 0.045, 1: 0.045 * 0.98, 2: 0.045 * 0.98**2}),
+    "se_resnet50": ("sgd", 1024, 0.9, 0, 100, True, {0: 0.6, 30: 0.06, 60: 0.006, 90: 0.0006}),
+    "regnetx_400mf": ("nag", 1024, 0.9, 5e-5, 100, True, {0: 0.08, 50: 0.4}),
+    "efficientnet_b0": ("tfrmsprop", 4096, 0.9, 1e-5, 350, True, {0: 0.0256, 5: 0.256 * 0.97**2, 8: 0.256 * 0.97**3}),
 }
 
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_networks_of_papers_have_the_papers_training_and_say_what_is_missing(name):
     own = Settings.of(name)
-    found = (own.optimizer, own.batch_size, own.learning_rate, own.momentum, own.weight_decay)
-    assert found == PAPERS[name]
-    assert own.augment == "flip"
+    *expected, rates = PAPERS[name]
+    assert [
+        own.optimizer,
+        own.batch_size,
+        own.momentum,
+        own.weight_decay,
+        own.epochs,
+        own.augment == "flip",
+    ] == expected
+    found = {epoch: own.learning_rate * rate_factor(own.schedule, epoch, own.epochs) for epoch in rates}
+    assert found == pytest.approx(rates)
     assert model_info(name).not_done
 
 
-def test_densenet_and_regnet_have_the_published_schedules():
-    densenet, regnet = Settings.of("densenet121"), Settings.of("regnetx_200mf")
-    rates = [densenet.learning_rate * rate_factor(densenet.schedule, epoch, 90) for epoch in (0, 29, 30, 59, 60, 89)]
-    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
-    rates = [regnet.learning_rate * rate_factor(regnet.schedule, epoch, 100) for epoch in (0, 50)]
-    assert rates == pytest.approx([0.08, 0.4])
+def test_the_rate_of_a_paper_changes_at_the_published_epoch_and_not_before():
+    for name, before in (("densenet161", 89), ("nin_cifar10", 199), ("resnet110_cifar10", 81)):
+        own = Settings.of(name)
+        factors = [rate_factor(own.schedule, epoch, own.epochs) for epoch in (before, before + 1)]
+        assert factors[1] == pytest.approx(factors[0] / 10)
 
 
 @pytest.mark.parametrize(
