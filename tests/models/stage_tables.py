@@ -93,6 +93,12 @@ def paper_efficientnet(side, *channels):
 
 MOBILENET_V1 = (64, 112), (128, 56), (128, 56), (256, 28), (256, 28), *[(512, 14)] * 6, (1024, 7), (1024, 7)
 MOBILENET_V2 = (16, 112), (24, 56), (32, 28), (64, 14), (96, 14), (160, 7), (320, 7)
+INCEPTION_BN = {
+    **{"conv1": (64, 112), "pool1": (64, 55), "conv2_reduce": (64, 55), "conv2": (192, 55), "pool2": (192, 27)},
+    **{"inception_3a": (256, 27), "inception_3b": (320, 27), "inception_3c": (576, 14)},
+    **{"inception_4a": (576, 14), "inception_4b": (576, 14), "inception_4c": (608, 14), "inception_4d": (608, 14)},
+    **{"inception_4e": (1056, 7), "inception_5a": (1024, 7), "inception_5b": (1024, 7), "global_pool": (1024, 1)},
+}
 INCEPTION_V3 = {
     **{"conv2d_1a": (32, 149), "conv2d_2a": (32, 147), "conv2d_2b": (64, 147), "maxpool_3a": (64, 73)},
     **{"conv2d_3b": (80, 73), "conv2d_4a": (192, 71), "maxpool_5a": (192, 35)},
@@ -157,6 +163,7 @@ STAGES = {
         conv2=(1280, 7),
         pool=(1280, 1),
     ),
+    "inception_bn": (COLOR_224, {**stages("flatten", (1024,), **INCEPTION_BN), "fc1": (1000,)}),
     "inception_v3": ((3, 299, 299), stages("logits", (1000,), **INCEPTION_V3)),
     "se_resnet101": paper_resnet(256, 512, 1024, 2048),
     "se_resnet152": paper_resnet(256, 512, 1024, 2048),
@@ -211,6 +218,7 @@ PARAMS = {
     "resnext50_32x4d": 25_028_904,
     "resnext101_32x4d": 44_177_704,
     "resnext101_64x4d": 83_455_272,
+    "inception_bn": 11_295_240,
     "inception_v3": 23_834_568,
     "mobilenet_v1": 4_231_976,
     "mobilenet_v2": 3_504_872,
@@ -245,6 +253,7 @@ GMAC = {
     "efficientnet_b5": 10.266,
     "efficientnet_b6": 19.068,
     "efficientnet_b7": 37.746,
+    "inception_bn": 1.987,
     "inception_v3": 5.713,
     "mobilenet_v1": 0.569,
     "mobilenet_v2": 0.301,
@@ -265,6 +274,7 @@ BIASES = {
     **{f"efficientnet_b{n}": 1 + 2 * blocks for n, blocks in enumerate((16, 23, 23, 26, 32, 39, 45, 55))},
     "squeezenet1_0": 2 + 3 * 8,
     "squeezenet1_1": 2 + 3 * 8,
+    "inception_bn": 1 + (3 + 8 * 7 + 2 * 5),
     "se_resnet101": 1 + 2 * 33,
     "se_resnet152": 1 + 2 * 50,
     "regnety_200mf": 1 + 2 * 13,
