@@ -4,7 +4,8 @@ Source    `lenet5`: the paper; layers from section II.B, the connections of C3 f
           from II.C, pixels and training from III, squashing function and initial weights from appendix A, step sizes
           from appendix C (see `experiment/diagonal_lm.py`). The learning rates and the 20 passes were compared with an
           independent transcription (LeNet5_train.ipynb of github.com/mattwang44/LeNet-from-Scratch at 399c0a9), the mu
-          of .02 with its version at 543a9e5. `lenet5_full`: a later table of the network, with full connections in C3 and a dense output layer.
+          of .02 with its version at 543a9e5. `lenet5_full`: a later table of the network, with full connections in C3
+          and a dense output layer.
 Departs   `lenet5`: the paper does not print the j of its MAP loss; here it is 1. The codes are transcribed from the
           figure; the same transcription is equal in all 840 pixels. Biases start as weights do, with the inputs of
           their unit as fan-in; the paper describes weights only.
