@@ -234,7 +234,7 @@ def test_doctor_names_the_extra_for_curves_and_reports(monkeypatch):
 @pytest.mark.parametrize("mxnet", [{}, {"mxnet": "1.9.1"}, {"mxnet-cu112": "1.9.1"}], ids=str)
 def test_doctor_rejects_a_new_python_only_with_mxnet(monkeypatch, mxnet):
     monkeypatch.setattr(doctor, "_version", mxnet.get)
-    monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
+    monkeypatch.setattr(sys, "version_info", (3, 15, 0, "final", 0))
     check = doctor._python()
     assert check.ok == (not mxnet)
     assert check.fix.startswith("MXNet ")
