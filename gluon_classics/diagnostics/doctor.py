@@ -21,6 +21,7 @@ from .processes import child_environment
 
 PYTHONS = ((3, 8), _runtime.NEWEST_PYTHON)  # the oldest and the newest version that MXNet runs on
 MXNET = "1.9.1"
+EARLIER_MXNET = ("1.6.0", "1.7.0.post2", "1.8.0.post0", "1.9.0")  # that the tests run on
 MXNET_PACKAGES = ("mxnet", "mxnet-cu112")
 DEBIAN_PACKAGES = {
     "libgomp": "libgomp1",
@@ -97,12 +98,15 @@ def _numpy():
 
 def _mxnet_package():
     installed = {name: _version(name) for name in MXNET_PACKAGES}
+    versions = set(installed.values())
     found = ", ".join(f"{name} {version}" for name, version in installed.items() if version) or "not installed"
     if all(installed.values()):
         fix = "the two packages overwrite each other: pip uninstall both, then install one extra, cpu or cu112"
     elif not any(installed.values()):
         fix = f"networks can be listed, but not run. {_runtime.how_to_get_mxnet()}"
-    elif MXNET not in installed.values():
+    elif versions & set(EARLIER_MXNET):
+        return Check("MXNet package", True, found, f"MXNet {MXNET} is faster: pip install --no-deps mxnet=={MXNET}")
+    elif MXNET not in versions:
         fix = f"this version is not supported: pip install --no-deps mxnet=={MXNET}"
     else:
         fix = ""

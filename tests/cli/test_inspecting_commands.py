@@ -214,10 +214,12 @@ def test_doctor_accepts_only_systems_that_mxnet_supports(monkeypatch, system, ma
         ({"mxnet-cu112": "1.9.1"}, True, ""),
         ({}, False, "pip install"),
         ({"mxnet": "1.9.1", "mxnet-cu112": "1.9.1"}, False, "uninstall both"),
-        ({"mxnet": "1.6.0"}, False, "mxnet==1.9.1"),
+        ({"mxnet": "1.6.0"}, True, "mxnet==1.9.1"),
+        ({"mxnet": "1.5.1"}, False, "not supported"),
+        ({"mxnet": "2.0.0b1"}, False, "not supported"),
     ],
 )
-def test_doctor_accepts_exactly_one_mxnet_package_of_the_tested_version(monkeypatch, versions, ok, fix):
+def test_doctor_accepts_exactly_one_mxnet_package_of_a_tested_version(monkeypatch, versions, ok, fix):
     monkeypatch.setattr(doctor, "_version", versions.get)
     check = doctor._mxnet_package()
     assert check.ok == ok
