@@ -105,7 +105,8 @@ def _mxnet_package():
     elif not any(installed.values()):
         fix = f"networks can be listed, but not run. {_runtime.how_to_get_mxnet()}"
     elif versions & set(EARLIER_MXNET):
-        return Check("MXNet package", True, found, f"MXNet {MXNET} is faster: pip install --no-deps mxnet=={MXNET}")
+        advice = f"graphs are rewritten from {MXNET} on: pip install --no-deps mxnet=={MXNET}"
+        return Check("MXNet package", True, found, advice)
     elif MXNET not in versions:
         fix = f"this version is not supported: pip install --no-deps mxnet=={MXNET}"
     else:
