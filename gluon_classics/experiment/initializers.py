@@ -64,17 +64,17 @@ def initialize(net: gluon.nn.Block, settings: Settings, contexts: list[mx.Contex
 
     Weights that are not "seeded" are those of D2L's notebooks; see `notebook_weights`.
     """
+    if settings.init == PUBLISHED:
+        net.initialize(ctx=contexts, force_reinit=True)
+        return
+    if model_info(settings.model).training.get("init") == PUBLISHED:
+        net.collect_params(".*weight").setattr("init", None)
     if settings.weights != WEIGHTS[0]:
         net.initialize(ctx=contexts)
         fix_shapes(net, contexts, input_shape)
         numpy_mode = settings.weights == "unseeded-numpy"
         notebook_weights.draw(net, settings.model, initializer(settings.init), input_shape, numpy_mode)
         return
-    if settings.init == PUBLISHED:
-        net.initialize(ctx=contexts, force_reinit=True)
-        return
-    if model_info(settings.model).training.get("init") == PUBLISHED:
-        net.collect_params(".*weight").setattr("init", None)
     if settings.init == PYTORCH:
         net.initialize(ctx=contexts)
         fix_shapes(net, contexts, input_shape)  # a bias needs the shape of its weight

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import mxnet as mx
 from mxnet import gluon
 
@@ -33,7 +35,8 @@ def draw(net: gluon.nn.Block, model: str, init: mx.init.Initializer, input_shape
 
 def _draw(net, init, numpy_mode):
     for name, parameter in net.collect_params().items():
-        with mx.util.np_array(numpy_mode):
+        with mx.util.np_array(numpy_mode), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # MXNet 1.6 uses a name that it deprecates
             values = (mx.np if numpy_mode else mx.nd).zeros(parameter.shape)
             init(mx.init.InitDesc(name, {"__init__": parameter.init or init}), values)
         parameter.set_data(values.as_nd_ndarray())
