@@ -33,8 +33,8 @@ parameters of both steps are compared with those of the first row, on the same p
 
 - *equal* means that all bits are equal in float32.
 - A number means that they are not. It is the largest difference in float64, divided by the largest absolute value of
-  the array: the formulas are the same, and only rounding differs. In float32, batch normalization makes rounding visible
-  ([findings](findings.md#resnets-second-step-differs-between-versions-of-mxnet-because-of-rounding)).
+  the array: the formulas are the same, and only rounding differs. In float32, batch normalization
+  [amplifies rounding](findings.md#resnets-second-step-differs-between-versions-of-mxnet-because-of-rounding).
 
 The initial weights and the images have the same bits in every row.
 
