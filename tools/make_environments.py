@@ -3,7 +3,7 @@
     python tools/make_environments.py
 
 In each environment our networks train two steps. What they compute is compared with the first environment. This takes
-about half an hour, and needs the Pythons of the table.
+about half an hour and 15 GB of disk, and needs the Pythons of the table.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ import tensors
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "environments.md"
 NETWORKS = ("lenet", "alexnet", "resnet")
-TYPES = ("float32", "float64")
 HEAD = """# Environments
 
 <!-- written by python tools/make_environments.py -->
 
 What our networks compute, by the versions of MXNet, Python and NumPy. In each environment they train two steps with the
 same seed: eager, as the blog runs them, and compiled, as `gluon-classics train` does. Outputs, losses, gradients and
-parameters of both steps are compared with those of the first row, on the same processor.
+parameters of both steps are compared with those of another run of the first row, on the same processor.
 
 - *equal* means that all bits are equal in float32.
 - A number means that they are not. It is the largest difference in float64, divided by the largest absolute value of
@@ -62,57 +61,61 @@ SETUPS = (
 )
 
 
-def traces(setup: Setup, folder: Path) -> Path:
-    """Make the environment in a folder, run our networks in it, and return the folder of the traces.
-
-    Raises:
-        era.EraError: The Python is missing, or a command fails.
-    """
-    python, out = folder / "bin" / "python", folder / "traces"
+def make(setup: Setup, folder: Path) -> Path:
+    """Make the environment in a folder, and return its Python. Raises era.EraError if this fails."""
+    python = folder / "bin" / "python"
     era.call(era.interpreter(setup.python), "-m", "venv", folder)
     install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     # MXNet's own requirements exclude NumPy 2
     era.call(*install, "--no-deps", f"mxnet=={setup.mxnet}")
     era.call(*install, f"{ROOT}[runtime]", f"numpy=={setup.numpy}", "graphviz<0.9")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for dtype in TYPES:
-        (out / dtype).mkdir(parents=True)
-        command = (python, ROOT / "tools" / "parity.py", *NETWORKS, "--type", dtype, "--trace", out / dtype)
-        era.call(*command, environment=environment)
-    return out
+    return python
 
 
-def row(setup: Setup, folder: Path, reference: Path) -> list[str]:
-    """Return the cells of the table."""
-    cells = [setup.mxnet, setup.python, setup.numpy]
+def trace(python: Path, dtype: str, folder: Path) -> Path:
+    """Run our networks in an environment, and return the folder of the traces. Raises era.EraError if this fails."""
+    folder.mkdir()
+    command = (python, ROOT / "tools" / "parity.py", *NETWORKS, "--type", dtype, "--trace", folder)
+    era.call(*command, environment={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+    return folder
+
+
+def row(setup: Setup, reference: dict[str, Path], folder: Path) -> list[str]:
+    """Return the cells of an environment, which is made in the folder. Float64 is only needed where float32 differs."""
+    python = make(setup, folder)
+    single = _errors(setup, reference["float32"], trace(python, "float32", folder / "float32"))
+    if any(single):
+        double = _errors(setup, reference["float64"], trace(python, "float64", folder / "float64"))
+    else:
+        double = single
+    return [*setup, *(f"{exact:.0e}" if error else "equal" for error, exact in zip(single, double))]
+
+
+def _errors(setup, reference, folder):
+    errors = []
     for network in NETWORKS:
         for way in parity.WAYS:
-            single, double = (_error(setup, reference / dtype, folder / dtype, network, way) for dtype in TYPES)
-            cells.append(f"{double:.0e}" if single else "equal")
-    return cells
-
-
-def _error(setup, reference, folder, network, way):
-    one, other = (tensors.load(str(parity.trace_file(place, network, way))) for place in (reference, folder))
-    found = parity.difference(one, other)
-    if not (found.batches and found.weights):
-        raise SystemExit(f"error: {setup} draws other images or weights")
-    return max(found.errors.values())
+            one, other = (tensors.load(str(parity.trace_file(place, network, way))) for place in (reference, folder))
+            found = parity.difference(one, other)
+            if not (found.batches and found.weights):
+                raise era.EraError(f"{setup} draws other images or weights. Look for the cause with tools/parity.py")
+            errors.append(max(found.errors.values()))
+    return errors
 
 
 def main():
     titles = ["MXNet", "Python", "NumPy", *(f"{network}, {way}" for network in NETWORKS for way in parity.WAYS)]
     lines = [titles, ["---"] * 3 + ["--:"] * (len(titles) - 3)]
     with tempfile.TemporaryDirectory() as folder:
-        reference = None
-        for number, setup in enumerate(SETUPS):
-            try:
-                found = traces(setup, Path(folder, str(number)))
-            except era.EraError as error:
-                sys.exit(f"error: {setup}: {error}")
-            reference = reference or found
-            lines.append(row(setup, found, reference))
-            print(" | ".join(lines[-1]), flush=True)
+        try:
+            python = make(SETUPS[0], Path(folder, "reference"))
+            reference = {dtype: trace(python, dtype, Path(folder, dtype)) for dtype in ("float32", "float64")}
+            for setup in SETUPS:
+                with tempfile.TemporaryDirectory(dir=folder) as home:
+                    lines.append(row(setup, reference, Path(home)))
+                print(" | ".join(lines[-1]), flush=True)
+        except era.EraError as error:
+            sys.exit(f"error: {error}")
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     _files.write_text(PAGE, f"{HEAD}{table}\n{TAIL}")
 
