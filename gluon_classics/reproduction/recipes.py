@@ -27,6 +27,7 @@ BAND_METRICS = ("train_loss", "test_accuracy")  # of the short runs
 LOSS_DECIMALS = 3  # that every published loss has
 FULL_DECIMALS = 6  # of accuracies that were not rounded
 GUESSING = 1.2  # times the accuracy of guessing: a network that is no better has learned nothing
+NOT_PUBLISHED = "no published result is known"  # a note
 ROWS = ("recipes_blog", "recipes_d2l", "recipes_other")
 BANDS = Path(__file__).with_name("short_bands.json")
 ORIGINAL = Path(__file__).with_name("original_runs.json")  # written by tools/make_original.py from results/original/

@@ -16,7 +16,7 @@ from typing import Any
 
 from gluon_classics.experiment.settings import Settings
 
-from .recipes import PublishedRun, Recipe
+from .recipes import NOT_PUBLISHED, PublishedRun, Recipe
 
 BLOG, TUTORIAL = "the blog, March 2018", "the Gluon tutorial, March 2018"
 AS_PUBLISHED: dict[str, Any] = {"resize_in": "published", "last_batch": "discard"}
@@ -26,7 +26,6 @@ AUTUMN = (
 )
 MEANS_OF_BATCHES = "the published metrics are means over batches, although the last one is smaller"
 MARCH = "the text of March 2018 discards the last batch and starts from Gluon's default weights, Uniform(.07)"
-FIRST = "no published result is known; ours is the first"
 # repositories of github.com and commits whose notebooks show the results
 AUTHORS_LENET, AUTHORS_ALEXNET, AUTHORS_NIN, AUTHORS_BN = (
     f"the authors, d2l-ai/d2l-zh at {commit}" for commit in ("32cc8b39", "cb96ff41", "7a2c3f69", "48207ef1")
@@ -48,7 +47,7 @@ def _batch_norm(model, init, *runs, variant="tutorial", notes=()):
     return Recipe(variant, TUTORIAL, settings, published, None, (MEANS_OF_BATCHES, *notes))
 
 
-def _blog(model, runs=(), notes=(FIRST,), short=None):
+def _blog(model, runs=(), notes=(NOT_PUBLISHED,), short=None):
     settings = Settings(model, resize=224, **AS_PUBLISHED)
     return Recipe("blog", BLOG, settings, tuple(runs), None, notes, short)
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from gluon_classics.experiment.settings import Settings
 
-from .recipes import Builds, PublishedRun, Recipe
+from .recipes import NOT_PUBLISHED, Builds, PublishedRun, Recipe
 
 FIRST, UP_TO_17, ONE = "D2L, first edition", "D2L up to 0.17", "D2L 1.0"
 FIRST_BUILDS = ("build A, January 2019", "build B, March 2020", "build C, December 2020")
@@ -36,7 +36,6 @@ XAVIER = (
     "the text for PyTorch draws Xavier's initial weights, the one for MXNet Gluon's default ones; we know results of "
     "the MXNet builds only"
 )
-UNKNOWN = "no published result is known; ours is the first"
 BATCH_MEANS = "the source averages the test accuracy over batches, although the last one is smaller"
 
 SETTINGS = {  # batch size, side of the images in pixels, learning rate: the first edition's and up to 0.17
@@ -96,7 +95,7 @@ def _one(model, resize, learning_rate, mean, sd, init="xavier", notes=()):
 def _for_pytorch(model):
     """Return a recipe for a BN-LeNet of 1.0 as its PyTorch text initializes it; only the MXNet builds are published."""
     settings = Settings(model, epochs=10, batch_size=128, resize=28, learning_rate=0.1)
-    return Recipe("d2l-1.0-xavier", f"{ONE}, PyTorch", settings, notes=(XAVIER, UNKNOWN))
+    return Recipe("d2l-1.0-xavier", f"{ONE}, PyTorch", settings, notes=(XAVIER, NOT_PUBLISHED))
 
 
 LENET = _up_to_17(

@@ -10,7 +10,7 @@ from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.optimizers import rate_factor
 from gluon_classics.reproduction.equivalence import Target
 from gluon_classics.reproduction.formatting import as_dict
-from gluon_classics.reproduction.recipes import Builds, PublishedRun, at_chance, get_recipe, list_recipes
+from gluon_classics.reproduction.recipes import NOT_PUBLISHED, Builds, PublishedRun, at_chance, get_recipe, list_recipes
 from gluon_classics.utils.history import METRICS
 import pytest
 
@@ -43,7 +43,7 @@ def test_our_variants_of_a_recipe_differ_in_one_setting(suffix, changes):
 
 def test_recipes_without_a_published_value_say_so():
     for recipe in RECIPES.values():
-        assert bool(recipe.metrics) == ("no published result is known; ours is the first" not in recipe.notes)
+        assert bool(recipe.published()) == (NOT_PUBLISHED not in recipe.notes)
 
 
 NOT_TRACED = {  # published results whose repository or commit we do not know, and those next to builds that are named
