@@ -88,7 +88,13 @@ def row(setup: Setup, reference: dict[str, Path], folder: Path) -> list[str]:
         double = _errors(setup, reference["float64"], trace(python, "float64", folder / "float64"))
     else:
         double = single
-    return [*setup, *(f"{exact:.0e}" if error else "equal" for error, exact in zip(single, double))]
+    return [*setup, *(_words(error, exact) for error, exact in zip(single, double))]
+
+
+def _words(error, exact):
+    if not error:
+        return "equal"
+    return f"{exact:.0e}" if exact else "0"
 
 
 def _errors(setup, reference, folder):
