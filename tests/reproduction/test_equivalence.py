@@ -36,17 +36,17 @@ def normal_scores(n):
 @pytest.mark.parametrize(("sd", "n"), [(3, 10), (1, 5), (0.001, 6)])
 def test_from_five_runs_on_each_side_the_interval_is_welchs(sd, n):
     target = Target(20, 0, 2, 1)
-    theirs = stats.ttest_ind(sd * normal_scores(n), 2 * normal_scores(20), equal_var=False)
-    half = half_interval(0.9, n, sd, target)
-    assert half == pytest.approx(theirs.confidence_interval(0.9).high)
+    shifted = half_interval(0.9, n, sd, target) + sd * normal_scores(n)  # now 0 is at the end of the interval
+    assert stats.ttest_ind(shifted, 2 * normal_scores(20), equal_var=False).pvalue == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("n", "sd", "published"), [(5, 1, 3), (4, 1, 87), (2, 1, 2)])
 def test_with_fewer_runs_it_is_the_longer_of_welchs_and_the_pooled_one(n, sd, published):
     for published_sd in (sd / 3, sd, 3 * sd):
-        samples = sd * normal_scores(n), published_sd * normal_scores(published)
-        each = [stats.ttest_ind(*samples, equal_var=equal).confidence_interval(0.9).high for equal in (False, True)]
-        assert half_interval(0.9, n, sd, Target(published, 0, published_sd, 1)) == pytest.approx(max(each))
+        shifted = half_interval(0.9, n, sd, Target(published, 0, published_sd, 1)) + sd * normal_scores(n)
+        samples = shifted, published_sd * normal_scores(published)
+        each = [stats.ttest_ind(*samples, equal_var=equal).pvalue for equal in (False, True)]
+        assert max(each) == pytest.approx(0.1)
     assert min(n, published) < FEW
 
 
