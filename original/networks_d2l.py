@@ -114,4 +114,5 @@ def notebook_weights(network, use_numpy_mode):
                 net(image)
             net.initialize(init.Xavier(), force_reinit=True)
             net((mx.np if use_numpy_mode else nd).zeros((1, 1, 28, 28)))
+        nd.waitall()  # a convolution reorders its weights in the background: MXNet fails where they are read meanwhile
         return [parameter.data().asnumpy() for parameter in net.collect_params().values()]

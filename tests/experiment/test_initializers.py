@@ -117,6 +117,7 @@ def drawn(seed, weights):
     net = get_model("lenet_d2l")
     initialize(net, Settings.of("lenet_d2l", weights=weights, seed=seed), [mx.cpu()], (1, 28, 28))
     net(mx.nd.zeros((1, 1, 28, 28)))
+    mx.nd.waitall()  # a convolution reorders its weights in the background: MXNet fails where they are read meanwhile
     return net[2].weight.data().asnumpy()
 
 
@@ -129,6 +130,7 @@ NOTEBOOK = """
     net(image)
     net.initialize(mx.init.Xavier(), force_reinit=True)
     net(image)
+    mx.nd.waitall()
     print(*map(float.hex, map(float, net[2].weight.data().asnumpy().ravel())))
 """
 
