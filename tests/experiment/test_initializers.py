@@ -142,7 +142,8 @@ NOTEBOOK = """
 def test_unseeded_weights_are_those_of_a_process_that_is_never_seeded(weights, words):
     """The new process repeats the notebook: an image for the untrained network, then the weights to train."""
     code = textwrap.dedent(NOTEBOOK).format(**words)
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
     expected = np.array([float.fromhex(word) for word in result.stdout.split()], np.float32)
     for seed in (0, 7):
         np.testing.assert_array_equal(drawn(seed, weights).ravel(), expected)
