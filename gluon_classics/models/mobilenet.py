@@ -15,9 +15,9 @@ Open      - `mobilenet_v1`: table 1 prints stride 2 for the last depthwise convo
           - `mobilenet_*`: the papers print no epsilon and no momentum of batch normalization. We use Gluon's.
           - `mobilenet_v1`: the paper names RMSProp and Inception v3's asynchronous training, without any number. The
             paper of v2 says that its rate of .045 is v1's.
-          - `mobilenet_v2`: the paper prints no number of epochs and no epsilon of RMSProp. The README's training, which
-            decays the rate after every 2.5 epochs and smooths labels, converges after 5.5 million batches. TF-Slim's
-            default epsilon is 1, ours is .001.
+          - `mobilenet_v2`: the paper gives neither the number of epochs nor the epsilon of RMSProp. In the README's
+            training, the rate decays after every 2.5 epochs, labels are smoothed, and 5.5 million batches are enough.
+            The default epsilon of TF-Slim is 1; ours is .001.
 """
 
 from typing import NamedTuple

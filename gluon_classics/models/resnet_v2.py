@@ -12,7 +12,7 @@ Departs   From the paper: the caller's initializer sets the initial weights (pap
           batch normalization and ReLU after the first pool.
 Open      - `resnet*_v2`: the paper does not say where a bottleneck has its stride. In the authors' networks for
             CIFAR-10 it is the first 1x1 convolution.
-          - `resnet*_v2`: the paper prints no number of epochs.
+          - `resnet*_v2`: the paper does not give the number of epochs.
           - `resnet200_v2`: the released one was trained with that code, which has Nesterov's momentum and random crops
             of various aspect ratios. The paper's own training has neither.
 """

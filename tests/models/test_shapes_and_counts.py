@@ -3,12 +3,12 @@
 from pathlib import Path
 import subprocess
 import sys
-from typing import NamedTuple
 
 import gluon_classics
 from gluon_classics import AlexNet, GoogLeNet, LeNet, NiNNet, ResNet, VGGNet, get_model, list_models, model_info, utils
 from gluon_classics.errors import InputSizeError
 from gluon_classics.models.registry import FAMILIES, register, registered
+from layer_tables import Layer, conv, dense, maps, units
 import mxnet as mx
 from mxnet import gluon, nd
 import pytest
@@ -25,33 +25,6 @@ SMALLEST = {
     "googlenet": 93,  # avgpool 1 <- 2, pools <- 5 <- 11 <- 23 <- 47, conv@7/2 with padding 3 <- 93
     "resnet": 75,  # avgpool 1 <- 3, halved (rounding up) from 5 <- 9 <- 17, pool <- 35, conv@7/2 <- 75
 }
-
-
-class Layer(NamedTuple):
-    shape: tuple
-    params: int = 0
-    running: int = 0
-    macs: int = 0
-
-
-def conv(inputs, kernel, channels, side):
-    """Each of the output's values takes kernel * kernel * inputs products; each map has one bias."""
-    weights = kernel * kernel * inputs * channels
-    return Layer((channels, side, side), weights + channels, 0, weights * side * side)
-
-
-def dense(inputs, units):
-    return Layer((units,), inputs * units + units, 0, inputs * units)
-
-
-def maps(channels, side):
-    """A layer without parameters, on maps: pooling, dropout."""
-    return Layer((channels, side, side))
-
-
-def units(count):
-    """A layer without parameters, on features: flattening, dropout."""
-    return Layer((count,))
 
 
 def together(shape, *layers):
