@@ -22,6 +22,7 @@ from gluon_classics.errors import DataError
 
 from . import cifar
 from .catalogue import IDX_FILES, KNOWN, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from .colors import TRANSPARENT_AS
 from .download import download
 from .idx import read_idx
 from .image_folder import load_folder
@@ -69,7 +70,14 @@ class DataSet:
         )
 
 
-def load_dataset(where: str = "fashion-mnist", size: int | None = None, cache=None) -> DataSet:
+def load_dataset(
+    where: str = "fashion-mnist",
+    size: int | None = None,
+    cache=None,
+    *,
+    transparent_as: str = TRANSPARENT_AS,
+    validation_share: float | None = None,
+) -> DataSet:
     """Load a data set by name or from a folder.
 
     Args:
@@ -77,6 +85,8 @@ def load_dataset(where: str = "fashion-mnist", size: int | None = None, cache=No
             class.
         size: The height and width in pixels to which images in subfolders are resized (default: their own size).
         cache: The cache folder of a data set known by name (default: see the module).
+        transparent_as: See `load_folder`.
+        validation_share: See `load_folder`.
 
     Raises:
         DataError: The data set cannot be found, read or downloaded.
@@ -86,7 +96,7 @@ def load_dataset(where: str = "fashion-mnist", size: int | None = None, cache=No
     folder = Path(where).expanduser()
     if not folder.is_dir():
         raise DataError(f"there is no folder {where}: give an existing folder, or one of {', '.join(KNOWN)}")
-    return _load_folder(folder, size)
+    return _load_folder(folder, size, transparent_as, validation_share)
 
 
 def cache_folder(name: str) -> Path:
@@ -157,7 +167,7 @@ def _read(name, folder, origin, is_sample=False):
     return DataSet(name, train, test, classes, origin, is_sample)
 
 
-def _load_folder(folder, size):
+def _load_folder(folder, size, transparent_as, validation_share):
     if cifar.holds_cifar10(folder):
         return _read("cifar10", folder, str(folder))
     if any(_idx_file(folder, file) for file in IDX_FILES):
@@ -170,7 +180,8 @@ def _load_folder(folder, size):
                 return DataSet(name, train, test, known.classes, str(folder))
         classes = tuple(map(str, range(int(max(train.labels.max(), test.labels.max())) + 1)))
         return DataSet(folder.resolve().name, train, test, classes, str(folder))
-    return DataSet(folder.resolve().name, *load_folder(folder, size), str(folder))
+    parts = load_folder(folder, size, transparent_as, validation_share)
+    return DataSet(folder.resolve().name, *parts, str(folder))
 
 
 def _digest(train, test):
