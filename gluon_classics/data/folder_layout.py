@@ -61,7 +61,7 @@ def find_layout(folder) -> FolderLayout:
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the sorted subfolders, without hidden ones and those that systems make. Raises DataError."""
-    return [Path(entry.path) for entry in entries(folder) if entry.is_dir() and not is_hidden(entry.name)]
+    return [Path(entry.path) for entry in entries(folder) if is_folder(entry) and not is_hidden(entry.name)]
 
 
 def entries(folder: Path) -> list[os.DirEntry]:
@@ -71,6 +71,11 @@ def entries(folder: Path) -> list[os.DirEntry]:
             return sorted(content, key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(f"cannot read the folder {folder}: {(error.strerror or str(error)).lower()}") from error
+
+
+def is_folder(entry: os.DirEntry) -> bool:
+    """Return whether this is a folder or a link to one. A link that leads to itself is none."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
 
 
 def is_hidden(name: str) -> bool:

@@ -15,7 +15,7 @@ from gluon_classics.errors import DataError
 import numpy as np
 
 from .colors import TRANSPARENT_AS, parse_color
-from .folder_layout import entries, find_layout, is_hidden, subfolders
+from .folder_layout import entries, find_layout, is_folder, is_hidden, subfolders
 from .image_file import ImageHeader, UnreadableImage, read_header, read_pixels, readable_suffixes
 from .images import Images, fit_image, quiet_decoders, remarks
 from .memory import available_memory, require_memory
@@ -115,13 +115,14 @@ def _header_or_reason(path):
 
 def _image_paths(folder):
     """Return the sorted paths of the files below a folder that have the suffix of an image, and count the others."""
-    paths, seen, pending = [], set(), [folder]
+    paths, pending = [], [folder]
+    seen = set(map(str, Path(os.path.realpath(folder)).parents))
     left_out: Counter[str] = Counter()
     while pending:
         current = pending.pop()
         place = os.path.realpath(current)
         if place in seen:  # links can lead back, or to the same folder on many ways
-            left_out["folder linked twice"] += 1
+            left_out["linked folder"] += 1
             continue
         seen.add(place)
         for entry in entries(current):
@@ -130,7 +131,7 @@ def _image_paths(folder):
                 continue
             if is_hidden(entry.name):
                 left_out["hidden"] += 1
-            elif entry.is_dir():
+            elif is_folder(entry):
                 pending.append(path)
             elif path.suffix.lower() in readable_suffixes():
                 paths.append(path)
@@ -168,7 +169,9 @@ def _check_classes(layout, train, test):
 def _report_left_out(folder, files):
     """Warn about files that were left out: of each class, how many and why."""
     parts = [f"{name} ({_counted(each.left_out)})" for name, each in files.items() if each.left_out]
-    stray = sum(Path(each.name).suffix.lower() in readable_suffixes() and not each.is_dir() for each in entries(folder))
+    stray = sum(
+        Path(each.name).suffix.lower() in readable_suffixes() and not is_folder(each) for each in entries(folder)
+    )
     if stray:
         parts.insert(0, f"outside of the class folders ({stray:,} images)")
     if not parts:
