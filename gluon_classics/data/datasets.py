@@ -92,11 +92,17 @@ def load_dataset(
         DataError: The data set cannot be found, read or downloaded.
     """
     if where in KNOWN:
+        _refuse_share(validation_share, where)
         return _load_known(where, Path(cache).expanduser() if cache else cache_folder(where))
     folder = Path(where).expanduser()
     if not folder.is_dir():
         raise DataError(f"there is no folder {where}: give an existing folder, or one of {', '.join(KNOWN)}")
     return _load_folder(folder, size, transparent_as, validation_share)
+
+
+def _refuse_share(validation_share, what):
+    if validation_share is not None:
+        raise DataError(f"{what} has test images: leave the validation share out")
 
 
 def cache_folder(name: str) -> Path:
@@ -169,8 +175,10 @@ def _read(name, folder, origin, is_sample=False):
 
 def _load_folder(folder, size, transparent_as, validation_share):
     if cifar.holds_cifar10(folder):
+        _refuse_share(validation_share, folder)
         return _read("cifar10", folder, str(folder))
     if any(_idx_file(folder, file) for file in IDX_FILES):
+        _refuse_share(validation_share, folder)
         if folder.resolve().name in ("fashion-mnist", "mnist"):
             return _read(folder.resolve().name, folder, str(folder))
         train, test = _read_idx_files(folder)

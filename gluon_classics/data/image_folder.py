@@ -63,7 +63,7 @@ def load_folder(
     with quiet_decoders():
         train = _scan(layout.train)
         if layout.test:
-            if validation_share:
+            if validation_share is not None:
                 raise DataError(f"{layout.test} has the test images: leave the validation share out")
             _console.say(f"{layout.found}.")
             test = _scan(layout.test)
@@ -90,7 +90,7 @@ def _scan(folder):
     found = {}
     with ThreadPoolExecutor() as pool:
         for subfolder in subfolders(folder):
-            paths, left_out = _image_paths(subfolder)
+            paths, left_out = image_paths(subfolder)
             headers = []
             for header in pool.map(_header_or_reason, paths):
                 if isinstance(header, str):
@@ -113,7 +113,7 @@ def _header_or_reason(path):
         return error.reason
 
 
-def _image_paths(folder):
+def image_paths(folder):
     """Return the sorted paths of the files below a folder that have the suffix of an image, and count the others."""
     paths, pending = [], [folder]
     seen = set(map(str, Path(os.path.realpath(folder)).parents))

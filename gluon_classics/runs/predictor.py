@@ -128,7 +128,10 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
         if model or resize:
             raise RunError(f"{target} is a run folder, with its own network and size: leave --model and --resize out")
         network = from_run(target, ctx)
-        return network, load_data(replace(network.settings, data=data or network.settings.data, subset=None))
+        settings = replace(network.settings, subset=None)
+        if data:  # a share of the run's own data says nothing about other data
+            settings = replace(settings, data=data, validation_share=None)
+        return network, load_data(settings)
     if model is None:
         raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
     settings = Settings.of(model, data=data, resize=resize)

@@ -4,7 +4,7 @@ import os
 
 import cv2
 from gluon_classics import utils
-from gluon_classics.data.datasets import load_dataset
+from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
 from gluon_classics.data.images import Images, read_image, resize_image
 from gluon_classics.errors import SettingsError
 import mxnet as mx
@@ -377,6 +377,12 @@ def test_a_share_of_a_folder_with_test_images_is_refused(tree, data_error):
     folder = tree(*both("train", "test"))
     with data_error(folder / "test", "leave the validation share out"):
         load_dataset(str(folder), validation_share=0.1)
+
+
+@pytest.mark.parametrize("data", ["fashion-mnist", str(SAMPLE_FOLDER)])
+def test_a_share_of_data_that_are_no_image_files_is_refused(data, data_error):
+    with data_error(data, "leave the validation share out"):
+        load_dataset(data, validation_share=0.1)
 
 
 @pytest.mark.parametrize(
