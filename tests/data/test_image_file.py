@@ -9,10 +9,10 @@ import struct
 import zlib
 
 import cv2
-from gluon_classics.data.image_file import read_header, read_pixels
+from gluon_classics.data.image_file import read_header, read_pixels, readable_suffixes
 from gluon_classics.data.images import read_image
 import numpy as np
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageOps
 import pytest
 
 WHITE, BLACK, ORANGE = (255, 255, 255), (0, 0, 0), (255, 128, 0)
@@ -133,7 +133,7 @@ def test_a_webp_has_the_pixels_that_opencv_decodes(file, color):
     np.testing.assert_array_equal(read_image(path), cv2.imread(str(path))[..., ::-1])
 
 
-@pytest.mark.skipif(not features.check("avif"), reason="Pillow reads AVIF from version 11.3 on")
+@pytest.mark.skipif(".avif" not in readable_suffixes(), reason="Pillow reads AVIF from version 11.3 on")
 def test_an_avif_has_nearly_the_pixels_that_it_was_made_from(file):
     path = file(np.full((16, 16, 3), ORANGE, np.uint8), "a.avif")
     np.testing.assert_allclose(read_image(path).mean((0, 1)), ORANGE, atol=3)  # AVIF is lossy
@@ -143,7 +143,7 @@ def test_an_avif_has_nearly_the_pixels_that_it_was_made_from(file):
 def test_cmyk_is_shown_without_a_color_profile(file, name):
     inks = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 128, 0], [0, 128, 255, 64]]], np.uint8).repeat(8, 1)
     inks = inks.repeat(8, 0)
-    path = file(Image.fromarray(inks, "CMYK"), name, **({"quality": 100} if name == "a.jpg" else {}))
+    path = file(Image.merge("CMYK", [Image.fromarray(ink) for ink in inks.transpose(2, 0, 1)]), name, **({"quality": 100} if name == "a.jpg" else {}))
     expected = (255.0 - inks[..., :3]) * (255.0 - inks[..., 3:]) / 255
     np.testing.assert_allclose(read_image(path), expected, atol=1 if name == "a.tiff" else 4)  # JPEG is lossy
 
@@ -153,7 +153,7 @@ def test_ycbcr_is_converted(file, color):
     luma, blue, red = np.asarray(image).astype(float).transpose(2, 0, 1) - [[[0]], [[128]], [[128]]]
     expected = np.stack([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], 2)
     # each of the two terms and the sum may be rounded
-    np.testing.assert_allclose(read_image(file(image, "a.tiff")), expected.clip(0, 255), atol=1.5)
+    np.testing.assert_allclose(read_image(file(image, "a.tiff", compression="tiff_lzw")), expected.clip(0, 255), atol=1.5)
 
 
 # ---------------------------------------------------------------- palettes
@@ -285,7 +285,7 @@ WRITTEN = {  # what Pillow writes
     "RGB": "png tiff gif webp jpg bmp jp2 ico ppm sgi pcx",
     "RGBA": "png tiff gif webp bmp jp2 ico ppm sgi",
     "CMYK": "tiff jpg",
-    "YCbCr": "tiff jpg",
+    "YCbCr": "jpg",
 }
 
 
