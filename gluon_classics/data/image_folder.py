@@ -58,31 +58,46 @@ def load_folder(
     Raises:
         DataError: The folder does not contain such images, an image is damaged, or memory is too small.
     """
-    layout = find_layout(folder)
     matte = parse_color(transparent_as)
     with quiet_decoders():
-        train = _scan(layout.train)
-        if layout.test:
-            if validation_share is not None:
-                raise DataError(f"{layout.test} has the test images: leave the validation share out")
-            _console.say(f"{layout.found}.")
-            test = _scan(layout.test)
-            _check_classes(layout, train, test)
-        else:
-            share = validation_share or VALIDATION_SHARE
-            _console.say(f"{layout.found}: {100 * share:g} % of each class are test images (see --validation-share).")
-            train, test = _split(layout.train, train, share)
-        _report_left_out(layout.train, train)
-        if layout.test:
-            _report_left_out(layout.test, test)
-        parts = [[header for files in part.values() for header in files.headers] for part in (train, test)]
-        channels = _common_channels(parts[0] + parts[1], matte, transparent_as)
-        images = _read_all(parts[0] + parts[1], size, channels, matte)
-    labels = [
-        np.repeat(np.arange(len(part)), [len(files.headers) for files in part.values()]) for part in (train, test)
-    ]
-    count = len(parts[0])
-    return Images(images[:count], labels[0]), Images(images[count:], labels[1]), tuple(train)
+        train, test = scan_folder(folder, validation_share)
+        headers = [*_headers(train), *_headers(test)]
+        images = _read_all(headers, size, _common_channels(headers, matte, transparent_as), matte)
+    count = len(_headers(train))
+    return Images(images[:count], _labels(train)), Images(images[count:], _labels(test)), tuple(train)
+
+
+def scan_folder(folder, validation_share: float | None = None) -> tuple[dict[str, ClassFiles], dict[str, ClassFiles]]:
+    """Find the training and the test files of each class, and print what is used and what is left out.
+
+    Only the headers of the files are read. See `load_folder` for the arguments and errors.
+
+    Returns:
+        The training files and the test files by class, with the same classes in the same order.
+    """
+    layout = find_layout(folder)
+    train = _scan(layout.train)
+    if layout.test:
+        if validation_share is not None:
+            raise DataError(f"{layout.test} has the test images: leave the validation share out")
+        _console.say(f"{layout.found}.")
+        test = _scan(layout.test)
+        _check_classes(layout, train, test)
+        _report_left_out(layout.test, test)
+    else:
+        share = validation_share or VALIDATION_SHARE
+        _console.say(f"{layout.found}: {100 * share:g} % of each class are test images (see --validation-share).")
+        train, test = _split(layout.train, train, share)
+    _report_left_out(layout.train, train)
+    return train, test
+
+
+def _headers(files):
+    return [header for each in files.values() for header in each.headers]
+
+
+def _labels(files):
+    return np.repeat(np.arange(len(files)), [len(each.headers) for each in files.values()])
 
 
 def _scan(folder):

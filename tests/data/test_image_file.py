@@ -143,7 +143,11 @@ def test_an_avif_has_nearly_the_pixels_that_it_was_made_from(file):
 def test_cmyk_is_shown_without_a_color_profile(file, name):
     inks = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 128, 0], [0, 128, 255, 64]]], np.uint8).repeat(8, 1)
     inks = inks.repeat(8, 0)
-    path = file(Image.merge("CMYK", [Image.fromarray(ink) for ink in inks.transpose(2, 0, 1)]), name, **({"quality": 100} if name == "a.jpg" else {}))
+    path = file(
+        Image.merge("CMYK", [Image.fromarray(ink) for ink in inks.transpose(2, 0, 1)]),
+        name,
+        **({"quality": 100} if name == "a.jpg" else {}),
+    )
     expected = (255.0 - inks[..., :3]) * (255.0 - inks[..., 3:]) / 255
     np.testing.assert_allclose(read_image(path), expected, atol=1 if name == "a.tiff" else 4)  # JPEG is lossy
 
@@ -153,7 +157,9 @@ def test_ycbcr_is_converted(file, color):
     luma, blue, red = np.asarray(image).astype(float).transpose(2, 0, 1) - [[[0]], [[128]], [[128]]]
     expected = np.stack([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], 2)
     # each of the two terms and the sum may be rounded
-    np.testing.assert_allclose(read_image(file(image, "a.tiff", compression="tiff_lzw")), expected.clip(0, 255), atol=1.5)
+    np.testing.assert_allclose(
+        read_image(file(image, "a.tiff", compression="tiff_lzw")), expected.clip(0, 255), atol=1.5
+    )
 
 
 # ---------------------------------------------------------------- palettes
