@@ -9,8 +9,10 @@ import re
 
 from gluon_classics.errors import DataError
 
+from .image_file import readable_suffixes
+
 _SPLITS = {"train": "train(ing)?", "validation": "val|valid(ation)?|dev", "test": "test(ing)?"}
-_SUFFIX = "([ _-]?(set|data|images?))?"  # training_set, test-images
+_ENDING = r"([ _-]?(set|data|images?|imgs?|pics|jpe?g|png|stg|stage|split))*[ _-]?\d*"  # training_set, test1, val2017
 _SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 
 
@@ -105,18 +107,18 @@ def _split_layout(folder, splits, others):
 
 def _split_of(name):
     for split, pattern in _SPLITS.items():
-        if re.fullmatch(f"({pattern}){_SUFFIX}", name, re.IGNORECASE):
+        if re.fullmatch(f"({pattern}){_ENDING}", name, re.IGNORECASE):
             return split
     return None
 
 
 def _unwrapped(folder, may_be_wrapper=lambda name: True):
-    """Return the folder, or the one in it if that is all that it contains and it has subfolders."""
+    """Return the folder, or the only folder in it if that has subfolders and there are no images next to it."""
     seen = set()
     while os.path.realpath(folder) not in seen:  # a link may lead back
         seen.add(os.path.realpath(folder))
         inner = subfolders(folder)
-        files = any(path.is_file() and not is_hidden(path.name) for path in entries(folder))
-        if len(inner) == 1 and not files and may_be_wrapper(inner[0].name) and subfolders(inner[0]):
+        has_images = any(Path(entry.name).suffix.lower() in readable_suffixes() for entry in entries(folder))
+        if len(inner) == 1 and not has_images and may_be_wrapper(inner[0].name) and subfolders(inner[0]):
             folder = inner[0]
     return folder

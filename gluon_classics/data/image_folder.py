@@ -220,7 +220,10 @@ def _read_all(headers, size, channels, matte):
     total = len(headers) * math.prod(shape)
     what = f"the data set of {len(headers):,} images with {shape[0]}x{shape[1]} pixels"
     require_memory(total + at_once, what)
-    images = np.empty((len(headers), *shape), np.uint8)
+    try:
+        images = np.empty((len(headers), *shape), np.uint8)
+    except (MemoryError, ValueError) as error:
+        raise DataError(f"{what} does not fit into memory ({total / 1e9:.1f} GB)") from error
 
     def read(number):
         header = headers[number]
