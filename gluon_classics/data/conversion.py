@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Sequence
 
 from gluon_classics._format import format_shape
@@ -97,5 +98,5 @@ def _channels_last(array, name):
 
 def square_side(pixels: int) -> int | None:
     """Return the side of the square with this number of pixels, or None if there is none."""
-    side = int(pixels**0.5 + 0.5)
+    side = math.isqrt(max(pixels, 0))
     return side if side and side * side == pixels else None

@@ -25,6 +25,7 @@ MIN_PIXELS = 16  # a table with fewer columns has something else than pixels
 LABEL = ("label", "labels", "class", "target", "y")
 NUMBER = ("id", "imageid", "image_id", "index", "")  # columns that only count the lines
 _IGNORED = ("csv", "gz")
+_BYTES = {str(value): value for value in range(256)}  # a look-up takes a third of the time of `int`
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,9 @@ def _arrays(file, table):
         try:
             labels.append(float(fields[table.label]))
             try:
-                rows.append(np.frombuffer(bytes(map(int, pixels)), np.uint8))
-            except ValueError:  # fractions, or values outside of 0..255
-                rows.append(np.array(pixels, np.float64))
+                rows.append(np.frombuffer(bytes(map(_BYTES.__getitem__, pixels)), np.uint8))
+            except KeyError:  # other forms of numbers, fractions, or values outside of 0..255
+                rows.append(np.array(list(map(float, pixels))))
         except ValueError as error:
             raise DataError(f"{file} has something else than numbers in line {number:,}: save numbers only") from error
     if not rows:

@@ -24,6 +24,7 @@ MAX_RATIO = 1032  # bytes that deflate makes from one byte, at most (zlib's tech
 TAR_LIMIT = 1 << 29  # bytes that a tar archive may unpack to; those of CIFAR have a third of that
 TAR_PADDING = 1 << 20  # bytes after the end mark; by default, tar fills up its last 10 KiB
 CHUNK = 1 << 24
+DAMAGED = ": delete it and get it again"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
@@ -144,7 +145,7 @@ def stored_files(place: Path, depth: int = DEPTH) -> Iterator[list[StoredFile]]:
                 files = [
                     StoredFile(info.filename, place, functools.partial(archive.open, info), info.file_size)
                     for info in archive.infolist()
-                    if not info.is_dir()
+                    if info.filename and not info.filename.endswith("/")
                 ]
             else:
                 files = _tar_files(place, stack)
@@ -166,12 +167,16 @@ def read_errors(name: str):
     except MemoryError as error:
         raise DataError(f"{name} needs more memory than is available") from error
     except OSError as error:
-        if error.strerror:
-            raise DataError(f"cannot read {name} ({error.strerror.lower()})") from error
-        raise DataError(f"cannot read {name} ({error}): delete it and get it again") from error
+        raise DataError(f"cannot read {name} ({_reason(error)})" + ("" if error.strerror else DAMAGED)) from error
     except (EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise DataError(f"cannot read {name} ({reason}): delete it and get it again") from error
+        raise DataError(f"cannot read {name} ({_reason(error)}){DAMAGED}") from error
+
+
+def _reason(error):
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    lines = str(error).splitlines()  # zipfile quotes as many bytes as a damaged header asks for
+    return lines[0][:80] if lines else type(error).__name__
 
 
 def empty_array(count: int, name: str) -> np.ndarray:

@@ -179,3 +179,11 @@ def test_a_table_with_only_a_header_is_rejected(tmp_path, data_error):
     write(path, [], [])
     with data_error(path, "0 images"):
         load_dataset(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\n0,1,2\n", b"\xff\xfe0", b'"', b"0" * 3_000_000])
+def test_other_content_in_a_csv_file_ends_in_one_line(tmp_path, data_error, content):
+    path = write_pair(tmp_path) / "mnist_train.csv"
+    path.write_bytes(content)
+    with data_error(tmp_path):
+        load_dataset(str(tmp_path))

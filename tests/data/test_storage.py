@@ -14,6 +14,7 @@ import zlib
 from gluon_classics.data.catalogue import IDX_FILES, KNOWN, Known
 from gluon_classics.data.datasets import load_dataset
 from gluon_classics.data.download import RemoteFile
+from gluon_classics.errors import DataError
 import numpy as np
 import pytest
 
@@ -80,6 +81,25 @@ def test_an_archive_of_something_else_is_rejected(tmp_path, data_error):
     path = write_zip(tmp_path / "images.zip", {f"cat/{place}.png": b"x" for place in range(3)})
     with data_error(path, "3 .png files", "unpack"):
         load_dataset(str(path))
+
+
+@pytest.mark.parametrize("pack", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+def test_a_changed_byte_of_a_zip_archive_is_an_error_or_harmless(tmp_path, data_error, pack):
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", pack) as archive:
+        for name, content in idx_contents().items():
+            archive.writestr(name, content)
+    whole = path.read_bytes()
+    images = load_dataset(str(path)).train.images
+    errors = []
+    for position in range(0, len(whole), 3):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        try:
+            np.testing.assert_array_equal(load_dataset(str(path)).train.images, images)
+        except DataError as error:
+            errors.append(str(error))
+    assert len(errors) > len(whole) // 9
+    assert max(map(len, errors)) < 500
 
 
 def test_a_file_that_is_not_a_data_set_is_rejected(tmp_path, data_error):
