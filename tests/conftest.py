@@ -185,8 +185,7 @@ def full_fashion_mnist(fashion_mnist):
 def sample():
     """Return the training and test images of the embedded sample, read directly from its files."""
     train_images, train_labels, test_images, test_labels = (
-        read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz", dimensions)
-        for name, dimensions in zip(catalogue.IDX_FILES, (3, 1, 3, 1))
+        read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz") for name in catalogue.IDX_FILES
     )
     return SimpleNamespace(
         train=Images(train_images[..., None], train_labels), test=Images(test_images[..., None], test_labels)

@@ -69,7 +69,7 @@ def _section(number, label, run, ctx):
     network = from_run(run.path, ctx)
     record = run.record
     data = load_data(record.settings)
-    if data.record().sha256 != record.data.sha256:
+    if not data.record().is_same_data(record.data):
         raise RunError(f"{run.path} was trained on other images than those in {data.origin}: restore its data")
     _console.say(f"{run.path}: predicting {len(data.test):,} test images")
     findings = find(network.net, data.test, network.test_probabilities(data))

@@ -52,7 +52,7 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
         # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
         experiment = prepare(replace(settings, init_from=None) if checkpoint else settings, contexts)
         experiment = replace(experiment, settings=settings)
-        if experiment.data.record().sha256 != record.data.sha256:
+        if not experiment.data.record().is_same_data(record.data):
             raise RunError(f"{settings.data} is not the data that {path} was trained on: its images or labels changed")
         start, history = _restore(checkpoint, experiment, path)
         changed = record.provenance.changes(provenance(contexts))

@@ -3,15 +3,20 @@
 import io
 import tarfile
 
-from gluon_classics.data.cifar import ARCHIVE, holds_cifar10, read_cifar10
-from gluon_classics.data.datasets import KNOWN, load_dataset
+from gluon_classics.data.catalogue import KNOWN
+from gluon_classics.data.datasets import load_dataset
 from gluon_classics.errors import DataError
 import numpy as np
 import pytest
 
-BATCHES = "cifar-10-batches-bin"
+ARCHIVE, BATCHES = "cifar-10-binary.tar.gz", "cifar-10-batches-bin"
 TRAIN = {f"data_batch_{number}.bin": range(3 * number, 3 * number + 3) for number in range(1, 6)}
 FILES = {**TRAIN, "test_batch.bin": range(40, 44)}
+
+
+def read_cifar10(folder):
+    data = load_dataset(str(folder))
+    return data.train, data.test
 
 
 def label_of(number):
@@ -71,8 +76,9 @@ def test_every_pixel_and_label_is_read_into_its_place(tmp_path, write):
 
 @any_layout
 def test_a_folder_with_cifar10_is_recognized(tmp_path, write):
-    assert not holds_cifar10(tmp_path)
-    assert holds_cifar10(write(tmp_path, CONTENTS))
+    with pytest.raises(DataError):
+        load_dataset(str(tmp_path))
+    assert load_dataset(str(write(tmp_path, CONTENTS))).name == "cifar10"
 
 
 @any_layout
