@@ -8,3 +8,8 @@ from typing import Iterable
 def format_shape(shape: Iterable) -> str:
     """Return a shape as people write it: "1x28x28" for (1, 28, 28)."""
     return "x".join(map(str, shape))
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or the name of its type if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

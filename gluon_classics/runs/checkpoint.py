@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+import re
 
 from gluon_classics._files import atomic_path
 from gluon_classics.errors import RunError
@@ -16,6 +17,7 @@ import numpy as np
 
 FORMAT = 2
 CHECKPOINTS = "checkpoint-*.ckpt"
+_NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.ckpt", re.ASCII)
 KEPT = 2  # one is left if the newest is damaged
 _DIGEST = hashlib.sha256
 _CHUNK = 1 << 24  # bytes read at once
@@ -26,13 +28,15 @@ class Damaged(RunError):
 
 
 def checkpoint_path(folder, epoch: int, batches: int) -> Path:
-    """Return the path of the checkpoint after `batches` batches of `epoch`. The names sort by position."""
+    """Return the path of the checkpoint after `batches` batches of `epoch`."""
     return Path(folder, f"checkpoint-{epoch:05d}-{batches:08d}.ckpt")
 
 
 def checkpoints(folder) -> list[Path]:
     """Return the checkpoint files in a run folder, newest first."""
-    return sorted(Path(folder).glob(CHECKPOINTS), reverse=True)
+    found = ((_NAME.fullmatch(path.name), path) for path in Path(folder).glob(CHECKPOINTS))
+    places = {path: tuple(map(int, match.groups())) for match, path in found if match}
+    return sorted(places, key=places.__getitem__, reverse=True)  # by number: long numbers do not sort as text
 
 
 def remove_old(folder, kept: int = KEPT) -> None:

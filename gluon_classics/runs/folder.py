@@ -20,6 +20,7 @@ import time
 
 from gluon_classics import _console
 from gluon_classics._files import atomic_path, locked, remove_leftovers, write_errors, write_text
+from gluon_classics._format import first_line
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import Experiment
 from gluon_classics.experiment.parameter_files import save_parameters
@@ -133,12 +134,12 @@ class RunFolder:
     def _begin(self, record, experiment):
         self.record = record
         self._net = experiment.net
-        self._start = time.time() - record.seconds
+        self._start = time.monotonic() - record.seconds  # a clock that is set back does not matter
         self.set_status("running")
 
     def set_status(self, status: str) -> None:
         """Write the record with this status, one of `record.STATUSES`."""
-        self.record = replace(self.record, status=status, seconds=round(time.time() - self._start, 1))
+        self.record = replace(self.record, status=status, seconds=round(time.monotonic() - self._start, 1))
         write_text(self.path / RECORD, self.record.to_json())
 
     def add_epoch(self, epoch: EpochRecord) -> None:
@@ -153,12 +154,14 @@ class RunFolder:
         save_parameters(self._net, self.path / PARAMETERS)
 
     def draw_curves(self) -> None:
-        """Plot the metrics of the epochs. Without matplotlib, print which extra to install."""
+        """Plot the metrics of the epochs. If that fails, print why: the run is complete without the picture."""
         try:
             with atomic_path(self.path / CURVES) as temporary:
                 curves.draw(self.record.epochs, self.record.settings.model, temporary)
-        except ImportError:
+        except ModuleNotFoundError:
             _console.say(f"{CURVES} not drawn: it needs the extra plot (pip install 'gluon-classics[plot]')")
+        except Exception as error:  # of any kind: matplotlib reads the user's fonts, settings and cache
+            _console.warn(f"{CURVES} not drawn ({first_line(error)}): the run is complete without it")
 
 
 def _writing(path):

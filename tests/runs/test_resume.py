@@ -174,7 +174,7 @@ def test_a_run_killed_at_random_moments_ends_bit_identical_to_an_uninterrupted_o
     assert_same_outcome(run, tmp_path / "whole")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_writes_a_checkpoint_and_prints_how_to_resume(number, whole, train, finish, tmp_path):
     status, output = train("run", *OFTEN, epochs=LONG, until=f"epoch 2/{LONG}", number=number)
     assert status == 128 + number
