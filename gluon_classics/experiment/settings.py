@@ -6,6 +6,7 @@ import re
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import gluon_classics
+from gluon_classics._format import is_utf8
 from gluon_classics.data import AUGMENT, FIT, LAST_BATCH, RESIZE_IN
 from gluon_classics.errors import SettingsError
 
@@ -105,7 +106,7 @@ class Settings:
         for name, (lowest, what) in _LOWEST.items():
             value = getattr(self, name)
             if value is not None and value < lowest:
-                raise SettingsError(f"{name} is {value}: it must be {what}")
+                raise SettingsError(f"{name} is {_shown(value)}: it must be {what}")
         if self.learning_rate <= 0:
             raise SettingsError(f"learning_rate is {self.learning_rate:g}: it must be greater than 0")
         if not 0 <= self.momentum < 1:
@@ -162,17 +163,30 @@ _LOWEST = {
 _TYPES: Dict[Any, Tuple[Tuple[type, ...], str]] = {
     str: ((str,), "text"),
     Optional[str]: ((str, type(None)), "text"),
-    int: ((int,), "a whole number"),
-    Optional[int]: ((int, type(None)), "a whole number"),
-    float: ((int, float), "a finite number"),
+    int: ((int,), "a whole number below 2^31 (a seed: 2^63)"),
+    Optional[int]: ((int, type(None)), "a whole number below 2^31"),
+    float: ((int, float), "a finite number that float32 can hold"),
+    bool: ((bool,), "true or false"),
 }
+_LARGEST = {"seed": 2**63 - 1}  # others: what MXNet's sizes and numbers can hold
+_LARGEST_SIZE, _LARGEST_FLOAT = 2**31 - 1, 3.4028234663852886e38
 
 
 def _check_type(field, value):
     types, what = _TYPES[field.type]
-    is_finite = not isinstance(value, float) or math.isfinite(value)
-    if not isinstance(value, types) or isinstance(value, bool) or not is_finite:
-        raise SettingsError(f"{field.name} is {value!r}: it must be {what}")
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise SettingsError(f"{field.name} is {_shown(value)}: it must be {what}")
+    if isinstance(value, str) and not is_utf8(value):
+        raise SettingsError(f"{field.name} is {value!r}, which is not UTF-8: rename it")
+    largest = _LARGEST_FLOAT if field.type is float else _LARGEST.get(field.name, _LARGEST_SIZE)
+    if isinstance(value, (int, float)) and not abs(value) <= largest:  # also for NaN
+        raise SettingsError(f"{field.name} is {_shown(value)}: it must be {what}")
+
+
+def _shown(value):
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a number beyond 2^64"  # Python refuses to print very long ones
+    return f"{value!r:.60}"
 
 
 class Schedule(NamedTuple):
@@ -235,7 +249,7 @@ def parse_initializer(text: str) -> Tuple[str, Optional[float]]:
     number = float(match[2]) if match and match[2] else None
     if text == PUBLISHED or text in WITHOUT_NUMBER:
         return text, None
-    if name not in INITIALIZERS or number == 0:
+    if name not in INITIALIZERS or number in (0, math.inf):
         raise SettingsError(
             f"unknown initializer {text!r}: use xavier, xavier(2.24), normal(0.01), uniform(0.07), he or pytorch"
         )

@@ -15,12 +15,13 @@ import contextlib
 from dataclasses import replace
 import itertools
 import json
+import os
 from pathlib import Path
 import time
 
 from gluon_classics import _console
 from gluon_classics._files import atomic_path, locked, remove_leftovers, write_errors, write_text
-from gluon_classics._format import first_line
+from gluon_classics._format import first_line, is_utf8
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import Experiment
 from gluon_classics.experiment.parameter_files import save_parameters
@@ -29,7 +30,7 @@ from gluon_classics.utils.history import EpochRecord
 from . import curves
 from .checkpoint import CHECKPOINTS
 from .provenance import provenance
-from .record import CURVES, PARAMETERS, POINTS, RECORD, Resumption, RunRecord
+from .record import CURVES, PARAMETERS, POINTS, RECORD, TIME, Resumption, RunRecord
 
 FILES = (PARAMETERS, RECORD, POINTS, CURVES, CHECKPOINTS)
 
@@ -48,6 +49,7 @@ class RunFolder:
 
     def __init__(self, path) -> None:
         self.path = Path(path)
+        _require_utf8(self.path)
         self._lock = contextlib.ExitStack()
         self._lock.enter_context(locked(self.path))
 
@@ -64,6 +66,7 @@ class RunFolder:
         Raises RunError if it is not empty, cannot be written, or is locked by another process.
         """
         path = Path(path)
+        _require_utf8(path)
         with _writing(path):
             path.mkdir(parents=True, exist_ok=True)
         folder = cls(path)
@@ -98,19 +101,22 @@ class RunFolder:
 
         Raises RunError if the record cannot be written.
         """
-        record = RunRecord(
-            recipe=recipe,
-            settings=experiment.settings,
-            data=experiment.data.record(),
-            parameters=experiment.parameters,
-            trained_images=experiment.train_data.examples,
-            tested_images=experiment.test_data.examples,
-            provenance=provenance(experiment.contexts),
-            started=_now(),
-            status="running",
-            seconds=0.0,
-            epochs=(),
-        )
+        try:
+            record = RunRecord(
+                recipe=recipe,
+                settings=experiment.settings,
+                data=experiment.data.record(),
+                parameters=experiment.parameters,
+                trained_images=experiment.train_data.examples,
+                tested_images=experiment.test_data.examples,
+                provenance=provenance(experiment.contexts),
+                started=_now(),
+                status="running",
+                seconds=0.0,
+                epochs=(),
+            )
+        except ValueError as error:  # now, not after an epoch whose record could not be read
+            raise RunError(f"the run cannot be recorded: {error}") from error
         with _writing(self.path):
             self._begin(record, experiment)
 
@@ -146,7 +152,8 @@ class RunFolder:
         """Write an epoch's metrics and the parameters after it."""
         self.record = replace(self.record, epochs=(*self.record.epochs, epoch))
         self.save_parameters()
-        write_text(self.path / POINTS, json.dumps([epoch.curve for epoch in self.record.epochs]) + "\n")
+        points = [epoch.curve for epoch in self.record.epochs]
+        write_text(self.path / POINTS, json.dumps(points, allow_nan=False) + "\n")
         self.set_status("running")
 
     def save_parameters(self) -> None:
@@ -164,9 +171,15 @@ class RunFolder:
             _console.warn(f"{CURVES} not drawn ({first_line(error)}): the run is complete without it")
 
 
+def _require_utf8(path):
+    """Raise RunError for names that MXNet cannot write to, before an epoch is trained."""
+    if not is_utf8(os.path.realpath(path)):
+        raise RunError(f"the name of the run folder {os.fsencode(path)!r} is not UTF-8: choose another with --out")
+
+
 def _writing(path):
     return write_errors(f"the run folder {path}", "choose another with --out", RunError)
 
 
 def _now():
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return time.strftime(TIME, time.gmtime())
