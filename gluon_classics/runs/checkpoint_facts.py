@@ -7,8 +7,9 @@ from typing import Any, Dict, List, Tuple
 from gluon_classics._format import first_line
 from gluon_classics.utils.history import EpochRecord
 import msgspec
+import numpy as np
 
-from .checkpoint import Damaged
+from .checkpoint import Damaged, read_checkpoint
 from .record import check_epochs
 
 
@@ -62,9 +63,15 @@ class CheckpointFacts:
             raise ValueError(f"seconds is {self.seconds}: it must be 0 or more")
 
 
-def read_facts(path, facts: dict) -> CheckpointFacts:
-    """Return the facts of the checkpoint file `path`, checked. Raises Damaged if no training can have them."""
+def read_training(path) -> Tuple[CheckpointFacts, Dict[str, np.ndarray]]:
+    """Return the facts and the arrays of the checkpoint file of a training.
+
+    Raises:
+        Damaged: The file is missing or damaged, or no training can have this content.
+        RunError: The file has the format of another version, or may not be read.
+    """
+    facts, arrays = read_checkpoint(path)
     try:
-        return msgspec.convert(facts, CheckpointFacts)
+        return msgspec.convert(facts, CheckpointFacts), arrays
     except (ValueError, msgspec.MsgspecError, OverflowError, RecursionError) as error:
         raise Damaged(f"{path} is damaged ({first_line(error)})") from error

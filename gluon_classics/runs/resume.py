@@ -14,8 +14,8 @@ from gluon_classics.experiment.settings import Settings, parse_schedule
 from gluon_classics.utils.context import parse_contexts
 from gluon_classics.utils.training import TrainingPosition
 
-from .checkpoint import Damaged, checkpoints, read_checkpoint
-from .checkpoint_facts import CheckpointFacts, read_facts
+from .checkpoint import Damaged, checkpoints
+from .checkpoint_facts import CheckpointFacts, read_training
 from .folder import FILES, RunFolder
 from .provenance import provenance
 from .record import Run, read_run
@@ -84,8 +84,7 @@ def _newest_checkpoint(run: Run, damaged: list[Path]) -> _Checkpoint | None:
         if path in damaged:
             continue
         try:
-            facts, arrays = read_checkpoint(path)
-            checkpoint = _Checkpoint(path, read_facts(path, facts), arrays)
+            checkpoint = _Checkpoint(path, *read_training(path))
         except Damaged as error:
             _console.warn(f"{error}: trying the previous one")
             damaged.append(path)
