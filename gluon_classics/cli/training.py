@@ -90,6 +90,12 @@ from .options import (
     help="Epoch whose test accuracy is the result: the last one, or the best of all epochs, as some sources report it.",
 )
 @click.option("--init-from", help="Run folder or parameter file with the initial weights, instead of random weights.")
+@click.option(
+    "--new-head",
+    is_flag=True,
+    default=None,
+    help="With --init-from: draw the weights of the last layer, for data with other classes.",
+)
 @ctx_option
 @click.option("--out", help="Run folder to write.  [default: a new folder in runs/]")
 @checkpoint_option

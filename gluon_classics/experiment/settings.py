@@ -62,6 +62,8 @@ class Settings:
             process that does not seed it, the same for every seed, and "unseeded-numpy" those that it draws in NumPy
             mode; see `experiment.notebook_weights`.
         init_from: Parameter file to start from instead of random weights.
+        new_head: Whether the last layers, whose shapes depend on the number of classes, get random weights instead of
+            those of `init_from`.
         seed: Seed of the weights, the order of the images, their augmentation and dropout, 0 or more.
         reported: The epoch whose test accuracy is the result of the run: "last", or "best", the highest of all epochs,
             as some sources report it.
@@ -90,6 +92,7 @@ class Settings:
     init: str = "xavier"
     weights: str = WEIGHTS[0]
     init_from: Optional[str] = None
+    new_head: bool = False
     seed: int = 0
     reported: str = REPORTED[0]
 
@@ -123,6 +126,8 @@ class Settings:
             )
         if self.weights != WEIGHTS[0] and self.init in (PUBLISHED, PYTORCH):
             raise SettingsError(f"{self.weights} weights are never {self.init}: use xavier, normal, uniform or he")
+        if self.new_head and not self.init_from:
+            raise SettingsError("new_head is for parameters from a file: name one with init_from")
         if not self.data:
             raise SettingsError("data is empty: name a data set or a folder")
         parse_initializer(self.init)

@@ -52,7 +52,7 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
             raise RunError(f"the cosine schedule of {path} is for {record.settings.epochs} epochs: leave --epochs out")
         contexts = parse_contexts(",".join(_context_name(device) for device in record.provenance.devices))
         # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
-        experiment = prepare(replace(settings, init_from=None) if checkpoint else settings, contexts)
+        experiment = prepare(replace(settings, init_from=None, new_head=False) if checkpoint else settings, contexts)
         experiment = replace(experiment, settings=settings)
         if experiment.data.record().sha256 != record.data.sha256:
             raise RunError(f"{settings.data} is not the data that {path} was trained on: its images or labels changed")

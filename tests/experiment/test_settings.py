@@ -57,6 +57,8 @@ WRONG = [
     ("schedule", "warmup:5 warmup:5", "repeats warmup"),
     ("data", "", "name a data set or a folder"),
     ("data", None, "text"),
+    ("new_head", True, "name one with init_from"),
+    ("new_head", 1, "true or false"),
 ]
 
 
