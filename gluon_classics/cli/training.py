@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 from gluon_classics import _console
+from gluon_classics._format import to_json
 from gluon_classics.experiment.settings import AUGMENT, FIT, LAST_BATCH, REPORTED, RESIZE_IN, WEIGHTS
 
 from .options import (
@@ -158,7 +157,7 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
     network, test_data = predictor.with_test_data(target, model, data, resize, ctx)
     result = network.evaluate(test_data, batch_size)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        click.echo(to_json(result))
         return
     rows = [
         (row["class"], f"{row['right'] / row['images']:.3f}" if row["images"] else "", f"{row['images']:,}")
@@ -186,7 +185,7 @@ def predict(run, images, top, ctx, as_json):
 
     results = predictor.from_run(run, ctx).predict(images, top)
     if as_json:
-        click.echo(json.dumps(results, indent=2))
+        click.echo(to_json(results))
         return
     rows = [
         (result["image"] if rank == 0 else "", entry["class"], f"{entry['probability']:.3f}")

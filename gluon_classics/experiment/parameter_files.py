@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Callable, Sequence
 
 from gluon_classics import _console
-from gluon_classics._files import atomic_path, write_errors
+from gluon_classics._files import atomic_path, sha256_of, write_errors
 from gluon_classics.errors import RunError
 import mxnet as mx
 from mxnet import autograd, gluon
@@ -16,8 +16,13 @@ from .parameter_format import read_arrays
 from .parameter_matching import first_difference, last_layers, match, without_kind
 
 
-def save_parameters(net: gluon.nn.Block, path) -> None:
+def save_parameters(net: gluon.nn.Block, path, announce: Callable[[str | None], None] | None = None) -> None:
     """Write the parameters of a network atomically, in Gluon's format.
+
+    Args:
+        net: The network.
+        path: File to write.
+        announce: Called with the SHA-256 of the new file just before it replaces the old one.
 
     Raises:
         RunError: The file cannot be written.
@@ -27,6 +32,8 @@ def save_parameters(net: gluon.nn.Block, path) -> None:
         with write_errors(path, "choose another folder", RunError), atomic_path(path) as temporary:
             net.save_parameters(temporary)
             mx.nd.load(temporary)  # MXNet does not report a disk that fills up while the file is closed
+            if announce:
+                announce(sha256_of(temporary))
     except DeferredInitializationError:
         raise  # also an MXNetError, but unrelated to the disk
     except mx.base.MXNetError as error:

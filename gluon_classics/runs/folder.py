@@ -20,7 +20,7 @@ from pathlib import Path
 import time
 
 from gluon_classics import _console
-from gluon_classics._files import atomic_path, locked, remove_leftovers, write_errors, write_text
+from gluon_classics._files import atomic_path, locked, remove_leftovers, sha256_of, write_errors, write_text
 from gluon_classics._format import first_line, is_utf8
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import Experiment
@@ -150,15 +150,27 @@ class RunFolder:
 
     def add_epoch(self, epoch: EpochRecord) -> None:
         """Write an epoch's metrics and the parameters after it."""
-        self.record = replace(self.record, epochs=(*self.record.epochs, epoch))
         self.save_parameters()
+        self.record = replace(self.record, epochs=(*self.record.epochs, epoch))
         points = [epoch.curve for epoch in self.record.epochs]
         write_text(self.path / POINTS, json.dumps(points, allow_nan=False) + "\n")
         self.set_status("running")
 
     def save_parameters(self) -> None:
-        """Write the current parameters."""
-        save_parameters(self._net, self.path / PARAMETERS)
+        """Write the current parameters, and their checksum to the record.
+
+        Before the file is replaced, the record gets the checksums of both the new and the old one. If the process is
+        killed between the two writes, the file is therefore still known. The next record has only the new checksum.
+        """
+        path = self.path / PARAMETERS
+
+        def announce(sha256):
+            either = tuple(known for known in (sha256, sha256_of(path)) if known)
+            self.record = replace(self.record, parameters_sha256=either)
+            write_text(self.path / RECORD, self.record.to_json())
+
+        save_parameters(self._net, path, announce)
+        self.record = replace(self.record, parameters_sha256=self.record.parameters_sha256[:1])
 
     def draw_curves(self) -> None:
         """Plot the metrics of the epochs. If that fails, print why: the run is complete without the picture."""

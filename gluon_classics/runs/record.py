@@ -9,6 +9,7 @@ import time
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from gluon_classics import _console
+from gluon_classics._files import sha256_of
 from gluon_classics._format import first_line, is_utf8
 from gluon_classics.data.record import DataRecord
 from gluon_classics.errors import RunError
@@ -102,6 +103,8 @@ class RunRecord:
         epochs: Metrics of the finished epochs.
         trained_images: Number of training images in each epoch; None in older records.
         resumed: When and where the run was resumed.
+        parameters_sha256: SHA-256 of net.params. There are two while the file is replaced, and none in older records
+            and before the first epoch.
     """
 
     recipe: Optional[str]
@@ -116,6 +119,7 @@ class RunRecord:
     epochs: Tuple[EpochRecord, ...]
     trained_images: Optional[int] = None
     resumed: Tuple[Resumption, ...] = ()
+    parameters_sha256: Tuple[str, ...] = ()
 
     def __post_init__(self):
         check_epochs(self.epochs)
@@ -249,8 +253,12 @@ class Run:
 
     @property
     def parameters(self) -> Path:
-        """The parameter file."""
-        return self.path / PARAMETERS
+        """The parameter file. Raises RunError if it is not the one that the run wrote."""
+        path = self.path / PARAMETERS
+        known = self.record.parameters_sha256
+        if known and path.is_file() and sha256_of(path) not in known:
+            raise RunError(f"{path} is damaged, or of another run: its checksum is not that in {RECORD}; restore it")
+        return path
 
 
 def read_run(path) -> Run:
