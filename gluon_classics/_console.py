@@ -10,7 +10,34 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-err = Console(stderr=True, highlight=False)
+
+class _Forgiving:
+    """A stream for messages. What cannot be written is dropped: the reader is gone, or the disk of the log is full."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self):
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+class _Messages(Console):
+    """Standard error. Work that takes hours does not end because nobody can read about it any more."""
+
+    @property  # type: ignore[misc]  # nobody sets it
+    def file(self):
+        return _Forgiving(super().file)
+
+
+err = _Messages(stderr=True, highlight=False)
 PIPE_WIDTH = 200  # columns of a table if standard output is not a terminal
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 
 import click
 import gluon_classics
 from gluon_classics import _runtime
+from gluon_classics._format import to_json
 from gluon_classics.errors import ClassicsError, Interrupted
 from gluon_classics.runs.interrupts import KILLED_BY
 
@@ -55,7 +55,7 @@ def doctor(as_json):
 
     checks = examine()
     if as_json:
-        click.echo(json.dumps([vars(check) for check in checks], indent=2))
+        click.echo(to_json([vars(check) for check in checks]))
     else:
         for check in checks:
             click.echo(f"{'ok   ' if check.ok else 'WRONG'} {check.name}: {check.found}{_hint(check)}")

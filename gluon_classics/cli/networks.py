@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 import gluon_classics
 from gluon_classics import _console
-from gluon_classics._format import format_shape
+from gluon_classics._format import format_shape, to_json
 
 from .options import json_option, known_model, shape_option
 
@@ -19,7 +17,7 @@ def list_networks(as_json):
     infos = [gluon_classics.model_info(name) for name in gluon_classics.list_models()]
     if as_json:
         facts = [{**vars(info), "gmac": info.gmac} for info in infos]
-        click.echo(json.dumps(facts, indent=2))
+        click.echo(to_json(facts))
         return
     rows = [
         (info.name, format_shape(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:#.3g}", info.source)
@@ -45,7 +43,7 @@ def summary(name, input_shape, classes, as_json):
     info = gluon_classics.model_info(name)
     counts = summarize(gluon_classics.get_model(name, classes), input_shape or info.input_shape)
     if as_json:
-        click.echo(json.dumps(asdict(counts), indent=2))
+        click.echo(to_json(asdict(counts)))
         return
     rows = [
         (
@@ -83,7 +81,7 @@ def diff(first, second, input_shape, as_json):
 
     comparison = compare(first, second, input_shape)
     if as_json:
-        click.echo(json.dumps(diff_table.as_dict(comparison), indent=2))
+        click.echo(to_json(diff_table.as_dict(comparison)))
     else:
         diff_table.show(comparison)
 
@@ -117,7 +115,7 @@ def certify(name, steps, as_json):
 
     rows = certify(name, steps)
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(to_json(rows))
         return
     cells = [
         (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 from gluon_classics import _console
+from gluon_classics._format import to_json
 
 if TYPE_CHECKING:
     from gluon_classics.reproduction.verdict import Verdict
@@ -25,7 +25,7 @@ def recipes(as_json):
     from gluon_classics.reproduction.recipes import list_recipes
 
     if as_json:
-        click.echo(json.dumps([formatting.as_dict(recipe) for recipe in list_recipes()], indent=2))
+        click.echo(to_json([formatting.as_dict(recipe) for recipe in list_recipes()]))
         return
     rows = [
         (
@@ -78,7 +78,7 @@ def reproduce(recipe, publish, as_json, **options):
     runs = run_recipe(recipe, **options)
     verdict = judge(recipe, [run.record for run in runs])
     if as_json:
-        click.echo(json.dumps(verdict.as_dict(), indent=2))
+        click.echo(to_json(verdict.as_dict()))
     else:
         _show_verdict(verdict, results.recorded(recipe))
     if publish:
@@ -108,7 +108,7 @@ def show_results(added, folder, markdown, as_json):
         results.add([read_run(run) for run in added], folder)
     verdicts = results.read(folder)
     if as_json:
-        click.echo(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
+        click.echo(to_json([verdict.as_dict() for verdict in verdicts]))
         return
     if markdown or not verdicts:
         click.echo(table.markdown_tables(verdicts))

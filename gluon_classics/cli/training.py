@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 from gluon_classics import _console
+from gluon_classics._format import to_json
 from gluon_classics.experiment.settings import AUGMENT, FIT, LAST_BATCH, REPORTED, RESIZE_IN, WEIGHTS
 
 from .options import (
@@ -98,6 +97,12 @@ from .options import (
     help="Epoch whose test accuracy is the result: the last one, or the best of all epochs, as some sources report it.",
 )
 @click.option("--init-from", help="Run folder or parameter file with the initial weights, instead of random weights.")
+@click.option(
+    "--new-head",
+    is_flag=True,
+    default=None,
+    help="With --init-from: draw the weights of the last layer, for data with other classes.",
+)
 @ctx_option
 @click.option("--out", help="Run folder to write.  [default: a new folder in runs/]")
 @checkpoint_option
@@ -160,7 +165,7 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
     network, test_data = predictor.with_test_data(target, model, data, resize, ctx)
     result = network.evaluate(test_data, batch_size)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        click.echo(to_json(result))
         return
     rows = [
         (row["class"], f"{row['right'] / row['images']:.3f}" if row["images"] else "", f"{row['images']:,}")
@@ -189,7 +194,7 @@ def predict(run, images, top, transparent_as, ctx, as_json):
 
     results = predictor.from_run(run, ctx).with_settings(transparent_as=transparent_as).predict(images, top)
     if as_json:
-        click.echo(json.dumps(results, indent=2))
+        click.echo(to_json(results))
         return
     rows = [
         (result["image"] if rank == 0 else "", entry["class"], f"{entry['probability']:.3f}")

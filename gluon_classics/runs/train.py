@@ -13,7 +13,7 @@ from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils.context import parse_contexts
 
 from .folder import RunFolder
-from .record import PARAMETERS
+from .record import PARAMETERS, RECORD, read_run
 from .runner import run_training
 
 SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: ten epochs make as many updates as one of all
@@ -57,10 +57,12 @@ def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=Non
 
 
 def _parameter_file(init_from):
-    """Return the absolute path of a parameter file, or of the one in a run folder."""
+    """Return the absolute path of a parameter file, or of the one in a run folder. Raises RunError if it is damaged."""
     if init_from is None:
         return None
     path = Path(init_from).expanduser().resolve()
+    if (path / RECORD).is_file():
+        return str(read_run(path).parameters)
     return str(path / PARAMETERS if path.is_dir() else path)
 
 
