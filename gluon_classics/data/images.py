@@ -9,6 +9,8 @@ import cv2
 from gluon_classics.errors import DataError
 import numpy as np
 
+from .examples import check_data_set, check_pixels
+
 
 @dataclass(frozen=True)
 class Images:
@@ -19,10 +21,17 @@ class Images:
     Attributes:
         images: (N, H, W, C) uint8.
         labels: (N,) integers, the classes counted from 0.
+
+    Raises:
+        DataError: The images and labels are not like that, or there are none.
     """
 
     images: np.ndarray
     labels: np.ndarray
+
+    def __post_init__(self):
+        check_data_set(self.images, self.labels)
+        check_pixels(self.images)
 
     def __len__(self):
         return len(self.images)
