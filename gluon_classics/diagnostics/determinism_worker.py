@@ -16,7 +16,7 @@ from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs.checkpoint import write_checkpoint
 from gluon_classics.runs.checkpoint_facts import read_training
 from gluon_classics.runs.state import capture, restore
-from gluon_classics.utils.evaluation import split_batch
+from gluon_classics.utils.batches import split_batch
 from gluon_classics.utils.seeding import RandomStreams
 from gluon_classics.utils.training import Callback
 import mxnet as mx
