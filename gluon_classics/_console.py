@@ -1,8 +1,16 @@
-"""Output for users: tables and results on standard output, everything else on standard error."""
+"""Output for users: tables and results on standard output, everything else on standard error.
+
+Names of classes and files can hold any character. All of this output writes control characters as escapes (`visible`),
+since a terminal obeys them: they can hide text, move the cursor or change the title of the window.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import sys
+import unicodedata
 
 from rich import box
 from rich.console import Console
@@ -10,8 +18,50 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
+for _name in ("COLUMNS", "LINES"):  # rich fails on some values, such as 0 or superscript digits
+    _size = os.environ.get(_name, "1")
+    if not (_size.isascii() and _size.isdigit() and len(_size) < 5 and int(_size)):
+        del os.environ[_name]
+
 err = Console(stderr=True, highlight=False)
 PIPE_WIDTH = 200  # columns of a table if standard output is not a terminal
+CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories: control, format, surrogate, line, paragraph
+JOINERS = "\u200c\u200d"  # format characters that Persian, Indian languages and emoji are written with
+
+
+def prepare_streams() -> None:
+    """Let standard output and error write a character that their encoding lacks as an escape, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def visible(text: str, kept: str = "") -> str:
+    """Return `text` with its control characters as escapes, such as `\\x1b` and `\\u202e`.
+
+    Args:
+        text: The text.
+        kept: Control characters to leave as they are.
+    """
+    if text.isprintable():
+        return text
+    kept += JOINERS
+    return "".join(c if c in kept or unicodedata.category(c) not in CONTROLS else _escape(c) for c in text)
+
+
+def _escape(character):
+    return character.encode("unicode_escape").decode()
+
+
+def echo(line: str) -> None:
+    """Print one line of a result on standard output."""
+    print(visible(line))
+
+
+def echo_json(value) -> None:
+    """Print JSON on standard output. Numbers that JSON lacks, such as NaN, become null."""
+    finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+    print(json.dumps(finite, indent=2))
 
 
 def be_quiet() -> None:
@@ -21,13 +71,13 @@ def be_quiet() -> None:
 
 def say(line: str) -> None:
     """Print one line about the progress of the work, unless quiet."""
-    err.print(line, markup=False, soft_wrap=True)
+    err.print(Text(visible(line)), soft_wrap=True)
 
 
 def warn(line: str) -> None:
     """Print one line as a warning, even when quiet."""
     quiet, err.quiet = err.quiet, False
-    err.print(line, markup=False, soft_wrap=True, style="bold yellow")
+    err.print(Text(visible(line)), soft_wrap=True, style="bold yellow")
     err.quiet = quiet
 
 
@@ -44,15 +94,20 @@ def table(titles, rows, total=None) -> None:
     out = Console(highlight=False)
     if not out.is_terminal:
         out = Console(highlight=False, width=PIPE_WIDTH)
+
+    def cell(value):
+        return Text(visible(str(value)).encode(out.encoding, "backslashreplace").decode(out.encoding))
+
     grid = Table(box=box.SIMPLE_HEAD, show_footer=total is not None)
-    footers = total or [""] * len(titles)
+    footers = list(map(cell, total or [""] * len(titles)))
     for title, footer in zip(titles, footers):
-        grid.add_column(title.rstrip(":"), footer, justify="right" if title.endswith(":") else "left", overflow="fold")
-    cells = [tuple(map(str, row)) for row in rows]
-    names = [titles[0].rstrip(":"), footers[0], *(row[0] for row in cells)]
-    grid.columns[0].width = min(max(map(len, names)), out.width // 2)
+        align = "right" if title.endswith(":") else "left"
+        grid.add_column(cell(title.rstrip(":")), footer, justify=align, overflow="fold")
+    cells = [tuple(map(cell, row)) for row in rows]
+    names = [cell(titles[0].rstrip(":")), footers[0], *(row[0] for row in cells)]
+    grid.columns[0].width = min(max(name.cell_len for name in names), out.width // 2)
     for row in cells:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*row)
     out.print(grid)
 
 

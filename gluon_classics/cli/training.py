@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 from gluon_classics import _console
 from gluon_classics.experiment.settings import AUGMENT, FIT, LAST_BATCH, REPORTED, RESIZE_IN, WEIGHTS
 
 from .options import (
     DATA_HELP,
+    Count,
     Finite,
     FiniteRange,
+    Seed,
+    UserPath,
     checkpoint_option,
     ctx_option,
     json_option,
@@ -25,10 +26,10 @@ from .options import (
 @click.argument("name", callback=known_model)
 @click.option(
     "--epochs",
-    type=click.IntRange(1),
+    type=Count(),
     help="Number of passes over the training images.  [default: 1; 10 on the embedded sample]",
 )
-@setting("batch_size", type=click.IntRange(1), help="Images per batch.")
+@setting("batch_size", type=Count(), help="Images per batch.")
 @setting("learning_rate", "--lr", type=FiniteRange(0, min_open=True), help="Learning rate.")
 @setting(
     "schedule",
@@ -39,7 +40,7 @@ from .options import (
 )
 @setting(
     "resize",
-    type=click.IntRange(1),
+    type=Count(),
     help="Height and width of the network's input in pixels.",
     shown="the network's own",
 )
@@ -57,8 +58,8 @@ from .options import (
 )
 @setting("momentum", type=FiniteRange(0, 1, max_open=True), help="Momentum of the optimizer.")
 @setting("weight_decay", type=FiniteRange(0), help="Weight decay.")
-@setting("seed", type=click.IntRange(0), help="Seed for initial weights, shuffling, augmentation and dropout.")
-@setting("data", help=DATA_HELP)
+@setting("seed", type=Seed(), help="Seed for initial weights, shuffling, augmentation and dropout.")
+@setting("data", type=UserPath(), help=DATA_HELP)
 @setting(
     "resize_in",
     type=click.Choice(RESIZE_IN),
@@ -89,9 +90,13 @@ from .options import (
     type=click.Choice(REPORTED),
     help="Epoch whose test accuracy is the result: the last one, or the best of all epochs, as some sources report it.",
 )
-@click.option("--init-from", help="Run folder or parameter file with the initial weights, instead of random weights.")
+@click.option(
+    "--init-from",
+    type=UserPath(),
+    help="Run folder or parameter file with the initial weights, instead of random weights.",
+)
 @ctx_option
-@click.option("--out", help="Run folder to write.  [default: a new folder in runs/]")
+@click.option("--out", type=UserPath(), help="Run folder to write.  [default: a new folder in runs/]")
 @checkpoint_option
 @quiet_option
 def train(name, ctx, out, quiet, **options):
@@ -112,8 +117,8 @@ def train(name, ctx, out, quiet, **options):
 
 
 @click.command()
-@click.argument("run")
-@click.option("--epochs", type=click.IntRange(1), help="Total number of epochs, old and new.  [default: the run's]")
+@click.argument("run", type=UserPath())
+@click.option("--epochs", type=Count(), help="Total number of epochs, old and new.  [default: the run's]")
 @checkpoint_option
 @quiet_option
 def resume(run, epochs, checkpoint_minutes, quiet):
@@ -130,16 +135,16 @@ def resume(run, epochs, checkpoint_minutes, quiet):
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", type=UserPath())
 @click.option("--model", callback=known_model, help="Name of the network, if TARGET is a parameter file.")
-@click.option("--data", help=f"{DATA_HELP}  [default: the run's, or fashion-mnist]")
+@click.option("--data", type=UserPath(), help=f"{DATA_HELP}  [default: the run's, or fashion-mnist]")
 @click.option(
     "--resize",
-    type=click.IntRange(1),
+    type=Count(),
     help="Height and width of the network's input in pixels, if TARGET is a parameter file.  "
     "[default: the network's own]",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per batch.")
+@click.option("--batch-size", type=Count(), default=64, show_default=True, help="Images per batch.")
 @ctx_option
 @json_option
 def evaluate(target, model, data, resize, batch_size, ctx, as_json):
@@ -152,7 +157,7 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
     network, test_data = predictor.with_test_data(target, model, data, resize, ctx)
     result = network.evaluate(test_data, batch_size)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        _console.echo_json(result)
         return
     rows = [
         (row["class"], f"{row['right'] / row['images']:.3f}" if row["images"] else "", f"{row['images']:,}")
@@ -163,11 +168,9 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
 
 
 @click.command()
-@click.argument("run")
-@click.argument("images", nargs=-1, required=True)
-@click.option(
-    "--top", type=click.IntRange(1), default=3, show_default=True, help="Number of most probable classes to show."
-)
+@click.argument("run", type=UserPath())
+@click.argument("images", nargs=-1, required=True, type=UserPath())
+@click.option("--top", type=Count(), default=3, show_default=True, help="Number of most probable classes to show.")
 @ctx_option
 @json_option
 def predict(run, images, top, ctx, as_json):
@@ -180,7 +183,7 @@ def predict(run, images, top, ctx, as_json):
 
     results = predictor.from_run(run, ctx).predict(images, top)
     if as_json:
-        click.echo(json.dumps(results, indent=2))
+        _console.echo_json(results)
         return
     rows = [
         (result["image"] if rank == 0 else "", entry["class"], f"{entry['probability']:.3f}")
@@ -191,10 +194,10 @@ def predict(run, images, top, ctx, as_json):
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("-o", "--out", type=click.Path(), default="report.html", show_default=True, help="HTML file to write.")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=UserPath())
+@click.option("-o", "--out", type=UserPath(), default="report.html", show_default=True, help="HTML file to write.")
 @click.option(
-    "--tensorboard", type=click.Path(), help="Also write the metrics as TensorBoard event files to this folder."
+    "--tensorboard", type=UserPath(), help="Also write the metrics as TensorBoard event files to this folder."
 )
 @ctx_option
 def report(runs, out, tensorboard, ctx):
@@ -206,7 +209,7 @@ def report(runs, out, tensorboard, ctx):
     from gluon_classics.report.report import write_report
 
     write_report(runs, out, ctx, tensorboard)
-    click.echo(out)
+    _console.echo(out)
 
 
 COMMANDS = (train, resume, evaluate, predict, report)

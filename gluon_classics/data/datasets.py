@@ -18,6 +18,7 @@ from pathlib import Path
 import tempfile
 
 from gluon_classics import _console
+from gluon_classics._files import user_path
 from gluon_classics.errors import DataError
 
 from . import cifar
@@ -82,16 +83,16 @@ def load_dataset(where: str = "fashion-mnist", size: int | None = None, cache=No
         DataError: The data set cannot be found, read or downloaded.
     """
     if where in KNOWN:
-        return _load_known(where, Path(cache).expanduser() if cache else cache_folder(where))
-    folder = Path(where).expanduser()
+        return _load_known(where, Path(user_path(cache, DataError)) if cache else cache_folder(where))
+    folder = Path(user_path(where, DataError))
     if not folder.is_dir():
         raise DataError(f"there is no folder {where}: give an existing folder, or one of {', '.join(KNOWN)}")
     return _load_folder(folder, size)
 
 
 def cache_folder(name: str) -> Path:
-    """Return the folder to which the data set of this name is downloaded."""
-    home = os.environ.get("MXNET_HOME") or Path.home() / ".mxnet"
+    """Return the folder to which the data set of this name is downloaded. Raises DataError if there is none."""
+    home = os.environ.get("MXNET_HOME") or user_path("~/.mxnet", DataError)
     return Path(home, "datasets", name)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import time
 
 from gluon_classics import _console, model_info
+from gluon_classics._files import user_path
 from gluon_classics.data.catalogue import KNOWN
 from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.experiment.settings import Settings
@@ -58,10 +59,10 @@ def _parameter_file(init_from):
     """Return the absolute path of a parameter file, or of the one in a run folder."""
     if init_from is None:
         return None
-    path = Path(init_from).expanduser().resolve()
+    path = Path(user_path(init_from)).resolve()
     return str(path / PARAMETERS if path.is_dir() else path)
 
 
 def absolute_data(data: str) -> str:
     """Return the name of a known data set as it is, and a folder's path as an absolute one."""
-    return data if data in KNOWN else str(Path(data).expanduser().resolve())
+    return data if data in KNOWN else str(Path(user_path(data)).resolve())
