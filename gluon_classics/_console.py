@@ -7,9 +7,12 @@ since a terminal obeys them: they can hide text, move the cursor or change the t
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import sys
+import textwrap
+import threading
 import unicodedata
 
 from rich import box
@@ -30,10 +33,63 @@ JOINERS = "\u200c\u200d"  # format characters that Persian, Indian languages and
 
 
 def prepare_streams() -> None:
-    """Let standard output and error write a character that their encoding lacks as an escape, instead of failing."""
+    """Prepare standard output and error for a command.
+
+    They write a character that their encoding lacks as an escape, instead of failing. What OpenCV logs is not shown.
+    Standard error gets another descriptor, so that `quiet_libraries` hides nothing of ours.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    _libraries.separate()
+
+
+class _Libraries:
+    """Standard error of C libraries. Our own is `sys.stderr`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._quiet = 0  # threads that want it
+        self._is_separate = False
+
+    def separate(self) -> None:
+        if self._is_separate:
+            return
+        try:
+            ours = sys.stderr.fileno()
+        except (AttributeError, OSError):  # not a file, as in tests
+            return
+        if ours == STDERR:
+            copy, encoding = os.dup(STDERR), sys.stderr.encoding
+            sys.stderr = os.fdopen(copy, "w", buffering=1, encoding=encoding, errors="backslashreplace")
+            self._is_separate = True
+
+    @contextlib.contextmanager
+    def quiet(self):
+        if not self._is_separate:
+            yield
+            return
+        with self._lock:
+            if not self._quiet:
+                self._kept = os.dup(STDERR)
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, STDERR)
+                os.close(nowhere)
+            self._quiet += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._quiet -= 1
+                if not self._quiet:
+                    os.dup2(self._kept, STDERR)
+                    os.close(self._kept)
+
+
+STDERR = 2  # the descriptor that C libraries write to
+_libraries = _Libraries()
+quiet_libraries = _libraries.quiet  # context in which they do not, if a command runs; for any number of threads
 
 
 def visible(text: str, kept: str = "") -> str:
@@ -60,8 +116,34 @@ def echo(line: str) -> None:
 
 def echo_json(value) -> None:
     """Print JSON on standard output. Numbers that JSON lacks, such as NaN, become null."""
+    print(_json(value))
+
+
+def echo_json_list(values) -> None:
+    """Print a list as JSON on standard output, each value when the next one is there."""
+    texts = (textwrap.indent(_json(value), "  ") for value in values)
+    previous = next(texts, None)
+    if previous is None:
+        print("[]")
+        return
+    print("[")
+    for text in texts:
+        print(f"{previous},", flush=True)
+        previous = text
+    print(f"{previous}\n]")
+
+
+def echo_csv(titles, rows) -> None:
+    """Print rows as CSV on standard output, each as soon as it is there. Line breaks in cells are kept, in quotes."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(titles)
+    for row in rows:
+        writer.writerow([visible(str(cell), kept="\n\t") for cell in row])
+
+
+def _json(value):
     finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
-    print(json.dumps(finite, indent=2))
+    return json.dumps(finite, indent=2)
 
 
 def be_quiet() -> None:

@@ -8,8 +8,10 @@ import click
 import gluon_classics
 from gluon_classics._files import user_path
 from gluon_classics.errors import ClassicsError
-from gluon_classics.experiment.settings import LARGEST, LARGEST_FLOAT, LARGEST_SEED, Settings
+from gluon_classics.experiment.settings import Settings
 
+LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1  # MXNet counts with 32 bits
+LARGEST_FLOAT = 3.4028234663852886e38  # of 32 bits
 DIGITS = len(str(LARGEST))
 
 

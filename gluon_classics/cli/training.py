@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import click
 from gluon_classics import _console
+from gluon_classics.errors import DataError
 from gluon_classics.experiment.settings import AUGMENT, FIT, LAST_BATCH, REPORTED, RESIZE_IN, WEIGHTS
 
 from .options import (
@@ -171,26 +174,63 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
 @click.argument("run", type=UserPath())
 @click.argument("images", nargs=-1, required=True, type=UserPath())
 @click.option("--top", type=Count(), default=3, show_default=True, help="Number of most probable classes to show.")
+@click.option("--invert", is_flag=True, help="Swap light and dark, for dark objects on a light background.")
 @ctx_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table, with a row for each class shown.")
 @json_option
-def predict(run, images, top, ctx, as_json):
+def predict(run, images, top, invert, ctx, as_csv, as_json):
     """Classify image files with a trained network.
 
-    RUN is a run folder. IMAGES are files in PNG, JPEG or a similar format. They should look like the training images:
-    Fashion-MNIST shows light clothes on a black background.
+    RUN is a run folder. IMAGES are files in PNG, JPEG or a similar format, or folders with such files, also in their
+    subfolders. They should look like the training images: Fashion-MNIST shows light clothes on a black background.
+
+    A file that cannot be read is reported, and the others are classified. The exit status is then 1.
     """
     from gluon_classics.runs import predictor
+    from gluon_classics.runs.image_files import image_files
 
-    results = predictor.from_run(run, ctx).predict(images, top)
+    if as_csv and as_json:
+        raise click.UsageError("--csv cannot be used with --json.")
+    paths, others = image_files(images)
+    for folder, left_out in others.items():
+        words = ", ".join(f"{count} {kind}" for kind, count in left_out.most_common())
+        _console.warn(f"{folder}: files that are not images are left out ({words})")
+    errors = []
+
+    def reported(results):
+        for result in results:
+            if "error" in result:
+                errors.append(result["error"])
+                if len(paths) > 1:
+                    _console.warn(result["error"])
+            yield result
+
+    results = reported(predictor.from_run(run, ctx).predictions(paths, top, invert))
     if as_json:
-        _console.echo_json(results)
-        return
-    rows = [
-        (result["image"] if rank == 0 else "", entry["class"], f"{entry['probability']:.3f}")
-        for result in results
-        for rank, entry in enumerate(result["top"])
-    ]
-    _console.table(["image", "class", "probability:"], rows)
+        _console.echo_json_list(results)
+    elif as_csv:
+        _console.echo_csv(["image", "rank", "class", "probability", "error"], itertools.chain(*map(_csv_rows, results)))
+    else:
+        for start in range(0, len(paths), predictor.CHUNK):
+            shown = itertools.islice(results, min(predictor.CHUNK, len(paths) - start))
+            rows = [row for result in shown for row in _table_rows(result)]
+            if rows:
+                _console.table(["image", "class", "probability:"], rows)
+    if errors:
+        many = f"{len(errors):,} of {len(paths):,} images could not be classified: see the messages above"
+        raise DataError(many if len(paths) > 1 else errors[0])
+
+
+def _csv_rows(result):
+    if "error" in result:
+        yield result["image"], "", "", "", result["error"]
+    for rank, entry in enumerate(result.get("top", []), 1):
+        yield result["image"], rank, entry["class"], entry["probability"], ""
+
+
+def _table_rows(result):
+    for rank, entry in enumerate(result.get("top", [])):
+        yield result["image"] if rank == 0 else "", entry["class"], f"{entry['probability']:.3f}"
 
 
 @click.command()

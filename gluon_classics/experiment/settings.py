@@ -15,8 +15,6 @@ INITIALIZERS = ("xavier", "normal", "uniform")  # these may have a number
 PYTORCH = "pytorch"
 WITHOUT_NUMBER = ("he", PYTORCH)
 REPORTED = ("last", "best")
-LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1  # MXNet counts sizes with 32 bits
-LARGEST_FLOAT = 3.4e38  # of 32 bits
 WARM_UP_FROM = 0.1  # factor of the first epoch of a warm-up, as in pycls, the code of RegNet's authors
 DIAGONAL_LM = "diagonallm"
 _WITHOUT_MOMENTUM = (
@@ -108,9 +106,6 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < lowest:
                 raise SettingsError(f"{name} is {value}: it must be {what}")
-            highest = LARGEST_SEED if name == "seed" else LARGEST
-            if value is not None and value > highest:
-                raise SettingsError(f"{name} is too large: it must be at most {highest}")
         if self.learning_rate <= 0:
             raise SettingsError(f"learning_rate is {self.learning_rate:g}: it must be greater than 0")
         if not 0 <= self.momentum < 1:
@@ -175,7 +170,7 @@ _TYPES: Dict[Any, Tuple[Tuple[type, ...], str]] = {
 
 def _check_type(field, value):
     types, what = _TYPES[field.type]
-    is_finite = field.type is not float or (isinstance(value, types) and abs(value) <= LARGEST_FLOAT)
+    is_finite = not isinstance(value, float) or math.isfinite(value)
     if not isinstance(value, types) or isinstance(value, bool) or not is_finite:
         raise SettingsError(f"{field.name} is {value!r}: it must be {what}")
 
