@@ -7,6 +7,7 @@ threads cannot be created. `problem` finds this before MXNet loads.
 
 from __future__ import annotations
 
+import sys
 from typing import Mapping
 
 MOST_THREADS = 1024
@@ -69,6 +70,8 @@ def problem(variables: Mapping[str, str], threads: int) -> str:
         value = variables.get(name, "")
         if value and value not in words and value.lower() not in words:
             return f"{name}={value} is not one of {', '.join(words)}, which MXNet needs. Change or unset it"
+    if sys.flags.optimize > 1:
+        return "MXNet needs docstrings, which PYTHONOPTIMIZE=2 (-OO) removes: use PYTHONOPTIMIZE=1, or unset it"
     limit, needed = _address_space(), NEEDED + threads * NEEDED_PER_THREAD
     if limit is not None and limit < needed:
         return (

@@ -16,7 +16,7 @@ class SettingsError(ClassicsError, ValueError):
 
 
 class InputSizeError(ClassicsError):
-    """Images are too small for a network."""
+    """Images are too small or too large for a network."""
 
 
 class RunError(ClassicsError):

@@ -16,6 +16,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 LARGEST_INPUT = 4096
+MOST_VALUES = 2**31 - 1  # of an array in MXNet
 LARGEST_OF_ONE_SIZE = 256  # for networks that take images of one size only
 SHARED_MASKS = {(2, 3): ["per channel"], (1, 2, 3): ["per image"]}  # of dropout, by the axes that share one draw
 BATCH_NORM = (("eps", 1e-5), ("momentum", 0.9))  # Gluon's own values, which are not shown
@@ -75,7 +76,7 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
         input_shape: The shape (C, H, W) of the image.
 
     Raises:
-        InputSizeError: The image is too small.
+        InputSizeError: The image is too small, or so large that an array exceeds MXNet's limit.
     """
     blocks = list(_walk(net))
     outputs: dict[int, mx.sym.Symbol] = {}
@@ -97,6 +98,10 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
     sizes = {name: math.prod(shape) for name, shape in zip(graph.list_arguments(), arguments)}
     sizes.update(zip(graph.list_auxiliary_states(), map(math.prod, running)))
     output_shapes = {block: shape[1:] for block, shape in zip(outputs, shapes)}
+    most = max([*map(math.prod, output_shapes.values()), *sizes.values()])
+    if most > MOST_VALUES:  # MXNet would count with 32 bits and go on with wrong shapes
+        what = f"{type(net).__name__} for {format_shape(input_shape)} images"
+        raise InputSizeError(f"{what} has an array of {most:,} values: MXNet can have 2^31 - 1. Use smaller images or fewer classes")
 
     def size(parameter):
         return sizes.get(parameter.name) or math.prod(parameter.shape or [0])  # no size if its block is never called

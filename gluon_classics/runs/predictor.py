@@ -11,7 +11,7 @@ from gluon_classics import _console
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError, RunError
-from gluon_classics.experiment.build import build, loaders
+from gluon_classics.experiment.build import build, check_batch, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
@@ -50,9 +50,13 @@ class Trained:
 
         Raises:
             DataError: `data` has other classes or channels than the training data.
+            MemoryTooSmall: A batch does not fit into memory.
         """
         if data.classes != self.classes or data.test.images.shape[3] != self.image_shape[2]:
             raise DataError(f"{data.origin} has other classes or channels than the network was trained on")
+        size = self.settings.size
+        counts = summarize(self.net, (self.image_shape[2], size, size))
+        check_batch(min(batch_size, len(data.test)), counts, self.contexts)
         _, test_data = loaders(replace(self.settings, batch_size=batch_size, last_batch="keep"), data)
         return predict_probabilities(test_data, self.net, self.contexts)
 
