@@ -53,6 +53,20 @@ def remove_leftovers(folder, names) -> None:
             path.unlink()
 
 
+def user_path(text, error: type[ClassicsError] = ClassicsError) -> str:
+    """Return a path that a user gave, with the home folder for a ~ at its beginning.
+
+    Raises `error` if the path is empty, or the home folder is not known.
+    """
+    text = os.fspath(text)
+    if not text or "\0" in text:
+        raise error(f"{text!r} is not a path: name a file or a folder")
+    path = os.path.expanduser(text)
+    if path.startswith("~"):
+        raise error(f"{text}: the home folder of this user is not known. Give the whole path, or ./{text}")
+    return path
+
+
 def write_text(path, text: str) -> None:
     """Write `text` to `path` as UTF-8, atomically."""
     with atomic_path(path) as temporary:

@@ -111,8 +111,8 @@ def fit_image(image: np.ndarray, size: int | None, channels: int | None) -> np.n
 
 @contextlib.contextmanager
 def quiet_decoders():
-    """Hide the warnings of Pillow inside the context: what matters to users is in `remarks` and in errors."""
-    with warnings.catch_warnings():
+    """Hide what the decoders print inside the context: what matters to users is in `remarks` and in errors."""
+    with _console.quiet_libraries(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\b")
         yield
 
