@@ -8,4 +8,5 @@ from __future__ import annotations
 
 FAMILIES = (
     "idx_files",
+    "image_files",
 )
