@@ -9,4 +9,5 @@ from __future__ import annotations
 FAMILIES = (
     "idx_files",
     "image_files",
+    "records",
 )
