@@ -10,4 +10,6 @@ FAMILIES = (
     "idx_files",
     "image_files",
     "records",
+    "parameter_files",
+    "options",
 )

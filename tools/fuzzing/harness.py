@@ -73,6 +73,7 @@ class Worker:
         process = self._started()
         module = importlib.import_module(job.module)
         limit = getattr(module, "TIME_LIMIT", TIME_LIMIT)
+        kind = module.KINDS[job.seed % len(module.KINDS)].__name__
         request = json.dumps({"family": job.module, "seed": job.seed})
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(f"{request}\n".encode())
@@ -80,11 +81,11 @@ class Worker:
         line = _line(process.stdout, limit)
         if line is None:
             self.stop()
-            return Result(job, HANG, f"no answer within {limit} s")
+            return Result(job, HANG, f"no answer within {limit} s", kind)
         if not line:
             status = process.wait()
             self.stop()
-            return Result(job, CRASH, f"the process ended with status {status}")
+            return Result(job, CRASH, f"the process ended with status {status}", kind)
         reply = json.loads(line)
         if "broken" in reply:
             raise Broken(f"{job.name}: {reply['broken']}")

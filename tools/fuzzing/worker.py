@@ -17,7 +17,7 @@ import sys
 import tempfile
 import traceback
 
-ADDRESS_SPACE = 6 << 30  # bytes; keeps a case from taking the machine's memory
+ADDRESS_SPACE = 4 << 30  # bytes; keeps a case from taking the machine's memory
 MEMORY_LIMIT = 600 << 20  # bytes that a case may add; the largest correct ones take about 100 MB
 
 
