@@ -10,6 +10,8 @@ FAMILIES = (
     "idx_files",
     "image_files",
     "records",
+    "checkpoints",
     "parameter_files",
     "options",
+    "api",
 )

@@ -27,6 +27,7 @@ VERDICTS = {
 }
 FAILURES = tuple(VERDICTS)[2:]
 
+MEMORY_LIMIT = 600 << 20  # bytes; the largest correct cases take about 100 MB
 _OUR_FOLDERS = ("gluon_classics", "utils")
 # what libraries print themselves: OpenCV, libpng, libjpeg, libtiff, MXNet, and Python's warnings
 _FOREIGN = re.compile(
@@ -78,6 +79,7 @@ class Case:
         check: Function that compares an accepted answer with an independent computation, and returns what is wrong with
             it, or None.
         kept: Files that must not change.
+        memory: Bytes that it may add to the memory of the process.
         types: Types of errors that are clean for a function, besides ClassicsError and ValueError.
     """
 
@@ -86,6 +88,7 @@ class Case:
     wrong: bool | None = None
     check: Callable[[Answer], str | None] = lambda answer: None
     kept: tuple[Path, ...] = ()
+    memory: int = MEMORY_LIMIT
     types: tuple[type, ...] = ()
 
 
@@ -144,12 +147,17 @@ def _unclear(case, answer):
     if error is not None:
         return _unclear_line(str(error))
     if answer.status:
-        lines = [line for line in answer.said.splitlines() if line.startswith("Error: ")]
-        if len(lines) != 1 or not answer.said.rstrip().endswith(lines[0]):
+        # after an error of usage, click lists the choices in lines of their own
+        said = "\n".join(line for line in answer.said.rstrip().splitlines() if not line.startswith("\t"))
+        lines = [line for line in said.splitlines() if line.startswith("Error: ")]
+        if len(lines) != 1 or not said.endswith(lines[0]):
             return f"status {answer.status}, but not one line that starts with Error: {answer.said[-160:]!r}"
         if answer.status not in (1, 2):
             return f"status {answer.status}"
-        return _unclear_line(lines[0])
+        line = lines[0]
+        for argument in case.act.arguments if isinstance(case.act, Command) else ():
+            line = line.replace(argument, "...") if len(argument) > 100 else line  # the user's own words
+        return _unclear_line(line)
     return None
 
 
@@ -166,6 +174,8 @@ def _is_ours(error, types):
     """Return whether our code raised the error for the user to read."""
     if isinstance(error, ClassicsError):
         return True
+    if isinstance(error, types) and str(error).startswith("expected str, bytes or os.PathLike object, not "):
+        return True  # Python's own words for a path, which name both types
     last = traceback.extract_tb(error.__traceback__)[-1].filename
     return isinstance(error, (ValueError, *types)) and any(f"/{folder}/" in last for folder in _OUR_FOLDERS)
 

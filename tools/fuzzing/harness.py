@@ -213,7 +213,7 @@ def failures(results: Iterable[Result]) -> list[tuple[Result, int]]:
     sorts: dict[tuple, list] = {}
     for result in results:
         if result.verdict in FAILURES:
-            reason = re.sub(r"^a library wrote.*", "a library wrote", result.reason)
+            reason = re.sub(r"^(a library wrote|accepted).*", r"\1", result.reason)
             reason = re.sub(r"0x[0-9a-f]+|\d+|'[^']*'|\"[^\"]*\"|/\S+", "#", reason)[:90]
             sorts.setdefault((result.job.module, result.verdict, result.kind, reason), []).append(result)
     return [(alike[0], len(alike)) for alike in sorts.values()]

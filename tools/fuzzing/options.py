@@ -9,6 +9,7 @@ import click
 
 from . import runs
 from .case import Case, Command
+from .worker import ADDRESS_SPACE
 
 CASES = 420
 TIME_LIMIT = 120
@@ -56,7 +57,7 @@ def _base(command, place):
         "summary": {"name": "lenet"},
         "diff": {"first": "lenet", "second": "lenet_d2l"},
         "draw": {"name": "lenet", "out": place.folder / "picture.svg"},
-        "reproduce": {"recipe": "lenet-blog", "subset": "16", "epochs": "1", "out": place.folder / "runs"},
+        "reproduce": {"recipe": "lenet-fashion-mnist-gluon", "subset": "16", "epochs": "1", "out": place.folder / "runs"},
         "results": {"folder": place.folder},
         "describe": {"name": "lenet"},
         "trace": {"names": "lenet", "out": place.folder / "trace", "steps": "1"},
@@ -162,7 +163,8 @@ def sizes(rng, place):
             ("train", "lenet", "--seed", number),
         )
     )
-    return Case(" ".join(map(str, command))[-90:], Command.of(*command))
+    # it may take much memory, which was asked for, but must say when it is too much
+    return Case(" ".join(map(str, command))[:90], Command.of(*command), memory=ADDRESS_SPACE)
 
 
 def several(rng, place):
