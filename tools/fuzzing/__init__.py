@@ -9,6 +9,8 @@ from __future__ import annotations
 FAMILIES = (
     "idx_files",
     "image_files",
+    "image_folders",
+    "data_folders",
     "records",
     "checkpoints",
     "parameter_files",

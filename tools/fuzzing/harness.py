@@ -24,7 +24,7 @@ from .case import CRASH, FAILURES, HANG
 
 TOOLS = Path(__file__).parents[1]
 ROOT = TOOLS.parent
-TIME_LIMIT = 60  # seconds; a case takes about one at most, on a machine with other work
+TIME_LIMIT = 45  # seconds; a case takes about one, and the first one of a process about ten on a busy machine
 APART = 1_000_000  # case seeds of two neighbouring seeds
 
 
