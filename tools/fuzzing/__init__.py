@@ -16,4 +16,6 @@ FAMILIES = (
     "parameter_files",
     "options",
     "api",
+    "environment",
+    "faults",
 )

@@ -28,6 +28,7 @@ VERDICTS = {
 FAILURES = tuple(VERDICTS)[2:]
 
 MEMORY_LIMIT = 600 << 20  # bytes; the largest correct cases take about 100 MB
+SIGNALLED = (128 + 6, 128 + 11, 255)  # aborted, segmentation fault; MXNet ends itself with 255
 _OUR_FOLDERS = ("gluon_classics", "utils")
 # what libraries print themselves: OpenCV, libpng, libjpeg, libtiff, MXNet, and Python's warnings
 _FOREIGN = re.compile(
@@ -112,13 +113,15 @@ class Command:
 
 @dataclass(frozen=True)
 class Process:
-    """A run of a program in its own process, for what this process cannot have: other variables or descriptors."""
+    """A run of programs in their own processes, for what this process cannot have: other variables or descriptors."""
 
     run: Callable[[], Answer]
 
 
 def verdict(case: Case, answer: Answer) -> tuple[str, str]:
-    """Return the verdict on an answer, except for crash, hang, half-written and memory, and its reason."""
+    """Return the verdict on an answer, except for hang, half-written and memory, and its reason."""
+    if answer.status is not None and (answer.status < 0 or answer.status in SIGNALLED):
+        return CRASH, f"the process ended with status {answer.status}: {answer.said[-200:]!r}"
     unclear = _unclear(case, answer)
     if unclear:
         return TRACEBACK, unclear

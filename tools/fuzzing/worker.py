@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 import random
 import resource
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -49,7 +50,10 @@ def run(family: str, seed: int, place) -> dict:
     kept = {path: path.read_bytes() for path in case.kept}
     before = _rss()
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-    answer = _act(case.act, place.folder)
+    try:
+        answer = _act(case.act, place.folder)
+    except subprocess.TimeoutExpired as error:
+        return {"kind": make.__name__, "what": case.what, "verdict": cases.HANG, "reason": f"{error.timeout} s"}
     peak = _status("VmHWM") - before
     verdict, reason = cases.verdict(case, answer)
     changed = [path.name for path, content in kept.items() if not path.is_file() or path.read_bytes() != content]
