@@ -37,7 +37,9 @@ def main(arguments=None) -> int:
             if options.verbose or options.replay:
                 print(f"{result.job.name} {result.kind}: {result.what}: {result.verdict}: {result.reason}", flush=True)
             elif len(done) % 200 == 0:
-                print(f"{len(done)} of {len(jobs)} cases, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                print(
+                    f"{len(done)} of {len(jobs)} cases, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True
+                )
 
         results = harness.run(jobs, world, options.workers, show=show)
         killed = kills.run(options.kills, options.seed, world) if options.kills else None

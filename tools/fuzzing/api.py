@@ -161,13 +161,17 @@ def evaluation_of_types(rng, place):
     given = [data, net, None]
     given[which] = rng.choice((odd, [odd], [(odd, odd)], [data[0][0]], [(*data[0], 1)])) if which == 0 else odd
     wrong = None if which == 2 and odd in (None, [], (), {}, "", 0) else True
-    return _call(f"evaluate_accuracy with {'data net ctx'.split()[which]} {given[which]!r:.60}", lambda: evaluate_accuracy(*given), wrong)
+    return _call(
+        f"evaluate_accuracy with {['data', 'net', 'ctx'][which]} {given[which]!r:.60}",
+        lambda: evaluate_accuracy(*given),
+        wrong,
+    )
 
 
 def training(rng, place):
     from gluon_classics.utils import train
-    from mxnet import gluon
     import mxnet as mx
+    from mxnet import gluon
 
     what, images, labels, wrong = _batch(rng)
     net = _net(rng)
@@ -183,15 +187,13 @@ def training(rng, place):
     data = [(_nd(images), _nd(labels))]
     if kind != "each":
         wrong = True
-    return _call(
-        f"train: {what}, loss {kind}", lambda: train(data, data, net, loss, trainer, mx.cpu(), 1), wrong
-    )
+    return _call(f"train: {what}, loss {kind}", lambda: train(data, data, net, loss, trainer, mx.cpu(), 1), wrong)
 
 
 def training_of_types(rng, place):
     from gluon_classics.utils import train
-    from mxnet import gluon
     import mxnet as mx
+    from mxnet import gluon
 
     net = _net(rng)
     data = [(_nd(_images(rng)), _nd(_labels(rng)))]
@@ -199,7 +201,7 @@ def training_of_types(rng, place):
     given = [data, data, net, gluon.loss.SoftmaxCrossEntropyLoss(), trainer, mx.cpu(), 1]
     which = rng.randrange(7)
     given[which] = rng.choice([odd for odd in ODD if which != 6 or odd not in (2**31, 2**63, 10**400)])
-    names = "train_data test_data net loss trainer ctx num_epochs".split()
+    names = ["train_data", "test_data", "net", "loss", "trainer", "ctx", "num_epochs"]
     return _call(f"train with {names[which]} {given[which]!r:.60}", lambda: train(*given))
 
 
@@ -358,7 +360,9 @@ def seeds(rng, place):
 def contexts(rng, place):
     from gluon_classics.utils.context import parse_contexts
 
-    text = rng.choice((*ODD, "cpu", "gpu", "cpu:-1", "cpu:" + "9" * 40, "cpu:²", "cpu,cpu", "auto,cpu", " cpu ", "cpu:"))
+    text = rng.choice(
+        (*ODD, "cpu", "gpu", "cpu:-1", "cpu:" + "9" * 40, "cpu:²", "cpu,cpu", "auto,cpu", " cpu ", "cpu:")
+    )
     return _call(f"parse_contexts({text!r:.40})", lambda: parse_contexts(text))
 
 

@@ -30,10 +30,7 @@ def train(out) -> tuple:
 
 def finish(world: Path, run: Path) -> str | None:
     """Resume a disturbed run to its end, and return what differs from the uninterrupted run, or None."""
-    if (run / "run.json").exists():
-        arguments = ("resume", run)
-    else:
-        arguments = train(run)
+    arguments = ("resume", run) if (run / "run.json").exists() else train(run)
     answer = processes.run(*arguments)
     if answer.status:
         return f"{arguments[0]} after it: status {answer.status}: {answer.said[-300:]}"
@@ -98,7 +95,12 @@ def closed_descriptors(rng, place):
         command = [*processes.COMMAND, *map(str, train(run))]
         with open(place.folder / "said", "w+b") as said:
             with subprocess.Popen(
-                command, env=processes.environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, preexec_fn=close
+                command,
+                env=processes.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                preexec_fn=close,
             ) as process:
                 if number:
                     _wait_for(run / "points.json", process)
@@ -203,7 +205,12 @@ def full_log(rng, place):
         command = [*processes.COMMAND, *map(str, train(run))]
         with open("/dev/full", "wb") as full:
             status = subprocess.run(
-                command, env=processes.environment(), stdin=subprocess.DEVNULL, stdout=full, stderr=full, timeout=processes.LIMIT
+                command,
+                env=processes.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=full,
+                stderr=full,
+                timeout=processes.LIMIT,
             ).returncode
         problem = difference(place.world, run) if (run / "run.json").exists() else "there is no run"
         return Answer(value=f"status {status}, {problem}" if problem else None, status=0)

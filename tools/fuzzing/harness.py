@@ -25,6 +25,7 @@ from .case import CRASH, FAILURES, HANG
 TOOLS = Path(__file__).parents[1]
 ROOT = TOOLS.parent
 TIME_LIMIT = 45  # seconds; a case takes about one, and the first one of a process about ten on a busy machine
+START_LIMIT = 300  # seconds until a process can take cases
 APART = 1_000_000  # case seeds of two neighbouring seeds
 
 
@@ -119,6 +120,8 @@ class Worker:
                 env=environment,
                 bufsize=0,
             )
+            if not _line(self._process.stdout, START_LIMIT):
+                raise Broken("a worker process does not start")
         return self._process
 
 

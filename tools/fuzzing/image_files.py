@@ -218,7 +218,9 @@ def animated(rng, place):
     suffix = rng.choice(("gif", "png", "webp", "tif"))
     stream = io.BytesIO()
     kind = {"tif": "TIFF"}.get(suffix, suffix.upper())
-    frames[0].save(stream, kind, save_all=True, append_images=frames[1:], **({"lossless": True} if suffix == "webp" else {}))
+    frames[0].save(
+        stream, kind, save_all=True, append_images=frames[1:], **({"lossless": True} if suffix == "webp" else {})
+    )
     content = stream.getvalue()
 
     def check(answer):
@@ -232,9 +234,8 @@ def animated(rng, place):
 
 
 def thin_strokes(rng, place):
-    from PIL import Image
-
     from gluon_classics.data.images import read_image
+    from PIL import Image
 
     side = rng.randint(300, 900)
     pixels = np.zeros((side, side), np.uint8)

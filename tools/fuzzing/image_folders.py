@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
-
+import re
 
 from .case import Call, Case, Command
 from .mutations import cut, mutate_bytes
@@ -94,7 +93,14 @@ def right(rng, place):
 def layouts(rng, place):
     classes = _classes(rng)
     train, test = rng.choice(
-        (("train", "test"), ("train", "val"), ("train", "valid"), ("Train", "Test"), ("training", "testing"), ("train", None))
+        (
+            ("train", "test"),
+            ("train", "val"),
+            ("train", "valid"),
+            ("Train", "Test"),
+            ("training", "testing"),
+            ("train", None),
+        )
     )
     folder = place.folder / "set"
     counts = _fill(folder / train, rng, classes)
@@ -104,7 +110,9 @@ def layouts(rng, place):
     if rng.random() < 0.3:
         total += sum(_fill(folder / "valid" if test == "test" else folder / "extra", rng, classes).values())
     act = _load(folder)
-    return Case(f"layout {train}, {test}", act, False if (train, test) == ("train", "test") else None, _check(classes, total))
+    return Case(
+        f"layout {train}, {test}", act, False if (train, test) == ("train", "test") else None, _check(classes, total)
+    )
 
 
 def deeper(rng, place):
@@ -118,7 +126,9 @@ def mixed_channels(rng, place):
     classes = _classes(rng)
     first = rng.randrange(5)
     counts = _fill(place.folder / "set", rng, classes, color=lambda image: image == first)
-    return _case(f"image {first} of each class is coloured", place.folder / "set", classes, counts, rng, place, None, True)
+    return _case(
+        f"image {first} of each class is coloured", place.folder / "set", classes, counts, rng, place, None, True
+    )
 
 
 def suffixes(rng, place):
@@ -143,7 +153,9 @@ def other_files(rng, place):
     for number in range(added):
         name = rng.choice(classes)
         suffix = rng.choice(NOT)
-        (folder / name / f"other{number}{'.' if suffix else ''}{suffix}").write_bytes(rng.choice((b"", b"text", bytes(99))))
+        (folder / name / f"other{number}{'.' if suffix else ''}{suffix}").write_bytes(
+            rng.choice((b"", b"text", bytes(99)))
+        )
     kind = rng.choice(("", "Thumbs.db", ".DS_Store", "__MACOSX"))
     if kind == "__MACOSX":
         _fill(folder / kind, rng, classes[:1], count=1)
@@ -175,7 +187,9 @@ def damaged(rng, place):
 
 def names(rng, place):
     """Names that a terminal cannot show, or that would change it."""
-    odd = rng.choice((b"\x1b[31mred", b"a\nb", b"\xff\xfe", b"\x9b31m", "中文".encode(), b"a b", b"%s", b"-x", b"\xe2\x80\xaetxt"))
+    odd = rng.choice(
+        (b"\x1b[31mred", b"a\nb", b"\xff\xfe", b"\x9b31m", "中文".encode(), b"a b", b"%s", b"-x", b"\xe2\x80\xaetxt")
+    )
     folder = place.folder / "set"
     classes = ["other", os.fsdecode(odd)]
     counts = _fill(folder, rng, classes)
@@ -237,7 +251,7 @@ def sizes(rng, place):
     _write(folder / classes[0] / "odd.png", _value(0), False, odd)
     counts[classes[0]] += 1
     size = rng.choice((None, 1, 6, 28))
-    wrong = True if size is None else False
+    wrong = size is None
     return _case(f"one image of {odd}, size {size}", folder, classes, counts, rng, place, wrong, size=size)
 
 

@@ -14,17 +14,44 @@ from .worker import ADDRESS_SPACE
 CASES = 420
 TIME_LIMIT = 120
 TEXTS = (
-    *("", " ", "-", "--", "x", "x" * 5000, "\x1b[31mred", "a\nb", "a\rb", "\x9b", "ä€中", "\udcff", "%s%n", "$(touch no)"),
+    *(
+        "",
+        " ",
+        "-",
+        "--",
+        "x",
+        "x" * 5000,
+        "\x1b[31mred",
+        "a\nb",
+        "a\rb",
+        "\x9b",
+        "ä€中",
+        "\udcff",
+        "%s%n",
+        "$(touch no)",
+    ),
     *("~nosuchuser", "~nosuchuser/x", "/dev/null", "/dev/full", "/proc/self/mem", "/proc/nothing", ".", "..", "a/b/c"),
     *("nothing", "nothing.png", "CON", "\u202etxt", "a" * 256, "*", "?", "None", "null", "[]", "{}"),
 )
 NUMBERS = (
     *("-1", "0", "-0", "1.5", "nan", "inf", "-inf", "1e309", "9" * 309, "9" * 5000, str(2**31), str(2**31 - 1)),
-    *(str(2**32), str(2**63), str(2**64), "1e-400", "1e308", "0x10", "1_000", " 7 ", "７", "²", "٣", "+1", "1,5"),
+    *(str(2**32), str(2**63), str(2**64), "1e-400", "1e308", "0x10", "1_000", " 7 ", "\uff17", "²", "٣", "+1", "1,5"),
 )
 # values of options that have a form
 FORMS = {
-    "ctx": ("cpu:" + "9" * 30, "cpu:-1", "gpu", "cpu,cpu", "cpu:0,cpu:00", "cpu,", ",", "CPU", "cpu:²", "cpu:1.5", "tpu"),
+    "ctx": (
+        "cpu:" + "9" * 30,
+        "cpu:-1",
+        "gpu",
+        "cpu,cpu",
+        "cpu:0,cpu:00",
+        "cpu,",
+        ",",
+        "CPU",
+        "cpu:²",
+        "cpu:1.5",
+        "tpu",
+    ),
     "input_shape": (
         *("1x28", "1x28x28x28", "0x0x0", "1x1x1", "3x0x28", "1x100000x100000", "1x2147483648x1", f"1x{2**63}x1"),
         *(f"{'9' * 309}x1x1", "1x28x-28", "²x28x28", "1X28X28", "1x28x28 ", "axbxc", "999999x28x28", "1x1x5"),
@@ -33,8 +60,28 @@ FORMS = {
         *("2:nan", "2:inf", "-1:0.5", "1:0", "1:-1", "1:1e308", "warmup:0", "warmup:" + "9" * 30, "decay:0.5:1e-300"),
         *("cosine cosine", "2:0.5 2:0.5", "cosine:1", "decay:0.5", "2", ":", "warmup:1.5", "9" * 30 + ":0.5", "²:1"),
     ),
-    "init": ("xavier(0)", "xavier(1e400)", "normal(-1)", "normal(1e38)", "uniform()", "he(2)", "published", "normal(²)"),
-    "optimizer": ("adam", "SGD", "test", "sgd ", "adadelta", "lbsgd", "groupadagrad", "diagonallm", "lars", "__class__"),
+    "init": (
+        "xavier(0)",
+        "xavier(1e400)",
+        "normal(-1)",
+        "normal(1e38)",
+        "uniform()",
+        "he(2)",
+        "published",
+        "normal(²)",
+    ),
+    "optimizer": (
+        "adam",
+        "SGD",
+        "test",
+        "sgd ",
+        "adadelta",
+        "lbsgd",
+        "groupadagrad",
+        "diagonallm",
+        "lars",
+        "__class__",
+    ),
     "model": ("LeNet", "lenet ", "resnet", "lenet-5", "__init__", "../lenet", "lenet\n"),
 }
 FORMS["name"] = FORMS["first"] = FORMS["second"] = FORMS["network"] = FORMS["model"]
@@ -57,7 +104,12 @@ def _base(command, place):
         "summary": {"name": "lenet"},
         "diff": {"first": "lenet", "second": "lenet_d2l"},
         "draw": {"name": "lenet", "out": place.folder / "picture.svg"},
-        "reproduce": {"recipe": "lenet-fashion-mnist-gluon", "subset": "16", "epochs": "1", "out": place.folder / "runs"},
+        "reproduce": {
+            "recipe": "lenet-fashion-mnist-gluon",
+            "subset": "16",
+            "epochs": "1",
+            "out": place.folder / "runs",
+        },
         "results": {"folder": place.folder},
         "describe": {"name": "lenet"},
         "trace": {"names": "lenet", "out": place.folder / "trace", "steps": "1"},
@@ -198,7 +250,9 @@ def outputs(rng, place):
 
 def odd_runs(rng, place):
     """Name something else where a run is wanted."""
-    other = rng.choice((place.world, place.world / "data", place.world / "images" / "0.png", "/dev/null", "", "~nosuchuser"))
+    other = rng.choice(
+        (place.world, place.world / "data", place.world / "images" / "0.png", "/dev/null", "", "~nosuchuser")
+    )
     name = rng.choice(("resume", "evaluate", "predict", "report"))
     words = [place.world / "images" / "0.png"] if name == "predict" else []
     shutil.copy(place.world / "images" / "0.png", place.folder)

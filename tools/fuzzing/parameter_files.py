@@ -79,11 +79,7 @@ def _case(what, content, rng, place, wrong=None):
     """Return the case of reading a file as lenet's parameters, through one of the ways that lead to it."""
     right = read(_whole(place))
     arrays = read(content)
-    if arrays is None or {name: array.shape for name, array in arrays.items()} != {
-        name: array.shape for name, array in right.items()
-    }:
-        wrong = True
-    elif not all(np.isfinite(array).all() for array in arrays.values()):
+    if arrays is None or _shapes(arrays) != _shapes(right) or not all(map(_is_finite, arrays.values())):
         wrong = True
     which = rng.randrange(10)
     if which < 6:
@@ -103,6 +99,14 @@ def _case(what, content, rng, place, wrong=None):
         return Case(f"{what}, evaluate", act, wrong, runs.sound_json, (path,))
     act = Command.of("train", "lenet", "--init-from", path, "--epochs", "1", "--out", place.folder / "new")
     return Case(f"{what}, train", act, wrong, kept=(path,))
+
+
+def _shapes(arrays):
+    return {name: array.shape for name, array in arrays.items()}
+
+
+def _is_finite(array):
+    return np.isfinite(array).all()
 
 
 def _load(path):
@@ -159,7 +163,18 @@ def names(rng, place):
     new = [name.encode() for name in arrays]
     which = rng.randrange(len(new))
     new[which] = rng.choice(
-        (b"", b"\xff\xfe", b"\0", b"x" * 9999, b"\x1b[31m", b"0.weight", b"arg:0.weight", "ä".encode(), b"a\nb", b"\x80")
+        (
+            b"",
+            b"\xff\xfe",
+            b"\0",
+            b"x" * 9999,
+            b"\x1b[31m",
+            b"0.weight",
+            b"arg:0.weight",
+            "ä".encode(),
+            b"a\nb",
+            b"\x80",
+        )
     )
     if rng.random() < 0.2:
         new = new[:-1]

@@ -33,4 +33,6 @@ def run(*arguments, variables=None, limits=lambda: None, **options) -> Answer:
         preexec_fn=limits,
         **options,
     )
-    return Answer(done.stdout.decode(errors="replace"), status=done.returncode, said=done.stderr.decode(errors="replace"))
+    return Answer(
+        done.stdout.decode(errors="replace"), status=done.returncode, said=done.stderr.decode(errors="replace")
+    )

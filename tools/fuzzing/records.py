@@ -30,7 +30,18 @@ RANGES: dict[str, typing.Callable[[float], bool]] = {
     **dict.fromkeys(("train_images", "parameters", "tested_images", "trained_images"), lambda value: value >= 1),
 }
 # what an evaluation depends on
-DECISIVE = ("model", "data", "resize", "fit", "resize_in", "background", "foreground", "classes", "image_shape", "format")
+DECISIVE = (
+    "model",
+    "data",
+    "resize",
+    "fit",
+    "resize_in",
+    "background",
+    "foreground",
+    "classes",
+    "image_shape",
+    "format",
+)
 
 
 def fits(value, wanted) -> bool:

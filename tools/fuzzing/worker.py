@@ -1,6 +1,7 @@
 """The process that runs cases, one after the other: python -m fuzzing.worker WORLD
 
 A line on standard input is a family and a seed in JSON. The answer is a line of JSON. The process may die of a case.
+Cases run in this process, since starting MXNet takes longer than most of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import traceback
 
+READY = "ready"  # the first line that the process writes
 ADDRESS_SPACE = 4 << 30  # bytes; keeps a case from taking the machine's memory
 
 
@@ -30,6 +32,7 @@ def main():
     os.environ["MXNET_HOME"] = str(world / "home")
     os.environ["XDG_DATA_DIRS"] = "/x"
     os.environ["MXNET_GLUON_REPO"] = "http://127.0.0.1:9"
+    print(READY, file=replies, flush=True)
     for line in requests:
         request = json.loads(line)
         with tempfile.TemporaryDirectory(prefix="case-", dir=world.parent) as folder:
@@ -67,8 +70,9 @@ def run(family: str, seed: int, place) -> dict:
 
 def _act(act, folder):
     """Do it, with the three descriptors of a terminal redirected, since C libraries write to these."""
-    from fuzzing.case import Answer, Call, Process
     from gluon_classics import _console
+
+    from fuzzing.case import Answer, Call, Process
 
     if isinstance(act, Process):
         return act.run()
@@ -91,8 +95,9 @@ def _act(act, folder):
 
 
 def _command(arguments):
-    from fuzzing.case import Answer
     from gluon_classics.cli import main as command
+
+    from fuzzing.case import Answer
 
     try:
         command(list(arguments), prog_name="gluon-classics")

@@ -1,11 +1,11 @@
 """The files that many cases start from: python -m fuzzing.world FOLDER
 
-    data/      Fashion-MNIST's embedded sample, cut to 48 training and 20 test images, as IDX files
-    home/      the same as the data set fashion-mnist, for MXNET_HOME
-    whole/     a finished run of lenet with three epochs
-    stopped/   the same run, interrupted after its second epoch, with two checkpoints
-    initial/   a run of another network, for parameters that do not fit
-    images/    image files
+data/      Fashion-MNIST's embedded sample, cut to 48 training and 20 test images, as IDX files
+home/      the same as the data set fashion-mnist, for MXNET_HOME
+whole/     a finished run of lenet with three epochs
+stopped/   the same run, interrupted after its second epoch, with two checkpoints
+initial/   a run of another network, for parameters that do not fit
+images/    image files
 """
 
 from __future__ import annotations
