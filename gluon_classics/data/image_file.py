@@ -82,7 +82,7 @@ class ImageHeader:
     def decoding_memory(self) -> int:
         """Bytes that decoding uses at most: the pixels and their copies while they are turned, converted and mixed."""
         is_simple = self.format in ("JPEG", "PNG") and not (self.is_transparent or self.is_turned)
-        return self.width * self.height * (12 if is_simple else 32)
+        return self.width * self.height * (12 if is_simple else 24)
 
     def channels(self, matte: tuple[int, int, int]) -> int:
         """Return 3 if the image is colored once `matte` shows through its transparent pixels, else 1."""
@@ -117,13 +117,13 @@ def read_header(path) -> ImageHeader:
         if not stat.S_ISREG(status.st_mode):  # opening a pipe could wait forever
             raise UnreadableImage(path, "not a regular file")
         if not status.st_size:
-            raise UnreadableImage(path, "empty, not an image")
+            raise UnreadableImage(path, "empty")
         with path.open("rb") as file, Image.open(file, formats=readable_formats()) as image:
             return _header(path, file, image)
     except UnreadableImage:
         raise
     except Image.UnidentifiedImageError as error:
-        raise UnreadableImage(path, "not an image, or of an unknown kind") from error
+        raise UnreadableImage(path, "not an image or of an unknown kind") from error
     except Image.DecompressionBombError as error:
         raise UnreadableImage(path, "too many pixels for Pillow") from error
     except MemoryError as error:
@@ -175,7 +175,7 @@ def _unreadable(path, error):
     """Return the error for users of what reading a file raised."""
     if isinstance(error, OSError) and error.strerror:
         return UnreadableImage(path, error.strerror.lower(), "")
-    return UnreadableImage(path, "not an image, or damaged")
+    return UnreadableImage(path, "not an image or damaged")
 
 
 def _header(path, file, image):
@@ -249,7 +249,7 @@ def _decode_with_pillow(content, header, matte):
         gray = ((2**header.bits - 1 - wide if header.is_inverted else wide) >> (header.bits - 8)).astype(np.uint8)
         return gray if key is None else _composite(np.stack([gray] * 3 + [(wide != key) * np.uint8(255)], 2), matte)
     if header.is_transparent:
-        return _composite(np.asarray(image.convert("RGBA")), matte)
+        return _composite(np.asarray(image if image.mode == "RGBA" else image.convert("RGBA")), matte)
     return np.asarray(image.convert("RGB") if header.is_color or image.mode == "P" else image.convert("L"))
 
 
@@ -266,5 +266,10 @@ def _apply_key(image, content, header, key):
 
 def _composite(pixels, matte):
     """Return (H, W, 3): red, green, blue and alpha over the color `matte`."""
-    alpha = pixels[..., 3:].astype(np.uint16)
-    return ((pixels[..., :3] * alpha + matte * (255 - alpha) + 127) // 255).astype(np.uint8)
+    height, width, _ = pixels.shape
+    mixed = np.empty((height, width, 3), np.uint8)
+    for start in range(0, height, rows := 2**18 // width + 1):  # not at once, since 16 bits need much memory
+        part = pixels[start : start + rows]
+        alpha = part[..., 3:].astype(np.uint16)
+        mixed[start : start + rows] = (part[..., :3] * alpha + matte * (255 - alpha) + 127) // 255
+    return mixed

@@ -491,6 +491,17 @@ def test_a_truncated_file_is_refused(file, data_error, rng, suffix, part):
         read_image(path)
 
 
+def test_an_empty_file_is_refused(file, data_error):
+    path = file(b"")
+    with data_error(path, "empty"):
+        read_image(path)
+
+
+def test_large_transparent_images_are_composited_in_parts(file, rng):
+    pixels = rng.randint(0, 256, (700, 900, 4)).astype(np.uint8)
+    np.testing.assert_array_equal(read_image(file(pixels)), over(pixels[..., :3], pixels[..., 3], WHITE))
+
+
 def test_a_pipe_is_refused_without_waiting(tmp_path, data_error):
     os.mkfifo(tmp_path / "a.png")
     with data_error(tmp_path / "a.png", "regular"):
