@@ -1,4 +1,7 @@
-"""Accuracy and predictions of a network."""
+"""Accuracy and predictions of a network.
+
+There are no gradients here: through max pooling, MXNet computes them wrongly in prediction mode (docs/limits.md).
+"""
 
 from __future__ import annotations
 

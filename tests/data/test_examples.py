@@ -60,7 +60,7 @@ def test_labels_above_the_classes_are_refused(labels, message):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((6, 4, 4, 1)) + [[[[np.nan]]]], "infinite or not a number"),
+        (np.full((6, 4, 4, 1), np.nan), "infinite or not a number"),
         (np.where(np.arange(96).reshape(6, 4, 4, 1) == 50, -np.inf, 0.0), "infinite or not a number"),
         (PIXELS.astype(object), "images have type object"),
         (PIXELS.astype(str), "images have type <U"),
