@@ -34,7 +34,7 @@ def accuracy(output: mx.nd.NDArray, label: mx.nd.NDArray) -> float:
         TrainingDiverged: `output` has a value that is infinite or not a number.
     """
     refuse_numpy_mode()
-    scores = first_output(output)
+    scores = as_ndarray(first_output(output), "outputs")
     label = as_ndarray(label, "labels")
     check_scores(scores, len(label))
     check_shapes(scores.shape, label.shape)

@@ -1,5 +1,7 @@
 """What the base class of all networks refuses and warns about."""
 
+from pathlib import Path
+import re
 import subprocess
 import sys
 import textwrap
@@ -48,6 +50,14 @@ def test_wrong_gradients_through_max_pooling_are_warned_about(way):
     with pytest.warns(RuntimeWarning, match=WARNING):
         right, wrong = input_gradients("lenet", way)
     assert (right - wrong).norm() > 0.5 * right.norm()  # if this fails, MXNet is right and the warning can go
+
+
+def test_the_program_in_the_documentation_shows_that_nothing_of_the_gradient_is_right(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
+    with pytest.warns(RuntimeWarning, match=WARNING):
+        exec(page.partition("```python\n")[2].partition("```")[0], {})
+    shown = float(re.search(r"\[([\d.]+)\]", capsys.readouterr().out)[1])
+    assert shown > 0.5
 
 
 @pytest.mark.parametrize("way", [lambda net: net, utils.hybridized], ids=["eager", "compiled"])
