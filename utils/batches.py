@@ -59,7 +59,7 @@ def as_ndarray(array, what: str) -> mx.nd.NDArray:
         return array
     try:
         numbers = np.asarray(array)
-    except ValueError as error:
+    except (ValueError, Warning) as error:  # NumPy 1.20 to 1.23 only warns
         raise DataError(f"the {what} have rows of different lengths: use an NDArray") from error
     if numbers.dtype.kind not in "iuf" or not numbers.ndim:
         raise DataError(f"the {what} are {kind_of(array)} with values of type {numbers.dtype}: use an NDArray")

@@ -1,4 +1,7 @@
-"""Accuracy and predictions of a network."""
+"""Accuracy and predictions of a network.
+
+There are no gradients here: through max pooling, MXNet computes them wrongly in prediction mode (docs/limits.md).
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def accuracy(output: mx.nd.NDArray, label: mx.nd.NDArray) -> float:
         TrainingDiverged: `output` has a value that is infinite or not a number.
     """
     refuse_numpy_mode()
-    scores = first_output(output)
+    scores = as_ndarray(first_output(output), "outputs")
     label = as_ndarray(label, "labels")
     check_scores(scores, len(label))
     check_shapes(scores.shape, label.shape)

@@ -24,14 +24,13 @@ def check_parameters(net: mx.gluon.nn.Block) -> None:
 def first_not_finite(parameters: Iterable[mx.gluon.Parameter], gradients: bool = False) -> str | None:
     """Return the name of the first parameter with a value, or gradient, that is infinite or not a number, else None.
 
-    Parameters without values, or without gradients, are left out.
+    Parameters without values, or without gradients, and those that are not floating-point numbers are left out.
     """
-    checks = [
-        (parameter.name, [mx.nd.all_finite(array) for array in (parameter._grad if gradients else parameter._data)])
-        for parameter in parameters
-        if (parameter._grad if gradients else parameter._data) is not None
-    ]
-    return next((name for name, flags in checks if not all(flag.asscalar() for flag in flags)), None)
+    checks = []
+    for parameter in parameters:
+        arrays = (parameter._grad if gradients else parameter._data) or []
+        checks += [(parameter.name, mx.nd.all_finite(array)) for array in arrays if _is_floating(array)]
+    return next((name for name, flag in checks if not flag.asscalar()), None)
 
 
 class FiniteChecks:
@@ -42,7 +41,7 @@ class FiniteChecks:
 
     def add(self, what: str, batch: int, array: mx.nd.NDArray) -> None:
         """Queue the check of an array: the "images" or the "outputs" of a batch with this number."""
-        if np.dtype(array.dtype).kind == "f":
+        if _is_floating(array):
             self._checks.append((what, batch, mx.nd.all_finite(array)))
 
     def finish(self) -> None:
@@ -53,8 +52,12 @@ class FiniteChecks:
 
 
 def is_finite(array: mx.nd.NDArray) -> bool:
-    """Return whether all values of a floating-point array are finite. Wait for MXNet."""
-    return bool(mx.nd.all_finite(array).asscalar())
+    """Return whether all values of an array are finite. Wait for MXNet."""
+    return not _is_floating(array) or bool(mx.nd.all_finite(array).asscalar())
+
+
+def _is_floating(array):
+    return np.dtype(array.dtype).kind == "f"
 
 
 def not_finite(what: str, batch: int) -> ClassicsError:

@@ -15,7 +15,6 @@ from gluon_classics.data.examples import check_labels
 from gluon_classics.errors import ClassicsError, InputError, TrainingDiverged
 from gluon_classics.models.network import kind_of
 from mxnet import autograd, base, gluon, nd
-import numpy as np
 
 from .batches import batches_of, images_and_labels, no_examples, split_batch
 from .context import as_contexts
@@ -104,7 +103,6 @@ class TrainingLoop:
         self.streams = streams
         self.step_size = step_size
         self._forward = net if eager else compiled(net)
-        self._images = FiniteChecks()
         self._is_first_step = True
         self._move_to(TrainingPosition())
 
@@ -176,6 +174,7 @@ class TrainingLoop:
     def _move_to(self, position):
         self.epoch, self.batches, self.metrics = position.epoch, position.batches, position.metrics
         self._epoch_start = time.perf_counter() - position.seconds
+        self._images = FiniteChecks()  # of this epoch
 
     def _train_epoch(self, train_data):
         for images, labels in self._batches(train_data):
@@ -245,7 +244,7 @@ class TrainingLoop:
     def _check_first_step(self, images, losses):
         """Check what is finite before any update, when it cannot depend on the learning rate."""
         self._is_first_step = False
-        if np.dtype(images.dtype).kind == "f" and not is_finite(images):
+        if not is_finite(images):
             raise not_finite("images", self.batches)
         check_parameters(self.net)
         if not all(map(is_finite, losses)):

@@ -73,7 +73,8 @@ def for_inference(net: nn.Block) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
         net: The network.
 
     Returns:
-        A function from images to outputs. It is `net` itself if `net` cannot be compiled (see `hybridized`).
+        A function from images to outputs. It is `net` itself, without a warning, if `net` cannot be compiled (see
+        `hybridized`). It has no gradients.
     """
     try:
         return _twin(net, fused=True)

@@ -18,7 +18,7 @@ from mxnet.gluon import nn
 import numpy as np
 
 _SHAPES = re.compile(r"Provided = [\[(](?P<known>[\d,]+)[\])], inferred shape=[\[(](?P<needed>[\d,]+)[\])]")
-_RAW_ERRORS = (mx.base.MXNetError, AssertionError, RuntimeError, TypeError, ValueError)
+_RAW_ERRORS = (mx.base.MXNetError, AssertionError, AttributeError, RuntimeError, TypeError, ValueError)
 _LONGEST_REASON = 120
 
 
@@ -31,7 +31,11 @@ class ExplainedCalls(nn.Block):
 
 
 class Network(ExplainedCalls, nn.Sequential):
-    """A chain of layers that is a whole network. It differs from `nn.Sequential` only in its errors and warnings."""
+    """A chain of layers that is a whole network. It differs from `nn.Sequential` only in its errors and warnings.
+
+    It warns about gradients in prediction mode, which MXNet computes wrongly through max pooling on the CPU. It refuses
+    float16 on the CPU. See docs/limits.md.
+    """
 
 
 def refuse_numpy_mode() -> None:
@@ -102,6 +106,8 @@ def _unfit_array(net, images):
     for parameter in net.collect_params().values():
         if parameter._data is None and not parameter._deferred_init:
             return f"{name_of(net)} is not initialized: call its initialize() first"
+        if parameter._data is not None and isinstance(parameter._data[0], mx.np.ndarray):
+            return f"{name_of(net)} was made in MXNet's NumPy mode: make it again without npx.set_np()"
         if images.context not in parameter.list_ctx():
             places = ", ".join(map(str, parameter.list_ctx()))
             return f"the images are on {images.context}, but {name_of(net)} is on {places}: use the same device"
