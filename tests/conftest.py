@@ -59,17 +59,27 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def small_home(tmp_path_factory):
+def make_home(tmp_path_factory):
+    """Return a function that makes a folder for MXNET_HOME whose Fashion-MNIST is a part of the sample."""
+
+    def make(train_images, test_images):
+        home = tmp_path_factory.mktemp("home")
+        folder = home / "datasets" / "fashion-mnist"
+        folder.mkdir(parents=True)
+        sample = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
+        train, test = sample.train.subset(train_images), sample.test.subset(test_images)
+        arrays = (train.images[..., 0], train.labels, test.images[..., 0], test.labels)
+        for name, array in zip(catalogue.IDX_FILES, arrays):
+            write_idx(folder / f"{name}.gz", array)
+        return home
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_home(make_home):
     """Return a folder for MXNET_HOME whose Fashion-MNIST has only 320 training and 100 test images."""
-    home = tmp_path_factory.mktemp("home")
-    folder = home / "datasets" / "fashion-mnist"
-    folder.mkdir(parents=True)
-    sample = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
-    train, test = sample.train.subset(SMALL_TRAIN), sample.test.subset(SMALL_TEST)
-    arrays = (train.images[..., 0], train.labels, test.images[..., 0], test.labels)
-    for name, array in zip(catalogue.IDX_FILES, arrays):
-        write_idx(folder / f"{name}.gz", array)
-    return home
+    return make_home(SMALL_TRAIN, SMALL_TEST)
 
 
 @pytest.fixture(scope="session")
