@@ -27,6 +27,8 @@ from mxnet import autograd, gluon, nd
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 # label: shape out of the layer, trainable parameters, connections, as the paper prints them
 PUBLISHED = {
     "C1": ((6, 28, 28), 156, 122_304),

@@ -17,6 +17,8 @@ import numpy as np
 from numpy_layers import Plain, max_pool, mean_pool, response_norm
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 # the side of the smallest image each network takes
 SMALLEST = {"lenet": 12, "alexnet": 67, "vgg": 32, "nin": 67, "googlenet": 93, "resnet": 75}
 

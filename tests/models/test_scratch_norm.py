@@ -10,6 +10,8 @@ from mxnet.gluon import nn
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 def two_norms(rng, dimensions):
     """Gluon's layer and ours with the same parameters, and a batch."""
