@@ -1,12 +1,12 @@
 """A run folder is claimed and locked in one step, and other processes do not change it."""
 
+import contextlib
 from dataclasses import replace
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 
+import forks
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
@@ -60,28 +60,21 @@ def test_a_folder_that_cannot_be_created_is_a_one_line_error(tmp_path):
 
 
 def test_trainings_that_start_at_the_same_time_get_separate_folders(environment, tmp_path):
-    command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--epochs", "1", "--batch-size", "160"]
-    processes = [
-        subprocess.Popen(command, cwd=tmp_path, env={**environment, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
-        for _ in range(PROCESSES)
-    ]
-    outputs = [process.communicate(timeout=300)[1].decode() for process in processes]
+    command = ["train", "lenet", "--epochs", "1", "--batch-size", "160"]
+    with contextlib.ExitStack() as stack:
+        processes = [stack.enter_context(forks.Fork(command, environment, tmp_path)) for _ in range(PROCESSES)]
+        outputs = [process.communicate()[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * PROCESSES, outputs
     runs = [read_run(path) for path in (tmp_path / "runs").iterdir()]
     assert [run.record.status for run in runs] == ["done"] * PROCESSES
 
 
-def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(environment, tmp_path):
-    command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--batch-size", "16", "--out", "run"]
-    first = subprocess.Popen(
-        [*command, "--epochs", "1000"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    )
-    with first:
+def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(command, environment, tmp_path):
+    arguments = ["train", "lenet", "--batch-size", "16", "--out", "run"]
+    with forks.Fork([*arguments, "--epochs", "1000"], environment, tmp_path) as first:
         assert any(line.startswith("epoch 1/1000") for line in first.stderr)
-        second = subprocess.run(
-            [*command, "--epochs", "1"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert first.poll() is None
+        second = command(*arguments, "--epochs", "1")
+        assert first.returncode is None
         first.kill()
     assert second.returncode == 1
     assert second.stderr.splitlines()[-1].startswith("Error: another process is using run")
