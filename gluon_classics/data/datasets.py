@@ -170,16 +170,14 @@ def _holds(name, folder):
 
 
 def _read(name, folder, origin, is_sample=False):
-    """Load a data set that is known by name from its folder, or from the archive in it."""
+    """Load a data set that is known by name from its folder. A published archive in it comes before unpacked files."""
     with stored_files(folder) as files:
-        found = _choose(_search(files, name), folder)
-        if found:
-            return _data_set(found, folder, origin, name, is_sample)
-        archive = next(iter(_archives(files, name)))
-    with stored_files(archive.path) as files:
-        found = _choose(_search(files, name), archive.path)
+        archives = _archives(files, name)
+    place = archives[0].path if archives else folder
+    with stored_files(place) as files:
+        found = _choose(_search(files, name), place)
         if not found:
-            raise DataError(f"{archive.path} does not contain {name}: delete it and get it again")
+            raise DataError(f"{place} does not contain {name}: delete it and get it again")
         return _data_set(found, folder, origin, name, is_sample)
 
 
@@ -195,9 +193,12 @@ def _existing(where):
 def _load_folder(folder, size):
     with stored_files(folder) as files:
         found = _choose(_search(files), folder)
-        if found:
-            return _data_set(found, folder)
         archives = [file for file in files if is_archive(file.name)]
+        if found:
+            if archives:
+                unread = _listed(file.name for file in archives)
+                _console.say(f"{folder}: reading the unpacked files; to read {unread}, give its path")
+            return _data_set(found, folder)
         if any(map(_is_image, files)) or not files:
             return DataSet(folder.resolve().name, *load_folder(folder, size), str(folder))
         if len(archives) != 1:
@@ -234,7 +235,9 @@ def _choose(candidates, place) -> Found | None:
     """
     usable = [found for found in candidates if not found.missing] or candidates
     if len(usable) > 1:
-        raise DataError(f"{place} has {_listed(found.what for found in usable)}: name the folder or a file of one")
+        unpack = "unpack it, and " if is_archive(place.name) else ""
+        sets = _listed(found.what for found in usable)
+        raise DataError(f"{place} has {sets}: {unpack}name the folder or a file of one")
     if not usable:
         return None
     if usable[0].missing:
@@ -258,7 +261,10 @@ def _data_set(found, place, origin=None, name=None, is_sample=False) -> DataSet:
     messages = [(_console.say, note) for note in contents.notes]
     folder = _folder_name(found, place)
     if classes:  # only CIFAR's files have them; other data sets have the same format
-        name = next((name for name in found.names if KNOWN[name].classes == classes), None)
+        same = next((each for each in found.names if KNOWN[each].classes == classes), None)
+        if name and not same:
+            raise DataError(f"{origin} has other classes than {name}: give the folder with --data instead of the name")
+        name = same
     else:
         name = name or known_name((*found.names, folder), train.images.shape[3]) or _name_by_content(train, test)
     if name:
