@@ -47,6 +47,7 @@ DATA_HELP = (
     "Data set: fashion-mnist, mnist, cifar10 or another name in docs/data-files.md; a folder, archive or file of IDX, "
     "CIFAR, .npz or CSV files; or a folder with one subfolder of images per class."
 )
+TRANSPARENT_HELP = "Color that shows through transparent pixels of image files: white, black, or as in #ff8000."
 
 
 class _Finite(click.ParamType):

@@ -10,6 +10,7 @@ from gluon_classics.experiment.settings import AUGMENT, FIT, LAST_BATCH, REPORTE
 
 from .options import (
     DATA_HELP,
+    TRANSPARENT_HELP,
     Finite,
     FiniteRange,
     checkpoint_option,
@@ -59,6 +60,13 @@ from .options import (
 @setting("weight_decay", type=FiniteRange(0), help="Weight decay.")
 @setting("seed", type=click.IntRange(0), help="Seed for initial weights, shuffling, augmentation and dropout.")
 @setting("data", help=DATA_HELP)
+@setting(
+    "validation_share",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    help="Share of the images of each class that are test images, for a folder of images without test images.",
+    shown="0.2, every fifth image",
+)
+@setting("transparent_as", metavar="COLOR", help=TRANSPARENT_HELP)
 @setting(
     "resize_in",
     type=click.Choice(RESIZE_IN),
@@ -168,9 +176,10 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
 @click.option(
     "--top", type=click.IntRange(1), default=3, show_default=True, help="Number of most probable classes to show."
 )
+@click.option("--transparent-as", metavar="COLOR", help=f"{TRANSPARENT_HELP}  [default: the run's]")
 @ctx_option
 @json_option
-def predict(run, images, top, ctx, as_json):
+def predict(run, images, top, transparent_as, ctx, as_json):
     """Classify image files with a trained network.
 
     RUN is a run folder. IMAGES are files in PNG, JPEG or a similar format. They should look like the training images:
@@ -178,7 +187,7 @@ def predict(run, images, top, ctx, as_json):
     """
     from gluon_classics.runs import predictor
 
-    results = predictor.from_run(run, ctx).predict(images, top)
+    results = predictor.from_run(run, ctx).with_settings(transparent_as=transparent_as).predict(images, top)
     if as_json:
         click.echo(json.dumps(results, indent=2))
         return

@@ -27,16 +27,19 @@ from gluon_classics.errors import DataError
 from .catalogue import KNOWN
 from .cifar import find_cifar
 from .classes import check_labels, empty_classes, number_classes
+from .colors import TRANSPARENT_AS
 from .csv_files import find_csv_files
 from .digest import content_digest, pixel_digest
 from .download import download
-from .found import Found
+from .found import Found, hold_out
 from .idx_files import find_idx_files
-from .image_folder import SUFFIXES, load_folder
+from .image_file import readable_suffixes
+from .image_folder import load_folder
 from .images import Images
 from .npz_files import find_npz_files
 from .published import EMNIST_HINT, as_published, has_published_files, known_name, may_be_emnist
 from .record import DataRecord
+from .split import VALIDATION_SHARE
 from .storage import is_archive, stored_files
 
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
@@ -86,23 +89,41 @@ class DataSet:
         )
 
 
-def load_dataset(where: str = "fashion-mnist", size: int | None = None, cache=None) -> DataSet:
+def load_dataset(
+    where: str = "fashion-mnist",
+    size: int | None = None,
+    cache=None,
+    *,
+    transparent_as: str = TRANSPARENT_AS,
+    validation_share: float | None = None,
+) -> DataSet:
     """Load a data set by name, or from a folder or file. What was converted, chosen or left out is printed.
 
     Args:
         where: A name of `KNOWN`; a folder or an archive with files of `FORMATS`; or one such file.
         size: The height and width in pixels to which images in subfolders are resized (default: their own size).
         cache: The cache folder of a data set known by name (default: see the module).
+        transparent_as: See `load_folder`.
+        validation_share: The share of the images of each class that are test images, more than 0 and less than 1
+            (default: a fifth). Only for data without test images.
 
     Raises:
         DataError: The data set cannot be found, read or downloaded.
     """
     if where in KNOWN:
+        _refuse_share(validation_share, where)
         return _load_known(where, Path(cache).expanduser() if cache else cache_folder(where))
     place = _existing(where)
     if not place:
         raise DataError(f"there is no folder {where}: give an existing folder or file, or one of {', '.join(KNOWN)}")
-    return _load_file(place) if place.is_file() else _load_folder(place, size)
+    if place.is_file():
+        return _load_file(place, validation_share)
+    return _load_folder(place, size, transparent_as, validation_share)
+
+
+def _refuse_share(validation_share, what):
+    if validation_share is not None:
+        raise DataError(f"{what} has test images: leave the validation share out")
 
 
 def cache_folder(name: str) -> Path:
@@ -190,7 +211,7 @@ def _existing(where):
         return None
 
 
-def _load_folder(folder, size):
+def _load_folder(folder, size, transparent_as, share):
     with stored_files(folder) as files:
         found = _choose(_search(files), folder)
         archives = [file for file in files if is_archive(file.name)]
@@ -198,27 +219,28 @@ def _load_folder(folder, size):
             if archives:
                 unread = _listed(file.name for file in archives)
                 _console.say(f"{folder}: reading the unpacked files; to read {unread}, give its path")
-            return _data_set(found, folder)
+            return _data_set(found, folder, share=share)
         if any(map(_is_image, files)) or not files:
-            return DataSet(folder.resolve().name, *load_folder(folder, size), str(folder))
+            parts = load_folder(folder, size, transparent_as, share)
+            return DataSet(folder.resolve().name, *parts, str(folder))
         if len(archives) != 1:
             raise DataError(f"{folder} has {_seen(files)}: what is read is {FORMATS}")
-    return _load_file(archives[0].path)
+    return _load_file(archives[0].path, share)
 
 
-def _load_file(place):
+def _load_file(place, share):
     """Load the data set in an archive, or the one that a file belongs to together with others of its folder."""
     if is_archive(place.name):
         with stored_files(place) as files:
             found = _choose(_search(files), place)
             if not found:
                 raise DataError(f"{place} has {_seen(files)}: unpack it if these are images, and name the folder")
-            return _data_set(found, place)
+            return _data_set(found, place, share=share)
     with stored_files(place.parent, depth=0) as files:
         found = _choose([found for found in _search(files) if place in {file.path for file in found.files}], place)
         if not found:
             raise DataError(f"{place} is not a data set: what is read is {FORMATS}")
-        return _data_set(found, place)
+        return _data_set(found, place, share=share)
 
 
 def _search(files, name=None) -> list[Found]:
@@ -253,12 +275,19 @@ def _archives(files, name):
     return [file for file in files if file.name in wanted and is_archive(file.name)]
 
 
-def _data_set(found, place, origin=None, name=None, is_sample=False) -> DataSet:
+def _data_set(found, place, origin=None, name=None, is_sample=False, share=None) -> DataSet:
     """Read what was found, and name its classes. With a name, it is the data set of this name."""
     origin = origin or str(place)
     contents = found.read()
     train, test, classes = contents.train, contents.test, contents.classes
     messages = [(_console.say, note) for note in contents.notes]
+    if test:
+        _refuse_share(share, origin)
+    else:
+        share = share or VALIDATION_SHARE
+        train, test = hold_out(train, share, origin)
+        what = f"there are no labeled test images: {100 * share:g} % of each class are (see --validation-share)"
+        messages.append((_console.say, what))
     folder = _folder_name(found, place)
     if classes:  # only CIFAR's files have them; other data sets have the same format
         same = next((each for each in found.names if KNOWN[each].classes == classes), None)
@@ -303,7 +332,9 @@ def _name_by_content(train, test):
 
 
 def _is_image(file):
-    return file.pure.suffix.lower() in SUFFIXES or (mimetypes.guess_type(file.name)[0] or "").startswith("image/")
+    return file.pure.suffix.lower() in readable_suffixes() or (mimetypes.guess_type(file.name)[0] or "").startswith(
+        "image/"
+    )
 
 
 def _seen(files):

@@ -161,7 +161,12 @@ def build(model: str, classes: int, trained: bool = False) -> gluon.nn.Block:
 
 def load_data(settings: Settings) -> DataSet:
     """Load the data set of the settings, limited to their subset of training images. Raises DataError."""
-    data = load_dataset(settings.data, settings.size)
+    data = load_dataset(
+        settings.data,
+        settings.size,
+        transparent_as=settings.transparent_as,
+        validation_share=settings.validation_share,
+    )
     if settings.subset is None:
         return data
     if settings.subset > len(data.train):

@@ -7,6 +7,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import gluon_classics
 from gluon_classics.data import AUGMENT, FIT, LAST_BATCH, RESIZE_IN
+from gluon_classics.data.colors import TRANSPARENT_AS, parse_color
 from gluon_classics.errors import SettingsError
 
 WEIGHTS = ("seeded", "unseeded", "unseeded-numpy")
@@ -36,6 +37,9 @@ class Settings:
     Attributes:
         model: Name of the network.
         data: Name of a known data set, or a folder.
+        validation_share: Share of the images of each class that are test images, more than 0 and less than 1, for a
+            folder of images without test images; None is every fifth image.
+        transparent_as: Color that shows through transparent pixels of image files: "white", "black" or "#rrggbb".
         subset: Number of training images to use, the first ones; None uses all.
         epochs: Passes over the training images.
         batch_size: Images per update.
@@ -71,6 +75,8 @@ class Settings:
 
     model: str
     data: str = "fashion-mnist"
+    validation_share: Optional[float] = None
+    transparent_as: str = TRANSPARENT_AS
     subset: Optional[int] = None
     epochs: int = 1
     batch_size: int = 64
@@ -122,6 +128,11 @@ class Settings:
             )
         if self.weights != WEIGHTS[0] and self.init in (PUBLISHED, PYTORCH):
             raise SettingsError(f"{self.weights} weights are never {self.init}: use xavier, normal, uniform or he")
+        if self.validation_share is not None and not 0 < self.validation_share < 1:
+            raise SettingsError(
+                f"validation_share is {self.validation_share:g}: it must be more than 0 and less than 1"
+            )
+        parse_color(self.transparent_as)
         if not self.data:
             raise SettingsError("data is empty: name a data set or a folder")
         parse_initializer(self.init)
@@ -165,6 +176,7 @@ _TYPES: Dict[Any, Tuple[Tuple[type, ...], str]] = {
     int: ((int,), "a whole number"),
     Optional[int]: ((int, type(None)), "a whole number"),
     float: ((int, float), "a finite number"),
+    Optional[float]: ((int, float, type(None)), "a finite number"),
 }
 
 

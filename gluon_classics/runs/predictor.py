@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gluon_classics.data.datasets import DataSet, load_dataset
+from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError, RunError
-from gluon_classics.experiment.build import build, loaders
+from gluon_classics.experiment.build import build, load_data, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
@@ -40,6 +40,11 @@ class Trained:
     image_shape: tuple[int, int, int]
     net: mx.gluon.nn.Block
     contexts: list[mx.Context]
+
+    def with_settings(self, **changes) -> Trained:
+        """Return the same network with other settings of its input; None keeps one."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, settings=replace(self.settings, **given))
 
     def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
         """Return (N, classes): the probabilities of the classes for all test images of `data`.
@@ -123,11 +128,14 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
         if model or resize:
             raise RunError(f"{target} is a run folder, with its own network and size: leave --model and --resize out")
         network = from_run(target, ctx)
-        return network, load_dataset(data or network.settings.data, network.settings.size)
+        settings = replace(network.settings, subset=None)
+        if data:  # a share of the run's own data says nothing about other data
+            settings = replace(settings, data=data, validation_share=None)
+        return network, load_data(settings)
     if model is None:
         raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
     settings = Settings.of(model, data=data, resize=resize)
-    dataset = load_dataset(settings.data, settings.size)
+    dataset = load_data(settings)
     return _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx), dataset
 
 
@@ -159,7 +167,7 @@ def image_batch(paths, image_shape, settings: Settings):
     height, width, channels = image_shape
     if height != width:
         raise DataError(f"the run was trained on images of {height}x{width}: only square images can be predicted")
-    images = np.stack([read_image(path, height, channels) for path in paths])
+    images = np.stack([read_image(path, height, channels, settings.transparent_as) for path in paths])
     resize = None if settings.size == height else settings.size
     resize_in = "float32" if settings.resize_in == "float32" else "uint8"  # as of test images
     preprocess = Preprocess(resize, resize_in, settings.fit, settings.pixels)

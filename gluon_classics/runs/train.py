@@ -50,7 +50,9 @@ def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=Non
         devices = ", ".join(map(str, experiment.contexts))
         if model_info(model).not_done:
             _console.say(f"Not done as published: {'; '.join(model_info(model).not_done)}")
-        _console.say(f"Training {model} on {len(dataset.train):,} images at {settings.size}x{settings.size}, {devices}")
+        height, width, channels = dataset.train.images.shape[1:]
+        images = f"{len(dataset.train):,} {'color' if channels == 3 else 'grayscale'} images of {height}x{width}"
+        _console.say(f"Training {model} on {images} at {settings.size}x{settings.size}, {devices}")
         run_training(experiment, folder, checkpoint_minutes)
 
 

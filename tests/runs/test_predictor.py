@@ -8,6 +8,7 @@ from gluon_classics.runs.predictor import Trained, image_batch
 import mxnet as mx
 from mxnet.gluon import nn
 import numpy as np
+from PIL import Image
 import pytest
 
 
@@ -36,6 +37,20 @@ def test_predictions_are_without_dropout(data):
     np.testing.assert_array_equal(first, second)
     expected = net(mx.nd.array(data.test.images / 255.0)).softmax().asnumpy()
     np.testing.assert_allclose(first, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("color", "value"), [("white", 255), ("black", 0), ("#404040", 64)])
+def test_transparent_pixels_have_the_color_of_the_settings(color, value, tmp_path, capsys):
+    Image.new("RGBA", (28, 28), (10, 20, 30, 0)).save(tmp_path / "image.png")
+    images, _ = image_batch([tmp_path / "image.png"], (28, 28, 1), Settings("lenet", transparent_as=color))
+    np.testing.assert_allclose(images.asnumpy(), value / 255, rtol=1e-6)
+    assert f"is shown on {color}" in capsys.readouterr().err
+
+
+def test_another_color_for_transparent_pixels_changes_only_the_settings(data):
+    network = Trained(Settings("lenet", seed=3), data.classes, (28, 28, 1), None, [])
+    assert network.with_settings(transparent_as=None) == network
+    assert network.with_settings(transparent_as="black").settings == Settings("lenet", seed=3, transparent_as="black")
 
 
 @pytest.mark.parametrize("resize", [28, 45])
