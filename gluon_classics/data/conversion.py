@@ -33,7 +33,8 @@ def to_labels(array: np.ndarray, name: str) -> np.ndarray:
         return array
     if not np.isfinite(array).all():
         raise DataError(f"{name} has a label that is not a finite number: save whole numbers from 0")
-    labels = array.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # numbers beyond 64 bits, which are wrong below
+        labels = array.astype(np.int64)
     wrong = (labels != array) | (labels < 0)
     if wrong.any():
         raise DataError(f"{name} has the label {array[wrong][0]!s}: save whole numbers from 0")

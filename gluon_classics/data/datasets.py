@@ -32,7 +32,7 @@ from .colors import TRANSPARENT_AS
 from .csv_files import find_csv_files
 from .digest import content_digest, pixel_digest
 from .download import download
-from .found import Found
+from .found import Found, hold_out
 from .idx_files import find_idx_files
 from .image_file import readable_suffixes
 from .image_folder import load_folder
@@ -40,6 +40,7 @@ from .images import Images
 from .npz_files import find_npz_files
 from .published import EMNIST_HINT, as_published, has_published_files, known_name, may_be_emnist
 from .record import DataRecord
+from .split import VALIDATION_SHARE
 from .storage import is_archive, stored_files
 
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
@@ -104,7 +105,8 @@ def load_dataset(
         size: The height and width in pixels to which images in subfolders are resized (default: their own size).
         cache: The cache folder of a data set known by name (default: see the module).
         transparent_as: See `load_folder`.
-        validation_share: See `load_folder`.
+        validation_share: The share of the images of each class that are test images, more than 0 and less than 1
+            (default: a fifth). Only for data without test images.
 
     Raises:
         DataError: The data set cannot be found, read or downloaded.
@@ -116,8 +118,7 @@ def load_dataset(
     if not place:
         raise DataError(f"there is no folder {where}: give an existing folder or file, or one of {', '.join(KNOWN)}")
     if place.is_file():
-        _refuse_share(validation_share, place)
-        return _load_file(place)
+        return _load_file(place, validation_share)
     return _load_folder(place, size, transparent_as, validation_share)
 
 
@@ -191,16 +192,14 @@ def _holds(name, folder):
 
 
 def _read(name, folder, origin, is_sample=False):
-    """Load a data set that is known by name from its folder, or from the archive in it."""
+    """Load a data set that is known by name from its folder. A published archive in it comes before unpacked files."""
     with stored_files(folder) as files:
-        found = _choose(_search(files, name), folder)
-        if found:
-            return _data_set(found, folder, origin, name, is_sample)
-        archive = next(iter(_archives(files, name)))
-    with stored_files(archive.path) as files:
-        found = _choose(_search(files, name), archive.path)
+        archives = _archives(files, name)
+    place = archives[0].path if archives else folder
+    with stored_files(place) as files:
+        found = _choose(_search(files, name), place)
         if not found:
-            raise DataError(f"{archive.path} does not contain {name}: delete it and get it again")
+            raise DataError(f"{place} does not contain {name}: delete it and get it again")
         return _data_set(found, folder, origin, name, is_sample)
 
 
@@ -213,34 +212,36 @@ def _existing(where):
         return None
 
 
-def _load_folder(folder, size, transparent_as, validation_share):
+def _load_folder(folder, size, transparent_as, share):
     with stored_files(folder) as files:
         found = _choose(_search(files), folder)
         archives = [file for file in files if is_archive(file.name)]
-        if not found and (any(map(_is_image, files)) or not files):
-            parts = load_folder(folder, size, transparent_as, validation_share)
-            return DataSet(folder.resolve().name, *parts, str(folder))
-        _refuse_share(validation_share, folder)
         if found:
-            return _data_set(found, folder)
+            if archives:
+                unread = _listed(file.name for file in archives)
+                _console.say(f"{folder}: reading the unpacked files; to read {unread}, give its path")
+            return _data_set(found, folder, share=share)
+        if any(map(_is_image, files)) or not files:
+            parts = load_folder(folder, size, transparent_as, share)
+            return DataSet(folder.resolve().name, *parts, str(folder))
         if len(archives) != 1:
             raise DataError(f"{folder} has {_seen(files)}: what is read is {FORMATS}")
-    return _load_file(archives[0].path)
+    return _load_file(archives[0].path, share)
 
 
-def _load_file(place):
+def _load_file(place, share):
     """Load the data set in an archive, or the one that a file belongs to together with others of its folder."""
     if is_archive(place.name):
         with stored_files(place) as files:
             found = _choose(_search(files), place)
             if not found:
                 raise DataError(f"{place} has {_seen(files)}: unpack it if these are images, and name the folder")
-            return _data_set(found, place)
+            return _data_set(found, place, share=share)
     with stored_files(place.parent, depth=0) as files:
         found = _choose([found for found in _search(files) if place in {file.path for file in found.files}], place)
         if not found:
             raise DataError(f"{place} is not a data set: what is read is {FORMATS}")
-        return _data_set(found, place)
+        return _data_set(found, place, share=share)
 
 
 def _search(files, name=None) -> list[Found]:
@@ -257,7 +258,9 @@ def _choose(candidates, place) -> Found | None:
     """
     usable = [found for found in candidates if not found.missing] or candidates
     if len(usable) > 1:
-        raise DataError(f"{place} has {_listed(found.what for found in usable)}: name the folder or a file of one")
+        unpack = "unpack it, and " if is_archive(place.name) else ""
+        sets = _listed(found.what for found in usable)
+        raise DataError(f"{place} has {sets}: {unpack}name the folder or a file of one")
     if not usable:
         return None
     if usable[0].missing:
@@ -273,15 +276,25 @@ def _archives(files, name):
     return [file for file in files if file.name in wanted and is_archive(file.name)]
 
 
-def _data_set(found, place, origin=None, name=None, is_sample=False) -> DataSet:
+def _data_set(found, place, origin=None, name=None, is_sample=False, share=None) -> DataSet:
     """Read what was found, and name its classes. With a name, it is the data set of this name."""
     origin = origin or str(place)
     contents = found.read()
     train, test, classes = contents.train, contents.test, contents.classes
     messages = [(_console.say, note) for note in contents.notes]
+    if test:
+        _refuse_share(share, origin)
+    else:
+        share = share or VALIDATION_SHARE
+        train, test = hold_out(train, share, origin)
+        what = f"there are no labeled test images: {100 * share:g} % of each class are (see --validation-share)"
+        messages.append((_console.say, what))
     folder = _folder_name(found, place)
     if classes:  # only CIFAR's files have them; other data sets have the same format
-        name = next((name for name in found.names if KNOWN[name].classes == classes), None)
+        same = next((each for each in found.names if KNOWN[each].classes == classes), None)
+        if name and not same:
+            raise DataError(f"{origin} has other classes than {name}: give the folder with --data instead of the name")
+        name = same
     else:
         name = name or known_name((*found.names, folder), train.images.shape[3]) or _name_by_content(train, test)
     if name:

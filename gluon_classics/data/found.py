@@ -12,9 +12,9 @@ import numpy as np
 
 from .conversion import to_labels, to_pixels
 from .images import Images
+from .split import tested_positions
 from .storage import StoredFile
 
-HELD_OUT = 5  # without test images, every fifth image of each class is a test image
 TRAIN, TEST, VALIDATION = "train", "test", "validation"
 IMAGES, LABELS = "images", "labels"
 _PARTS = {
@@ -34,13 +34,13 @@ class Contents:
 
     Attributes:
         train: The training images.
-        test: The test images.
+        test: The test images; None if there are none with labels.
         classes: The names of the classes if the files contain them.
         notes: What was converted, chosen or left out, for the user.
     """
 
     train: Images
-    test: Images
+    test: Images | None
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
@@ -107,13 +107,13 @@ def check_counts(images: int, labels: int, images_name: str, labels_name: str) -
 def parts_to_read(available: Container[str]) -> tuple[tuple[str, ...], list[str]]:
     """Return the parts of a data set that are used, the test images last, and what the user must know about that.
 
-    The test images are those of the part `TEST`, else of `VALIDATION`, else every fifth training image of each class.
+    The test images are those of the part `TEST`, else of `VALIDATION`.
     """
     if TEST in available:
         return (TRAIN, TEST), ["the validation images are not used"] if VALIDATION in available else []
     if VALIDATION in available:
         return (TRAIN, VALIDATION), ["the validation images are the test images"]
-    return (TRAIN,), [f"there are no labeled test images, so every {HELD_OUT}th image of each class is one"]
+    return (TRAIN,), []
 
 
 def to_contents(parts: Sequence[Arrays], notes: Iterable[str] = ()) -> Contents:
@@ -129,26 +129,17 @@ def to_contents(parts: Sequence[Arrays], notes: Iterable[str] = ()) -> Contents:
         check_counts(len(images), len(labels), part.images_name, part.labels_name)
         converted.append(Images(images, labels))
     notes = (*notes, change) if change else tuple(notes)
-    train, test = converted if len(parts) == 2 else hold_out(converted[0], parts[0].labels_name)
-    shapes = [part.images.shape[1:] for part in (train, test)]
-    if shapes[0] != shapes[1]:
-        sizes = " and ".join(map(format_shape, shapes))
+    train, test = converted[0], converted[1] if len(parts) == 2 else None
+    if test and train.images.shape[1:] != test.images.shape[1:]:
+        sizes = " and ".join(format_shape(part.images.shape[1:]) for part in (train, test))
         raise DataError(f"{parts[0].images_name}: the training and the test images differ in size ({sizes})")
     return Contents(train, test, notes=notes)
 
 
-def hold_out(images: Images, name: str) -> tuple[Images, Images]:
-    """Split images: every fifth one of each class, in their order, is a test image. Raises DataError if one has fewer.
-
-    Returns:
-        The training images and the test images.
-    """
+def hold_out(images: Images, share: float, name: str) -> tuple[Images, Images]:
+    """Split images into training and test images, a share of each class. Raises DataError if a class has too few."""
     is_test = np.zeros(len(images), bool)
     for label in np.unique(images.labels):
         places = np.flatnonzero(images.labels == label)
-        if len(places) < HELD_OUT:
-            raise DataError(
-                f"{name} has fewer than {HELD_OUT} images with the label {label}: add test images, or more images"
-            )
-        is_test[places[HELD_OUT - 1 :: HELD_OUT]] = True
+        is_test[places] = tested_positions(len(places), share, f"class {label} of {name}")
     return Images(*images[~is_test]), Images(*images[is_test])

@@ -14,7 +14,7 @@ from .found import Found
 from .images import Images
 
 EMNIST_HINT = (
-    "EMNIST's images are stored transposed: if these are EMNIST's, name the folder emnist-letters, or after their split"
+    "EMNIST's images are stored transposed: if these are, name the folder or file after its split (emnist-letters)"
 )
 _EMNIST_CLASSES = {len(known.classes) for known in KNOWN.values() if known.is_transposed} - {10}
 

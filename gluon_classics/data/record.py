@@ -37,6 +37,6 @@ class DataRecord:
 
     def is_same_data(self, other: "DataRecord") -> bool:
         """Return whether two records are of the same images, labels and classes, as far as their checksums tell."""
-        if self.content_sha256 and other.content_sha256:
-            return self.content_sha256 == other.content_sha256
-        return self.sha256 == other.sha256
+        if self.sha256 != other.sha256:
+            return False
+        return None in (self.content_sha256, other.content_sha256) or self.content_sha256 == other.content_sha256

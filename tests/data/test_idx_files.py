@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import struct
+import zipfile
 
 from gluon_classics.data.catalogue import IDX_FILES, KNOWN
 from gluon_classics.data.datasets import load_dataset
@@ -235,6 +236,32 @@ def test_emnists_images_are_turned_upright(tmp_path, capsys):
     np.testing.assert_array_equal(data.train.images[3, ..., 0], seven)
     np.testing.assert_array_equal(data.test.images[3, ..., 0], seven)
     assert "turned upright" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", ["letters", "digits"])
+def test_emnists_splits_are_read_by_name_from_their_common_archive(tmp_path, monkeypatch, split):
+    monkeypatch.setenv("MXNET_HOME", str(tmp_path))
+    folder = tmp_path / "datasets" / "emnist"
+    folder.mkdir(parents=True)
+    splits = {"letters": some_arrays(labels=range(1, 27)), "digits": some_arrays(60)}
+    with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
+        for name, arrays in splits.items():
+            for file, array in zip(IDX_FILES, arrays):
+                archive.writestr(
+                    f"gzip/emnist-{name}-{file.replace('t10k', 'test')}.gz", gzip.compress(idx_bytes(array))
+                )
+    data = load_dataset(f"emnist-{split}")
+    assert (data.name, data.classes) == (f"emnist-{split}", KNOWN[f"emnist-{split}"].classes)
+    np.testing.assert_array_equal(data.train.images[..., 0], splits[split][0].transpose(0, 2, 1))
+
+
+def test_an_archive_with_several_sets_is_an_error_that_names_them(tmp_path, data_error):
+    with zipfile.ZipFile(tmp_path / "gzip.zip", "w") as archive:
+        for name in ("letters", "digits"):
+            for file, array in zip(IDX_FILES, some_arrays()):
+                archive.writestr(f"emnist-{name}-{file}", idx_bytes(array))
+    with data_error("emnist-letters", "emnist-digits", "unpack"):
+        load_dataset(str(tmp_path / "gzip.zip"))
 
 
 @pytest.mark.parametrize("last", [26, 25], ids=["all letters", "without z"])
