@@ -188,7 +188,11 @@ def head_parameters(model: str, classes: int, input_shape) -> list[str]:
 
 def load_data(settings: Settings) -> DataSet:
     """Load the data set of the settings, limited to their subset of training images. Raises DataError."""
-    data = load_dataset(settings.data, settings.size)
+    return limited(load_dataset(settings.data, settings.size), settings)
+
+
+def limited(data: DataSet, settings: Settings) -> DataSet:
+    """Return a data set with the settings' subset of its training images. Raises DataError if it has fewer."""
     if settings.subset is None:
         return data
     if settings.subset > len(data.train):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gluon_classics import _console
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError, RunError
@@ -19,6 +20,7 @@ import mxnet as mx
 import numpy as np
 
 from .record import read_run
+from .run_data import absolute_data, data_of, is_data_of, named_as_in
 
 PREDICTED_AT_ONCE = 64  # images
 
@@ -122,8 +124,14 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
     if Path(target).is_dir():
         if model or resize:
             raise RunError(f"{target} is a run folder, with its own network and size: leave --model and --resize out")
-        network = from_run(target, ctx)
-        return network, load_dataset(data or network.settings.data, network.settings.size)
+        network, run = from_run(target, ctx), read_run(target)
+        if data is None:
+            return network, data_of(run)
+        given = load_dataset(absolute_data(data), network.settings.size)
+        if is_data_of(run, given):
+            return network, named_as_in(run, given)
+        _console.say(f"{given.origin} is not the data that {target} was trained on.")
+        return network, given
     if model is None:
         raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
     settings = Settings.of(model, data=data, resize=resize)
