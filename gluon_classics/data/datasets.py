@@ -127,6 +127,11 @@ def _refuse_share(validation_share, what):
         raise DataError(f"{what} has test images: leave the validation share out")
 
 
+def embedded_sample() -> DataSet:
+    """Load the sample of Fashion-MNIST that is embedded in this package."""
+    return _read("fashion-mnist", SAMPLE_FOLDER, "the sample embedded in gluon-classics", is_sample=True)
+
+
 def cache_folder(name: str) -> Path:
     """Return the folder to which the data set of this name is downloaded. Raises DataError if there is none."""
     home = os.environ.get("MXNET_HOME") or user_path("~/.mxnet", DataError)
@@ -152,7 +157,7 @@ def _load_known(name, cache):
         remedy = f"put the files into {cache}, or give their folder with --data"
         if name != "fashion-mnist":
             raise DataError(f"{error}: {remedy}") from error
-        sample = _read(name, SAMPLE_FOLDER, "the sample embedded in gluon-classics", is_sample=True)
+        sample = embedded_sample()
         _console.warn(
             f"EMBEDDED SAMPLE: the full Fashion-MNIST was not found, so only {len(sample.train):,} training and "
             f"{len(sample.test):,} test images are used. Results are not comparable with published results. "

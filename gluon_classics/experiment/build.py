@@ -222,6 +222,11 @@ def load_data(settings: Settings) -> DataSet:
         transparent_as=settings.transparent_as,
         validation_share=settings.validation_share,
     )
+    return limited(data, settings)
+
+
+def limited(data: DataSet, settings: Settings) -> DataSet:
+    """Return a data set with the settings' subset of its training images. Raises DataError if it has fewer."""
     if settings.subset is None:
         return data
     if settings.subset > len(data.train):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import itertools
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
+from gluon_classics import _console
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError, RunError
@@ -21,6 +22,7 @@ import mxnet as mx
 import numpy as np
 
 from .record import read_run
+from .run_data import data_of, is_data_of, load_other, named_as_in
 
 BATCH = 64  # image files that are classified together
 CHUNK = 8 * BATCH  # image files whose results are returned together
@@ -123,7 +125,7 @@ class Trained:
             yield from self._predictions_at_once(paths[start : start + CHUNK], top, invert)
 
     def _predictions_at_once(self, paths, top, invert):
-        results = [{"image": str(path)} for path in paths]
+        results: list[dict[str, Any]] = [{"image": str(path)} for path in paths]
         batches = self._batches(results, invert)
         first = next(batches, None)
         if first is not None:
@@ -171,11 +173,14 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
     if Path(target).is_dir():
         if model or resize:
             raise RunError(f"{target} is a run folder, with its own network and size: leave --model and --resize out")
-        network = from_run(target, ctx)
-        settings = replace(network.settings, subset=None)
-        if data:  # a share of the run's own data says nothing about other data
-            settings = replace(settings, data=data, validation_share=None)
-        return network, load_data(settings)
+        network, run = from_run(target, ctx), read_run(target)
+        if data is None:
+            return network, data_of(run)
+        given = load_other(run, data)
+        if is_data_of(run, given):
+            return network, named_as_in(run, given)
+        _console.say(f"{given.origin} is not the data that {target} was trained on.")
+        return network, given
     if model is None:
         raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
     settings = Settings.of(model, data=data, resize=resize)

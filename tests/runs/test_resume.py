@@ -303,7 +303,7 @@ def test_a_checkpoint_that_does_not_fit_its_run_is_refused(stopped, finish, smal
     changed = record(stopped)
     changed["data"]["sha256"] = "0" * 64
     (stopped / "run.json").write_text(json.dumps(changed))
-    refused("is not the data that", str(stopped))
+    refused("was trained on other images", str(stopped))
 
     (stopped / "run.json").write_text("{")
     refused("run.json cannot be used")
