@@ -101,7 +101,9 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
     most = max([*map(math.prod, output_shapes.values()), *sizes.values()])
     if most > MOST_VALUES:  # MXNet would count with 32 bits and go on with wrong shapes
         what = f"{type(net).__name__} for {format_shape(input_shape)} images"
-        raise InputSizeError(f"{what} has an array of {most:,} values: MXNet can have 2^31 - 1. Use smaller images or fewer classes")
+        raise InputSizeError(
+            f"{what} has an array of {most:,} values: MXNet can have 2^31 - 1. Use smaller images or fewer classes"
+        )
 
     def size(parameter):
         return sizes.get(parameter.name) or math.prod(parameter.shape or [0])  # no size if its block is never called

@@ -17,7 +17,8 @@ def image_files(paths) -> tuple[list[str], dict[str, Counter]]:
     Returns:
         The files, and for each folder with other files their number by suffix, or "hidden".
     """
-    found, others = [], {}
+    found: list[str] = []
+    others = {}
     for path in map(str, paths):
         if not os.path.isdir(path):
             found.append(path)
@@ -30,7 +31,8 @@ def image_files(paths) -> tuple[list[str], dict[str, Counter]]:
 
 
 def _in_folder(folder):
-    files, left_out, seen = [], Counter(), set()
+    files, seen = [], set()
+    left_out: Counter[str] = Counter()
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:  # a link that leads back

@@ -10,7 +10,7 @@ from typing import Iterator
 from gluon_classics import _console
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.images import read_image
-from gluon_classics.errors import DataError, RunError
+from gluon_classics.errors import DataError, RunError, memory_explained
 from gluon_classics.experiment.build import build, check_batch, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.settings import Settings
@@ -45,6 +45,7 @@ class Trained:
     net: mx.gluon.nn.Block
     contexts: list[mx.Context]
 
+    @memory_explained()
     def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
         """Return (N, classes): the probabilities of the classes for all test images of `data`.
 
@@ -83,6 +84,7 @@ class Trained:
             ],
         }
 
+    @memory_explained()
     def predict(self, paths, top: int = 3, invert: bool = False) -> list[dict]:
         """Predict the classes of image files.
 
@@ -119,7 +121,7 @@ class Trained:
             yield from self._predictions_at_once(paths[start : start + CHUNK], top, invert)
 
     def _predictions_at_once(self, paths, top, invert):
-        results = [{"image": str(path)} for path in paths]
+        results: list[dict] = [{"image": str(path)} for path in paths]
         batches = self._batches(results, invert)
         first = next(batches, None)
         if first is not None:
@@ -143,6 +145,7 @@ class Trained:
                 yield image_batch(images, self.settings)
 
 
+@memory_explained()
 def from_run(path, ctx: str = "auto") -> Trained:
     """Load the network of a run folder. Raises RunError if it is not a run folder or its files are damaged."""
     run = read_run(path)
@@ -150,6 +153,7 @@ def from_run(path, ctx: str = "auto") -> Trained:
     return _load(record.settings, record.data.classes, record.data.image_shape, run.parameters, ctx)
 
 
+@memory_explained()
 def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto") -> tuple[Trained, DataSet]:
     """Load a trained network and the data to evaluate it on.
 
