@@ -18,6 +18,7 @@ from . import export, networks, porting, recipes, training
 from .options import json_option
 
 LIBRARIES = {"mxnet": "MXNet", "cv2": "OpenCV"}
+NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())  # its message is the help; new in click 8.2
 NO_HOME = "/nonexistent"  # as Debian names it
 LONGEST = 600  # characters of an error; a number or a path in it can have any length
 
@@ -49,6 +50,8 @@ def _errors_in_one_line(ctx):
         if isinstance(error, MemoryTooSmall) and _library(error.__cause__) == "MXNet":
             atexit.register(_leave)
         raise click.ClickException(_shown(error)) from error
+    except NO_ARGUMENTS:
+        raise
     except click.UsageError as error:
         message = error.format_message()
         shown = _shown(message, kept="\n\t")  # click lists choices on lines
@@ -71,7 +74,8 @@ def _errors_in_one_line(ctx):
     except Exception as error:
         if _library(error) is None:
             raise
-        raise click.ClickException(_shown(f"{_library(error)}: {str(error).strip().splitlines()[-1]}")) from error
+        reason = str(error).strip().splitlines()[-1].rpartition("MXNetError: ")[2]
+        raise click.ClickException(_shown(f"{_library(error)}: {reason}")) from error
 
 
 def _library(error):

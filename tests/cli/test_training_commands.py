@@ -14,8 +14,6 @@ import subprocess
 import sys
 import zlib
 
-from click.testing import CliRunner
-from gluon_classics.cli import main
 import mxnet as mx
 import pytest
 
@@ -151,7 +149,7 @@ def test_predict_shows_the_requested_number_of_classes(command, trained_run):
 
 
 @pytest.fixture
-def predicted(trained_run, tmp_path, monkeypatch):
+def predicted(invoke, trained_run, tmp_path, monkeypatch):
     """Return a function that runs `predict` in this process, on a folder with two images and a text, and files."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
@@ -160,10 +158,7 @@ def predicted(trained_run, tmp_path, monkeypatch):
     (tmp_path / "folder" / "notes.txt").write_text("")
     (tmp_path / "bad.png").write_text("not an image")
 
-    def run(*arguments):
-        return CliRunner().invoke(main, ["predict", str(trained_run), *arguments])
-
-    return run
+    return lambda *arguments: invoke("predict", trained_run, *arguments)
 
 
 def test_predict_classifies_folders_and_says_what_it_leaves_out(predicted):

@@ -5,7 +5,6 @@ import os
 import pwd
 
 import click
-from click.testing import CliRunner
 from gluon_classics.cli.command import NO_HOME, main
 from gluon_classics.cli.options import UserPath
 from gluon_classics.data import datasets
@@ -57,11 +56,11 @@ def test_all_commands_with_parameters_are_tried():
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
-def test_any_value_of_any_parameter_ends_in_one_line(name, tmp_path, monkeypatch):
+def test_any_value_of_any_parameter_ends_in_one_line(name, invoke, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = main.commands[name]
     for parameter, value in itertools.product(parameters(command), VALUES):
-        result = CliRunner().invoke(main, given(command, parameter, value))
+        result = invoke(*given(command, parameter, value))
         what = f"{parameter.name} {value[:40]!r}: {result.output[-300:]!r} {result.exception!r}"
         assert result.exception is None or isinstance(result.exception, SystemExit), what
         assert not set("\x1b\u202e") & set(result.output), what
@@ -73,25 +72,25 @@ def test_any_value_of_any_parameter_ends_in_one_line(name, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("user", ["~nosuchuser", "~nosuchuser/images"])
-def test_an_unknown_home_folder_is_an_error_of_every_path(user):
+def test_an_unknown_home_folder_is_an_error_of_every_path(user, invoke):
     tried = 0
     for name in CALLS:
         command = main.commands[name]
         for parameter in (other for other in parameters(command) if isinstance(other.type, UserPath)):
-            result = CliRunner().invoke(main, given(command, parameter, user))
+            result = invoke(*given(command, parameter, user))
             assert result.exit_code == 2, (name, parameter.name, result.output)
             assert f"{user}: the home folder of this user is not known" in result.stderr
             tried += 1
     assert tried > 20
 
 
-def test_a_tilde_is_the_home_folder_where_shells_leave_it(monkeypatch, tmp_path):
+def test_a_tilde_is_the_home_folder_where_shells_leave_it(invoke, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    result = CliRunner().invoke(main, ["train", "lenet", "--data=~/images"])
+    result = invoke("train", "lenet", "--data=~/images")
     assert f"there is no folder {tmp_path}/images" in result.stderr
 
 
-def test_a_user_without_a_home_folder_can_use_the_commands(monkeypatch):
+def test_a_user_without_a_home_folder_can_use_the_commands(invoke, monkeypatch):
     """As in a container that was started for a user without an entry in /etc/passwd."""
 
     def unknown(_user):
@@ -102,7 +101,7 @@ def test_a_user_without_a_home_folder_can_use_the_commands(monkeypatch):
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     with pytest.raises(build.DataError, match="home folder"):
         datasets.cache_folder("mnist")
-    assert CliRunner().invoke(main, ["list"]).exit_code == 0
+    assert invoke("list").exit_code == 0
     assert os.path.expanduser("~") == NO_HOME
     assert str(datasets.cache_folder("mnist")).startswith(NO_HOME)
 
@@ -116,8 +115,12 @@ def test_a_user_without_a_home_folder_can_use_the_commands(monkeypatch):
         (["lenet", "--input", "1x5x5"], "LeNet cannot take 5x5 images"),
     ],
 )
-def test_summary_of_what_mxnet_cannot_hold_is_one_line(arguments, words):
-    result = CliRunner().invoke(main, ["summary", *arguments])
+def test_summary_of_what_mxnet_cannot_hold_is_one_line(arguments, words, invoke):
+    result = invoke("summary", *arguments)
     assert (result.exit_code, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     assert words in line
+
+
+def test_the_help_without_arguments_is_complete(invoke):
+    assert invoke("--help").output in (invoke().output, invoke().output + "\n")
