@@ -131,7 +131,7 @@ def _load(exec_module, module):
         os.environ["OMP_NUM_THREADS"] = str(usable_cores())
     elif not is_thread_count(given_threads()):
         raise ImportError(
-            f"OMP_NUM_THREADS={given_threads()} is not a number that MXNet can read: "
+            f"OMP_NUM_THREADS={given_threads():.40} is not a number that MXNet can read: "
             f"set it to {usable_cores()}, or unset it"
         )
     problem = _limits.problem(os.environ, int(given_threads()))

@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import replace
+import inspect
 import os
 import signal
 import subprocess
@@ -11,8 +12,10 @@ from types import SimpleNamespace
 if "PYTEST_XDIST_WORKER" in os.environ:  # before MXNet loads: each of the two workers has a core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from click.testing import CliRunner
 import forks
 from gluon_classics import utils
+from gluon_classics.cli import main
 from gluon_classics.data import catalogue, datasets
 from gluon_classics.data.idx import read_idx, write_idx
 from gluon_classics.data.images import Images
@@ -157,6 +160,14 @@ def command(environment, tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def invoke():
+    """Return a function that runs `gluon-classics` in this process and returns its output and exit code."""
+    separate = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}  # click < 8.2
+    runner = CliRunner(**separate)
+    return lambda *arguments: runner.invoke(main, list(map(str, arguments)))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any, Iterator
 from gluon_classics import _console
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
-from gluon_classics.errors import DataError, RunError
+from gluon_classics.errors import DataError, RunError, memory_explained
 from gluon_classics.experiment.build import build, check_batch, load_data, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.settings import Settings
@@ -51,6 +51,7 @@ class Trained:
         given = {name: value for name, value in changes.items() if value is not None}
         return replace(self, settings=replace(self.settings, **given))
 
+    @memory_explained()
     def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
         """Return (N, classes): the probabilities of the classes for all test images of `data`.
 
@@ -89,6 +90,7 @@ class Trained:
             ],
         }
 
+    @memory_explained()
     def predict(self, paths, top: int = 3, invert: bool = False) -> list[dict]:
         """Predict the classes of image files.
 
@@ -149,6 +151,7 @@ class Trained:
                 yield image_batch(images, self.settings)
 
 
+@memory_explained()
 def from_run(path, ctx: str = "auto") -> Trained:
     """Load the network of a run folder. Raises RunError if it is not a run folder or its files are damaged."""
     run = read_run(path)
@@ -156,6 +159,7 @@ def from_run(path, ctx: str = "auto") -> Trained:
     return _load(record.settings, record.data.classes, record.data.image_shape, run.parameters, ctx)
 
 
+@memory_explained()
 def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto") -> tuple[Trained, DataSet]:
     """Load a trained network and the data to evaluate it on.
 

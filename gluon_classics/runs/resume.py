@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gluon_classics import _console
 from gluon_classics._files import remove_leftovers
-from gluon_classics.errors import RunError
+from gluon_classics.errors import RunError, memory_explained
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings, parse_schedule
 from gluon_classics.utils.context import parse_contexts
@@ -24,6 +24,7 @@ from .runner import run_training
 from .state import restore
 
 
+@memory_explained()
 def resume(path, epochs: int | None, checkpoint_minutes: float, data: str | None = None) -> None:
     """Resume the run in folder `path` from its newest intact checkpoint.
 

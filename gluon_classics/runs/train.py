@@ -8,6 +8,7 @@ import time
 
 from gluon_classics import _console, model_info
 from gluon_classics._files import user_path
+from gluon_classics.errors import memory_explained
 from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils.context import parse_contexts
@@ -20,6 +21,7 @@ from .runner import run_training
 SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: ten epochs make as many updates as one of all
 
 
+@memory_explained()
 def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=None, init_from=None, **options) -> None:
     """Train and write a run folder.
 
