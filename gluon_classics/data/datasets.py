@@ -22,6 +22,7 @@ from pathlib import Path
 import tempfile
 
 from gluon_classics import _console
+from gluon_classics._files import user_path
 from gluon_classics.errors import DataError
 
 from .catalogue import KNOWN
@@ -112,7 +113,7 @@ def load_dataset(
     """
     if where in KNOWN:
         _refuse_share(validation_share, where)
-        return _load_known(where, Path(cache).expanduser() if cache else cache_folder(where))
+        return _load_known(where, Path(user_path(cache, DataError)) if cache else cache_folder(where))
     place = _existing(where)
     if not place:
         raise DataError(f"there is no folder {where}: give an existing folder or file, or one of {', '.join(KNOWN)}")
@@ -127,8 +128,8 @@ def _refuse_share(validation_share, what):
 
 
 def cache_folder(name: str) -> Path:
-    """Return the folder to which the data set of this name is downloaded."""
-    home = os.environ.get("MXNET_HOME") or Path.home() / ".mxnet"
+    """Return the folder to which the data set of this name is downloaded. Raises DataError if there is none."""
+    home = os.environ.get("MXNET_HOME") or user_path("~/.mxnet", DataError)
     return Path(home, "datasets", KNOWN[name].folder or name)
 
 
@@ -205,9 +206,9 @@ def _read(name, folder, origin, is_sample=False):
 def _existing(where):
     """Return the path of a file or folder, or None if there is none."""
     try:
-        place = Path(where).expanduser()
+        place = Path(user_path(where, DataError))
         return place if place.exists() else None
-    except (OSError, ValueError, RuntimeError):  # the name is too long, has a null byte, or an unknown user
+    except OSError:  # the name is too long
         return None
 
 

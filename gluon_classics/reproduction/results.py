@@ -85,6 +85,7 @@ def _entry(run, folder):
         settings=replace(record.settings, data=recipe.settings.data),
         data=replace(record.data, origin=None),
         epochs=tuple(replace(epoch, curve=()) for epoch in record.epochs),
+        parameters_sha256=(),  # the file is not published
     )
     if path.exists() and _read_record(path) != portable:
         raise RunError(f"{path} is another run with this seed: publish a run with a new seed")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+import itertools
 from pathlib import Path
+from typing import Iterator
 
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError, RunError
-from gluon_classics.experiment.build import build, load_data, loaders
+from gluon_classics.experiment.build import build, check_batch, load_data, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
@@ -20,7 +22,8 @@ import numpy as np
 
 from .record import read_run
 
-PREDICTED_AT_ONCE = 64  # images
+BATCH = 64  # image files that are classified together
+CHUNK = 8 * BATCH  # image files whose results are returned together
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,13 @@ class Trained:
 
         Raises:
             DataError: `data` has other classes or channels than the training data.
+            MemoryTooSmall: A batch does not fit into memory.
         """
         if data.classes != self.classes or data.test.images.shape[3] != self.image_shape[2]:
             raise DataError(f"{data.origin} has other classes or channels than the network was trained on")
+        size = self.settings.size
+        counts = summarize(self.net, (self.image_shape[2], size, size))
+        check_batch(min(batch_size, len(data.test)), counts, self.contexts)
         _, test_data = loaders(replace(self.settings, batch_size=batch_size, last_batch="keep"), data)
         return predict_probabilities(test_data, self.net, self.contexts)
 
@@ -80,12 +87,13 @@ class Trained:
             ],
         }
 
-    def predict(self, paths, top: int = 3) -> list[dict]:
+    def predict(self, paths, top: int = 3, invert: bool = False) -> list[dict]:
         """Predict the classes of image files.
 
         Args:
             paths: Image files.
             top: Number of classes to return for each image.
+            invert: Whether to swap light and dark first.
 
         Returns:
             For each image its path and its `top` classes, most probable first, with probabilities 0..1.
@@ -93,14 +101,50 @@ class Trained:
         Raises:
             DataError: A file is not an image, or the network was trained on images that are not square.
         """
-        parts = [paths[start : start + PREDICTED_AT_ONCE] for start in range(0, len(paths), PREDICTED_AT_ONCE)]
-        batches = (image_batch(part, self.image_shape, self.settings) for part in parts)
         results = []
-        for path, row in zip(paths, predict_probabilities(batches, self.net, self.contexts)):
-            best = np.argsort(-row, kind="stable")[:top]
-            entries = [{"class": self.classes[i], "probability": float(row[i])} for i in best]
-            results.append({"image": str(path), "top": entries})
+        for result in self.predictions(paths, top, invert):
+            if "error" in result:
+                raise DataError(result["error"])
+            results.append(result)
         return results
+
+    def predictions(self, paths, top: int = 3, invert: bool = False) -> Iterator[dict]:
+        """Yield what `predict` returns, image by image. The images are not all in memory at a time.
+
+        If a file cannot be read, its dictionary has the message as `error`, and no `top`.
+
+        Raises:
+            DataError: The network was trained on images that are not square.
+        """
+        height, width, _ = self.image_shape
+        if height != width:
+            raise DataError(f"the run was trained on images of {height}x{width}: only square images can be predicted")
+        for start in range(0, len(paths), CHUNK):
+            yield from self._predictions_at_once(paths[start : start + CHUNK], top, invert)
+
+    def _predictions_at_once(self, paths, top, invert):
+        results = [{"image": str(path)} for path in paths]
+        batches = self._batches(results, invert)
+        first = next(batches, None)
+        if first is not None:
+            rows = predict_probabilities(itertools.chain([first], batches), self.net, self.contexts)
+            readable = (result for result in results if "error" not in result)
+            for result, row in zip(readable, rows):
+                best = np.argsort(-row, kind="stable")[:top]
+                result["top"] = [{"class": self.classes[i], "probability": float(row[i])} for i in best]
+        return results
+
+    def _batches(self, results, invert):
+        """Yield batches of the images that can be read. The others get their error."""
+        for start in range(0, len(results), BATCH):
+            images = []
+            for result in results[start : start + BATCH]:
+                try:
+                    images.append(read_input(result["image"], self.image_shape, self.settings, invert))
+                except DataError as error:
+                    result["error"] = str(error)
+            if images:
+                yield image_batch(images, self.settings)
 
 
 def from_run(path, ctx: str = "auto") -> Trained:
@@ -148,27 +192,35 @@ def _load(settings, classes, image_shape, parameters, ctx):
     return Trained(settings, classes, image_shape, net, contexts)
 
 
-def image_batch(paths, image_shape, settings: Settings):
-    """Read image files as one batch for a trained network.
-
-    Each image first gets the shape of the training images, and is then resized as they were.
+def read_input(path, image_shape, settings: Settings, invert: bool = False) -> np.ndarray:
+    """Read an image file in the shape of the training images.
 
     Args:
-        paths: Image files.
-        image_shape: (H, W, C) of the training images before they were resized.
+        path: Image file.
+        image_shape: (H, W, C) of the training images before they were resized, with H = W.
+        settings: Settings of the training.
+        invert: Whether to swap light and dark.
+
+    Raises:
+        DataError: The file is not an image.
+    """
+    size, _, channels = image_shape
+    image = read_image(path, size, channels, settings.transparent_as)
+    return 255 - image if invert else image
+
+
+def image_batch(images, settings: Settings):
+    """Return images of `read_input` as one batch for a trained network, resized as the test images were.
+
+    Args:
+        images: (H, H, C) uint8 each.
         settings: Settings of the training.
 
     Returns:
         Images, (N, C, size, size), and labels of 0, (N,).
-
-    Raises:
-        DataError: A file is not an image, or the training images were not square.
     """
-    height, width, channels = image_shape
-    if height != width:
-        raise DataError(f"the run was trained on images of {height}x{width}: only square images can be predicted")
-    images = np.stack([read_image(path, height, channels, settings.transparent_as) for path in paths])
-    resize = None if settings.size == height else settings.size
+    stacked = np.stack(images)
+    resize = None if settings.size == stacked.shape[1] else settings.size
     resize_in = "float32" if settings.resize_in == "float32" else "uint8"  # as of test images
     preprocess = Preprocess(resize, resize_in, settings.fit, settings.pixels)
-    return preprocess(mx.nd.array(images, dtype=np.uint8), mx.nd.zeros(len(images)))
+    return preprocess(mx.nd.array(stacked, dtype=np.uint8), mx.nd.zeros(len(stacked)))

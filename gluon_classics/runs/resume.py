@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NamedTuple
 
 from gluon_classics import _console
 from gluon_classics._files import remove_leftovers
@@ -12,7 +14,8 @@ from gluon_classics.experiment.settings import Settings, parse_schedule
 from gluon_classics.utils.context import parse_contexts
 from gluon_classics.utils.training import TrainingPosition
 
-from .checkpoint import Damaged, checkpoints, read_checkpoint
+from .checkpoint import Damaged, checkpoints
+from .checkpoint_facts import CheckpointFacts, read_training
 from .folder import FILES, RunFolder
 from .provenance import provenance
 from .record import Run, read_run
@@ -43,18 +46,19 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
         if record.status == "done" and done == settings.epochs:
             _console.say(f"Nothing left to do: all {done} epochs of {path} are done (use --epochs to train more).")
             return
-        checkpoint = _newest_checkpoint(run)
-        if checkpoint:
-            _check_settings(checkpoint[0], record.settings, path)
+        damaged: list[Path] = []
+        checkpoint = _newest_checkpoint(run, damaged)
         if settings.epochs != record.settings.epochs and parse_schedule(settings.schedule).cosine:
             raise RunError(f"the cosine schedule of {path} is for {record.settings.epochs} epochs: leave --epochs out")
         contexts = parse_contexts(",".join(_context_name(device) for device in record.provenance.devices))
         # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
-        experiment = prepare(replace(settings, init_from=None) if checkpoint else settings, contexts)
+        experiment = prepare(replace(settings, init_from=None, new_head=False) if checkpoint else settings, contexts)
         experiment = replace(experiment, settings=settings)
         if not experiment.data.record().is_same_data(record.data):
             raise RunError(f"{settings.data} is not the data that {path} was trained on: its images or labels changed")
-        start, history = _restore(checkpoint, experiment, path)
+        start, history = _restore(checkpoint, run, experiment, damaged)
+        for useless in damaged:
+            useless.unlink()
         changed = record.provenance.changes(provenance(contexts))
         if changed:
             words = ", ".join(f"{name} {_short(before)} -> {_short(now)}" for name, (before, now) in changed.items())
@@ -64,42 +68,59 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
         run_training(experiment, folder, checkpoint_minutes, start)
 
 
-def _newest_checkpoint(run: Run):
-    """Return the facts and arrays of the newest intact checkpoint; None if the run stopped before its first one."""
-    found = checkpoints(run.path)
-    damaged = []
-    for path in found:
+class _Checkpoint(NamedTuple):
+    path: Path
+    facts: CheckpointFacts
+    arrays: dict
+
+
+def _newest_checkpoint(run: Run, damaged: list[Path]) -> _Checkpoint | None:
+    """Return the newest intact checkpoint; None if the run stopped before its first one.
+
+    Those in `damaged` are passed over, and others that turn out to be damaged are added to it. Raises RunError if there
+    are only damaged ones, or if the checkpoint belongs to other settings.
+    """
+    for path in checkpoints(run.path):
+        if path in damaged:
+            continue
         try:
-            checkpoint = read_checkpoint(path)
+            checkpoint = _Checkpoint(path, *read_training(path))
         except Damaged as error:
             _console.warn(f"{error}: trying the previous one")
             damaged.append(path)
             continue
-        for useless in damaged:
-            useless.unlink()
+        _check_settings(checkpoint.facts.settings, run.record.settings, run.path)
         return checkpoint
-    if found or len(run.record.epochs) > 1:  # an epoch's record is written before its checkpoint
+    if damaged or len(run.record.epochs) > 1:  # an epoch's record is written before its checkpoint
         raise RunError(f"{run.path} has no checkpoint that can be used: train again")
     return None
 
 
-def _check_settings(facts, settings, path):
+def _check_settings(saved, settings, path):
     # settings that the version of the checkpoint did not know have their defaults; the number of epochs may change
-    saved = {**asdict(Settings(settings.model)), **facts["settings"], "epochs": settings.epochs}
+    saved = {**asdict(Settings(settings.model)), **saved, "epochs": settings.epochs}
     changed = [name for name, value in asdict(settings).items() if saved.get(name) != value]
     if changed:
         words = ", ".join(f"{name} {saved.get(name)} -> {getattr(settings, name)}" for name in changed)
         raise RunError(f"the checkpoint in {path} has other settings than its run.json ({words}): train again")
 
 
-def _restore(checkpoint, experiment, path):
-    """Restore the state of the experiment, and return the position and the history of the training."""
-    if checkpoint is None:
-        return TrainingPosition(), []
-    try:
-        return restore(experiment, *checkpoint)
-    except RunError as error:
-        raise RunError(f"the checkpoint in {path} does not fit {experiment.settings.model}: {error}") from error
+def _restore(checkpoint, run, experiment, damaged):
+    """Restore the state of the experiment, and return the position and the history of the training.
+
+    A checkpoint whose content is not possible is added to `damaged`, and the previous one is restored.
+    """
+    while checkpoint:
+        try:
+            return restore(experiment, checkpoint.facts, checkpoint.arrays)
+        except Damaged as error:
+            _console.warn(f"{checkpoint.path} is damaged ({error}): trying the previous one")
+            damaged.append(checkpoint.path)
+            checkpoint = _newest_checkpoint(run, damaged)
+        except RunError as error:
+            what = f"the checkpoint in {run.path} does not fit {experiment.settings.model}: {error}"
+            raise RunError(what) from error
+    return TrainingPosition(), []
 
 
 def _short(value):

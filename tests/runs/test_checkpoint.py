@@ -86,13 +86,15 @@ def test_a_failed_write_leaves_the_previous_content(path):
 
 
 def test_the_newest_checkpoints_are_kept_by_position(tmp_path):
-    positions = [(0, 5), (0, 40), (1, 0), (2, 100_000), (10, 3), (100_000, 0)]
+    positions = [(0, 5), (0, 40), (1, 0), (10, 3), (99_999, 99_999_999), (99_999, 10**8), (100_000, 0)]
     for epoch, batches in positions:
         checkpoint.checkpoint_path(tmp_path, epoch, batches).touch()
-    assert checkpoint.checkpoints(tmp_path)[1] == checkpoint.checkpoint_path(tmp_path, 10, 3)
+    (tmp_path / "checkpoint-mine.ckpt").touch()
+    assert checkpoint.checkpoints(tmp_path)[4] == checkpoint.checkpoint_path(tmp_path, 1, 0)
     checkpoint.remove_old(tmp_path)
     names = [path.name for path in checkpoint.checkpoints(tmp_path)]
-    assert names == ["checkpoint-100000-00000000.ckpt", "checkpoint-00010-00000003.ckpt"]
+    assert names == ["checkpoint-100000-00000000.ckpt", "checkpoint-99999-100000000.ckpt"]
+    assert (tmp_path / "checkpoint-mine.ckpt").exists()
 
 
 # --- the state of a training

@@ -1,15 +1,19 @@
 """A run folder is claimed and locked in one step, and other processes do not change it."""
 
 from dataclasses import replace
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.runs import train
 from gluon_classics.runs.folder import RunFolder
-from gluon_classics.runs.record import read_run
+from gluon_classics.runs.predictor import from_run
+from gluon_classics.runs.record import RunRecord, read_run
 import mxnet as mx
 import pytest
 
@@ -109,3 +113,48 @@ def test_a_record_has_the_settings_the_data_and_the_devices_of_the_run(experimen
     assert (record.trained_images, record.tested_images, record.parameters) == (320, 0, 170_988)
     assert record.provenance.devices == ("cpu(0)",)
     assert record.provenance.threads == os.environ["OMP_NUM_THREADS"]
+
+
+def test_a_parameter_file_of_another_run_is_refused(trained_run, tmp_path):
+    shutil.copytree(trained_run, tmp_path / "run")
+    path = tmp_path / "run" / "net.params"
+    assert read_run(tmp_path / "run").record.parameters_sha256 == (hashlib.sha256(path.read_bytes()).hexdigest(),)
+    arrays = mx.nd.load(str(path))
+    arrays["0.bias"] += 1
+    mx.nd.save(str(path), arrays)
+    for use in (lambda: from_run(tmp_path / "run", "cpu"), lambda: train._parameter_file(tmp_path / "run")):
+        with pytest.raises(RunError, match=r"net\.params is damaged, or of another run"):
+            use()
+    text = (tmp_path / "run" / "run.json").read_text()
+    record = replace(RunRecord.from_json(text), parameters_sha256=())
+    (tmp_path / "run" / "run.json").write_text(record.to_json())
+    assert train._parameter_file(tmp_path / "run") == str(path), "older records have no checksum"
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_process_that_is_killed_while_it_replaces_the_parameters_leaves_a_run_that_can_be_read(
+    older, experiment, tmp_path, monkeypatch
+):
+    """Every state of the folder between two writes is tried: os.replace is the only one that changes a file."""
+    with RunFolder.claim(tmp_path / "run") as folder:
+        folder.start(experiment)
+        folder.save_parameters()
+        folder.set_status("running")
+        if older:
+            folder.record = replace(folder.record, parameters_sha256=())
+            folder.set_status("running")
+        for parameter in experiment.net.collect_params().values():
+            parameter.set_data(parameter.data() + 1)
+        states, move = [], os.replace
+
+        def replacing(*arguments):
+            states.append(read_run(folder.path).parameters.read_bytes())
+            move(*arguments)
+            states.append(read_run(folder.path).parameters.read_bytes())
+
+        monkeypatch.setattr(os, "replace", replacing)
+        folder.save_parameters()
+        folder.set_status("running")
+    assert len(states) == 6
+    assert states[2] != states[3] == states[5]
+    assert len(read_run(folder.path).record.parameters_sha256) == 1

@@ -4,7 +4,7 @@ import cv2
 from gluon_classics.data.datasets import load_dataset
 from gluon_classics.experiment.build import build, loaders
 from gluon_classics.experiment.settings import Settings
-from gluon_classics.runs.predictor import Trained, image_batch
+from gluon_classics.runs.predictor import Trained, image_batch, read_input
 import mxnet as mx
 from mxnet.gluon import nn
 import numpy as np
@@ -42,8 +42,8 @@ def test_predictions_are_without_dropout(data):
 @pytest.mark.parametrize(("color", "value"), [("white", 255), ("black", 0), ("#404040", 64)])
 def test_transparent_pixels_have_the_color_of_the_settings(color, value, tmp_path, capsys):
     Image.new("RGBA", (28, 28), (10, 20, 30, 0)).save(tmp_path / "image.png")
-    images, _ = image_batch([tmp_path / "image.png"], (28, 28, 1), Settings("lenet", transparent_as=color))
-    np.testing.assert_allclose(images.asnumpy(), value / 255, rtol=1e-6)
+    image = read_input(tmp_path / "image.png", (28, 28, 1), Settings("lenet", transparent_as=color))
+    assert (image == value).all()
     assert f"is shown on {color}" in capsys.readouterr().err
 
 
@@ -59,5 +59,5 @@ def test_an_image_file_becomes_the_same_input_as_the_test_image(resize, resize_i
     settings = Settings("lenet", resize=resize, resize_in=resize_in, background=-0.1, foreground=1.175)
     _, test_data = loaders(settings, data)
     cv2.imwrite(str(tmp_path / "image.png"), data.test.images[3])
-    images, _ = image_batch([tmp_path / "image.png"], (28, 28, 1), settings)
+    images, _ = image_batch([read_input(tmp_path / "image.png", (28, 28, 1), settings)], settings)
     np.testing.assert_array_equal(images.asnumpy()[0], next(iter(test_data))[0][3].asnumpy())

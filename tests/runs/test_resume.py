@@ -174,7 +174,7 @@ def test_a_run_killed_at_random_moments_ends_bit_identical_to_an_uninterrupted_o
     assert_same_outcome(run, tmp_path / "whole")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_writes_a_checkpoint_and_prints_how_to_resume(number, whole, train, finish, tmp_path):
     status, output = train("run", *OFTEN, epochs=LONG, until=f"epoch 2/{LONG}", number=number)
     assert status == 128 + number
@@ -251,12 +251,12 @@ def test_a_run_with_a_checkpoint_is_resumed_without_the_parameters_that_it_start
     assert len(record(tmp_path / "run")["epochs"]) == 2
 
 
-def test_a_damaged_checkpoint_is_removed_so_that_two_sound_ones_are_kept(stopped):
+def test_a_damaged_checkpoint_is_passed_over(stopped):
     newest, before = checkpoints(stopped)
     newest.write_bytes(b"")
-    facts, _ = resume._newest_checkpoint(read_run(stopped))
-    assert checkpoint.checkpoint_path(stopped, facts["epoch"], facts["batches"]) == before
-    assert checkpoints(stopped) == [before]
+    damaged = []
+    assert resume._newest_checkpoint(read_run(stopped), damaged).path == before
+    assert damaged == [newest]
 
 
 def rewrite(folder, change):
@@ -307,10 +307,10 @@ def test_a_checkpoint_that_does_not_fit_its_run_is_refused(stopped, finish, smal
 
 def test_a_checkpoint_without_a_newer_setting_has_its_default():
     settings = Settings("lenet", epochs=2)
-    facts = {"settings": {name: value for name, value in asdict(settings).items() if name != "augment"}}
-    resume._check_settings(facts, settings, "run")
+    saved = {name: value for name, value in asdict(settings).items() if name != "augment"}
+    resume._check_settings(saved, settings, "run")
     with pytest.raises(RunError, match=r"other settings than its run\.json \(augment none -> flip\)"):
-        resume._check_settings(facts, replace(settings, augment="flip"), "run")
+        resume._check_settings(saved, replace(settings, augment="flip"), "run")
 
 
 def test_changed_threads_or_versions_are_reported_and_recorded(stopped, finish, environment):

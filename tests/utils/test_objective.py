@@ -62,6 +62,28 @@ def test_probabilities_are_the_softmax_of_the_scores():
     np.testing.assert_allclose(actual, expected, rtol=2**-26)  # half of the digits of float64
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda labels: nd.array(labels, dtype="float32"),
+        lambda labels: nd.array(labels, dtype="int32"),
+        lambda labels: nd.array(labels, dtype="int64"),
+        lambda labels: nd.array(labels, dtype="uint8"),
+        lambda labels: labels,
+        lambda labels: labels.astype("float64"),
+        lambda labels: labels.tolist(),
+        lambda labels: mx.np.array(labels),
+    ],
+)
+def test_the_accuracy_is_numpys_for_labels_of_every_accepted_form(form, rng):
+    scores, labels = rng.randn(40, 7).astype(np.float32), rng.randint(0, 7, 40)
+    expected = np.mean(scores.argmax(axis=1) == labels)
+    assert utils.accuracy(nd.array(scores), form(labels)) == pytest.approx(expected)
+    net = nn.HybridSequential()
+    net.add(nn.HybridLambda("identity"))
+    assert utils.evaluate_accuracy([(nd.array(scores), form(labels))], net) == pytest.approx(expected)
+
+
 def test_accuracy_uses_the_first_of_several_outputs():
     assert utils.accuracy([ROWS, -ROWS], nd.array([0, 1, 1, 0])) == 1
     assert utils.accuracy(-ROWS, SMALLEST) == 1
