@@ -44,7 +44,7 @@ def to_labels(array: np.ndarray, name: str) -> np.ndarray:
 def to_pixels(arrays: Sequence[np.ndarray], names: Sequence[str]) -> tuple[list[np.ndarray], str | None]:
     """Return images as (N, H, W, C) uint8 and what was converted, or None.
 
-    If all values are from 0 to 1 and both occur, they are multiplied by 255. Fractions are rounded.
+    If all values are from 0 to 1, and 0 is one of them, they are multiplied by 255 and rounded.
 
     Args:
         arrays: The training and the test images: (N, H, W), (N, H, W, C), (N, C, H, W), or (N, S * S) for square gray
@@ -52,7 +52,7 @@ def to_pixels(arrays: Sequence[np.ndarray], names: Sequence[str]) -> tuple[list[
         names: The arrays, for messages.
 
     Raises:
-        DataError: An array has another shape or type, or values outside of 0..255.
+        DataError: An array has another shape or type, values outside of 0..255, or fractions above 1.
     """
     arrays = [_channels_last(array, name) for array, name in zip(arrays, names)]
     ranges = [_range(array, name) for array, name in zip(arrays, names)]
@@ -60,9 +60,12 @@ def to_pixels(arrays: Sequence[np.ndarray], names: Sequence[str]) -> tuple[list[
     if low == 0 < high <= 1:
         scaled = [np.rint(array.astype(np.float32) * 255).astype(np.uint8) for array in arrays]
         return scaled, "pixels from 0 to 1 are multiplied by 255"
-    pixels = [(np.rint(array) if array.dtype.kind == "f" else array).astype(np.uint8, copy=False) for array in arrays]
-    is_rounded = any(not np.array_equal(*pair) for pair in zip(pixels, arrays) if pair[1].dtype.kind == "f")
-    return pixels, "pixels are rounded to whole numbers" if is_rounded else None
+    for array, name in zip(arrays, names):
+        is_fraction = array != np.floor(array) if array.dtype.kind == "f" else np.zeros(0, bool)
+        if is_fraction.any():
+            example = array[is_fraction][0]
+            raise DataError(f"{name} has the pixel {example:g}: save whole numbers to 255, or fractions from 0 to 1")
+    return [array.astype(np.uint8, copy=False) for array in arrays], None
 
 
 def _range(array, name):

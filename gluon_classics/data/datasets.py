@@ -222,9 +222,10 @@ def _load_folder(folder, size, transparent_as, share):
         found = _choose(_search(files), folder)
         archives = [file for file in files if is_archive(file.name)]
         if found:
-            if archives:
-                unread = _listed(file.name for file in archives)
-                _console.say(f"{folder}: reading the unpacked files; to read {unread}, give its path")
+            unread = [file.name for file in (*archives, *filter(_is_image, files))]
+            if unread:
+                more = f" and {len(unread) - 1:,} more" if unread[1:] else ""
+                _console.say(f"{folder}: reading {found.what}, not {unread[0]}{more}; to read that, give its path")
             return _data_set(found, folder, share=share)
         if any(map(_is_image, files)) or not files:
             parts = load_folder(folder, size, transparent_as, share)

@@ -103,7 +103,7 @@ def test_unpacked_files_in_a_folder_are_read_before_the_archive_and_that_is_said
     write_files(tmp_path / BATCHES, {**CONTENTS, "test_batch.bin": record(99)})
     _, test = read_cifar10(tmp_path)
     assert test.labels.tolist() == [9]
-    assert f"to read {ARCHIVE}, give its path" in capsys.readouterr().err
+    assert f"not {ARCHIVE}; to read that, give its path" in capsys.readouterr().err
 
 
 def test_the_archive_in_the_cache_is_read_before_unpacked_files_because_its_checksum_is_known(places, monkeypatch):

@@ -104,6 +104,15 @@ def test_an_incomplete_second_set_is_mentioned(tmp_path, capsys):
     assert "not reading MNIST's IDX files in more" in capsys.readouterr().err
 
 
+def test_images_next_to_the_files_are_mentioned(tmp_path, capsys):
+    write(tmp_path, IDX_FILES, some_arrays())
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(b"an image")
+    assert len(load_dataset(str(tmp_path)).train) == 40
+    assert "not a/0.png and 1 more" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- types
 
 
@@ -124,6 +133,7 @@ def test_images_and_labels_of_every_type_are_read_if_their_values_make_sense(tmp
         ("images", -1, "i1", "-1 to"),
         ("images", 256, "i2", "to 256"),
         ("images", 4095, "i4", "to 4095"),
+        ("images", 1.5, "f4", "1.5"),
         ("images", np.nan, "f4", "finite"),
         ("images", np.inf, "f8", "finite"),
         ("labels", -1, "i1", "-1"),
