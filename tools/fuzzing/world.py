@@ -28,8 +28,8 @@ def make(folder: Path) -> None:
 
     data = folder / "data"
     data.mkdir(parents=True)
-    for name, dimensions, count in zip(catalogue.IDX_FILES, (3, 1, 3, 1), (TRAIN, TRAIN, TEST, TEST)):
-        write_idx(data / f"{name}.gz", read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz", dimensions)[:count])
+    for name, count in zip(catalogue.IDX_FILES, (TRAIN, TRAIN, TEST, TEST)):
+        write_idx(data / f"{name}.gz", read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz")[:count])
     shutil.copytree(data, folder / "home" / "datasets" / "fashion-mnist")
     os.environ["MXNET_HOME"] = str(folder / "home")
     _train(folder / "whole", "lenet")
