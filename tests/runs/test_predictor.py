@@ -5,6 +5,7 @@ import os
 import cv2
 from gluon_classics import _console
 from gluon_classics.data.datasets import load_dataset
+from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError
 from gluon_classics.experiment.build import build, loaders
 from gluon_classics.experiment.settings import Settings
@@ -90,6 +91,16 @@ def test_files_that_cannot_be_read_do_not_change_the_results_of_the_others(netwo
         network.predict(mixed)
     assert all("error" in result for result in network.predictions(bad))
     assert list(network.predictions([])) == []
+
+
+def test_a_file_that_does_not_fit_into_memory_is_reported_like_a_bad_one(network, image, monkeypatch):
+    def read(path, *given):
+        return np.zeros((10**6, 10**8)) if path == "huge.png" else read_image(path, *given)
+
+    monkeypatch.setattr(predictor, "read_image", read)
+    huge, good = network.predictions(["huge.png", image()])
+    assert huge["error"].startswith("huge.png: not enough memory (Unable to allocate 728")
+    assert "top" in good
 
 
 def test_a_file_that_is_named_twice_is_classified_twice(network, image):
