@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import os
 import sys
 import textwrap
@@ -21,12 +20,41 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
+from ._format import to_json
+
 for _name in ("COLUMNS", "LINES"):  # rich fails on some values, such as 0 or superscript digits
     _size = os.environ.get(_name, "1")
     if not (_size.isascii() and _size.isdigit() and len(_size) < 5 and int(_size)):
         del os.environ[_name]
 
-err = Console(stderr=True, highlight=False)
+
+class _Forgiving:
+    """A stream for messages. What cannot be written is dropped: the reader is gone, or the disk of the log is full."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self):
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+class _Messages(Console):
+    """Standard error. Work that takes hours does not end because nobody can read about it any more."""
+
+    @property  # type: ignore[misc]  # nobody sets it
+    def file(self):
+        return _Forgiving(super().file)
+
+
+err = _Messages(stderr=True, highlight=False)
 PIPE_WIDTH = 200  # columns of a table if standard output is not a terminal
 CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories: control, format, surrogate, line, paragraph
 JOINERS = "\u200c\u200d"  # format characters that Persian, Indian languages and emoji are written with
@@ -116,12 +144,12 @@ def echo(line: str) -> None:
 
 def echo_json(value) -> None:
     """Print JSON on standard output. Numbers that JSON lacks, such as NaN, become null."""
-    print(_json(value))
+    print(to_json(value))
 
 
 def echo_json_list(values) -> None:
     """Print a list as JSON on standard output, each value when the next one is there."""
-    texts = (textwrap.indent(_json(value), "  ") for value in values)
+    texts = (textwrap.indent(to_json(value), "  ") for value in values)
     previous = next(texts, None)
     if previous is None:
         print("[]")
@@ -139,11 +167,6 @@ def echo_csv(titles, rows) -> None:
     writer.writerow(titles)
     for row in rows:
         writer.writerow([visible(str(cell), kept="\n\t") for cell in row])
-
-
-def _json(value):
-    finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
-    return json.dumps(finite, indent=2)
 
 
 def be_quiet() -> None:

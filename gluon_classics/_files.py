@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 import tempfile
@@ -77,6 +78,18 @@ def default_mode() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
+
+
+def sha256_of(path) -> str | None:
+    """Return the SHA-256 of a file in hexadecimal digits; None if there is no such file."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while part := file.read(1 << 24):
+                digest.update(part)
+    except FileNotFoundError:
+        return None
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,11 @@ class SettingsError(ClassicsError, ValueError):
     """A setting is unknown, out of range, or cannot be combined with another."""
 
 
-class InputSizeError(ClassicsError):
+class InputError(ClassicsError, ValueError):
+    """An array does not fit a network: its shape, type or device, or the network is not initialized."""
+
+
+class InputSizeError(InputError):
     """Images are too small or too large for a network."""
 
 
@@ -24,7 +28,7 @@ class RunError(ClassicsError):
 
 
 class TrainingDiverged(ClassicsError):
-    """The training loss or the parameters became infinite or not a number."""
+    """The training loss, the parameters or the outputs became infinite or not a number."""
 
 
 class MemoryTooSmall(ClassicsError, MemoryError):

@@ -52,9 +52,10 @@ ctx_option = click.option(
     help="Device: auto (all GPUs, or the CPU), cpu, gpu, gpu:1, or a list such as gpu:0,gpu:1.",
 )
 DATA_HELP = (
-    "Data set: fashion-mnist, mnist, cifar10, or a folder with IDX files, CIFAR-10 binary files, "
-    "or one subfolder of images per class."
+    "Data set: fashion-mnist, mnist, cifar10 or another name in docs/data-files.md; a folder, archive or file of IDX, "
+    "CIFAR, .npz or CSV files; or a folder with one subfolder of images per class."
 )
+TRANSPARENT_HELP = "Color that shows through transparent pixels of image files: white, black, or as in #ff8000."
 
 
 class Count(click.IntRange):

@@ -11,6 +11,7 @@ from gluon_classics.experiment.settings import AUGMENT, FIT, LAST_BATCH, REPORTE
 
 from .options import (
     DATA_HELP,
+    TRANSPARENT_HELP,
     Count,
     Finite,
     FiniteRange,
@@ -64,6 +65,13 @@ from .options import (
 @setting("seed", type=Seed(), help="Seed for initial weights, shuffling, augmentation and dropout.")
 @setting("data", type=UserPath(), help=DATA_HELP)
 @setting(
+    "validation_share",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    help="Share of the images of each class that are test images, for a folder of images without test images.",
+    shown="0.2, every fifth image",
+)
+@setting("transparent_as", metavar="COLOR", help=TRANSPARENT_HELP)
+@setting(
     "resize_in",
     type=click.Choice(RESIZE_IN),
     help="Pixel type in which images are resized. published: float32 for training and uint8 for test images, "
@@ -98,6 +106,12 @@ from .options import (
     type=UserPath(),
     help="Run folder or parameter file with the initial weights, instead of random weights.",
 )
+@click.option(
+    "--new-head",
+    is_flag=True,
+    default=None,
+    help="With --init-from: draw the weights of the last layer, for data with other classes.",
+)
 @ctx_option
 @click.option("--out", type=UserPath(), help="Run folder to write.  [default: a new folder in runs/]")
 @checkpoint_option
@@ -122,9 +136,14 @@ def train(name, ctx, out, quiet, **options):
 @click.command()
 @click.argument("run", type=UserPath())
 @click.option("--epochs", type=Count(), help="Total number of epochs, old and new.  [default: the run's]")
+@click.option(
+    "--data",
+    type=UserPath(),
+    help="Folder or name of the run's data, if it has moved.  [default: where the run found it]",
+)
 @checkpoint_option
 @quiet_option
-def resume(run, epochs, checkpoint_minutes, quiet):
+def resume(run, epochs, data, checkpoint_minutes, quiet):
     """Resume an interrupted run.
 
     RUN is a run folder. The result is bit-identical to that of an uninterrupted run with the same processor, number
@@ -134,7 +153,7 @@ def resume(run, epochs, checkpoint_minutes, quiet):
 
     if quiet:
         _console.be_quiet()
-    command.resume(run, epochs, checkpoint_minutes)
+    command.resume(run, epochs, checkpoint_minutes, data)
 
 
 @click.command()
@@ -175,10 +194,11 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
 @click.argument("images", nargs=-1, required=True, type=UserPath())
 @click.option("--top", type=Count(), default=3, show_default=True, help="Number of most probable classes to show.")
 @click.option("--invert", is_flag=True, help="Swap light and dark, for dark objects on a light background.")
+@click.option("--transparent-as", metavar="COLOR", help=f"{TRANSPARENT_HELP}  [default: the run's]")
 @ctx_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table, with a row for each class shown.")
 @json_option
-def predict(run, images, top, invert, ctx, as_csv, as_json):
+def predict(run, images, top, invert, transparent_as, ctx, as_csv, as_json):
     """Classify image files with a trained network.
 
     RUN is a run folder. IMAGES are files in PNG, JPEG or a similar format, or folders with such files, also in their
@@ -205,7 +225,8 @@ def predict(run, images, top, invert, ctx, as_csv, as_json):
                     _console.warn(result["error"])
             yield result
 
-    results = reported(predictor.from_run(run, ctx).predictions(paths, top, invert))
+    network = predictor.from_run(run, ctx).with_settings(transparent_as=transparent_as)
+    results = reported(network.predictions(paths, top, invert))
     if as_json:
         _console.echo_json_list(results)
     elif as_csv:
@@ -239,8 +260,13 @@ def _table_rows(result):
 @click.option(
     "--tensorboard", type=UserPath(), help="Also write the metrics as TensorBoard event files to this folder."
 )
+@click.option(
+    "--data",
+    type=UserPath(),
+    help="Folder or name of the runs' data, if it has moved.  [default: where each run found it]",
+)
 @ctx_option
-def report(runs, out, tensorboard, ctx):
+def report(runs, out, tensorboard, data, ctx):
     """Write an HTML report about one or more run folders.
 
     The report shows the curves with the published values, misclassified images, the confusion matrix, the filters of
@@ -248,7 +274,7 @@ def report(runs, out, tensorboard, ctx):
     """
     from gluon_classics.report.report import write_report
 
-    write_report(runs, out, ctx, tensorboard)
+    write_report(runs, out, ctx, tensorboard, data)
     _console.echo(out)
 
 

@@ -26,7 +26,7 @@ from mxnet import gluon
 from .diagonal_lm import DiagonalLM, StepSizeCallback
 from .initializers import initialize
 from .optimizers import ScheduleCallback, make_optimizer
-from .parameter_files import fix_shapes, load_parameters
+from .parameter_files import copy_parameters, fix_shapes, load_parameters
 from .settings import Settings
 
 
@@ -125,11 +125,14 @@ def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None
     input_shape = (data.train.images.shape[3], settings.size, settings.size)
     summary = summarize(net, input_shape)  # fails now if images are too small
     check_batch(min(settings.batch_size, len(data.train)), summary, contexts, trained=True)
-    if settings.init_from:
+    if settings.init_from and not settings.new_head:
         load_parameters(net, settings.init_from, contexts, input_shape)
     else:
         initialize(net, settings, contexts, input_shape)
         fix_shapes(net, contexts, input_shape)  # draws the weights now, before training draws random numbers
+    if settings.new_head:
+        head = head_parameters(settings.model, len(data.classes), input_shape)
+        copy_parameters(net, settings.init_from, input_shape, head)
     train_data, test_data = loaders(settings, data)
     return Experiment(
         settings=settings,
@@ -163,6 +166,30 @@ def build(model: str, classes: int, trained: bool = False) -> gluon.nn.Block:
         raise ClassicsError(str(error)) from error
 
 
+def head_parameters(model: str, classes: int, input_shape) -> list[str]:
+    """Return the names of the parameters whose shapes depend on the number of classes, as in training.
+
+    Raises:
+        ClassicsError: The network has none, or exists with one number of classes only.
+    """
+
+    def shapes(number):
+        net = build(model, number, trained=True)
+        net.initialize(mx.init.Zero())
+        fix_shapes(net, [mx.cpu()], input_shape)
+        return {name: parameter.shape for name, parameter in net._collect_params_with_prefix().items()}
+
+    own = shapes(classes)
+    try:
+        other = shapes(classes + 1)
+    except ClassicsError:
+        other = shapes(classes - 1)
+    head = [name for name, shape in own.items() if shape != other[name]]
+    if not head:
+        raise ClassicsError(f"no parameter of {model} depends on the number of classes: leave new_head out")
+    return head
+
+
 def check_batch(images: int, counts: Summary, contexts: Sequence[mx.Context], trained: bool = False) -> None:
     """Raise a MemoryTooSmall if a batch cannot fit into memory or into MXNet's arrays.
 
@@ -189,7 +216,17 @@ def check_batch(images: int, counts: Summary, contexts: Sequence[mx.Context], tr
 
 def load_data(settings: Settings) -> DataSet:
     """Load the data set of the settings, limited to their subset of training images. Raises DataError."""
-    data = load_dataset(settings.data, settings.size)
+    data = load_dataset(
+        settings.data,
+        settings.size,
+        transparent_as=settings.transparent_as,
+        validation_share=settings.validation_share,
+    )
+    return limited(data, settings)
+
+
+def limited(data: DataSet, settings: Settings) -> DataSet:
+    """Return a data set with the settings' subset of its training images. Raises DataError if it has fewer."""
     if settings.subset is None:
         return data
     if settings.subset > len(data.train):

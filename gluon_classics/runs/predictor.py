@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import itertools
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 from gluon_classics import _console
-from gluon_classics.data.datasets import DataSet, load_dataset
+from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError, MemoryTooSmall, RunError, memory_explained
-from gluon_classics.experiment.build import build, check_batch, loaders
+from gluon_classics.experiment.build import build, check_batch, load_data, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
@@ -22,6 +22,7 @@ import mxnet as mx
 import numpy as np
 
 from .record import read_run
+from .run_data import data_of, is_data_of, load_other, named_as_in
 
 BATCH = 64  # image files that are classified together
 CHUNK = 8 * BATCH  # image files whose results are returned together
@@ -44,6 +45,11 @@ class Trained:
     image_shape: tuple[int, int, int]
     net: mx.gluon.nn.Block
     contexts: list[mx.Context]
+
+    def with_settings(self, **changes) -> Trained:
+        """Return the same network with other settings of its input; None keeps one."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, settings=replace(self.settings, **given))
 
     @memory_explained()
     def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
@@ -121,7 +127,7 @@ class Trained:
             yield from self._predictions_at_once(paths[start : start + CHUNK], top, invert)
 
     def _predictions_at_once(self, paths, top, invert):
-        results: list[dict] = [{"image": str(path)} for path in paths]
+        results: list[dict[str, Any]] = [{"image": str(path)} for path in paths]
         batches = self._batches(results, invert)
         first = next(batches, None)
         if first is not None:
@@ -139,7 +145,7 @@ class Trained:
             for result in results[start : start + BATCH]:
                 try:
                     with memory_explained():
-                        images.append(read_input(result["image"], self.image_shape, invert))
+                        images.append(read_input(result["image"], self.image_shape, self.settings, invert))
                 except MemoryTooSmall as error:
                     result["error"] = f"{result['image']}: {error}"
                 except DataError as error:
@@ -174,12 +180,18 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
     if Path(target).is_dir():
         if model or resize:
             raise RunError(f"{target} is a run folder, with its own network and size: leave --model and --resize out")
-        network = from_run(target, ctx)
-        return network, load_dataset(data or network.settings.data, network.settings.size)
+        network, run = from_run(target, ctx), read_run(target)
+        if data is None:
+            return network, data_of(run)
+        given = load_other(run, data)
+        if is_data_of(run, given):
+            return network, named_as_in(run, given)
+        _console.say(f"{given.origin} is not the data that {target} was trained on.")
+        return network, given
     if model is None:
         raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
     settings = Settings.of(model, data=data, resize=resize)
-    dataset = load_dataset(settings.data, settings.size)
+    dataset = load_data(settings)
     return _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx), dataset
 
 
@@ -192,20 +204,20 @@ def _load(settings, classes, image_shape, parameters, ctx):
     return Trained(settings, classes, image_shape, net, contexts)
 
 
-def read_input(path, image_shape, invert: bool = False) -> np.ndarray:
+def read_input(path, image_shape, settings: Settings, invert: bool = False) -> np.ndarray:
     """Read an image file in the shape of the training images.
 
     Args:
         path: Image file.
         image_shape: (H, W, C) of the training images before they were resized, with H = W.
+        settings: Settings of the training.
         invert: Whether to swap light and dark.
 
     Raises:
         DataError: The file is not an image.
     """
     size, _, channels = image_shape
-    with _console.quiet_libraries():
-        image = read_image(path, size, channels)
+    image = read_image(path, size, channels, settings.transparent_as)
     return 255 - image if invert else image
 
 

@@ -44,7 +44,7 @@ def test_a_run_folder_contains_parameters_record_checkpoint_and_curves(trained_r
 
 
 def test_training_prints_epochs_and_no_messages_of_mxnet(command):
-    result = command("train", "lenet", *QUICK)
+    result = command("train", "lenet", *QUICK, new_process=True)
     assert result.returncode == 0
     assert re.search(r"epoch 1/1: loss [\d.]+, train accuracy [\d.]+, test accuracy [\d.]+, .* images/s", result.stderr)
     assert "src/" not in result.stderr
@@ -208,9 +208,9 @@ def test_training_works_on_several_devices(command, tmp_path):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["provenance"]["devices"] == ["cpu(0)", "cpu(1)"]
 
 
-def test_training_on_the_embedded_sample_warns_and_takes_10_epochs(command, environment, tmp_path):
-    environment = {**environment, "MXNET_HOME": str(tmp_path / "empty")}
-    result = command("train", "lenet", "--batch-size", "200", "--out", "run", env=environment)
+def test_training_on_the_embedded_sample_warns_and_takes_10_epochs(command, tmp_path):
+    """LeNet on 12x12 images, its smallest, takes a tenth of the time."""
+    result = command("train", "lenet", "--batch-size", "200", "--resize", "12", "--out", "run", home=tmp_path / "empty")
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("EMBEDDED SAMPLE: ") == 1
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -290,9 +290,7 @@ def test_parameters_of_another_network_or_input_size_are_rejected(command, train
 
 def test_a_file_of_unnamed_arrays_is_not_a_parameter_file(command, tmp_path):
     mx.nd.save(str(tmp_path / "list.params"), [mx.nd.ones(2)])
-    assert_one_line_error(
-        command("evaluate", "list.params", "--model", "lenet"), "does not hold the parameters of LeNet"
-    )
+    assert_one_line_error(command("evaluate", "list.params", "--model", "lenet"), "its arrays have no names")
 
 
 def test_a_run_can_be_evaluated_from_any_folder(command, small_home, tmp_path):

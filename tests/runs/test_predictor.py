@@ -15,6 +15,7 @@ from gluon_classics.runs.predictor import Trained, image_batch, read_input
 import mxnet as mx
 from mxnet.gluon import nn
 import numpy as np
+from PIL import Image
 import pytest
 
 
@@ -68,13 +69,27 @@ def test_predictions_are_without_dropout(data):
     np.testing.assert_allclose(first, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(("color", "value"), [("white", 255), ("black", 0), ("#404040", 64)])
+def test_transparent_pixels_have_the_color_of_the_settings(color, value, tmp_path, capsys):
+    Image.new("RGBA", (28, 28), (10, 20, 30, 0)).save(tmp_path / "image.png")
+    image = read_input(tmp_path / "image.png", (28, 28, 1), Settings("lenet", transparent_as=color))
+    assert (image == value).all()
+    assert f"is shown on {color}" in capsys.readouterr().err
+
+
+def test_another_color_for_transparent_pixels_changes_only_the_settings(data):
+    network = Trained(Settings("lenet", seed=3), data.classes, (28, 28, 1), None, [])
+    assert network.with_settings(transparent_as=None) == network
+    assert network.with_settings(transparent_as="black").settings == Settings("lenet", seed=3, transparent_as="black")
+
+
 @pytest.mark.parametrize("resize", [28, 45])
 @pytest.mark.parametrize("resize_in", ["uint8", "float32", "published"])
 def test_an_image_file_becomes_the_same_input_as_the_test_image(resize, resize_in, data, tmp_path):
     settings = Settings("lenet", resize=resize, resize_in=resize_in, background=-0.1, foreground=1.175)
     _, test_data = loaders(settings, data)
     cv2.imwrite(str(tmp_path / "image.png"), data.test.images[3])
-    images, _ = image_batch([read_input(tmp_path / "image.png", (28, 28, 1))], settings)
+    images, _ = image_batch([read_input(tmp_path / "image.png", (28, 28, 1), settings)], settings)
     np.testing.assert_array_equal(images.asnumpy()[0], next(iter(test_data))[0][3].asnumpy())
 
 
