@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
 import math
 import os
 from pathlib import Path
@@ -19,8 +18,8 @@ from .folder_layout import entries, find_layout, is_folder, is_hidden, subfolder
 from .image_file import ImageHeader, UnreadableImage, read_header, read_pixels, readable_suffixes
 from .images import Images, fit_image, quiet_decoders, remarks
 from .memory import available_memory, require_memory
+from .split import VALIDATION_SHARE, tested_positions
 
-VALIDATION_SHARE = 0.2  # of each class, if there are no test images: every fifth image, sorted by file name
 _SYSTEM_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")  # not counted as left out, since systems make them
 _NAMED = 5  # classes in the line about files that are left out
 
@@ -156,16 +155,10 @@ def image_paths(folder):
 
 
 def _split(folder, files, share):
-    """Return the training and the test files of each class: with a share of 1/5, every fifth file is a test file."""
-    exact = Fraction(str(share))
+    """Return the training and the test files of each class."""
     train, test = {}, {}
     for name, (headers, left_out) in ((name, (each.headers, each.left_out)) for name, each in files.items()):
-        is_test = [math.floor(i * exact) > math.floor((i - 1) * exact) for i in range(1, len(headers) + 1)]
-        if len(set(is_test)) < 2:
-            least = max(math.ceil(1 / exact), 2)
-            raise DataError(
-                f"{folder / name} has fewer than {least} images: add more, because {100 * share:g} % are test images"
-            )
+        is_test = tested_positions(len(headers), share, str(folder / name))
         train[name] = ClassFiles([header for header, tested in zip(headers, is_test) if not tested], left_out)
         test[name] = ClassFiles([header for header, tested in zip(headers, is_test) if tested], Counter())
     return train, test

@@ -11,6 +11,7 @@ from gluon_classics import _console
 import numpy as np
 
 from .colors import TRANSPARENT_AS, parse_color
+from .examples import check_data_set, check_pixels
 from .image_file import NEARLY_BLACK, ImageHeader, read_header, read_pixels
 
 
@@ -23,10 +24,17 @@ class Images:
     Attributes:
         images: (N, H, W, C) uint8.
         labels: (N,) integers, the classes counted from 0.
+
+    Raises:
+        DataError: The images and labels are not like that, or there are none.
     """
 
     images: np.ndarray
     labels: np.ndarray
+
+    def __post_init__(self):
+        check_data_set(self.images, self.labels)
+        check_pixels(self.images)
 
     def __len__(self):
         return len(self.images)
@@ -103,8 +111,8 @@ def fit_image(image: np.ndarray, size: int | None, channels: int | None) -> np.n
 
 @contextlib.contextmanager
 def quiet_decoders():
-    """Hide the warnings of Pillow inside the context: what matters to users is in `remarks` and in errors."""
-    with warnings.catch_warnings():
+    """Hide what the decoders print inside the context: what matters to users is in `remarks` and in errors."""
+    with _console.quiet_libraries(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\b")
         yield
 

@@ -496,7 +496,7 @@ def test_a_file_that_is_not_an_image_is_rejected(tmp_path, data_error, content):
 
 
 def test_a_slice_of_images_is_the_pair_of_images_and_labels():
-    images = Images(np.arange(24).reshape(6, 2, 2, 1), np.arange(6))
+    images = Images(np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1), np.arange(6))
     pixels, labels = images[2:4]
     np.testing.assert_array_equal(pixels[:, 0, 0, 0], [8, 12])
     np.testing.assert_array_equal(labels, [2, 3])

@@ -27,6 +27,14 @@ WRONG = [
     ("transparent_as", "red", "use white, black"),
     ("transparent_as", "#fff", "use white, black"),
     ("transparent_as", 255, "text"),
+    ("batch_size", 2**31, "below 2"),
+    ("epochs", 10**400, "epochs is a number beyond 2.64"),
+    ("seed", 2**63, "below 2"),
+    ("seed", [3], "a whole number"),
+    ("learning_rate", 10**400, "that float32 can hold"),
+    ("foreground", 1e39, "that float32 can hold"),
+    ("data", "caf\udce9", "not UTF-8"),
+    ("init", "normal(1e999)", "use xavier"),
     ("resize", -28, "1 or more"),
     ("seed", -1, "0 or more"),
     ("learning_rate", 0, "greater than 0"),
@@ -55,6 +63,8 @@ WRONG = [
     ("schedule", "warmup:5 warmup:5", "repeats warmup"),
     ("data", "", "name a data set or a folder"),
     ("data", None, "text"),
+    ("new_head", True, "name one with init_from"),
+    ("new_head", 1, "true or false"),
 ]
 
 
