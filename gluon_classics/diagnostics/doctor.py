@@ -16,12 +16,14 @@ import sys
 import tempfile
 
 from gluon_classics import _runtime
+from gluon_classics.errors import DataError
 
 from .processes import child_environment
 
 PYTHONS = ((3, 8), _runtime.NEWEST_PYTHON)  # the oldest and the newest version that MXNet runs on
 MXNET = "1.9.1"
 EARLIER_MXNET = ("1.6.0", "1.7.0.post2", "1.8.0.post0", "1.9.0")  # that the tests run on
+PILLOW = (10, 3)  # the oldest that turns TIFF files
 MXNET_PACKAGES = ("mxnet", "mxnet-cu112")
 DEBIAN_PACKAGES = {
     "libgomp": "libgomp1",
@@ -58,6 +60,7 @@ def examine() -> list[Check]:
         _mxnet_package(),
         _mxnet_loads(),
         _opencv(),
+        _pillow(),
         _threads(),
         _gpu(),
         _data(),
@@ -131,6 +134,8 @@ def _library_fix(message):
         return "this NumPy is newer than those that MXNet was tried on: pip install 'numpy<2.6'"
     if "OMP_NUM_THREADS" in message:
         return "see Threads"
+    if message.startswith("ImportError: MXNET_") or "ulimit" in message:
+        return "change this setting"
     library = re.search(r"(lib(?!mxnet)\w+)[\w.+-]*\.so", message)
     if library and library[1] in DEBIAN_PACKAGES:
         return f"apt-get install {DEBIAN_PACKAGES[library[1]]} (or your system's package of {library[1]})"
@@ -155,6 +160,13 @@ def _opencv():
     reinstall = "pip install --force-reinstall --no-deps 'opencv-python-headless<4.12'"  # these run on NumPy 1 and 2
     fix = _library_fix(message) if ".so" in message else reinstall
     return Check("OpenCV", False, message, fix)
+
+
+def _pillow():
+    found = _version("pillow")
+    is_new = found is not None and tuple(map(int, found.split(".")[:2])) >= PILLOW
+    install = "pip install 'gluon-classics[runtime]'" if _has_mxnet() else "see MXNet package"
+    return Check("Pillow", is_new, found or "not installed", "" if is_new else install)
 
 
 def _threads():
@@ -184,10 +196,12 @@ def _data():
         from gluon_classics.data import datasets
     except ImportError as error:
         return Check("Fashion-MNIST", False, f"cannot be checked ({error})", "fix the problems above first")
-    place = datasets.installed_folder(name)
+    try:
+        place, cache = datasets.installed_folder(name), datasets.cache_folder(name)
+    except DataError as error:
+        return Check("Fashion-MNIST", False, "not found", str(error))
     if place:
         return Check("Fashion-MNIST", True, str(place))
-    cache = datasets.cache_folder(name)
     writable = next(folder for folder in (cache, *cache.parents) if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=writable):

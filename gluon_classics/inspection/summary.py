@@ -80,7 +80,7 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
 
     Raises:
         InputError: `input_shape` is not a shape, or `net` is not a network.
-        InputSizeError: The image is too small.
+        InputSizeError: The image is too small, or so large that an array exceeds MXNet's limit.
     """
     require_network(net)
     _check_shape(input_shape)
@@ -104,6 +104,12 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
     sizes = {name: math.prod(shape) for name, shape in zip(graph.list_arguments(), arguments)}
     sizes.update(zip(graph.list_auxiliary_states(), map(math.prod, running)))
     output_shapes = {block: shape[1:] for block, shape in zip(outputs, shapes)}
+    most = max([*map(math.prod, output_shapes.values()), *sizes.values()])
+    if most > MOST_VALUES:  # MXNet would count with 32 bits and go on with wrong shapes
+        what = f"{type(net).__name__} for {format_shape(input_shape)} images"
+        raise InputSizeError(
+            f"{what} has an array of {most:,} values: MXNet can have 2^31 - 1. Use smaller images or fewer classes"
+        )
 
     def size(parameter):
         return sizes.get(parameter.name) or math.prod(parameter.shape or [0])  # no size if its block is never called

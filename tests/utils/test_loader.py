@@ -8,7 +8,8 @@ import threading
 import time
 import tracemalloc
 
-from gluon_classics.data.datasets import IDX_FILES, DataSet
+from gluon_classics.data.catalogue import IDX_FILES
+from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.idx import write_idx
 from gluon_classics.data.images import Images
 from gluon_classics.errors import DataError
