@@ -8,7 +8,7 @@ MXNet loads with the first network. Listing networks and reading their facts do 
 
 from typing import TYPE_CHECKING
 
-from . import _runtime
+from . import _descriptors, _runtime
 from ._lazy import public_names
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+_descriptors.open_missing()  # before any file stays open
 _runtime.prepare()
 
 _HOMES = {

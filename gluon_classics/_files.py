@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 import tempfile
@@ -52,6 +53,20 @@ def remove_leftovers(folder, names) -> None:
             path.unlink()
 
 
+def user_path(text, error: type[ClassicsError] = ClassicsError) -> str:
+    """Return a path that a user gave, with the home folder for a ~ at its beginning.
+
+    Raises `error` if the path is empty, or the home folder is not known.
+    """
+    text = os.fspath(text)
+    if not text or "\0" in text:
+        raise error(f"{text!r} is not a path: name a file or a folder")
+    path = os.path.expanduser(text)
+    if path.startswith("~"):
+        raise error(f"{text}: the home folder of this user is not known. Give the whole path, or ./{text}")
+    return path
+
+
 def write_text(path, text: str) -> None:
     """Write `text` to `path` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
@@ -63,6 +78,18 @@ def default_mode() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
+
+
+def sha256_of(path) -> str | None:
+    """Return the SHA-256 of a file in hexadecimal digits; None if there is no such file."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while part := file.read(1 << 24):
+                digest.update(part)
+    except FileNotFoundError:
+        return None
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

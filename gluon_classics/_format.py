@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Iterable
+
+LONGEST = 300  # characters of an error that is part of another
 
 
 def format_shape(shape: Iterable) -> str:
     """Return a shape as people write it: "1x28x28" for (1, 28, 28)."""
     return "x".join(map(str, shape))
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether UTF-8 can encode a text. It cannot encode names of files in Latin-1, as Python reads them."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, shortened; the name of the error's type if it has none."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+
+
+def to_json(value) -> str:
+    """Return a value as JSON. Numbers that are not finite become null, since JSON has no other word for them."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

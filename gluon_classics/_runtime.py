@@ -10,7 +10,7 @@ NumPy: MXNet reads names that NumPy 1.24 and 2 removed. Its modules get a view o
 Threads (OMP_NUM_THREADS): By default MXNet uses half of the processors it sees, even if this process may use fewer.
 The variable is set to `usable_cores()`. It stays set: OpenMP reads it once, while it loads, and MXNet reads it again
 when its engine starts. OpenMP accepts a list of numbers, but MXNet aborts the process on a list. The import raises an
-ImportError instead.
+ImportError instead, as it does for other variables and limits that would end the process (`_limits.py`).
 
 Waiting (OMP_WAIT_POLICY): By default OpenMP's threads wait for each other in a busy loop. If another process uses the
 same core, the waiting thread keeps the thread it waits for from running, and small layers become many times slower.
@@ -39,7 +39,7 @@ import sys
 from types import SimpleNamespace
 import warnings
 
-from . import _numpy_view
+from . import _limits, _numpy_view
 
 NEWEST_PYTHON = (3, 14)  # the newest that MXNet was tried on
 NUMPY_2_PYTHON = (3, 13)  # from here on, only NumPy 2 has wheels
@@ -131,9 +131,12 @@ def _load(exec_module, module):
         os.environ["OMP_NUM_THREADS"] = str(usable_cores())
     elif not is_thread_count(given_threads()):
         raise ImportError(
-            f"OMP_NUM_THREADS={given_threads()} is not a number that MXNet can read: "
+            f"OMP_NUM_THREADS={given_threads():.40} is not a number that MXNet can read: "
             f"set it to {usable_cores()}, or unset it"
         )
+    problem = _limits.problem(os.environ, int(given_threads()))
+    if problem:
+        raise ImportError(problem)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
     try:
@@ -160,7 +163,7 @@ def given_threads() -> str:
 
 def is_thread_count(text: str) -> bool:
     """Return whether `text` is a number of threads that MXNet can read. MXNet aborts the process on anything else."""
-    return text.isascii() and text.isdigit() and 0 < int(text) < 2**31
+    return _limits.is_whole_number(text, 1, _limits.MOST_THREADS)
 
 
 def usable_cores(sysfs="/sys", proc="/proc"):

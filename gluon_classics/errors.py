@@ -15,8 +15,12 @@ class SettingsError(ClassicsError, ValueError):
     """A setting is unknown, out of range, or cannot be combined with another."""
 
 
-class InputSizeError(ClassicsError):
-    """Images are too small for a network."""
+class InputError(ClassicsError, ValueError):
+    """An array does not fit a network: its shape, type or device, or the network is not initialized."""
+
+
+class InputSizeError(InputError):
+    """Images are too small or too large for a network."""
 
 
 class RunError(ClassicsError):
@@ -24,7 +28,11 @@ class RunError(ClassicsError):
 
 
 class TrainingDiverged(ClassicsError):
-    """The training loss or the parameters became infinite or not a number."""
+    """The training loss, the parameters or the outputs became infinite or not a number."""
+
+
+class MemoryTooSmall(ClassicsError, MemoryError):
+    """More memory was asked for than there is."""
 
 
 class Interrupted(Exception):
@@ -50,3 +58,29 @@ def require_extra(name: str, what: str):
         yield
     except ImportError as error:
         raise ClassicsError(f"{what} needs the extra {name}: pip install 'gluon-classics[{name}]' ({error})") from error
+
+
+@contextlib.contextmanager
+def memory_explained():
+    """Turn an error about missing memory in the `with` block into a MemoryTooSmall that says what to do.
+
+    Python's, NumPy's, MXNet's and OpenCV's errors count. NumPy's has the size that was asked for.
+    """
+    try:
+        yield
+    except MemoryTooSmall:
+        raise
+    except Exception as error:
+        words = str(error).strip().splitlines()[-1:]
+        text = words[0].rpartition("MXNetError: ")[2] if words else "an array cannot be allocated"
+        is_memory = isinstance(error, MemoryError) or any(sign in text for sign in _MEMORY_SIGNS)
+        if not is_memory or isinstance(error, ClassicsError):
+            raise
+        raise MemoryTooSmall(f"not enough memory ({text}): use a smaller batch size, or smaller images") from error
+
+
+# MXNet's storage, its limit of 2^31 values, C++ and OpenCV
+_MEMORY_SIGNS = (
+    *("Failed to allocate", "Memory allocate failed", "AlignedMallocPitch failed", "larger than 2^31", "bad_alloc"),
+    "Insufficient memory",
+)

@@ -5,7 +5,8 @@ The first 600 training and the first 100 test images of each class, in their pub
 
 import sys
 
-from gluon_classics.data.datasets import IDX_FILES, SAMPLE_FOLDER, load_dataset
+from gluon_classics.data.catalogue import IDX_FILES
+from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
 from gluon_classics.data.idx import write_idx
 from gluon_classics.data.images import Images
 import numpy as np

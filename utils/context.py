@@ -35,8 +35,13 @@ def _usable(ctx):
 
 
 def as_contexts(ctx) -> list[mx.Context]:
-    """Return one context or a sequence of contexts as a list."""
-    return [ctx] if isinstance(ctx, mx.Context) else list(ctx)
+    """Return one context or a sequence of contexts as a list. Raises ClassicsError for anything else."""
+    contexts = [ctx] if isinstance(ctx, mx.Context) else ctx
+    if not isinstance(contexts, (list, tuple)) or not contexts or not all(isinstance(c, mx.Context) for c in contexts):
+        raise ClassicsError(f"ctx is {ctx!r:.60}: use mx.cpu(), mx.gpu(), or a list of them")
+    if len(set(contexts)) < len(contexts):
+        raise ClassicsError("ctx lists a device twice: list each device once")
+    return list(contexts)
 
 
 def parse_contexts(text: str) -> list[mx.Context]:

@@ -1,18 +1,24 @@
-"""Accuracy and predictions of a network."""
+"""Accuracy and predictions of a network.
+
+There are no gradients here: through max pooling, MXNet computes them wrongly in prediction mode (docs/limits.md).
+"""
 
 from __future__ import annotations
 
 from typing import Iterable
 
 from gluon_classics.compiler.compiled import compiled, for_inference
-from gluon_classics.errors import DataError
+from gluon_classics.data.examples import check_labels, check_shapes
+from gluon_classics.errors import InputError, TrainingDiverged
+from gluon_classics.models.network import explained, kind_of, refuse_numpy_mode
 from gluon_classics.models.objective import first_output, objective_of
 import mxnet as mx
 from mxnet import autograd
-from mxnet.gluon.utils import split_and_load
 import numpy as np
 
+from .batches import as_ndarray, batches_of, images_and_labels, no_examples, split_batch
 from .context import as_contexts
+from .finite import FiniteChecks, check_parameters, is_finite, is_known_finite, not_finite
 from .metrics import RunningMetrics, batch_sums, correct_predictions
 
 
@@ -21,8 +27,23 @@ def accuracy(output: mx.nd.NDArray, label: mx.nd.NDArray) -> float:
 
     If there are several outputs, the first counts. Convert outputs that are not scores first, such as LeNet-5's
     distances.
+
+    Raises:
+        DataError: `label` is not like that; for example, labels are one-hot rows or not below `classes`.
+        InputError: `output` is not like that.
+        TrainingDiverged: `output` has a value that is infinite or not a number.
     """
-    return float(correct_predictions(first_output(output), label).mean().asscalar())
+    refuse_numpy_mode()
+    scores = as_ndarray(first_output(output), "outputs")
+    label = as_ndarray(label, "labels")
+    check_scores(scores, len(label))
+    check_shapes(scores.shape, label.shape)
+    check_labels(label.asnumpy(), scores.shape[1])
+    if not is_finite(scores):
+        raise TrainingDiverged(
+            "the output has values that are infinite or not a number: check the network's parameters"
+        )
+    return float(correct_predictions(scores, label.as_in_context(scores.context)).mean().asscalar())
 
 
 def evaluate_accuracy(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx=None) -> float:
@@ -34,9 +55,14 @@ def evaluate_accuracy(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx=None)
         ctx: One context or several, over which each batch is split (default: the CPU).
 
     Raises:
-        DataError: There are no examples.
+        ClassicsError: A parameter is infinite or not a number.
+        DataError: There are no examples, or they are not like that (see `batches_of`), or not finite.
+        InputError: The network cannot take the images.
+        TrainingDiverged: An output is infinite or not a number.
     """
-    return evaluate(data_iterator, compiled(net), ctx or [mx.cpu()]).accuracy
+    forward = compiled(net)
+    check_parameters(net)
+    return evaluate(data_iterator, forward, ctx or [mx.cpu()]).accuracy
 
 
 def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: bool = False) -> RunningMetrics:
@@ -49,29 +75,54 @@ def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: boo
         eager: Run the network as it is instead of compiling it.
 
     Raises:
-        DataError: There are no examples.
+        DataError: There are no examples, or they are not like that (see `batches_of`), or not finite.
+        InputError: The network cannot take the images.
+        TrainingDiverged: An output is infinite or not a number.
     """
     metrics = RunningMetrics()
     contexts = as_contexts(ctx)
-    forward, scores = net if eager else for_inference(net), objective_of(net).scores
+    forward = net if eager else for_inference(net)
+    finite = FiniteChecks()
     with autograd.predict_mode():
-        for images, labels in batches_of(data_iterator):
-            parts = split_batch(images, labels, contexts)
-            metrics.add(len(images), [batch_sums(scores(forward(x)), y) for x, y in parts])
+        for number, (images, labels) in enumerate(batches_of(data_iterator)):
+            if not is_known_finite(data_iterator):
+                finite.add("images", number, images)
+            sums = []
+            for x, y in split_batch(images, labels, contexts):
+                _, scores = outputs_and_scores(net, forward, x)
+                check_labels(y.asnumpy(), scores.shape[1])
+                sums.append(batch_sums(scores, y))
+                finite.add("outputs", number, scores)
+            metrics.add(len(images), sums)
     metrics.finish()
+    finite.finish()
     if not metrics.examples:
-        raise DataError("there are no examples to evaluate on: use a smaller batch, or keep the last one")
+        raise no_examples(data_iterator, "evaluate")
     return metrics
 
 
 def predict_probabilities(batches: Iterable, net: mx.gluon.nn.Block, ctx) -> np.ndarray:
-    """Return (N, classes): the softmax of the network's scores for all images of `batches`."""
+    """Return (N, classes): the softmax of the network's scores for all images of `batches`.
+
+    Raises:
+        ClassicsError: A parameter is infinite or not a number.
+        DataError: There are no examples, or they are not like that (see `batches_of`), or not finite.
+        InputError: The network cannot take the images.
+        TrainingDiverged: An output is infinite or not a number.
+    """
     contexts = as_contexts(ctx)
-    forward, scores = for_inference(net), objective_of(net).scores
+    check_parameters(net)
+    forward = for_inference(net)
     rows = []
     with autograd.predict_mode():
-        for images, labels in batches:
-            rows += [scores(forward(x)).softmax().asnumpy() for x, _ in split_batch(images, labels, contexts)]
+        for number, (images, labels) in enumerate(batches_of(batches)):
+            for x, _ in split_batch(images, labels, contexts):
+                _, scores = outputs_and_scores(net, forward, x)
+                rows.append(scores.softmax().asnumpy())
+                if not np.isfinite(rows[-1]).all():
+                    raise not_finite("images" if not is_finite(x) else "outputs", number)
+    if not rows:
+        raise no_examples(batches, "predict")
     return np.concatenate(rows)
 
 
@@ -81,24 +132,31 @@ def accuracy_by_class(probabilities: np.ndarray, labels: np.ndarray, classes: in
     return [(int(correct[labels == c].sum()), int((labels == c).sum())) for c in range(classes)]
 
 
-def batches_of(data: Iterable):
-    """Yield pairs of images and labels, as NDArrays.
+def outputs_and_scores(net: mx.gluon.nn.Block, forward, images: mx.nd.NDArray) -> tuple:
+    """Return the outputs of a network for images on one context, and its scores, (N, classes).
 
     Args:
-        data: Such pairs, or a data iterator of `mx.io`, which is reset first.
+        net: Network, with its objective.
+        forward: The network itself, or its compiled form.
+        images: (N, ...).
+
+    Raises:
+        InputError: The network cannot take the images, or it does not return scores.
     """
-    if isinstance(data, mx.io.DataIter):
-        data.reset()
-    yield from map(_images_and_labels, data)
+    with explained(net, images):
+        outputs = forward(images)
+    with autograd.pause():
+        scores = objective_of(net).scores(outputs)
+    check_scores(scores, len(images))
+    return outputs, scores
 
 
-def _images_and_labels(batch):
-    """Return the images and labels of a pair, or of a `DataBatch`, without the examples that only fill it up."""
-    if not isinstance(batch, mx.io.DataBatch):
-        return batch
-    (images, *_), (labels, *_) = batch.data, batch.label
-    used = len(images) - (batch.pad or 0)
-    return images[:used], labels[:used]
+def check_scores(scores, examples: int) -> None:
+    """Raise an InputError unless `scores` is an NDArray (N, classes) with a row per example."""
+    shape = scores.shape if isinstance(scores, mx.nd.NDArray) else None
+    if shape is None or len(shape) != 2 or shape[0] != examples:
+        found = kind_of(scores) if shape is None else f"of shape {shape}"
+        raise InputError(f"the outputs for {examples} examples are {found}: use an NDArray of shape (N, classes)")
 
 
 def _get_batch(batch, ctx):
@@ -111,12 +169,6 @@ def _get_batch(batch, ctx):
     Source: the tutorial's `utils._get_batch`. Departs: the parts may have different sizes, and a `DataBatch` is
     without the examples that only fill it up.
     """
-    images, labels = _images_and_labels(batch)
+    images, labels = images_and_labels(batch)
     parts = split_batch(images, labels, as_contexts(ctx))
     return [x for x, _ in parts], [y for _, y in parts], len(images)
-
-
-def split_batch(images, labels, contexts) -> list[tuple]:
-    """Return a pair of images and labels for each context; fewer if there are fewer examples than contexts."""
-    used = contexts[: len(images)]
-    return list(zip(*(split_and_load(array, used, even_split=False) for array in (images, labels))))

@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 import weakref
 
+from gluon_classics._numbers import is_whole
 from gluon_classics.data import AUGMENT, FIT, RESIZE_IN
 from gluon_classics.data.datasets import DataSet, load_dataset
+from gluon_classics.data.examples import check_axes, check_data_set, check_labels, check_pixels
 from gluon_classics.data.images import resize_image
 from gluon_classics.errors import DataError
+from gluon_classics.models.network import refuse_numpy_mode
 import mxnet as mx
 import numpy as np
 
@@ -45,6 +48,9 @@ class Preprocess:
         resize_in: The type in which images are resized, "uint8" or "float32" (default: the type of the images).
         fit: "resize", or "pad" to keep the size of the images and add rows and columns of pixels 0 around them.
         pixels: The network inputs for the pixel values 0 and 255.
+
+    Raises:
+        ValueError: `resize` is not a whole number from 1.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class Preprocess:
         fit: str = "resize",
         pixels: tuple[float, float] = (0.0, 1.0),
     ):
+        if resize is not None and not is_whole(resize):
+            raise ValueError(f"resize is {resize!r}: use a whole number of pixels, 1 or more")
         self.resize = resize
         self.resize_in = resize_in
         self.fit = fit
@@ -96,8 +104,9 @@ class DataLoader:
         augment: "flip" mirrors each image left to right with probability 1/2, each time it is used. "none" does not.
 
     Raises:
-        ValueError: `last_batch` or `augment` is unknown, `batch_size` is below 1, or the numbers of images and labels
-            differ.
+        ClassicsError: MXNet's NumPy mode is on.
+        DataError: The images and labels are not like that; for example, labels are one-hot rows or below 0.
+        ValueError: `last_batch` or `augment` is unknown, or `batch_size` is not a whole number from 1.
 
     Source: the blog's `utils.DataLoader`. Departs: like the source, this class shuffles before it transforms. The
     source converts shuffled images to float32, but this class keeps their type (see `Preprocess`).
@@ -114,12 +123,13 @@ class DataLoader:
         rng: np.random.RandomState | None = None,
         augment: str = AUGMENT[0],
     ) -> None:
+        refuse_numpy_mode()
         if last_batch not in ("keep", "discard"):
             raise ValueError(f"unknown last_batch {last_batch!r}: use 'keep' or 'discard'")
         if augment not in AUGMENT:
             raise ValueError(f"unknown augment {augment!r}: use one of {', '.join(AUGMENT)}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}: use 1 or more")
+        if not is_whole(batch_size):
+            raise ValueError(f"batch_size is {batch_size!r}: use a whole number, 1 or more")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -127,10 +137,11 @@ class DataLoader:
         self.last_batch = last_batch
         self.augment = augment
         self._rng = rng
-        images, labels = dataset[:]
-        self._images, self._labels = _as_numpy(images), _as_numpy(labels)
-        if len(self._images) != len(self._labels):
-            raise ValueError(f"the data set has {len(self._images)} images and {len(self._labels)} labels")
+        self._images, self._labels = _images_and_labels(dataset)
+        if isinstance(transform, Preprocess):
+            check_pixels(self._images)
+        if augment == "flip":
+            check_axes(self._images)
 
     def __len__(self):
         """Return the number of batches in a pass."""
@@ -141,6 +152,11 @@ class DataLoader:
     def examples(self) -> int:
         """The number of examples in a pass."""
         return min(len(self) * self.batch_size, len(self._images))
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all images of a pass are known to be finite numbers."""
+        return self.transform is None or isinstance(self.transform, Preprocess)
 
     def __iter__(self):
         return self.batches(self._rng or np.random)
@@ -238,7 +254,7 @@ def make_loaders(
         The loaders of the training and the test images.
 
     Raises:
-        DataError: The images are too large to be padded to `resize`.
+        DataError: The images are too large to be padded to `resize`, or a label is not the number of a class.
         ValueError: An argument is out of range or unknown.
     """
     if resize_in not in RESIZE_IN:
@@ -249,6 +265,8 @@ def make_loaders(
     height, width = data.train.images.shape[1:3]
     if fit == "pad" and resize and max(height, width) > resize:
         raise DataError(f"images of {height}x{width} cannot be padded to {resize}x{resize}: resize them (--fit resize)")
+    for part in (data.train, data.test):
+        check_labels(part.labels, len(data.classes))
     to_train, to_test = (Preprocess(resize, number_type, fit, pixels) for number_type in (train_in, test_in))
     train = DataLoader(data.train, batch_size, True, to_train, last_batch=last_batch, augment=augment)
     test = DataLoader(data.test, batch_size, False, to_test, last_batch=last_batch)
@@ -268,6 +286,17 @@ def _padded(images, size):
     """Pad (N, H, W, C) to (N, size, size, C), with the images in the middle."""
     missing = [size - side for side in images.shape[1:3]]
     return np.pad(images, [(0, 0), *((each // 2, each - each // 2) for each in missing), (0, 0)])
+
+
+def _images_and_labels(dataset):
+    """Return the checked images and labels of a data set as NumPy arrays."""
+    try:
+        images, labels = (_as_numpy(array) for array in dataset[:])
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        what = type(dataset).__name__
+        raise DataError(f"{what}[:] is not a pair of images and labels: use gluon.data.ArrayDataset") from error
+    check_data_set(images, labels)
+    return images, labels
 
 
 def _as_numpy(array):

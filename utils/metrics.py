@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+import math
 
 from mxnet import nd
 import numpy as np
@@ -70,6 +71,11 @@ class RunningMetrics:
             seen += examples
             points.append((seen, loss / examples, correct / examples))
         return tuple(points)
+
+    def has_risen(self) -> bool:
+        """Return whether the mean loss rose over the batches with a finite loss, or there are fewer than two."""
+        losses = [loss / examples for examples, loss, _ in self._batches if math.isfinite(loss)]
+        return len(losses) < 2 or losses[-1] > losses[0]
 
     def _read(self):
         examples, sums = self._queued.popleft()

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 import functools
 import math
+import re
 import time
 from typing import Callable, Iterable, Sequence
 
+from gluon_classics._numbers import is_whole
 from gluon_classics.compiler.compiled import compiled
-from gluon_classics.errors import DataError, TrainingDiverged
-from gluon_classics.models.objective import objective_of
-from mxnet import autograd, gluon, nd
+from gluon_classics.data.examples import check_labels
+from gluon_classics.errors import ClassicsError, InputError, TrainingDiverged
+from gluon_classics.models.network import kind_of
+from mxnet import autograd, base, gluon, nd
 
+from .batches import batches_of, images_and_labels, no_examples, split_batch
 from .context import as_contexts
-from .evaluation import batches_of, evaluate, split_batch
+from .evaluation import evaluate, outputs_and_scores
+from .finite import FiniteChecks, check_parameters, first_not_finite, is_finite, is_known_finite, not_finite
 from .history import EpochRecord
 from .metrics import RunningMetrics, batch_sums
 from .seeding import RandomStreams
@@ -66,6 +71,9 @@ class TrainingLoop:
         streams: Source of all random numbers. With it a training can start in the middle of an epoch, and
             `train_data` must be a `DataLoader`.
         step_size: Divisor of the summed gradients; by default the number of examples in the batch.
+
+    Raises:
+        ClassicsError: An argument is of another kind, or MXNet's NumPy mode is on.
     """
 
     def __init__(
@@ -80,6 +88,12 @@ class TrainingLoop:
         streams: RandomStreams | None = None,
         step_size: int | None = None,
     ) -> None:
+        if not callable(loss):
+            raise ClassicsError(f"the loss is {kind_of(loss)}: use one such as gluon.loss.SoftmaxCrossEntropyLoss()")
+        if not isinstance(trainer, gluon.Trainer):
+            raise ClassicsError(f"the trainer is {kind_of(trainer)}: use gluon.Trainer(net.collect_params(), ...)")
+        if not 0 <= trainer.learning_rate < math.inf:
+            raise ClassicsError(f"the learning rate is {trainer.learning_rate}: use 0 or more")
         self.net = net
         self.loss = loss
         self.trainer = trainer
@@ -89,7 +103,7 @@ class TrainingLoop:
         self.streams = streams
         self.step_size = step_size
         self._forward = net if eager else compiled(net)
-        self._scores = objective_of(net).scores
+        self._is_first_step = True
         self._move_to(TrainingPosition())
 
     @property
@@ -118,9 +132,14 @@ class TrainingLoop:
             The metrics of the epochs that this call finished.
 
         Raises:
-            DataError: There are no examples.
-            TrainingDiverged: The loss, or a parameter at the end of an epoch, is infinite or not a number.
+            ClassicsError: A parameter is infinite or not a number before the first step, or the loss does not return
+                one value per example.
+            DataError: There are no examples, or they are not like that; see `batches_of`.
+            InputError: The network cannot take the images.
+            TrainingDiverged: The loss, or a parameter or an output at the end of an epoch, is infinite or not a number.
         """
+        if not is_whole(num_epochs, 0):
+            raise ClassicsError(f"the number of epochs is {num_epochs!r}: use a whole number, 0 or more")
         history = []
         position = start or TrainingPosition()
         while position.epoch < num_epochs:
@@ -129,7 +148,7 @@ class TrainingLoop:
                 callback.before_epoch(self)
             self._train_epoch(train_data)
             trained = self.seconds
-            test_accuracy = evaluate(test_data, self.net, self.contexts, eager=self.eager).accuracy
+            test_accuracy = self._test_accuracy(test_data)
             record = EpochRecord(
                 epoch=self.epoch,
                 train_loss=self.metrics.loss,
@@ -146,14 +165,23 @@ class TrainingLoop:
                 callback.after_epoch(self, record)
         return history
 
+    def _test_accuracy(self, test_data):
+        try:
+            return evaluate(test_data, self.net, self.contexts, eager=self.eager).accuracy
+        except TrainingDiverged as error:
+            raise self._diverged("outputs for the test images became infinite or not a number") from error
+
     def _move_to(self, position):
         self.epoch, self.batches, self.metrics = position.epoch, position.batches, position.metrics
         self._epoch_start = time.perf_counter() - position.seconds
+        self._images = FiniteChecks()  # of this epoch
 
     def _train_epoch(self, train_data):
         for images, labels in self._batches(train_data):
             for callback in self.callbacks:
                 callback.before_batch(self)
+            if not is_known_finite(train_data):
+                self._images.add("images", self.batches, images)
             self.metrics.add(len(images), self._train_batch(images, labels))
             self.batches += 1
             self._check_loss()
@@ -161,7 +189,8 @@ class TrainingLoop:
                 callback.after_batch(self)
         self.metrics.finish()
         if not self.metrics.examples:
-            raise DataError("there are no examples to train on: use a smaller batch, or keep the last one")
+            raise no_examples(train_data, "train")
+        self._images.finish()
         self._check_loss()
         self._check_parameters()
 
@@ -173,7 +202,7 @@ class TrainingLoop:
         augmentation = functools.partial(self.streams.augmentation, self.epoch)
         for batch in train_data.batches(self.streams.order(self.epoch), self.batches, augmentation):
             self.streams.enter(self.epoch, self.batches)
-            yield batch
+            yield images_and_labels(batch)
 
     def _train_batch(self, images, labels):
         sums, heads = [], []
@@ -185,18 +214,50 @@ class TrainingLoop:
             forward = self.net
         with autograd.record():
             for x, y in parts:
-                output = forward(x)
-                heads.append(self.loss(output, y))
+                output, scores = outputs_and_scores(self.net, forward, x)
+                check_labels(y.asnumpy(), scores.shape[1])
+                heads.append(_losses(self.loss, output, y))
                 with autograd.pause():
-                    sums.append(batch_sums(self._scores(output), y, heads[-1]))
+                    sums.append(batch_sums(scores, y, heads[-1]))
             heads += [_zero_loss(self.trainer, idle) for idle in self.contexts[len(parts) :]]
         autograd.backward(heads)
+        if self._is_first_step:
+            self._check_first_step(images, heads)
         if self.trainer._params_to_init:
             # the first step copies all parameters from the first context to the others, also the running statistics,
             # and MXNet's engine does not know that the backward pass writes these
             nd.waitall()
-        self.trainer.step(self.step_size or len(images))
+        self._step(self.step_size or len(images))
         return sums
+
+    def _step(self, size):
+        try:
+            self.trainer.step(size)
+        except (UserWarning, RuntimeError) as error:  # Gluon raises them for a parameter without a new gradient
+            name = re.search(r"Parameter [`'](\w+)", str(error))
+            if name is None:
+                raise
+            raise ClassicsError(
+                f"the loss does not depend on parameter {name[1]} of the trainer: leave it out of the trainer"
+            ) from error
+
+    def _check_first_step(self, images, losses):
+        """Check what is finite before any update, when it cannot depend on the learning rate."""
+        self._is_first_step = False
+        if not is_finite(images):
+            raise not_finite("images", self.batches)
+        check_parameters(self.net)
+        if not all(map(is_finite, losses)):
+            raise TrainingDiverged(
+                "the loss of the first batch is infinite or not a number, but its images and the parameters are "
+                "finite: scale the images or the initial weights down, or check the loss"
+            )
+        name = first_not_finite(self.trainer._params, gradients=True)
+        if name:
+            raise TrainingDiverged(
+                f"the gradient of {name} is infinite or not a number in the first batch, but the loss is finite: check "
+                "the gradient of the loss and of the layers"
+            )
 
     def _check_loss(self):
         if self.metrics.examples and not math.isfinite(self.metrics.loss):
@@ -204,13 +265,35 @@ class TrainingLoop:
 
     def _check_parameters(self):
         """Check the parameters, too. On the CPU MXNet's ReLU turns NaN into 0, which hides it from the loss."""
-        for parameter in self.trainer._params:
-            if not all(nd.all_finite(array).asscalar() for array in parameter.list_data()):
-                raise self._diverged("parameters became infinite or not a number")
+        if first_not_finite(self.trainer._params):
+            raise self._diverged("parameters became infinite or not a number")
 
     def _diverged(self, what):
+        """Return the error with its cause. The first step had none of the others; see `_check_first_step`."""
+        self._images.finish()
         place = f"in epoch {self.epoch}, after {self.metrics.examples:,} images"
-        return TrainingDiverged(f"{what} {place}: try a learning rate below {self.trainer.learning_rate:g}")
+        remedy = f"try a learning rate below {self.trainer.learning_rate:g}"
+        if not self.metrics.has_risen():
+            remedy += ", or check the gradient of the loss, since the loss had not risen before"
+        return TrainingDiverged(f"{what} {place}: {remedy}")
+
+
+def _losses(loss, output, labels):
+    """Return the loss of each example, (N,). Raise a ClassicsError if `loss` returns something else."""
+    examples = len(labels)
+    try:
+        losses = loss(output, labels)
+    except (base.MXNetError, AssertionError) as error:
+        given = getattr(output, "shape", kind_of(output))
+        what = f"outputs {given} and labels {labels.shape}"
+        raise InputError(f"the loss cannot take {what}: use one such as SoftmaxCrossEntropyLoss") from error
+    shape = losses.shape if isinstance(losses, nd.NDArray) else None
+    if shape == (examples,):
+        return losses
+    if shape is not None and math.prod(shape) == 1:
+        raise ClassicsError(f"the loss returns one value for {examples} examples: return one per example")
+    found = kind_of(losses) if shape is None else f"an array of shape {shape}"
+    raise ClassicsError(f"the loss returns {found} for {examples} examples: return an NDArray with one value for each")
 
 
 def _zero_loss(trainer, ctx):
@@ -267,12 +350,17 @@ def train(
         The metrics of the epochs.
 
     Raises:
-        DataError: There are no examples.
+        ClassicsError: An argument is of another kind, a parameter is infinite or not a number before the first step, or
+            the loss does not return one value per example.
+        DataError: There are no examples, or they are not like that; see `batches_of`.
+        InputError: The network cannot take the images.
         TrainingDiverged: The loss, or a parameter at the end of an epoch, is infinite or not a number.
 
     Source: the blog's `utils.train`. Departs: the test accuracy covers all examples of `test_data`, a last partial
     batch is trained on, and the metrics are returned.
     """
-    print("Start training on ", ctx)
+    if print_batches is not None and not is_whole(print_batches):
+        raise ClassicsError(f"print_batches is {print_batches!r}: use None, or a whole number, 1 or more")
     loop = TrainingLoop(net, loss, trainer, ctx, [_BlogLines(print_batches)])
+    print("Start training on ", ctx)
     return loop.run(train_data, test_data, num_epochs)

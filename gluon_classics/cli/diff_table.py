@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import groupby
 
-import click
 import gluon_classics
 from gluon_classics import _console
 from gluon_classics._format import format_shape
@@ -38,11 +37,11 @@ def show(comparison: Comparison) -> None:
         _console.table(titles, _rows(comparison.changes), (f"total, {images} input", "", "", "", *counts))
     else:
         first, second = comparison.names
-        click.echo(f"{first} and {second} are equal{' in every layer' if facts else ''} at {images} input")
+        _console.echo(f"{first} and {second} are equal{' in every layer' if facts else ''} at {images} input")
     for info, compared in (infos, infos[::-1]):
         for departure in info.departures:
             if departure not in compared.departures:
-                click.echo(f"only {info.name} differs from the paper: {departure}")
+                _console.echo(f"only {info.name} differs from the paper: {departure}")
 
 
 FACTS = ("input", "classes", "parameters", "GMAC", "source")

@@ -8,15 +8,15 @@ from gluon_classics._format import format_shape
 from gluon_classics.errors import ClassicsError
 from gluon_classics.porting.export.export import TARGETS
 
-from .options import shape_option
+from .options import Seed, UserPath, shape_option
 
 
 @click.command()
-@click.argument("network", metavar="NAME|RUN")
+@click.argument("network", metavar="NAME|RUN", type=UserPath())
 @click.option("--to", "target", required=True, type=click.Choice(list(TARGETS)), help="Target.")
-@click.option("-o", "--out", required=True, type=click.Path(), help="File or folder to write. A file is replaced.")
+@click.option("-o", "--out", required=True, type=UserPath(), help="File or folder to write. A file is replaced.")
 @shape_option("the network's own, or the run's")
-@click.option("--seed", type=click.IntRange(0), help="Seed of the initial weights.  [default: 0]")
+@click.option("--seed", type=Seed(), help="Seed of the initial weights.  [default: 0]")
 @click.option("--verify", is_flag=True, help="Run what was written, and compare its prediction with MXNet's.")
 def export(network, target, out, input_shape, seed, verify):
     """Write a network with its weights for another framework.
@@ -38,7 +38,7 @@ def export(network, target, out, input_shape, seed, verify):
 
     found = source(network, input_shape, seed=seed)
     export.write(found.graph, found.parameters(), target, out)
-    click.echo(f"{found.name} ({found.weights}, {format_shape(found.input_shape)} input) written to {out}")
+    _console.echo(f"{found.name} ({found.weights}, {format_shape(found.input_shape)} input) written to {out}")
     if not verify:
         return
     check = export.verify(target, out, found.graph, found.predict)

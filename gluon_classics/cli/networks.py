@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 import gluon_classics
 from gluon_classics import _console
 from gluon_classics._format import format_shape
 
-from .options import json_option, known_model, shape_option
+from .options import Count, UserPath, json_option, known_model, shape_option
 
 
 @click.command("list")
@@ -19,7 +17,7 @@ def list_networks(as_json):
     infos = [gluon_classics.model_info(name) for name in gluon_classics.list_models()]
     if as_json:
         facts = [{**vars(info), "gmac": info.gmac} for info in infos]
-        click.echo(json.dumps(facts, indent=2))
+        _console.echo_json(facts)
         return
     rows = [
         (info.name, format_shape(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:#.3g}", info.source)
@@ -31,7 +29,7 @@ def list_networks(as_json):
 @click.command()
 @click.argument("name", callback=known_model)
 @shape_option()
-@click.option("--classes", type=click.IntRange(1), help="Number of classes.  [default: the network's own]")
+@click.option("--classes", type=Count(), help="Number of classes.  [default: the network's own]")
 @json_option
 def summary(name, input_shape, classes, as_json):
     """Show the layers of a network.
@@ -40,12 +38,13 @@ def summary(name, input_shape, classes, as_json):
     """
     from dataclasses import asdict
 
+    from gluon_classics.experiment.build import build
     from gluon_classics.inspection.summary import summarize
 
     info = gluon_classics.model_info(name)
-    counts = summarize(gluon_classics.get_model(name, classes), input_shape or info.input_shape)
+    counts = summarize(build(name, classes), input_shape or info.input_shape)
     if as_json:
-        click.echo(json.dumps(asdict(counts), indent=2))
+        _console.echo_json(asdict(counts))
         return
     rows = [
         (
@@ -59,9 +58,9 @@ def summary(name, input_shape, classes, as_json):
     total = (f"total, {format_shape(counts.input_shape)} input", "", f"{counts.params:,}", f"{counts.macs:,}")
     _console.table(["layer", "output", "parameters:", "MAC:"], rows, total)
     if counts.running:
-        click.echo(f"In addition: {counts.running:,} running statistics or constants, which are not trained")
+        _console.echo(f"In addition: {counts.running:,} running statistics or constants, which are not trained")
     for departure in info.departures:
-        click.echo(f"differs from the paper: {departure}")
+        _console.echo(f"differs from the paper: {departure}")
 
 
 @click.command()
@@ -83,14 +82,14 @@ def diff(first, second, input_shape, as_json):
 
     comparison = compare(first, second, input_shape)
     if as_json:
-        click.echo(json.dumps(diff_table.as_dict(comparison), indent=2))
+        _console.echo_json(diff_table.as_dict(comparison))
     else:
         diff_table.show(comparison)
 
 
 @click.command()
 @click.argument("name", callback=known_model)
-@click.option("-o", "--out", required=True, type=click.Path(), help="Picture to write (.svg or .png).")
+@click.option("-o", "--out", required=True, type=UserPath(), help="Picture to write (.svg or .png).")
 @shape_option()
 def draw(name, out, input_shape):
     """Draw the architecture of a network.
@@ -104,7 +103,7 @@ def draw(name, out, input_shape):
 
 @click.command()
 @click.argument("name", callback=known_model)
-@click.option("--steps", type=click.IntRange(2), default=3, show_default=True, help="Training steps, each on 8 images.")
+@click.option("--steps", type=Count(2), default=3, show_default=True, help="Training steps, each on 8 images.")
 @json_option
 def certify(name, steps, as_json):
     """Check whether training is bit-identical in different setups.
@@ -117,7 +116,7 @@ def certify(name, steps, as_json):
 
     rows = certify(name, steps)
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        _console.echo_json(rows)
         return
     cells = [
         (

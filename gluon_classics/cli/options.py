@@ -6,8 +6,13 @@ import math
 
 import click
 import gluon_classics
+from gluon_classics._files import user_path
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.settings import Settings
+
+LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1  # MXNet counts with 32 bits
+LARGEST_FLOAT = 3.4028234663852886e38  # of 32 bits
+DIGITS = len(str(LARGEST))
 
 
 def known_model(_ctx, _param, name):
@@ -32,9 +37,12 @@ def image_shape(_ctx, _param, text):
     if text is None:
         return None
     sizes = text.lower().split("x")
-    if len(sizes) != 3 or not all(size.isdecimal() and int(size) for size in sizes):
+    if len(sizes) != 3 or not all(size.isdecimal() and len(size) <= DIGITS and int(size) for size in sizes):
         raise click.BadParameter(f"{text!r} is not channels x height x width: write it as in 1x224x224")
-    return tuple(map(int, sizes))
+    shape = tuple(map(int, sizes))
+    if math.prod(shape) > LARGEST:
+        raise click.BadParameter(f"{text} has more than {LARGEST:,} values: MXNet's arrays can have no more")
+    return shape
 
 
 ctx_option = click.option(
@@ -44,18 +52,45 @@ ctx_option = click.option(
     help="Device: auto (all GPUs, or the CPU), cpu, gpu, gpu:1, or a list such as gpu:0,gpu:1.",
 )
 DATA_HELP = (
-    "Data set: fashion-mnist, mnist, cifar10, or a folder with IDX files, CIFAR-10 binary files, "
-    "or one subfolder of images per class."
+    "Data set: fashion-mnist, mnist, cifar10 or another name in docs/data-files.md; a folder, archive or file of IDX, "
+    "CIFAR, .npz or CSV files; or a folder with one subfolder of images per class."
 )
+TRANSPARENT_HELP = "Color that shows through transparent pixels of image files: white, black, or as in #ff8000."
+
+
+class Count(click.IntRange):
+    """A whole number of things, from 1 or `lowest` on, that fits into MXNet's sizes of 32 bits."""
+
+    def __init__(self, lowest: int = 1) -> None:
+        super().__init__(lowest, LARGEST)
+
+
+class Seed(click.IntRange):
+    """A whole number, 0 or more."""
+
+    def __init__(self) -> None:
+        super().__init__(0, LARGEST_SEED)
+
+
+class UserPath(click.ParamType):
+    """A path that a user gives. A ~ at its beginning is replaced, as shells do it for a word of its own only."""
+
+    name = "path"
+
+    def convert(self, value, param, ctx):
+        try:
+            return user_path(value)
+        except ClassicsError as error:
+            self.fail(str(error), param, ctx)
 
 
 class _Finite(click.ParamType):
-    """A number type that rejects nan and infinity: click's ranges accept them."""
+    """A number type that rejects nan, infinity and what MXNet's 32 bits cannot hold: click's ranges accept them."""
 
     def convert(self, value, param, ctx):
         number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
+        if not abs(number) <= LARGEST_FLOAT:
+            self.fail(f"{value} is not a finite number, or too large.", param, ctx)
         return number
 
 

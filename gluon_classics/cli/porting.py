@@ -9,7 +9,7 @@ import click
 from gluon_classics import _console
 from gluon_classics._format import format_shape
 
-from .options import json_option, shape_option
+from .options import Count, UserPath, json_option, shape_option
 
 SOURCE_HELP = (
     "NAME is a network of this package, a run folder, an exported MXNet model (NAME-symbol.json with its .params "
@@ -27,7 +27,7 @@ SOURCE_HELP = (
     {SOURCE_HELP}
     """,
 )
-@click.argument("name")
+@click.argument("name", type=UserPath())
 @shape_option("the network's own; required for an exported model that does not record it")
 @json_option
 def describe(name, input_shape, as_json):
@@ -38,15 +38,15 @@ def describe(name, input_shape, as_json):
     network = source(name, input_shape, partial=True)
     facts = training_facts(network.graph, network.settings)
     if as_json:
-        click.echo(words.description(network.graph, facts), nl=False)
+        click.echo(words.description(network.graph, facts), nl=False)  # JSON, in ASCII
         return
     shape = format_shape(network.input_shape)
     _console.table(["operation", "kind and settings", "input", "output", "parameters"], words.table_rows(network.graph))
-    click.echo(f"input: {', '.join(network.graph.inputs)}, {shape}; output: {', '.join(network.graph.outputs)}")
+    _console.echo(f"input: {', '.join(network.graph.inputs)}, {shape}; output: {', '.join(network.graph.outputs)}")
     for line in words.conventions(network.graph):
-        click.echo(line)
+        _console.echo(line)
     for line in words.training_lines(network.graph, facts):
-        click.echo(line)
+        _console.echo(line)
     unsupported = words.unsupported(network.graph)
     if unsupported:
         _console.warn(f"no formula for {unsupported}: port them by hand")
@@ -66,13 +66,14 @@ def describe(name, input_shape, as_json):
     operation. NAMEs are then those of its traces. Traces that are already in the folder are kept.
     """,
 )
-@click.argument("names", metavar="NAME", nargs=-1)
-@click.option("-o", "--out", required=True, type=click.Path(), help="Folder to write; a .zip file for --level compact.")
+@click.argument("names", metavar="NAME", nargs=-1, type=UserPath())
+@click.option("-o", "--out", required=True, type=UserPath(), help="Folder to write; a .zip file for --level compact.")
 @shape_option("the network's own")
-@click.option("--batch", type=click.IntRange(2), default=2, show_default=True, help="Images per step.")
-@click.option("--steps", type=click.IntRange(1), default=3, show_default=True, help="Training steps.")
+@click.option("--batch", type=Count(2), default=2, show_default=True, help="Images per step.")
+@click.option("--steps", type=Count(), default=3, show_default=True, help="Training steps.")
 @click.option(
     "--weights",
+    type=UserPath(),
     help="Weights to start from: probe (random, with no parameter at its usual initial value, so that mistakes show), "
     "initial, or a run folder or exported model.  [default: probe; for a run or exported model, its own]",
 )
@@ -113,11 +114,11 @@ def trace(context, names, out, input_shape, weights, suite, **options):
 
     network = source(names[0], input_shape)
     written = trace(network, out, weights, TraceOptions(**options))
-    click.echo(_of_trace(written, network.name, format_shape(network.input_shape)))
+    _console.echo(_of_trace(written, network.name, format_shape(network.input_shape)))
     if written.path.is_dir():
-        click.echo(f"Compare a port with: python {written.path}/compare_port.py PORT.npz")
+        _console.echo(f"Compare a port with: python {written.path}/compare_port.py PORT.npz")
     else:
-        click.echo(f"Compare a port with: gluon-classics compare {written.path} PORT.npz")
+        _console.echo(f"Compare a port with: gluon-classics compare {written.path} PORT.npz")
 
 
 def _write_suite(folder, names):
@@ -125,11 +126,11 @@ def _write_suite(folder, names):
     from gluon_classics.porting.reference.suite import write_suite
 
     for written in write_suite(folder, names):
-        click.echo(_of_trace(written, written.path.stem))
+        _console.echo(_of_trace(written, written.path.stem))
     paths = [path for path in Path(folder).rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in paths)
-    click.echo(f"Wrote {folder}: {len(Suite.load(folder).files)} traces, {size / 1e6:.1f} MB")
-    click.echo(f"Compare a port with: python {folder}/compare_port.py NAME PORT.npz")
+    _console.echo(f"Wrote {folder}: {len(Suite.load(folder).files)} traces, {size / 1e6:.1f} MB")
+    _console.echo(f"Compare a port with: python {folder}/compare_port.py NAME PORT.npz")
 
 
 def _of_trace(written, name, shape=""):
@@ -139,9 +140,9 @@ def _of_trace(written, name, shape=""):
 
 
 @click.command(short_help="Find where a port first differs, and why.")
-@click.argument("trace", type=click.Path())
-@click.argument("port", type=click.Path())
-@click.option("--map", "names", type=click.Path(), help="JSON file with the trace's name of each name in the port.")
+@click.argument("trace", type=UserPath())
+@click.argument("port", type=UserPath())
+@click.option("--map", "names", type=UserPath(), help="JSON file with the trace's name of each name in the port.")
 @click.option("--all", "everything", is_flag=True, help="Describe every divergence, not only the first one.")
 @json_option
 def compare(trace, port, names, everything, as_json):

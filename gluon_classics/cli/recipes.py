@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,7 @@ from gluon_classics import _console
 if TYPE_CHECKING:
     from gluon_classics.reproduction.verdict import Verdict
 
-from .options import checkpoint_option, ctx_option, json_option, known_recipe
+from .options import Count, Seed, UserPath, checkpoint_option, ctx_option, json_option, known_recipe
 
 
 @click.command()
@@ -25,7 +24,7 @@ def recipes(as_json):
     from gluon_classics.reproduction.recipes import list_recipes
 
     if as_json:
-        click.echo(json.dumps([formatting.as_dict(recipe) for recipe in list_recipes()], indent=2))
+        _console.echo_json([formatting.as_dict(recipe) for recipe in list_recipes()])
         return
     rows = [
         (
@@ -41,23 +40,19 @@ def recipes(as_json):
 
 @click.command()
 @click.argument("recipe", callback=known_recipe)
-@click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Number of independent runs.")
+@click.option("--runs", type=Count(), default=1, show_default=True, help="Number of independent runs.")
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=Seed(),
     default=0,
     show_default=True,
     help="Seed of the first run; later runs use the following seeds.",
 )
-@click.option(
-    "--subset", type=click.IntRange(1), help="Number of training images to use; the result is not comparable."
-)
-@click.option(
-    "--epochs", type=click.IntRange(1), help="Number of epochs, if not the recipe's; the result is not comparable."
-)
-@click.option("--data", type=click.Path(), help="Folder with the recipe's data set.  [default: found by its name]")
+@click.option("--subset", type=Count(), help="Number of training images to use; the result is not comparable.")
+@click.option("--epochs", type=Count(), help="Number of epochs, if not the recipe's; the result is not comparable.")
+@click.option("--data", type=UserPath(), help="Folder with the recipe's data set.  [default: found by its name]")
 @ctx_option
-@click.option("--out", type=click.Path(), help="Folder for the run folders seed-N.  [default: runs/RECIPE]")
+@click.option("--out", type=UserPath(), help="Folder for the run folders seed-N.  [default: runs/RECIPE]")
 @click.option("--publish", is_flag=True, help="Add the runs to results/ if they are comparable.")
 @checkpoint_option
 @json_option
@@ -78,7 +73,7 @@ def reproduce(recipe, publish, as_json, **options):
     runs = run_recipe(recipe, **options)
     verdict = judge(recipe, [run.record for run in runs])
     if as_json:
-        click.echo(json.dumps(verdict.as_dict(), indent=2))
+        _console.echo_json(verdict.as_dict())
     else:
         _show_verdict(verdict, results.recorded(recipe))
     if publish:
@@ -87,11 +82,14 @@ def reproduce(recipe, publish, as_json, **options):
 
 @click.command("results")
 @click.option(
-    "--add", "added", multiple=True, metavar="RUN", help="Run folder to add to the results first. May be repeated."
+    "--add",
+    "added",
+    multiple=True,
+    metavar="RUN",
+    type=UserPath(),
+    help="Run folder to add to the results first. May be repeated.",
 )
-@click.option(
-    "--results", "folder", type=click.Path(), help="Folder of results.  [default: results/ of the repository]"
-)
+@click.option("--results", "folder", type=UserPath(), help="Folder of results.  [default: results/ of the repository]")
 @click.option("--markdown", is_flag=True, help="Print the tables as Markdown, as in docs/results.md.")
 @json_option
 def show_results(added, folder, markdown, as_json):
@@ -108,10 +106,11 @@ def show_results(added, folder, markdown, as_json):
         results.add([read_run(run) for run in added], folder)
     verdicts = results.read(folder)
     if as_json:
-        click.echo(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
+        _console.echo_json([verdict.as_dict() for verdict in verdicts])
         return
     if markdown or not verdicts:
-        click.echo(table.markdown_tables(verdicts))
+        for line in table.markdown_tables(verdicts).split("\n"):
+            _console.echo(line)
         return
     rows = table.summary(verdicts)
     titles = [f"{title}:" if title in table.NUMBERS else title for title in rows[0]]
@@ -123,22 +122,22 @@ def _show_verdict(verdict: Verdict, recorded: Verdict | None) -> None:
     from gluon_classics.reproduction.formatting import settings_words, source_words, verdict_words
 
     recipe = verdict.recipe
-    click.echo(f"{recipe.name}: {recipe.settings.model} with the settings of {recipe.edition}")
-    click.echo(settings_words(recipe.settings))
+    _console.echo(f"{recipe.name}: {recipe.settings.model} with the settings of {recipe.edition}")
+    _console.echo(settings_words(recipe.settings))
     if recipe.metrics:
-        click.echo(f"published by: {source_words(recipe)}")
+        _console.echo(f"published by: {source_words(recipe)}")
     titles = ["epoch:", "metric", "published:", f"ours, n = {verdict.n}:", "difference:", "margin:", "verdict on it"]
     _console.table(titles, list(_rows(verdict)))
-    click.echo(f"Verdict: {verdict_words(verdict)}")
+    _console.echo(f"Verdict: {verdict_words(verdict)}")
     for reason in verdict.reasons:
-        click.echo(f"- {reason}")
+        _console.echo(f"- {reason}")
     if recorded and recorded.n > verdict.n:
-        click.echo(
+        _console.echo(
             f"The {recorded.n} recorded runs together: {verdict_words(recorded)} "
             "(see 'gluon-classics results'; --runs makes more runs)"
         )
     for note in recipe.notes:
-        click.echo(f"Note: {note}")
+        _console.echo(f"Note: {note}")
 
 
 def _rows(verdict):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 
 import click
 from gluon_classics import _console
+from gluon_classics.errors import DataError
 from gluon_classics.experiment.settings import AUGMENT, FIT, LAST_BATCH, REPORTED, RESIZE_IN, WEIGHTS
 
 from .options import (
     DATA_HELP,
+    TRANSPARENT_HELP,
+    Count,
     Finite,
     FiniteRange,
+    Seed,
+    UserPath,
     checkpoint_option,
     ctx_option,
     json_option,
@@ -25,10 +30,10 @@ from .options import (
 @click.argument("name", callback=known_model)
 @click.option(
     "--epochs",
-    type=click.IntRange(1),
+    type=Count(),
     help="Number of passes over the training images.  [default: 1; 10 on the embedded sample]",
 )
-@setting("batch_size", type=click.IntRange(1), help="Images per batch.")
+@setting("batch_size", type=Count(), help="Images per batch.")
 @setting("learning_rate", "--lr", type=FiniteRange(0, min_open=True), help="Learning rate.")
 @setting(
     "schedule",
@@ -39,7 +44,7 @@ from .options import (
 )
 @setting(
     "resize",
-    type=click.IntRange(1),
+    type=Count(),
     help="Height and width of the network's input in pixels.",
     shown="the network's own",
 )
@@ -57,8 +62,15 @@ from .options import (
 )
 @setting("momentum", type=FiniteRange(0, 1, max_open=True), help="Momentum of the optimizer.")
 @setting("weight_decay", type=FiniteRange(0), help="Weight decay.")
-@setting("seed", type=click.IntRange(0), help="Seed for initial weights, shuffling, augmentation and dropout.")
-@setting("data", help=DATA_HELP)
+@setting("seed", type=Seed(), help="Seed for initial weights, shuffling, augmentation and dropout.")
+@setting("data", type=UserPath(), help=DATA_HELP)
+@setting(
+    "validation_share",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    help="Share of the images of each class that are test images, for a folder of images without test images.",
+    shown="0.2, every fifth image",
+)
+@setting("transparent_as", metavar="COLOR", help=TRANSPARENT_HELP)
 @setting(
     "resize_in",
     type=click.Choice(RESIZE_IN),
@@ -89,9 +101,19 @@ from .options import (
     type=click.Choice(REPORTED),
     help="Epoch whose test accuracy is the result: the last one, or the best of all epochs, as some sources report it.",
 )
-@click.option("--init-from", help="Run folder or parameter file with the initial weights, instead of random weights.")
+@click.option(
+    "--init-from",
+    type=UserPath(),
+    help="Run folder or parameter file with the initial weights, instead of random weights.",
+)
+@click.option(
+    "--new-head",
+    is_flag=True,
+    default=None,
+    help="With --init-from: draw the weights of the last layer, for data with other classes.",
+)
 @ctx_option
-@click.option("--out", help="Run folder to write.  [default: a new folder in runs/]")
+@click.option("--out", type=UserPath(), help="Run folder to write.  [default: a new folder in runs/]")
 @checkpoint_option
 @quiet_option
 def train(name, ctx, out, quiet, **options):
@@ -112,11 +134,16 @@ def train(name, ctx, out, quiet, **options):
 
 
 @click.command()
-@click.argument("run")
-@click.option("--epochs", type=click.IntRange(1), help="Total number of epochs, old and new.  [default: the run's]")
+@click.argument("run", type=UserPath())
+@click.option("--epochs", type=Count(), help="Total number of epochs, old and new.  [default: the run's]")
+@click.option(
+    "--data",
+    type=UserPath(),
+    help="Folder or name of the run's data, if it has moved.  [default: where the run found it]",
+)
 @checkpoint_option
 @quiet_option
-def resume(run, epochs, checkpoint_minutes, quiet):
+def resume(run, epochs, data, checkpoint_minutes, quiet):
     """Resume an interrupted run.
 
     RUN is a run folder. The result is bit-identical to that of an uninterrupted run with the same processor, number
@@ -126,20 +153,20 @@ def resume(run, epochs, checkpoint_minutes, quiet):
 
     if quiet:
         _console.be_quiet()
-    command.resume(run, epochs, checkpoint_minutes)
+    command.resume(run, epochs, checkpoint_minutes, data)
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", type=UserPath())
 @click.option("--model", callback=known_model, help="Name of the network, if TARGET is a parameter file.")
-@click.option("--data", help=f"{DATA_HELP}  [default: the run's, or fashion-mnist]")
+@click.option("--data", type=UserPath(), help=f"{DATA_HELP}  [default: the run's, or fashion-mnist]")
 @click.option(
     "--resize",
-    type=click.IntRange(1),
+    type=Count(),
     help="Height and width of the network's input in pixels, if TARGET is a parameter file.  "
     "[default: the network's own]",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images per batch.")
+@click.option("--batch-size", type=Count(), default=64, show_default=True, help="Images per batch.")
 @ctx_option
 @json_option
 def evaluate(target, model, data, resize, batch_size, ctx, as_json):
@@ -152,7 +179,7 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
     network, test_data = predictor.with_test_data(target, model, data, resize, ctx)
     result = network.evaluate(test_data, batch_size)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        _console.echo_json(result)
         return
     rows = [
         (row["class"], f"{row['right'] / row['images']:.3f}" if row["images"] else "", f"{row['images']:,}")
@@ -163,41 +190,83 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
 
 
 @click.command()
-@click.argument("run")
-@click.argument("images", nargs=-1, required=True)
-@click.option(
-    "--top", type=click.IntRange(1), default=3, show_default=True, help="Number of most probable classes to show."
-)
+@click.argument("run", type=UserPath())
+@click.argument("images", nargs=-1, required=True, type=UserPath())
+@click.option("--top", type=Count(), default=3, show_default=True, help="Number of most probable classes to show.")
+@click.option("--invert", is_flag=True, help="Swap light and dark, for dark objects on a light background.")
+@click.option("--transparent-as", metavar="COLOR", help=f"{TRANSPARENT_HELP}  [default: the run's]")
 @ctx_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table, with a row for each class shown.")
 @json_option
-def predict(run, images, top, ctx, as_json):
+def predict(run, images, top, invert, transparent_as, ctx, as_csv, as_json):
     """Classify image files with a trained network.
 
-    RUN is a run folder. IMAGES are files in PNG, JPEG or a similar format. They should look like the training images:
-    Fashion-MNIST shows light clothes on a black background.
+    RUN is a run folder. IMAGES are files in PNG, JPEG or a similar format, or folders with such files, also in their
+    subfolders. They should look like the training images: Fashion-MNIST shows light clothes on a black background.
+
+    A file that cannot be read is reported, and the others are classified. The exit status is then 1.
     """
     from gluon_classics.runs import predictor
+    from gluon_classics.runs.image_files import image_files
 
-    results = predictor.from_run(run, ctx).predict(images, top)
+    if as_csv and as_json:
+        raise click.UsageError("--csv cannot be used with --json.")
+    paths, others = image_files(images)
+    for folder, left_out in others.items():
+        words = ", ".join(f"{count} {kind}" for kind, count in left_out.most_common())
+        _console.warn(f"{folder}: files that are not images are left out ({words})")
+    errors = []
+
+    def reported(results):
+        for result in results:
+            if "error" in result:
+                errors.append(result["error"])
+                if len(paths) > 1:
+                    _console.warn(result["error"])
+            yield result
+
+    network = predictor.from_run(run, ctx).with_settings(transparent_as=transparent_as)
+    results = reported(network.predictions(paths, top, invert))
     if as_json:
-        click.echo(json.dumps(results, indent=2))
-        return
-    rows = [
-        (result["image"] if rank == 0 else "", entry["class"], f"{entry['probability']:.3f}")
-        for result in results
-        for rank, entry in enumerate(result["top"])
-    ]
-    _console.table(["image", "class", "probability:"], rows)
+        _console.echo_json_list(results)
+    elif as_csv:
+        _console.echo_csv(["image", "rank", "class", "probability", "error"], itertools.chain(*map(_csv_rows, results)))
+    else:
+        for start in range(0, len(paths), predictor.CHUNK):
+            shown = itertools.islice(results, min(predictor.CHUNK, len(paths) - start))
+            rows = [row for result in shown for row in _table_rows(result)]
+            if rows:
+                _console.table(["image", "class", "probability:"], rows)
+    if errors:
+        many = f"{len(errors):,} of {len(paths):,} images could not be classified: see the messages above"
+        raise DataError(many if len(paths) > 1 else errors[0])
+
+
+def _csv_rows(result):
+    if "error" in result:
+        yield result["image"], "", "", "", result["error"]
+    for rank, entry in enumerate(result.get("top", []), 1):
+        yield result["image"], rank, entry["class"], entry["probability"], ""
+
+
+def _table_rows(result):
+    for rank, entry in enumerate(result.get("top", [])):
+        yield result["image"] if rank == 0 else "", entry["class"], f"{entry['probability']:.3f}"
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("-o", "--out", type=click.Path(), default="report.html", show_default=True, help="HTML file to write.")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=UserPath())
+@click.option("-o", "--out", type=UserPath(), default="report.html", show_default=True, help="HTML file to write.")
 @click.option(
-    "--tensorboard", type=click.Path(), help="Also write the metrics as TensorBoard event files to this folder."
+    "--tensorboard", type=UserPath(), help="Also write the metrics as TensorBoard event files to this folder."
+)
+@click.option(
+    "--data",
+    type=UserPath(),
+    help="Folder or name of the runs' data, if it has moved.  [default: where each run found it]",
 )
 @ctx_option
-def report(runs, out, tensorboard, ctx):
+def report(runs, out, tensorboard, data, ctx):
     """Write an HTML report about one or more run folders.
 
     The report shows the curves with the published values, misclassified images, the confusion matrix, the filters of
@@ -205,8 +274,8 @@ def report(runs, out, tensorboard, ctx):
     """
     from gluon_classics.report.report import write_report
 
-    write_report(runs, out, ctx, tensorboard)
-    click.echo(out)
+    write_report(runs, out, ctx, tensorboard, data)
+    _console.echo(out)
 
 
 COMMANDS = (train, resume, evaluate, predict, report)

@@ -6,6 +6,7 @@ from typing import Callable
 import warnings
 
 from gluon_classics.models._blocks import ByMode
+from gluon_classics.models.network import ExplainedCalls, require_network
 from gluon_classics.models.objective import objective_of
 import mxnet as mx
 from mxnet import autograd, gluon
@@ -36,7 +37,8 @@ def hybridized(net: nn.Block) -> nn.HybridSequential:
         The twin, for training and prediction.
 
     Raises:
-        TypeError: If a block in `net` is neither a `HybridBlock` nor a `nn.Sequential` with the inherited `forward`.
+        InputError: `net` is not a network.
+        TypeError: A block in `net` is neither a `HybridBlock` nor a `nn.Sequential` with the inherited `forward`.
             Only the block itself knows what it computes.
     """
     return _twin(net, fused=False)
@@ -71,7 +73,8 @@ def for_inference(net: nn.Block) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
         net: The network.
 
     Returns:
-        A function from images to outputs. It is `net` itself if `net` cannot be compiled (see `hybridized`).
+        A function from images to outputs. It is `net` itself, without a warning, if `net` cannot be compiled (see
+        `hybridized`). It has no gradients.
     """
     try:
         return _twin(net, fused=True)
@@ -79,7 +82,7 @@ def for_inference(net: nn.Block) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
         return net
 
 
-class _Compiled(nn.HybridSequential):
+class _Compiled(ExplainedCalls, nn.HybridSequential):
     """A chain that compiles its graph with faster operators.
 
     With `fused` set, predictions may use copies of the parameters, so the parameters must not change. MXNet compiles
@@ -147,6 +150,7 @@ class _CompiledGraph:
 
 
 def _twin(net, fused):
+    require_network(net)
     if isinstance(net, ByMode):
         twins = _twin(net.training, fused), _twin(net.prediction, fused)
         twin = ByMode(*twins, net._children, prefix=net.prefix, params=net.params)

@@ -1,10 +1,16 @@
-"""The published data sets: their classes, files, checksums and mirrors."""
+"""The published data sets: their classes, files, checksums and mirrors.
+
+Checksums of files are those of public projects. MNIST and Fashion-MNIST: see tests/data. CIFAR, EMNIST, KMNIST and
+QMNIST: tensorflow_datasets/url_checksums of github.com/tensorflow/datasets (cifar10.txt, cifar100.txt and kmnist.txt at
+333639b, emnist.txt at 8be2f33, qmnist.txt at 67aba81). Classes of EMNIST and KMNIST: torchvision/datasets/mnist.py of
+github.com/pytorch/vision at 01977a1.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+import string
 
-from . import cifar
 from .download import RemoteFile
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -20,16 +26,52 @@ class Known:
         classes: The names of the classes, in the order of the labels.
         files: The files to download.
         mirrors: Base URLs that serve the files.
-        sha256: The checksum of all images and labels of the original, or None if it is not known.
+        sha256: The checksum of all images and labels of the original, or None if it is not known. It is
+            `DataRecord.sha256`.
+        channels: The channels of the images.
+        first_label: The label of the first class in the files.
+        is_transposed: Whether rows and columns of the images are exchanged in the files.
+        folder: The name of the cache folder; None if it is the name of the data set.
     """
 
     classes: tuple[str, ...]
     files: tuple[RemoteFile, ...]
     mirrors: tuple[str, ...]
     sha256: str | None = None
+    channels: int = 1
+    first_label: int = 0
+    is_transposed: bool = False
+    folder: str | None = None
 
 
 _DIGITS = tuple("0123456789")
+_UPPER, _LOWER = tuple(string.ascii_uppercase), tuple(string.ascii_lowercase)
+_EMNIST = {  # EMNIST's splits and their classes; the merged ones keep the lower-case letters that look different
+    "balanced": (*_DIGITS, *_UPPER, *"abdefghnqrt"),
+    "byclass": (*_DIGITS, *_UPPER, *_LOWER),
+    "bymerge": (*_DIGITS, *_UPPER, *"abdefghnqrt"),
+    "digits": _DIGITS,
+    "letters": _LOWER,
+    "mnist": _DIGITS,
+}
+
+
+def _emnist(split, classes):
+    return Known(
+        classes=classes,
+        files=(
+            RemoteFile("gzip.zip", 561_753_746, "fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e"),
+        ),
+        mirrors=(
+            "https://biometrics.nist.gov/cs_links/EMNIST/",
+            "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/",
+        ),
+        first_label=1 if split == "letters" else 0,
+        is_transposed=True,
+        folder="emnist",
+    )
+
+
 KNOWN = {
     "fashion-mnist": Known(
         classes=(
@@ -79,8 +121,80 @@ KNOWN = {
     "cifar10": Known(
         classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
         files=(
-            RemoteFile(cifar.ARCHIVE, 170_052_171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),
+            RemoteFile(
+                "cifar-10-binary.tar.gz",
+                170_052_171,
+                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            ),
         ),
         mirrors=("https://www.cs.toronto.edu/~kriz/",),
+        channels=3,
     ),
+    "cifar100": Known(
+        classes=(
+            *("apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle"),
+            *("bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle"),
+            *("chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur"),
+            *("dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard"),
+            *("lamp", "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle"),
+            *("mountain", "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear"),
+            *("pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon"),
+            *("ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail"),
+            *("snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone"),
+            *("television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale"),
+            *("willow_tree", "wolf", "woman", "worm"),
+        ),
+        files=(
+            RemoteFile(
+                "cifar-100-binary.tar.gz",
+                168_513_733,
+                "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            ),
+        ),
+        mirrors=("https://www.cs.toronto.edu/~kriz/",),
+        channels=3,
+    ),
+    "kmnist": Known(
+        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        files=(
+            RemoteFile(
+                f"{TRAIN_IMAGES}.gz", 18_165_135, "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"
+            ),
+            RemoteFile(
+                f"{TRAIN_LABELS}.gz", 29_497, "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"
+            ),
+            RemoteFile(
+                f"{TEST_IMAGES}.gz", 3_041_136, "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"
+            ),
+            RemoteFile(f"{TEST_LABELS}.gz", 5_120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
+        ),
+        mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+    ),
+    "qmnist": Known(
+        classes=_DIGITS,
+        files=(
+            RemoteFile(
+                "qmnist-train-images-idx3-ubyte.gz",
+                9_704_059,
+                "9e26a7bf1683614e065d7b76460ccd52807165b3f22561fb782bd9f38c52b51d",
+            ),
+            RemoteFile(
+                "qmnist-train-labels-idx2-int.gz",
+                463_024,
+                "2c05dc77f6b916b38e455e97ab129a42a444f3dbef09b278a366f82904e0dd9f",
+            ),
+            RemoteFile(
+                "qmnist-test-images-idx3-ubyte.gz",
+                9_742_279,
+                "43fc22bf7498b8fc98de98369d72f752d0deabc280a43a7bcc364ab19e57b375",
+            ),
+            RemoteFile(
+                "qmnist-test-labels-idx2-int.gz",
+                526_800,
+                "9fbcbe594c3766fdf4f0b15c5165dc0d1e57ac604e01422608bb72c906030d06",
+            ),
+        ),
+        mirrors=("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
+    ),
+    **{f"emnist-{split}": _emnist(split, classes) for split, classes in _EMNIST.items()},
 }

@@ -1,83 +1,152 @@
-"""CIFAR-10's binary files: records of one label byte and 3x32x32 pixels (red, green, blue plane), without a header."""
+"""CIFAR-10 and CIFAR-100, each in its binary and its Python version, as files or as the published archives.
+
+The binary version has records of label bytes and 3x32x32 pixels (red, green, blue plane), without a header. CIFAR-100
+has two label bytes: the superclass and the class. The Python version has pickles; see `cifar_pickle`. The class is
+used, not the superclass.
+"""
 
 from __future__ import annotations
 
-import gzip
-from pathlib import Path
-import tarfile
-import zlib
+from collections import defaultdict
+from dataclasses import dataclass
+import functools
 
 from gluon_classics.errors import DataError
 import numpy as np
 
+from .cifar_pickle import read_pickle
+from .found import Contents, Found
 from .images import Images
+from .memory import require_memory
+from .storage import StoredFile, empty_array
 
-ARCHIVE = "cifar-10-binary.tar.gz"
-RECORD = 1 + 3 * 32 * 32
-TRAIN_FILES = [f"data_batch_{number}.bin" for number in range(1, 6)]
-TEST_FILE = "test_batch.bin"
-
-
-def holds_cifar10(folder) -> bool:
-    """Return whether the folder contains any of CIFAR-10's binary files, or their archive."""
-    return _files_folder(folder) is not None or Path(folder, ARCHIVE).is_file()
+PIXELS = 3 * 32 * 32
+MAX_PICKLE = 300_000_000  # bytes; CIFAR-100's training images have 155,261,897
+MAX_NAMES = 10_000  # bytes of the list of class names
 
 
-def read_cifar10(folder) -> tuple[Images, Images]:
-    """Read the training and the test images from CIFAR-10's binary files or from their archive.
+@dataclass(frozen=True)
+class Version:
+    """One of the four versions.
 
-    Args:
-        folder: The folder with `data_batch_*.bin` and `test_batch.bin`, or with the archive.
-
-    Returns:
-        The training images and the test images, each (N, 32, 32, 3).
-
-    Raises:
-        DataError: A file is missing, truncated or not in this format.
+    Attributes:
+        name: The name of the data set.
+        train: The names of the files with training images.
+        test: The name of the file with test images.
+        names: The name of the file with the names of the classes. It may be missing in the binary version.
+        labels: The number of label bytes; the key of the labels in the Python version.
     """
-    place = _files_folder(folder)
-    contents = _from_archive(Path(folder, ARCHIVE)) if place is None else _from_files(place)
-    missing = [name for name in (*TRAIN_FILES, TEST_FILE) if name not in contents]
-    if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)}: download CIFAR-10's binary version again")
-    train = [_records(contents[name], name) for name in TRAIN_FILES]
-    images, labels = (np.concatenate(parts) for parts in zip(*train))
-    return Images(images, labels), Images(*_records(contents[TEST_FILE], TEST_FILE))
+
+    name: str
+    train: tuple[str, ...]
+    test: str
+    names: str
+    labels: int | str
+
+    @property
+    def is_python(self) -> bool:
+        """Whether the files are pickles."""
+        return isinstance(self.labels, str)
 
 
-def _files_folder(folder):
-    for place in (Path(folder), Path(folder, "cifar-10-batches-bin")):
-        if any((place / name).is_file() for name in (*TRAIN_FILES, TEST_FILE)):
-            return place
-    return None
+BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+VERSIONS = (
+    Version("cifar10", tuple(f"{batch}.bin" for batch in BATCHES), "test_batch.bin", "batches.meta.txt", 1),
+    Version("cifar10", BATCHES, "test_batch", "batches.meta", "labels"),
+    Version("cifar100", ("train.bin",), "test.bin", "fine_label_names.txt", 2),
+    Version("cifar100", ("train",), "test", "meta", "fine_labels"),
+)
 
 
-def _from_files(folder):
-    try:
-        return {path.name: path.read_bytes() for path in folder.glob("*.bin")}
-    except OSError as error:
-        raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
+def find_cifar(files: list[StoredFile]) -> list[Found]:
+    """Return the versions of CIFAR-10 and CIFAR-100, complete or not, that have the published file names."""
+    folders: dict = defaultdict(lambda: defaultdict(list))
+    for file in files:
+        folders[file.pure.parent][file.pure.name].append(file)
+    return [
+        _found(version, folder, named)
+        for folder, named in sorted(folders.items())
+        for version in VERSIONS
+        if _is_version(version, named)
+    ]
 
 
-def _from_archive(path):
-    """Return the contents of the archive's files by file name. Nothing is extracted to the disk."""
-    try:
-        with gzip.open(path) as whole, tarfile.open(fileobj=whole, mode="r:") as archive:
-            members = [member for member in archive if member.name.endswith(".bin")]
-            files = {Path(member.name).name: archive.extractfile(member) for member in members if member.isfile()}
-            contents = {name: file.read() for name, file in files.items() if file is not None}
-            while whole.read(1 << 20):  # read to the end, so that gzip verifies its checksum
-                pass
-            return contents
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DataError(f"cannot read {path} ({error}): delete it and download it again") from error
+def _is_version(version, named):
+    """Return whether the files are of a version. Files named only "train" and "test" may be something else."""
+    if version.names == "meta":
+        return version.names in named and (version.test in named or version.train[0] in named)
+    return any(name in named for name in (*version.train, version.test))
 
 
-def _records(content, name):
-    if not content or len(content) % RECORD:
-        raise DataError(
-            f"{name} has {len(content):,} bytes, which is not a multiple of {RECORD:,} (one image): download it again"
-        )
-    records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
-    images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(images), records[:, 0]
+def _found(version, folder, named):
+    wanted = (*version.train, version.test, *((version.names,) if version.is_python else ()))
+    return Found(
+        what=f"{version.name}'s {'Python' if version.is_python else 'binary'} files"
+        + (f" in {folder}" if folder.name else ""),
+        files=tuple(file for name in (*wanted, version.names) for file in named.get(name, ())),
+        missing=tuple(name for name in wanted if name not in named),
+        names=(version.name,),
+        read=functools.partial(_read, version, named),
+    )
+
+
+def _read(version, named) -> Contents:
+    twice = [name for name in (*version.train, version.test, version.names) if len(named.get(name, ())) > 1]
+    if twice:
+        raise DataError(f"{named[twice[0]][0]} is there twice: remove one of both")
+    read = _read_pickled if version.is_python else _read_records
+    train_files = [named[name][0] for name in version.train]
+    require_memory(2 * sum(file.size for file in train_files), str(train_files[0]))
+    parts = [read(version, file) for file in train_files]
+    images, labels = (np.concatenate(arrays) for arrays in zip(*parts))
+    classes = _class_names(version, named[version.names][0]) if version.names in named else None
+    return Contents(Images(images, labels), Images(*read(version, named[version.test][0])), classes)
+
+
+def _read_records(version, file):
+    size = version.labels + PIXELS
+    with file.reading() as reader:
+        if reader.is_packed or not reader.limit or reader.limit % size:
+            raise DataError(
+                f"{file} has {reader.limit:,} bytes, which is not a multiple of {size:,} (one image): get it again"
+            )
+        content = empty_array(reader.limit, str(file))
+        count = reader.fill(content)
+        if count < len(content):
+            raise DataError(f"{file} ends after {count:,} of {len(content):,} bytes: get it again")
+    records = content.reshape(-1, size)
+    return _channels_last(records[:, version.labels :]), np.array(records[:, version.labels - 1])
+
+
+def _read_pickled(version, file):
+    entries = _entries(file)
+    pixels, labels = entries.get("data"), entries.get(version.labels)
+    if not isinstance(pixels, np.ndarray) or not isinstance(labels, list):
+        raise DataError(f"{file} lacks the arrays data and {version.labels}: it is not a file of {version.name}")
+    if pixels.ndim != 2 or pixels.shape[1] != PIXELS or not len(pixels):
+        raise DataError(f"{file} has images of the shape {pixels.shape}, not N x {PIXELS:,}: get it again")
+    if len(labels) != len(pixels):
+        raise DataError(f"{file} has {len(pixels):,} images, but {len(labels):,} labels: get it again")
+    if not all(type(label) is int and 0 <= label < 256 for label in labels):
+        raise DataError(f"{file} has labels that are not numbers from 0 to 255: get it again")
+    return _channels_last(pixels), np.array(labels, np.uint8)
+
+
+def _entries(file):
+    with file.reading() as reader:
+        return read_pickle(reader.everything(MAX_PICKLE), str(file))
+
+
+def _channels_last(planes):
+    return np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+def _class_names(version, file):
+    if version.is_python:
+        names = _entries(file).get("label_names" if version.name == "cifar10" else "fine_label_names")
+    else:
+        with file.reading() as reader:
+            names = reader.everything(MAX_NAMES).decode("utf-8", "replace").split()
+    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, (str, bytes)) for name in names):
+        raise DataError(f"{file} has no list of class names: get it again")
+    return tuple(name if isinstance(name, str) else name.decode("latin-1") for name in names)

@@ -1,4 +1,4 @@
-"""Find and load data sets: Fashion-MNIST, MNIST, CIFAR-10, and folders of images.
+"""Find and load data sets: by name, and from folders and files in the formats that people have.
 
 A data set with a known name is taken from the first of these places that has it:
 
@@ -7,28 +7,46 @@ A data set with a known name is taken from the first of these places that has it
    installs there.
 3. A download to the cache, verified with SHA-256. $MXNET_GLUON_REPO, a variable of MXNet, replaces the mirrors.
 4. For Fashion-MNIST only: the sample of real images embedded in this package, with a warning.
+
+A folder or file is given to the readers of `READERS`. Each of them returns the data sets of its format that it finds
+there. If there is none, the folder must have one subfolder of images per class.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-import hashlib
+from collections import Counter
+from dataclasses import dataclass, replace
+import mimetypes
 import os
 from pathlib import Path
 import tempfile
 
 from gluon_classics import _console
+from gluon_classics._files import user_path
 from gluon_classics.errors import DataError
 
-from . import cifar
-from .catalogue import IDX_FILES, KNOWN, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from .catalogue import KNOWN
+from .cifar import find_cifar
+from .classes import check_labels, empty_classes, number_classes
+from .colors import TRANSPARENT_AS
+from .csv_files import find_csv_files
+from .digest import content_digest, pixel_digest
 from .download import download
-from .idx import read_idx
+from .found import Found, hold_out
+from .idx_files import find_idx_files
+from .image_file import readable_suffixes
 from .image_folder import load_folder
 from .images import Images
+from .npz_files import find_npz_files
+from .published import EMNIST_HINT, as_published, has_published_files, known_name, may_be_emnist
 from .record import DataRecord
+from .split import VALIDATION_SHARE
+from .storage import is_archive, stored_files
 
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
+READERS = (find_idx_files, find_cifar, find_npz_files, find_csv_files)
+FORMATS = "IDX files, CIFAR-10 or CIFAR-100, .npz, CSV files with pixels, or one subfolder of images per class"
+KINDS_SHOWN = 3  # kinds of files in a message
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,7 @@ class DataSet:
         classes: The names of the classes, in the order of the labels.
         origin: Where the images come from, for users.
         is_sample: Whether this is the embedded sample. Results on it are not comparable with published results.
+        published_sha256: `DataRecord.sha256` of the published data set; None is that of the catalogue, if it is known.
     """
 
     name: str
@@ -50,12 +69,13 @@ class DataSet:
     classes: tuple[str, ...]
     origin: str
     is_sample: bool = False
+    published_sha256: str | None = None
 
     def record(self) -> DataRecord:
         """Return the facts that the record of a run contains about its data."""
-        digest = _digest(self.train, self.test)
+        digest = pixel_digest(self.train, self.test)
         height, width, channels = self.train.images.shape[1:]
-        published = KNOWN[self.name].sha256 if self.name in KNOWN else None
+        published = self.published_sha256 or (KNOWN[self.name].sha256 if self.name in KNOWN else None)
         return DataRecord(
             name=self.name,
             origin=self.origin,
@@ -66,40 +86,64 @@ class DataSet:
             image_shape=(height, width, channels),
             classes=self.classes,
             sha256=digest,
+            content_sha256=content_digest(self.train, self.test, self.classes, digest),
         )
 
 
-def load_dataset(where: str = "fashion-mnist", size: int | None = None, cache=None) -> DataSet:
-    """Load a data set by name or from a folder.
+def load_dataset(
+    where: str = "fashion-mnist",
+    size: int | None = None,
+    cache=None,
+    *,
+    transparent_as: str = TRANSPARENT_AS,
+    validation_share: float | None = None,
+) -> DataSet:
+    """Load a data set by name, or from a folder or file. What was converted, chosen or left out is printed.
 
     Args:
-        where: A name of `KNOWN`, or a folder with IDX files, CIFAR-10's binary files, or one subfolder of images per
-            class.
+        where: A name of `KNOWN`; a folder or an archive with files of `FORMATS`; or one such file.
         size: The height and width in pixels to which images in subfolders are resized (default: their own size).
         cache: The cache folder of a data set known by name (default: see the module).
+        transparent_as: See `load_folder`.
+        validation_share: The share of the images of each class that are test images, more than 0 and less than 1
+            (default: a fifth). Only for data without test images.
 
     Raises:
         DataError: The data set cannot be found, read or downloaded.
     """
     if where in KNOWN:
-        return _load_known(where, Path(cache).expanduser() if cache else cache_folder(where))
-    folder = Path(where).expanduser()
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {where}: give an existing folder, or one of {', '.join(KNOWN)}")
-    return _load_folder(folder, size)
+        _refuse_share(validation_share, where)
+        return _load_known(where, Path(user_path(cache, DataError)) if cache else cache_folder(where))
+    place = _existing(where)
+    if not place:
+        raise DataError(f"there is no folder {where}: give an existing folder or file, or one of {', '.join(KNOWN)}")
+    if place.is_file():
+        return _load_file(place, validation_share)
+    return _load_folder(place, size, transparent_as, validation_share)
+
+
+def _refuse_share(validation_share, what):
+    if validation_share is not None:
+        raise DataError(f"{what} has test images: leave the validation share out")
+
+
+def embedded_sample() -> DataSet:
+    """Load the sample of Fashion-MNIST that is embedded in this package."""
+    return _read("fashion-mnist", SAMPLE_FOLDER, "the sample embedded in gluon-classics", is_sample=True)
 
 
 def cache_folder(name: str) -> Path:
-    """Return the folder to which the data set of this name is downloaded."""
-    home = os.environ.get("MXNET_HOME") or Path.home() / ".mxnet"
-    return Path(home, "datasets", name)
+    """Return the folder to which the data set of this name is downloaded. Raises DataError if there is none."""
+    home = os.environ.get("MXNET_HOME") or user_path("~/.mxnet", DataError)
+    return Path(home, "datasets", KNOWN[name].folder or name)
 
 
 def installed_folder(name: str, cache: Path | None = None) -> Path | None:
     """Return the first folder that has the data set of this name: the cache, then the system folders; else None."""
     shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
     roots = filter(os.path.isabs, shared.split(":"))  # the XDG specification ignores relative and empty paths
-    folders = [cache or cache_folder(name), *(Path(root, "datasets", name) for root in roots)]
+    in_place = Path("datasets", KNOWN[name].folder or name)
+    folders = [cache or cache_folder(name), *(Path(root) / in_place for root in roots)]
     return next((folder for folder in folders if _holds(name, folder)), None)
 
 
@@ -113,7 +157,7 @@ def _load_known(name, cache):
         remedy = f"put the files into {cache}, or give their folder with --data"
         if name != "fashion-mnist":
             raise DataError(f"{error}: {remedy}") from error
-        sample = _read(name, SAMPLE_FOLDER, "the sample embedded in gluon-classics", is_sample=True)
+        sample = embedded_sample()
         _console.warn(
             f"EMBEDDED SAMPLE: the full Fashion-MNIST was not found, so only {len(sample.train):,} training and "
             f"{len(sample.test):,} test images are used. Results are not comparable with published results. "
@@ -145,63 +189,170 @@ def _download(name, cache):
 
 
 def _holds(name, folder):
-    return cifar.holds_cifar10(folder) if name == "cifar10" else all(_idx_file(folder, file) for file in IDX_FILES)
+    """Return whether a folder has all files of a data set, or the archive with them, which is not opened."""
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        return False
+    with stored_files(folder) as files:
+        return bool(_archives(files, name)) or any(not found.missing for found in _search(files, name))
 
 
 def _read(name, folder, origin, is_sample=False):
-    train, test = cifar.read_cifar10(folder) if name == "cifar10" else _read_idx_files(folder)
-    classes = KNOWN[name].classes
-    for part, labels in (("training", train.labels), ("test", test.labels)):
-        if labels.max() >= len(classes):
-            raise DataError(f"{folder} has a {part} label {labels.max()}, but {name} has {len(classes)} classes")
-    return DataSet(name, train, test, classes, origin, is_sample)
+    """Load a data set that is known by name from its folder. A published archive in it comes before unpacked files."""
+    with stored_files(folder) as files:
+        archives = _archives(files, name)
+    place = archives[0].path if archives else folder
+    with stored_files(place) as files:
+        found = _choose(_search(files, name), place)
+        if not found:
+            raise DataError(f"{place} does not contain {name}: delete it and get it again")
+        return _data_set(found, folder, origin, name, is_sample)
 
 
-def _load_folder(folder, size):
-    if cifar.holds_cifar10(folder):
-        return _read("cifar10", folder, str(folder))
-    if any(_idx_file(folder, file) for file in IDX_FILES):
-        if folder.resolve().name in ("fashion-mnist", "mnist"):
-            return _read(folder.resolve().name, folder, str(folder))
-        train, test = _read_idx_files(folder)
-        digest = _digest(train, test)
-        for name, known in KNOWN.items():
-            if digest == known.sha256:
-                return DataSet(name, train, test, known.classes, str(folder))
-        classes = tuple(map(str, range(int(max(train.labels.max(), test.labels.max())) + 1)))
-        return DataSet(folder.resolve().name, train, test, classes, str(folder))
-    return DataSet(folder.resolve().name, *load_folder(folder, size), str(folder))
+def _existing(where):
+    """Return the path of a file or folder, or None if there is none."""
+    try:
+        place = Path(user_path(where, DataError))
+        return place if place.exists() else None
+    except OSError:  # the name is too long
+        return None
 
 
-def _digest(train, test):
-    digest = hashlib.sha256()
-    for part in (train, test):
-        digest.update(part.images.tobytes())
-        digest.update(part.labels.astype("uint8").tobytes())
-    return digest.hexdigest()
+def _load_folder(folder, size, transparent_as, share):
+    with stored_files(folder) as files:
+        found = _choose(_search(files), folder)
+        archives = [file for file in files if is_archive(file.name)]
+        if found:
+            unread = [file.name for file in (*archives, *filter(_is_image, files))]
+            if unread:
+                more = f" and {len(unread) - 1:,} more" if unread[1:] else ""
+                _console.say(f"{folder}: reading {found.what}, not {unread[0]}{more}; to read that, give its path")
+            return _data_set(found, folder, share=share)
+        if any(map(_is_image, files)) or not files:
+            parts = load_folder(folder, size, transparent_as, share)
+            return DataSet(folder.resolve().name, *parts, str(folder))
+        if len(archives) != 1:
+            raise DataError(f"{folder} has {_seen(files)}: what is read is {FORMATS}")
+    return _load_file(archives[0].path, share)
 
 
-def _read_idx_files(folder):
-    missing = [name for name in IDX_FILES if not _idx_file(folder, name)]
-    if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)}: add the missing files, plain or as .gz")
-    parts = []
-    for images_file, labels_file in ((TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS)):
-        images = read_idx(_idx_file(folder, images_file), 3)
-        labels = read_idx(_idx_file(folder, labels_file), 1)
-        if len(images) != len(labels) or not len(images):
-            raise DataError(
-                f"{folder}: {images_file} has {len(images):,} images, but {labels_file} has {len(labels):,} labels"
-            )
-        parts.append(Images(images[..., None], labels))
-    if parts[0].images.shape[1:] != parts[1].images.shape[1:]:
-        raise DataError(f"{folder}: the training and the test images differ in size")
-    return parts
+def _load_file(place, share):
+    """Load the data set in an archive, or the one that a file belongs to together with others of its folder."""
+    if is_archive(place.name):
+        with stored_files(place) as files:
+            found = _choose(_search(files), place)
+            if not found:
+                raise DataError(f"{place} has {_seen(files)}: unpack it if these are images, and name the folder")
+            return _data_set(found, place, share=share)
+    with stored_files(place.parent, depth=0) as files:
+        found = _choose([found for found in _search(files) if place in {file.path for file in found.files}], place)
+        if not found:
+            raise DataError(f"{place} is not a data set: what is read is {FORMATS}")
+        return _data_set(found, place, share=share)
 
 
-def _idx_file(folder, name):
-    """Return the plain or the gzipped file of this name, or None if the folder has neither."""
-    for path in (Path(folder, name), Path(folder, f"{name}.gz")):
-        if path.is_file():
-            return path
-    return None
+def _search(files, name=None) -> list[Found]:
+    """Return what the readers find among files; with a name, only what may be the data set of this name."""
+    every = [found for find in READERS for found in find(files)]
+    return [found for found in every if name is None or known_name(found.names[:1]) in (name, None)]
+
+
+def _choose(candidates, place) -> Found | None:
+    """Return the only complete data set, or None if there is not even a part of one.
+
+    Raises:
+        DataError: There are several data sets, or the only one lacks files.
+    """
+    usable = [found for found in candidates if not found.missing] or candidates
+    if len(usable) > 1:
+        unpack = "unpack it, and " if is_archive(place.name) else ""
+        sets = _listed(found.what for found in usable)
+        raise DataError(f"{place} has {sets}: {unpack}name the folder or a file of one")
+    if not usable:
+        return None
+    if usable[0].missing:
+        raise DataError(f"{place} lacks {', '.join(usable[0].missing)}: add what is missing")
+    unused = [found.what for found in candidates if found is not usable[0]]
+    if unused:
+        _console.warn(f"{place}: reading {usable[0].what}; not reading {_listed(unused)}, which lack files")
+    return usable[0]
+
+
+def _archives(files, name):
+    wanted = {file.name for file in KNOWN[name].files}
+    return [file for file in files if file.name in wanted and is_archive(file.name)]
+
+
+def _data_set(found, place, origin=None, name=None, is_sample=False, share=None) -> DataSet:
+    """Read what was found, and name its classes. With a name, it is the data set of this name."""
+    origin = origin or str(place)
+    contents = found.read()
+    train, test, classes = contents.train, contents.test, contents.classes
+    messages = [(_console.say, note) for note in contents.notes]
+    if test:
+        _refuse_share(share, origin)
+    else:
+        share = share or VALIDATION_SHARE
+        train, test = hold_out(train, share, origin)
+        what = f"there are no labeled test images: {100 * share:g} % of each class are (see --validation-share)"
+        messages.append((_console.say, what))
+    folder = _folder_name(found, place)
+    if classes:  # only CIFAR's files have them; other data sets have the same format
+        same = next((each for each in found.names if KNOWN[each].classes == classes), None)
+        if name and not same:
+            raise DataError(f"{origin} has other classes than {name}: give the folder with --data instead of the name")
+        name = same
+    else:
+        name = name or known_name((*found.names, folder), train.images.shape[3]) or _name_by_content(train, test)
+    if name:
+        classes = KNOWN[name].classes
+        train, test = as_published(name, train, test)
+        if KNOWN[name].is_transposed:
+            messages.append((_console.say, "EMNIST's images, which are stored transposed, are turned upright"))
+    elif not classes:
+        classes, first = number_classes(train.labels, test.labels, origin)
+        if first:
+            train, test = (replace(part, labels=part.labels - first) for part in (train, test))
+            messages.append((_console.warn, f"labels are counted from 1, so the first class has the name {first}"))
+        if may_be_emnist(classes, train):
+            messages.append((_console.warn, EMNIST_HINT))
+    check_labels(train.labels, test.labels, classes, name, origin)
+    messages.append((_console.warn, empty_classes(train.labels, test.labels, classes)))
+    for show, message in messages:
+        if message:
+            show(f"{origin}: {message}")
+    is_original = name and KNOWN[name].sha256 is None and has_published_files(name, found)
+    digest = pixel_digest(train, test) if is_original else None
+    return DataSet(name or folder, train, test, classes, origin, is_sample, digest)
+
+
+def _folder_name(found, place):
+    """Return the name for a data set that has no known one."""
+    path = place.resolve()
+    if path.is_dir():
+        return path.parent.name if path.name == "raw" else path.name  # torchvision has MNIST/raw
+    return next(iter(found.names), path.parent.name)
+
+
+def _name_by_content(train, test):
+    digest = pixel_digest(train, test)
+    return next((name for name, known in KNOWN.items() if known.sha256 == digest), None)
+
+
+def _is_image(file):
+    return file.pure.suffix.lower() in readable_suffixes() or (mimetypes.guess_type(file.name)[0] or "").startswith(
+        "image/"
+    )
+
+
+def _seen(files):
+    """Return how many files of which kind there are: "12 .mat files and 1 .txt file"."""
+    if not files:
+        return "no files"
+    kinds = Counter(file.pure.suffix.lower() for file in files).most_common()
+    words = [f"{count:,} {kind or 'unnamed'} file{'s' if count > 1 else ''}" for kind, count in kinds[:KINDS_SHOWN]]
+    return _listed([*words, "others"] if len(kinds) > KINDS_SHOWN else words)
+
+
+def _listed(words):
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,46 +1,62 @@
-"""IDX, the file format of MNIST and Fashion-MNIST: a header with the shape, then one byte per value."""
+"""IDX, the file format of MNIST: a header with the type and the shape, then the values, big-endian."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import gzip
 import math
 from pathlib import Path
 import struct
-import zlib
 
 from gluon_classics._format import format_shape
 from gluon_classics.errors import DataError
 import numpy as np
 
+from .storage import FileReader, StoredFile, empty_array, format_bytes
 
-def read_idx(path, dimensions: int) -> np.ndarray:
-    """Read the uint8 array of a plain or gzipped IDX file.
+TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+MAX_DIMENSIONS = 4
+
+
+@dataclass(frozen=True)
+class IdxHeader:
+    """The header of an IDX file."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of all values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def idx_header(file: StoredFile) -> IdxHeader:
+    """Read the header of a plain or gzipped IDX file. Raises DataError if it is none, or cannot contain its values."""
+    with file.reading() as reader:
+        return _header(reader)
+
+
+def read_idx(file: StoredFile | str | Path) -> np.ndarray:
+    """Read the array of a plain or gzipped IDX file, in the byte order of this machine.
 
     Args:
-        path: The file.
-        dimensions: The expected number of dimensions: 3 for images (N, H, W), 1 for labels (N,).
+        file: A file, or its path.
 
     Raises:
-        DataError: The file is missing, truncated, too long, or not such an IDX file.
+        DataError: The file is missing, truncated, too long, or not an IDX file.
     """
-    try:
-        content = Path(path).read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:  # gzip.BadGzipFile is an OSError
-        raise DataError(f"cannot read {path} ({_reason(error)}): delete it and download it again") from error
-    header = 4 + 4 * dimensions
-    magic = bytes([0, 0, 8, dimensions])
-    if content[:4] != magic or len(content) < header:
-        start = f"it starts with the bytes {content[:4].hex()}" if content else "it is empty"
-        raise DataError(f"{path} is not an IDX file with {dimensions} dimensions: {start}")
-    shape = struct.unpack(f">{dimensions}I", content[4:header])
-    if len(content) - header != math.prod(shape):
-        raise DataError(
-            f"{path} should have {format_shape(shape)} bytes of data but has {len(content) - header:,}: "
-            "delete it and download it again"
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    if not isinstance(file, StoredFile):
+        file = StoredFile.at(Path(file))
+    with file.reading() as reader:
+        header = _header(reader)
+        content = empty_array(header.size, str(file))
+        count = reader.fill(content)
+        if count < header.size or reader.has_more():
+            found = f"{count:,}" if count < header.size else "more"
+            raise DataError(_wrong_size(reader.name, header, found))
+    array = content.view(header.dtype).reshape(header.shape)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def write_idx(path, array: np.ndarray) -> None:
@@ -51,7 +67,26 @@ def write_idx(path, array: np.ndarray) -> None:
         file.write(header + array.tobytes())
 
 
-def _reason(error):
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
+def _header(reader: FileReader) -> IdxHeader:
+    magic = reader.start(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or not 1 <= magic[3] <= MAX_DIMENSIONS:
+        start = f"it starts with the bytes {magic.hex()}" if magic else "it is empty"
+        raise DataError(f"{reader.name} is not an IDX file: {start}")
+    if magic[2] not in TYPES:
+        raise DataError(f"{reader.name} is not an IDX file with a known type: 0x{magic[2]:02x} is none")
+    sizes = reader.start(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise DataError(f"{reader.name} is not an IDX file: it ends within its header")
+    header = IdxHeader(np.dtype(TYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes))
+    if header.size > reader.limit:
+        found = f"at most {format_bytes(reader.limit)}" if reader.is_packed else f"{reader.limit:,}"
+        raise DataError(_wrong_size(reader.name, header, found))
+    return header
+
+
+def _wrong_size(name, header, found):
+    width = f" times {header.dtype.itemsize}" if header.dtype.itemsize > 1 else ""
+    return (
+        f"{name} should have {format_shape(header.shape)}{width} bytes of data but has {found}: "
+        "delete it and get it again"
+    )

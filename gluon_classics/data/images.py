@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
-from pathlib import Path
+import warnings
 
 import cv2
-from gluon_classics.errors import DataError
+from gluon_classics import _console
 import numpy as np
+
+from .colors import TRANSPARENT_AS, parse_color
+from .examples import check_data_set, check_pixels
+from .image_file import NEARLY_BLACK, ImageHeader, read_header, read_pixels
 
 
 @dataclass(frozen=True)
@@ -19,10 +24,17 @@ class Images:
     Attributes:
         images: (N, H, W, C) uint8.
         labels: (N,) integers, the classes counted from 0.
+
+    Raises:
+        DataError: The images and labels are not like that, or there are none.
     """
 
     images: np.ndarray
     labels: np.ndarray
+
+    def __post_init__(self):
+        check_data_set(self.images, self.labels)
+        check_pixels(self.images)
 
     def __len__(self):
         return len(self.images)
@@ -35,43 +47,74 @@ class Images:
         return Images(*self[:count])
 
 
-def read_image(path, size: int | None = None, channels: int | None = None) -> np.ndarray:
-    """Read an image file.
+def read_image(
+    path, size: int | None = None, channels: int | None = None, transparent_as: str = TRANSPARENT_AS
+) -> np.ndarray:
+    """Read an image file as a viewer shows it.
 
     Args:
         path: The file.
-        size: The height and width in pixels to which the image is resized, bilinearly (default: its own size).
+        size: The height and width in pixels to which the image is resized (default: its own size).
         channels: 1 for grayscale or 3 for red, green and blue (default: as the file has it).
+        transparent_as: The color that shows through transparent pixels; see `parse_color`.
 
     Returns:
         (H, W, C) uint8.
 
     Raises:
         DataError: The file is missing or not an image.
+        SettingsError: `transparent_as` is not a color.
     """
-    try:
-        content = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    try:
-        image = cv2.imdecode(content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if len(content) else None
-    except cv2.error:  # the image is larger than OpenCV allows
-        image = None
-    if image is None:
-        raise DataError(f"{path} is not an image, or it is damaged: use a PNG or JPEG file")
-    if image.dtype == np.uint16:
-        image = (image // 256).astype(np.uint8)
-    if image.dtype != np.uint8:
-        raise DataError(f"{path} has pixels of type {image.dtype}: save it with 8 bits per channel")
-    image = image.reshape(*image.shape[:2], -1)
-    is_color = image.shape[2] >= 3
-    channels = channels or (3 if is_color else 1)
-    if is_color:  # OpenCV decodes to blue, green, red; a fourth channel is alpha
-        image = cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY if channels == 1 else cv2.COLOR_BGR2RGB)
-    image = image.reshape(*image.shape[:2], -1)[..., :channels]
-    if image.shape[2] < channels:
-        image = np.repeat(image[..., :1], channels, axis=2)
-    return resize_image(image, size) if size else image
+    with quiet_decoders():
+        header = read_header(path)
+        image = read_pixels(header, parse_color(transparent_as))
+    if header.is_transparent:
+        _console.say(f"{path} has transparency: it is shown on {transparent_as}")
+    for remark in remarks(header, image):
+        _console.warn(f"{path}: {remark}")
+    return fit_image(image, size, channels)
+
+
+def remarks(header: ImageHeader, image: np.ndarray) -> list[str]:
+    """Return what users may not expect in a decoded image, without its name."""
+    found = []
+    if header.has_more:
+        found.append("several images in one file (an animation or pages), only the first one is read")
+    if header.bits == 16 and 0 < image.max() < NEARLY_BLACK:
+        found.append("nearly black, with 16 bits but no value above 4095; if these are 12 bits, scale them to 16")
+    return found
+
+
+def fit_image(image: np.ndarray, size: int | None, channels: int | None) -> np.ndarray:
+    """Give an image the wanted size and channels; None keeps its own.
+
+    A side that shrinks to less than half is averaged over areas first. Bilinear resizing alone would skip pixels, so
+    that thin lines disappear.
+
+    Args:
+        image: (H, W, C) uint8.
+        size: The new height and width in pixels.
+        channels: 1 for grayscale or 3 for red, green and blue.
+    """
+    if channels == 1 and image.shape[2] == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+    elif channels == 3 and image.shape[2] == 1:
+        image = np.repeat(image, 3, axis=2)
+    if size is None:
+        return image
+    height, width, depth = image.shape
+    halved = tuple(size if side > 2 * size else side for side in (width, height))
+    if halved != (width, height):
+        image = cv2.resize(image, halved, interpolation=cv2.INTER_AREA).reshape(*halved[::-1], depth)
+    return resize_image(image, size)
+
+
+@contextlib.contextmanager
+def quiet_decoders():
+    """Hide what the decoders print inside the context: what matters to users is in `remarks` and in errors."""
+    with _console.quiet_libraries(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
 
 
 def resize_image(image: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:

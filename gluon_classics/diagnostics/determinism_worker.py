@@ -13,9 +13,10 @@ from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import Images
 from gluon_classics.experiment.build import Experiment, prepare
 from gluon_classics.experiment.settings import Settings
-from gluon_classics.runs.checkpoint import read_checkpoint, write_checkpoint
+from gluon_classics.runs.checkpoint import write_checkpoint
+from gluon_classics.runs.checkpoint_facts import read_training
 from gluon_classics.runs.state import capture, restore
-from gluon_classics.utils.evaluation import split_batch
+from gluon_classics.utils.batches import split_batch
 from gluon_classics.utils.seeding import RandomStreams
 from gluon_classics.utils.training import Callback
 import mxnet as mx
@@ -54,7 +55,7 @@ def main(wanted: dict) -> None:
     if wanted["part"] == FIRST_PART:
         callbacks = [_StopHalfWay(experiment, wanted["steps"], folder / CHECKPOINT)]
     if wanted["part"] == REST:
-        start, _ = restore(experiment, *read_checkpoint(folder / CHECKPOINT))
+        start, _ = restore(experiment, *read_training(folder / CHECKPOINT))
     try:
         (record,) = experiment.train(callbacks, start, eager=eager)
     except _HalfDone:

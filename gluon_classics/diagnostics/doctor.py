@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 from gluon_classics import _runtime
+from gluon_classics.errors import DataError
 
 from .processes import child_environment
 
@@ -131,6 +132,8 @@ def _library_fix(message):
         return "this NumPy is newer than those that MXNet was tried on: pip install 'numpy<2.6'"
     if "OMP_NUM_THREADS" in message:
         return "see Threads"
+    if message.startswith("ImportError: MXNET_") or "ulimit" in message:
+        return "change this setting"
     library = re.search(r"(lib(?!mxnet)\w+)[\w.+-]*\.so", message)
     if library and library[1] in DEBIAN_PACKAGES:
         return f"apt-get install {DEBIAN_PACKAGES[library[1]]} (or your system's package of {library[1]})"
@@ -184,10 +187,12 @@ def _data():
         from gluon_classics.data import datasets
     except ImportError as error:
         return Check("Fashion-MNIST", False, f"cannot be checked ({error})", "fix the problems above first")
-    place = datasets.installed_folder(name)
+    try:
+        place, cache = datasets.installed_folder(name), datasets.cache_folder(name)
+    except DataError as error:
+        return Check("Fashion-MNIST", False, "not found", str(error))
     if place:
         return Check("Fashion-MNIST", True, str(place))
-    cache = datasets.cache_folder(name)
     writable = next(folder for folder in (cache, *cache.parents) if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=writable):

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 import functools
 import hashlib
 import json
+import math
 from typing import Sequence
 
 from gluon_classics import get_model, model_info
+from gluon_classics._format import format_shape
 from gluon_classics.data.datasets import DataSet, load_dataset
-from gluon_classics.errors import ClassicsError, DataError
-from gluon_classics.inspection.summary import summarize
+from gluon_classics.data.memory import available_memory
+from gluon_classics.errors import ClassicsError, DataError, MemoryTooSmall
+from gluon_classics.inspection.summary import MOST_VALUES, Summary, summarize
 from gluon_classics.models.objective import objective_of
 from gluon_classics.utils.history import EpochRecord
 from gluon_classics.utils.loader import DataLoader, make_loaders
@@ -23,7 +26,7 @@ from mxnet import gluon
 from .diagonal_lm import DiagonalLM, StepSizeCallback
 from .initializers import initialize
 from .optimizers import ScheduleCallback, make_optimizer
-from .parameter_files import fix_shapes, load_parameters
+from .parameter_files import copy_parameters, fix_shapes, load_parameters
 from .settings import Settings
 
 
@@ -121,11 +124,15 @@ def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None
     net = build(settings.model, len(data.classes), trained=True)
     input_shape = (data.train.images.shape[3], settings.size, settings.size)
     summary = summarize(net, input_shape)  # fails now if images are too small
-    if settings.init_from:
+    check_batch(min(settings.batch_size, len(data.train)), summary, contexts, trained=True)
+    if settings.init_from and not settings.new_head:
         load_parameters(net, settings.init_from, contexts, input_shape)
     else:
         initialize(net, settings, contexts, input_shape)
         fix_shapes(net, contexts, input_shape)  # draws the weights now, before training draws random numbers
+    if settings.new_head:
+        head = head_parameters(settings.model, len(data.classes), input_shape)
+        copy_parameters(net, settings.init_from, input_shape, head)
     train_data, test_data = loaders(settings, data)
     return Experiment(
         settings=settings,
@@ -159,9 +166,67 @@ def build(model: str, classes: int, trained: bool = False) -> gluon.nn.Block:
         raise ClassicsError(str(error)) from error
 
 
+def head_parameters(model: str, classes: int, input_shape) -> list[str]:
+    """Return the names of the parameters whose shapes depend on the number of classes, as in training.
+
+    Raises:
+        ClassicsError: The network has none, or exists with one number of classes only.
+    """
+
+    def shapes(number):
+        net = build(model, number, trained=True)
+        net.initialize(mx.init.Zero())
+        fix_shapes(net, [mx.cpu()], input_shape)
+        return {name: parameter.shape for name, parameter in net._collect_params_with_prefix().items()}
+
+    own = shapes(classes)
+    try:
+        other = shapes(classes + 1)
+    except ClassicsError:
+        other = shapes(classes - 1)
+    head = [name for name, shape in own.items() if shape != other[name]]
+    if not head:
+        raise ClassicsError(f"no parameter of {model} depends on the number of classes: leave new_head out")
+    return head
+
+
+def check_batch(images: int, counts: Summary, contexts: Sequence[mx.Context], trained: bool = False) -> None:
+    """Raise a MemoryTooSmall if a batch cannot fit into memory or into MXNet's arrays.
+
+    In training, the outputs of all layers with parameters are kept for the gradients. In prediction, one is enough.
+
+    Args:
+        images: Number of images in the batch.
+        counts: Summary of the network for one image.
+        contexts: Devices that share the batch.
+        trained: Whether the network is trained.
+    """
+    sizes = [math.prod(row.output_shape) for row in counts.rows if row.leaf and row.params] or [0]
+    of_input = math.prod(counts.input_shape)
+    advice = "use a smaller batch size, or smaller images"
+    batch = f"a batch of {images:,} images of {format_shape(counts.input_shape)}"
+    if math.ceil(images / len(contexts)) * max(of_input, *sizes) > MOST_VALUES:
+        raise MemoryTooSmall(f"{batch} has an array of more than 2^31 - 1 values, which MXNet cannot have: {advice}")
+    needed = 4 * images * (of_input + (sum if trained else max)(sizes))
+    available = available_memory() if contexts[0].device_type == "cpu" else None
+    if available is not None and needed > available:
+        gigabytes = f"{needed / 1e9:,.1f} GB of memory or more, and {available / 1e9:,.1f} GB are available"
+        raise MemoryTooSmall(f"{batch} needs {gigabytes}: {advice}")
+
+
 def load_data(settings: Settings) -> DataSet:
     """Load the data set of the settings, limited to their subset of training images. Raises DataError."""
-    data = load_dataset(settings.data, settings.size)
+    data = load_dataset(
+        settings.data,
+        settings.size,
+        transparent_as=settings.transparent_as,
+        validation_share=settings.validation_share,
+    )
+    return limited(data, settings)
+
+
+def limited(data: DataSet, settings: Settings) -> DataSet:
+    """Return a data set with the settings' subset of its training images. Raises DataError if it has fewer."""
     if settings.subset is None:
         return data
     if settings.subset > len(data.train):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from gluon_classics.errors import SettingsError
 from gluon_classics.utils.training import Callback
 import mxnet as mx
 
@@ -36,7 +37,10 @@ def rate_factor(schedule: str, epoch: int, epochs: int) -> float:
         factor *= (1 + math.cos(math.pi * epoch / epochs)) / 2
     if parsed.decay:
         decay, every = parsed.decay
-        factor *= decay ** int(epoch / every)
+        try:
+            factor *= decay ** int(epoch / every)
+        except OverflowError:
+            raise SettingsError(f"the schedule {schedule!r} grows beyond all numbers: use other numbers") from None
     if epoch < parsed.warm_up:
         done = epoch / parsed.warm_up
         factor *= WARM_UP_FROM * (1 - done) + done

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Callable, Sequence
 
-from gluon_classics._files import atomic_path, write_errors
+from gluon_classics import _console
+from gluon_classics._files import atomic_path, sha256_of, write_errors
 from gluon_classics.errors import RunError
 import mxnet as mx
 from mxnet import autograd, gluon
 from mxnet.gluon.parameter import DeferredInitializationError
+import numpy as np
+
+from .parameter_format import read_arrays
+from .parameter_matching import first_difference, last_layers, match, without_kind
 
 
-def save_parameters(net: gluon.nn.Block, path) -> None:
+def save_parameters(net: gluon.nn.Block, path, announce: Callable[[str | None], None] | None = None) -> None:
     """Write the parameters of a network atomically, in Gluon's format.
+
+    Args:
+        net: The network.
+        path: File to write.
+        announce: Called with the SHA-256 of the new file just before it replaces the old one.
 
     Raises:
         RunError: The file cannot be written.
@@ -22,6 +32,8 @@ def save_parameters(net: gluon.nn.Block, path) -> None:
         with write_errors(path, "choose another folder", RunError), atomic_path(path) as temporary:
             net.save_parameters(temporary)
             mx.nd.load(temporary)  # MXNet does not report a disk that fills up while the file is closed
+            if announce:
+                announce(sha256_of(temporary))
     except DeferredInitializationError:
         raise  # also an MXNetError, but unrelated to the disk
     except mx.base.MXNetError as error:
@@ -50,30 +62,95 @@ def load_parameters(net: gluon.nn.Block, path, contexts, input_shape) -> None:
     Raises:
         RunError: The file is missing or damaged, or holds the parameters of another network.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise RunError(f"there is no parameter file {path}")
     net.initialize(mx.init.Zero(), ctx=contexts, force_reinit=True)
     fix_shapes(net, contexts, input_shape)  # for the comparison with those of the file
-    try:
-        missing, extra = _differences(net, path)
-        ignored = bool(extra) and all(name.startswith(getattr(net, "only_in_training", ())) for name in extra)
-        extra = [] if ignored else extra
-        net.load_parameters(str(path), ctx=contexts, ignore_extra=ignored)
-    except mx.base.MXNetError as error:
-        raise RunError(f"{path} is not a parameter file, or it is damaged") from error
-    except (AssertionError, AttributeError, ValueError) as error:  # other names, a list without names, other shapes
-        kind = type(net).__name__
-        what = f"{path} does not hold the parameters of {kind} for {input_shape} images"
-        raise RunError(f"{what}{_first_of('it lacks', missing)}{_first_of('it also has', extra)}") from error
+    copy_parameters(net, path, input_shape)
 
 
-def _differences(net, path):
-    """Return the names of the parameters that only the network has, and of those that only the file has, sorted."""
-    content = mx.nd.load(str(path))
-    names = set(content) if isinstance(content, dict) else set()
-    own = set(net._collect_params_with_prefix())
-    return sorted(own - names), sorted(names - own)
+def copy_parameters(net: gluon.nn.Block, path, input_shape, new_head: Sequence[str] = ()) -> None:
+    """Copy the parameters of a file to an initialized network.
+
+    Args:
+        net: The network. Its parameters have their shapes.
+        path: Parameter file. If its names are not those of the network, its parameters are matched by order and shape.
+        input_shape: (C, H, W) of the network's input.
+        new_head: Names of the parameters of the last layers, which keep their values.
+
+    Raises:
+        RunError: The file is missing or damaged, or holds the parameters of another network. Then nothing is copied.
+    """
+    arrays = {without_kind(name): array for name, array in read_arrays(path).items()}
+    parameters = net._collect_params_with_prefix()
+    shapes = {name: parameter.shape for name, parameter in parameters.items()}
+    found = {name: array.shape for name, array in arrays.items()}
+    names = _names(net, shapes, found, new_head)
+    if names is None:
+        raise RunError(f"{path} does not hold the parameters of {_described(net, input_shape)}{_why(shapes, found)}")
+    wrong = {name: other for name, other in names.items() if shapes[name] != found[other]}
+    if wrong:
+        raise RunError(f"{path} {_wrong_shapes(net, input_shape, wrong, shapes, found)}")
+    values = {}
+    for name, other in names.items():
+        with np.errstate(over="ignore"):
+            values[name] = arrays[other].astype(parameters[name].dtype)
+        if not np.isfinite(values[name]).all():
+            raise RunError(f"{other} in {path} is too large for {np.dtype(parameters[name].dtype)}: scale it")
+    for name, value in values.items():
+        parameters[name].set_data(mx.nd.array(value, dtype=value.dtype))
+    name, other = next(((name, other) for name, other in names.items() if name != other), (None, None))
+    if name:
+        _console.say(f"{path}: parameters are named differently ({other} is {name} here): matched by order and shape")
+
+
+def _names(net, shapes, found, new_head):
+    """Return the name in the file for each parameter that is copied; None if the file does not fit."""
+    wanted = {name: shape for name, shape in shapes.items() if name not in new_head}
+    extra = [name for name in found if name not in shapes]
+    only_in_training = getattr(net, "only_in_training", ())
+    if all(name in found for name in wanted) and all(name.startswith(only_in_training) for name in extra):
+        return {name: name for name in wanted}
+    if new_head:
+        last = last_layers(list(found), new_head)
+        if last is None:
+            return None
+        found = {name: shape for name, shape in found.items() if name not in last}
+    names = match(wanted, found)
+    if names is None and len(wanted) == len(found):  # perhaps only the number of classes differs
+        names = match({name: shape[1:] for name, shape in wanted.items()}, {n: shape[1:] for n, shape in found.items()})
+        names = names if names and classes_of(names, wanted, found) else None
+    return names
+
+
+def classes_of(names, shapes, found) -> tuple[int, int] | None:
+    """Return the numbers of classes of the file and of the network if nothing else differs, else None."""
+    wrong = [(found[other], shapes[name]) for name, other in names.items() if found[other] != shapes[name]]
+    sizes = {(theirs[0], own[0]) for theirs, own in wrong if theirs and own and theirs[1:] == own[1:]}
+    is_all = all(theirs and own and theirs[1:] == own[1:] for theirs, own in wrong)
+    return next(iter(sizes)) if is_all and len(sizes) == 1 else None
+
+
+def _wrong_shapes(net, input_shape, wrong, shapes, found):
+    name, other = next(iter(wrong.items()))
+    classes = classes_of(wrong, shapes, found)
+    sizes = f"{other} is {found[other]}, not {shapes[name]}"
+    if classes:
+        return (
+            f"was made for {classes[0]} classes, {classes[1]} are wanted ({sizes}): "
+            "use data with its classes, or train a new last layer with --new-head"
+        )
+    return f"does not hold the parameters of {_described(net, input_shape)}: {sizes}"
+
+
+def _described(net, input_shape):
+    return f"{type(net).__name__} for {input_shape} images"
+
+
+def _why(shapes, found):
+    """Return how the parameters of a file differ from those of the network, as the rest of a sentence."""
+    lacking, extra = (sorted(set(one) - set(other)) for one, other in ((shapes, found), (found, shapes)))
+    name, other = first_difference(shapes, found)
+    place = f"; its {other} is {found[other]}, the network's {name} {shapes[name]}" if name and other else ""
+    return f"{_first_of('it lacks', lacking)}{_first_of('it also has', extra)}{place}"
 
 
 def _first_of(what, names):

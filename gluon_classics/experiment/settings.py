@@ -6,7 +6,9 @@ import re
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import gluon_classics
+from gluon_classics._format import is_utf8
 from gluon_classics.data import AUGMENT, FIT, LAST_BATCH, RESIZE_IN
+from gluon_classics.data.colors import TRANSPARENT_AS, parse_color
 from gluon_classics.errors import SettingsError
 
 WEIGHTS = ("seeded", "unseeded", "unseeded-numpy")
@@ -36,6 +38,9 @@ class Settings:
     Attributes:
         model: Name of the network.
         data: Name of a known data set, or a folder.
+        validation_share: Share of the images of each class that are test images, more than 0 and less than 1, for a
+            folder of images without test images; None is every fifth image.
+        transparent_as: Color that shows through transparent pixels of image files: "white", "black" or "#rrggbb".
         subset: Number of training images to use, the first ones; None uses all.
         epochs: Passes over the training images.
         batch_size: Images per update.
@@ -61,6 +66,8 @@ class Settings:
             process that does not seed it, the same for every seed, and "unseeded-numpy" those that it draws in NumPy
             mode; see `experiment.notebook_weights`.
         init_from: Parameter file to start from instead of random weights.
+        new_head: Whether the last layers, whose shapes depend on the number of classes, get random weights instead of
+            those of `init_from`.
         seed: Seed of the weights, the order of the images, their augmentation and dropout, 0 or more.
         reported: The epoch whose test accuracy is the result of the run: "last", or "best", the highest of all epochs,
             as some sources report it.
@@ -71,6 +78,8 @@ class Settings:
 
     model: str
     data: str = "fashion-mnist"
+    validation_share: Optional[float] = None
+    transparent_as: str = TRANSPARENT_AS
     subset: Optional[int] = None
     epochs: int = 1
     batch_size: int = 64
@@ -89,6 +98,7 @@ class Settings:
     init: str = "xavier"
     weights: str = WEIGHTS[0]
     init_from: Optional[str] = None
+    new_head: bool = False
     seed: int = 0
     reported: str = REPORTED[0]
 
@@ -105,7 +115,7 @@ class Settings:
         for name, (lowest, what) in _LOWEST.items():
             value = getattr(self, name)
             if value is not None and value < lowest:
-                raise SettingsError(f"{name} is {value}: it must be {what}")
+                raise SettingsError(f"{name} is {_shown(value)}: it must be {what}")
         if self.learning_rate <= 0:
             raise SettingsError(f"learning_rate is {self.learning_rate:g}: it must be greater than 0")
         if not 0 <= self.momentum < 1:
@@ -122,6 +132,13 @@ class Settings:
             )
         if self.weights != WEIGHTS[0] and self.init in (PUBLISHED, PYTORCH):
             raise SettingsError(f"{self.weights} weights are never {self.init}: use xavier, normal, uniform or he")
+        if self.validation_share is not None and not 0 < self.validation_share < 1:
+            raise SettingsError(
+                f"validation_share is {self.validation_share:g}: it must be more than 0 and less than 1"
+            )
+        parse_color(self.transparent_as)
+        if self.new_head and not self.init_from:
+            raise SettingsError("new_head is for parameters from a file: name one with init_from")
         if not self.data:
             raise SettingsError("data is empty: name a data set or a folder")
         parse_initializer(self.init)
@@ -162,17 +179,31 @@ _LOWEST = {
 _TYPES: Dict[Any, Tuple[Tuple[type, ...], str]] = {
     str: ((str,), "text"),
     Optional[str]: ((str, type(None)), "text"),
-    int: ((int,), "a whole number"),
-    Optional[int]: ((int, type(None)), "a whole number"),
-    float: ((int, float), "a finite number"),
+    int: ((int,), "a whole number below 2^31 (a seed: 2^63)"),
+    Optional[int]: ((int, type(None)), "a whole number below 2^31"),
+    float: ((int, float), "a finite number that float32 can hold"),
+    Optional[float]: ((int, float, type(None)), "a finite number that float32 can hold"),
+    bool: ((bool,), "true or false"),
 }
+_LARGEST = {"seed": 2**63 - 1}  # others: what MXNet's sizes and numbers can hold
+_LARGEST_SIZE, _LARGEST_FLOAT = 2**31 - 1, 3.4028234663852886e38
 
 
 def _check_type(field, value):
     types, what = _TYPES[field.type]
-    is_finite = not isinstance(value, float) or math.isfinite(value)
-    if not isinstance(value, types) or isinstance(value, bool) or not is_finite:
-        raise SettingsError(f"{field.name} is {value!r}: it must be {what}")
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise SettingsError(f"{field.name} is {_shown(value)}: it must be {what}")
+    if isinstance(value, str) and not is_utf8(value):
+        raise SettingsError(f"{field.name} is {value!r}, which is not UTF-8: rename it")
+    largest = _LARGEST_FLOAT if field.type is float else _LARGEST.get(field.name, _LARGEST_SIZE)
+    if isinstance(value, (int, float)) and not abs(value) <= largest:  # also for NaN
+        raise SettingsError(f"{field.name} is {_shown(value)}: it must be {what}")
+
+
+def _shown(value):
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a number beyond 2^64"  # Python refuses to print very long ones
+    return f"{value!r:.60}"
 
 
 class Schedule(NamedTuple):
@@ -235,7 +266,7 @@ def parse_initializer(text: str) -> Tuple[str, Optional[float]]:
     number = float(match[2]) if match and match[2] else None
     if text == PUBLISHED or text in WITHOUT_NUMBER:
         return text, None
-    if name not in INITIALIZERS or number == 0:
+    if name not in INITIALIZERS or number in (0, math.inf):
         raise SettingsError(
             f"unknown initializer {text!r}: use xavier, xavier(2.24), normal(0.01), uniform(0.07), he or pytorch"
         )

@@ -8,14 +8,18 @@ import io
 import math
 
 from gluon_classics._format import format_shape
-from gluon_classics.errors import InputSizeError
+from gluon_classics._numbers import is_whole
+from gluon_classics.errors import InputError, InputSizeError
 from gluon_classics.models._blocks import LocalResponseNorm
 from gluon_classics.models.lenet5 import KERNEL, PartialConvolution
+from gluon_classics.models.network import name_of, require_network
 import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon import nn
 
 LARGEST_INPUT = 4096
+LARGEST_RANK = 3
+MOST_VALUES = 2**31 - 1  # of an array in MXNet
 LARGEST_OF_ONE_SIZE = 256  # for networks that take images of one size only
 SHARED_MASKS = {(2, 3): ["per channel"], (1, 2, 3): ["per image"]}  # of dropout, by the axes that share one draw
 BATCH_NORM = (("eps", 1e-5), ("momentum", 0.9))  # Gluon's own values, which are not shown
@@ -75,8 +79,11 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
         input_shape: The shape (C, H, W) of the image.
 
     Raises:
-        InputSizeError: The image is too small.
+        InputError: `input_shape` is not a shape, or `net` is not a network.
+        InputSizeError: The image is too small, or so large that an array exceeds MXNet's limit.
     """
+    require_network(net)
+    _check_shape(input_shape)
     blocks = list(_walk(net))
     outputs: dict[int, mx.sym.Symbol] = {}
     handles = [
@@ -97,6 +104,12 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
     sizes = {name: math.prod(shape) for name, shape in zip(graph.list_arguments(), arguments)}
     sizes.update(zip(graph.list_auxiliary_states(), map(math.prod, running)))
     output_shapes = {block: shape[1:] for block, shape in zip(outputs, shapes)}
+    most = max([*map(math.prod, output_shapes.values()), *sizes.values()])
+    if most > MOST_VALUES:  # MXNet would count with 32 bits and go on with wrong shapes
+        what = f"{type(net).__name__} for {format_shape(input_shape)} images"
+        raise InputSizeError(
+            f"{what} has an array of {most:,} values: MXNet can have 2^31 - 1. Use smaller images or fewer classes"
+        )
 
     def size(parameter):
         return sizes.get(parameter.name) or math.prod(parameter.shape or [0])  # no size if its block is never called
@@ -117,6 +130,14 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
         for path, depth, block in blocks[1:]
     ]
     return Summary(tuple(input_shape), rows, *count(net))
+
+
+def _check_shape(shape):
+    """Raise an InputError unless `shape` is the shape of an array that MXNet can hold."""
+    is_sequence = isinstance(shape, (tuple, list)) and 1 <= len(shape) <= LARGEST_RANK
+    if not is_sequence or not all(map(is_whole, shape)) or math.prod(map(int, shape)) > MOST_VALUES:
+        what = f"{shape!r:.80}".replace("\n", " ")
+        raise InputError(f"the input shape is {what}: use (C, H, W), whole numbers whose product is below 2**31")
 
 
 def smallest_input(net: nn.Block, channels: int) -> int:
@@ -166,13 +187,15 @@ def _infer_shapes(graph, input_shape):
 
 
 def _too_small(net, input_shape):
+    if len(input_shape) != 3:
+        return f"{name_of(net)} cannot take an input of shape {input_shape}: use (C, H, W)"
     channels, height, width = input_shape
     smallest = smallest_input(net, channels)
     # a network with a bias for each place does not take much larger images than its own
     largest = 0 if smallest else next((n for n in range(LARGEST_OF_ONE_SIZE, 0, -1) if _fits(net, channels, n)), 0)
     side, which = (smallest, "smallest") if smallest else (largest, "largest")
     remedy = f"the {which} it takes is {side}x{side}" if side else f"it does not take {channels} channels"
-    return f"{type(net).__name__} cannot take {height}x{width} images: {remedy}"
+    return f"{name_of(net)} cannot take {height}x{width} images: {remedy}"
 
 
 def _walk(block, path="", depth=-1):

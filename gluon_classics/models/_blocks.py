@@ -3,6 +3,8 @@
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
+from .network import ExplainedCalls
+
 
 def chain(*layers, **stages):
     """Chain layers one after another.
@@ -75,7 +77,7 @@ def dense_head(classes, units=4096):
     }
 
 
-class ByMode(nn.Block):
+class ByMode(ExplainedCalls):
     """Run one network in training mode and another in prediction mode; they share their layers.
 
     Two networks are needed because a compiled graph keeps the mode of the call that traced it.

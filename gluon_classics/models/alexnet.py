@@ -19,6 +19,7 @@ import mxnet as mx
 from mxnet.gluon import nn
 
 from ._blocks import LocalResponseNorm, dense_head
+from .network import Network
 from .registry import register
 
 
@@ -46,7 +47,7 @@ CONVOLUTIONS_2012 = (
 BIASES_2012 = {"conv1": 0, "conv2": 1, "conv3": 0, "conv4": 1, "conv5": 1, "fc6": 1, "fc7": 1, "fc8": 0}
 
 
-class AlexNet(nn.Sequential):
+class AlexNet(Network):
     """The blog's AlexNet: (N, 1, 224, 224) images to (N, classes) logits.
 
     Args:
@@ -68,7 +69,7 @@ class AlexNet(nn.Sequential):
                 setattr(self, name, layer)
 
 
-class AlexNet2012(nn.Sequential):
+class AlexNet2012(Network):
     """The paper's AlexNet: (N, 3, 227, 227) images to (N, classes) logits.
 
     The two towers are groups of convolutions. The parameters carry the paper's initial values, and Gluon prefers a

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import chain
+from .network import Network
 from .registry import register
 
 
@@ -122,7 +123,7 @@ def transition(channels, use_bias):
     return chain(*norm_conv(channels, 1, use_bias), nn.AvgPool2D(pool_size=2, strides=2))
 
 
-class DenseNet(nn.Sequential):
+class DenseNet(Network):
     """DenseNet: (N, C, H, W) images to (N, classes) logits.
 
     The first convolution has 2 growth_rate channels, and transitions halve the number of channels.

@@ -35,6 +35,7 @@ from .lenet5 import (
     convolution_row,
     fully_connected,
 )
+from .network import Network
 from .objective import Objective
 from .registry import register
 
@@ -124,7 +125,7 @@ class SquaredErrorLoss(gluon.loss.Loss):
         return without_label + (F.square(picked - 1) - F.square(picked + 1)) / self.classes
 
 
-class LeNet1989(nn.Sequential):
+class LeNet1989(Network):
     """The network of the first paper: (N, 1, 16, 16) images to (N, classes) outputs between -1.7159 and 1.7159.
 
     Layers are attributes with the paper's labels. The parameters carry the paper's initial values, and Gluon prefers a

@@ -25,6 +25,7 @@ from mxnet.gluon import nn
 
 from . import _blocks
 from ._blocks import chain
+from .network import Network
 from .registry import register
 from .senet import SqueezeExcitation
 
@@ -131,7 +132,7 @@ class MBConv(nn.HybridBlock):
         return out if self.drop is None else x + self.drop(out)
 
 
-class EfficientNet(nn.Sequential):
+class EfficientNet(Network):
     """EfficientNet: (N, 3, H, W) images to (N, classes) logits.
 
     Args:

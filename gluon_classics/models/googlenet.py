@@ -25,6 +25,7 @@ from mxnet import gluon
 from mxnet.gluon import nn
 
 from ._blocks import ByMode, LocalResponseNorm, chain, print_output_shapes
+from .network import Network
 from .objective import Objective
 from .registry import register
 
@@ -91,7 +92,7 @@ def _conv(channels, kernel_size, activation="relu", strides=1):
 # --- the blog, the tutorial, D2L
 
 
-class GoogLeNetEdition(nn.Sequential):
+class GoogLeNetEdition(Network):
     """GoogLeNet in the six blocks of the blog, the tutorial and D2L: (N, C, H, W) images to (N, classes) logits.
 
     Args:
@@ -199,7 +200,7 @@ def _auxiliary_classifier(classes):
     return head
 
 
-class GoogLeNetV1(nn.Sequential):
+class GoogLeNetV1(Network):
     """The paper's network without auxiliary classifiers: (N, 3, 224, 224) images to (N, classes) logits.
 
     Args:

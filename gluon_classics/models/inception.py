@@ -43,6 +43,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import chain, hybrid_chain
+from .network import Network
 from .registry import register
 
 EPSILON = 1e-3  # of batch normalization
@@ -155,7 +156,7 @@ def reduction(widths):
     )
 
 
-class InceptionBN(nn.Sequential):
+class InceptionBN(Network):
     """Inception with batch normalization: (N, 3, 224, 224) images to (N, classes) logits.
 
     Args:
@@ -263,7 +264,7 @@ def inception_c():
     )
 
 
-class InceptionV3(nn.Sequential):
+class InceptionV3(Network):
     """Inception v3: (N, 3, 299, 299) images to (N, classes) logits.
 
     Args:

@@ -38,6 +38,7 @@ from mxnet import nd
 from mxnet.gluon import nn
 
 from ._batch_norm import ScratchBatchNorm
+from .network import Network
 from .registry import register
 
 
@@ -141,7 +142,7 @@ class Reshape(nn.HybridBlock):
         return F.reshape(x, shape=(-1, 1, 28, 28))
 
 
-class LeNetEdition(nn.Sequential):
+class LeNetEdition(Network):
     """LeNet by a table: (N, C, H, W) images to (N, classes) logits.
 
     Args:
@@ -227,7 +228,7 @@ def tutorial_scratch_batch_norm(features, dimensions):
 # --- examples of other libraries: their layers have names. Comments give the shapes, from 28x28 images
 
 
-class Example(nn.Sequential):
+class Example(Network):
     """A network of named stages: (N, C, H, W) images to (N, classes) logits.
 
     Args:

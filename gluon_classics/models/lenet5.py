@@ -22,6 +22,7 @@ import mxnet as mx
 from mxnet import gluon, nd
 from mxnet.gluon import nn
 
+from .network import Network
 from .objective import Objective
 from .registry import register
 
@@ -310,7 +311,7 @@ class MAPLoss(gluon.loss.Loss):
 # --- the networks
 
 
-class LeNet5(nn.Sequential):
+class LeNet5(Network):
     """LeNet-5 by a table: (N, 1, side, side) images to (N, classes) outputs of the table's last row.
 
     Layers are attributes with the paper's labels; `C1_squash` is the squashing function after C1.

@@ -25,6 +25,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import chain, conv_norm
+from .network import Network
 from .registry import register
 
 STEM_WIDTH = 32
@@ -99,7 +100,7 @@ def separable(inputs, channels, strides):
     )
 
 
-class MobileNetV1(nn.Sequential):
+class MobileNetV1(Network):
     """MobileNet: (N, 3, 224, 224) images to (N, classes) logits.
 
     Args:
@@ -148,7 +149,7 @@ class InvertedResidual(nn.HybridBlock):
         return x + out if self._added else out
 
 
-class MobileNetV2(nn.Sequential):
+class MobileNetV2(Network):
     """MobileNet v2: (N, 3, 224, 224) images to (N, classes) logits.
 
     Args:

@@ -28,6 +28,7 @@ import mxnet as mx
 from mxnet.gluon import nn
 
 from ._blocks import chain
+from .network import Network
 from .registry import register
 
 CLASSES = None  # stands for the number of classes in a table
@@ -87,7 +88,7 @@ def mlpconv(channels, kernel_size, padding, strides=1, max_pooling=True, widths=
     )
 
 
-class NiNNet(nn.Sequential):
+class NiNNet(Network):
     """The blog's NiN: (N, 1, 224, 224) images, or any size from 67 on, to (N, classes) logits.
 
     The last layer has a ReLU. Logits are therefore never negative, and a class whose feature map is 0 for all images
@@ -109,7 +110,7 @@ class NiNNet(nn.Sequential):
             self.flatten = nn.Flatten()
 
 
-class NiNEdition(nn.Sequential):
+class NiNEdition(Network):
     """NiN by a table: (N, C, H, W) images to (N, classes) logits. The last layer has a ReLU here too.
 
     Args:

@@ -10,11 +10,11 @@ import difflib
 import functools
 from importlib import import_module
 import json
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterable
 
 from gluon_classics import _runtime
+from gluon_classics._numbers import is_whole
 
 if TYPE_CHECKING:
     from mxnet.gluon import nn
@@ -23,6 +23,7 @@ FAMILIES = (
     *("lenet", "early_lenet", "lenet5", "alexnet", "vgg", "nin", "googlenet", "inception", "resnet"),
     *("squeezenet", "resnet_v2", "densenet", "resnext", "mobilenet", "senet", "regnet", "efficientnet"),
 )
+MOST_CLASSES = 2**31  # MXNet's layers have 32-bit numbers of units
 SUGGESTED = 6  # largest number of names in a suggestion
 FACTS = Path(__file__).with_name("facts.json")
 
@@ -112,8 +113,8 @@ def get_model(name: str, classes: int | None = None, **kwargs) -> nn.Block:
         ModuleNotFoundError: MXNet is not installed.
     """
     info = model_info(name)
-    if classes is not None and (not isinstance(classes, Integral) or isinstance(classes, bool) or classes < 1):
-        raise ValueError(f"classes must be a positive integer, not {classes!r}")
+    if classes is not None and not (is_whole(classes) and classes < MOST_CLASSES):
+        raise ValueError(f"classes must be a positive integer below 2**31, not {classes!r:.40}")
     with _runtime.missing_modules_explained():
         import_module(f".{info.family}", __package__)
     return _builders[name](classes=info.classes if classes is None else classes, **kwargs)
@@ -134,7 +135,7 @@ def model_info(name: str) -> ModelInfo:
         ValueError: The name is unknown.
     """
     facts = _facts()
-    if name not in facts:
+    if not isinstance(name, str) or name not in facts:
         raise ValueError(f"unknown network {name!r}: {suggestion(name, facts, 'gluon-classics list')}")
     return facts[name]
 

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import chain, conv_norm
+from .network import Network
 from .registry import register
 from .resnet import WithShortcut
 from .senet import SqueezeExcitation
@@ -79,7 +80,7 @@ def _multiple(number, of):
     return round(number / of) * of
 
 
-class RegNet(nn.Sequential):
+class RegNet(Network):
     """RegNet: (N, C, H, W) images to (N, classes) logits. Stem and stages halve H and W, rounded up.
 
     Args:

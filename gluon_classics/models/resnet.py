@@ -32,6 +32,7 @@ from typing import NamedTuple, Tuple
 from mxnet.gluon import nn
 
 from ._blocks import chain, conv_norm, hybrid_chain, print_output_shapes
+from .network import Network
 from .registry import register
 
 
@@ -105,7 +106,7 @@ class Residual(nn.HybridBlock):
         return F.relu(out + shortcut)
 
 
-class ResNet(nn.Sequential):
+class ResNet(Network):
     """The blog's ResNet-18: (N, 1, 224, 224) images to (N, num_classes) logits.
 
     Args:
@@ -126,7 +127,7 @@ class ResNet(nn.Sequential):
             print_output_shapes(self)
 
 
-class ResNetD2L(nn.Sequential):
+class ResNetD2L(Network):
     """D2L's ResNet-18: (N, 1, 96, 96) images to (N, classes) logits.
 
     Args:
@@ -245,7 +246,7 @@ def residual_stage(body, blocks, inputs, channels, strides, shortcut=None):
     )
 
 
-class ResNetV1(nn.Sequential):
+class ResNetV1(Network):
     """The paper's ResNet: (N, 3, 224, 224) images to (N, classes) logits.
 
     Args:
@@ -274,7 +275,7 @@ class ResNetV1(nn.Sequential):
             self.fc = nn.Dense(classes)
 
 
-class ResNetCIFAR(nn.Sequential):
+class ResNetCIFAR(Network):
     """The paper's ResNet for CIFAR-10: (N, 3, 32, 32) images to (N, classes) logits.
 
     Args:

@@ -22,6 +22,7 @@ from functools import partial
 from mxnet.gluon import nn
 
 from ._blocks import chain, hybrid_chain
+from .network import Network
 from .registry import register
 from .resnet import BLOCKS as FIRST_BLOCKS
 from .resnet import BOTTLENECK_EXPANSION, STAGES, Depths
@@ -104,7 +105,7 @@ def bottleneck(channels, strides):
     )
 
 
-class ResNetV2(nn.Sequential):
+class ResNetV2(Network):
     """ResNet with pre-activation: (N, 3, 224, 224) images to (N, classes) logits.
 
     Args:

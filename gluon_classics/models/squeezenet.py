@@ -18,6 +18,7 @@ from typing import NamedTuple, Tuple
 
 from mxnet.gluon import nn
 
+from .network import Network
 from .registry import register
 
 
@@ -74,7 +75,7 @@ class Fire(nn.HybridBlock):
         return F.concat(self.expand1x1(x), self.expand3x3(x), dim=1)
 
 
-class SqueezeNet(nn.Sequential):
+class SqueezeNet(Network):
     """SqueezeNet: (N, 3, 227, 227) images to (N, classes) logits. The last layer has a ReLU: logits are not negative.
 
     Args:

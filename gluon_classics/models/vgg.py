@@ -23,6 +23,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import LocalResponseNorm, chain, dense_head
+from .network import Network
 from .registry import register
 
 
@@ -77,7 +78,7 @@ def vgg_block(convolutions, channels, last_kernel=3, response_norm=False, batch_
     return chain(*layers, nn.MaxPool2D(pool_size=2, strides=2))
 
 
-class VGGNet(nn.Sequential):
+class VGGNet(Network):
     """VGG of any depth: (N, C, 224, 224) images to (N, classes) logits.
 
     Args:

@@ -10,7 +10,7 @@ import time
 
 from gluon_classics._files import write_errors
 from gluon_classics.errors import ClassicsError, require_extra
-from gluon_classics.runs.record import Run
+from gluon_classics.runs.record import TIME, Run
 from gluon_classics.utils.history import METRICS
 
 SCALARS = (*METRICS, "images_per_second")
@@ -49,7 +49,7 @@ def write_events(runs: dict[str, Run], folder) -> None:
 
 
 def _write(writer, record):
-    clock = calendar.timegm(time.strptime(record.started, "%Y-%m-%dT%H:%M:%SZ"))
+    clock = calendar.timegm(time.strptime(record.started, TIME))
     seen = 0
     for epoch in record.epochs:
         start, clock = clock, clock + epoch.seconds

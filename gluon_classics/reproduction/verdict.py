@@ -126,6 +126,8 @@ def incomparable(recipe: Recipe, record: RunRecord) -> list[str]:
         reasons.append(f"{settings.subset:,} training images only")
     elif data.name != recipe.settings.data or data.is_published is False:
         reasons.append(f"the data is not the published {recipe.settings.data}")
+    elif not data.is_published:
+        reasons.append(f"whether the data is the published {recipe.settings.data} is unknown, as it has no checksum")
     return reasons
 
 

@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
+import re
 
 from gluon_classics._files import atomic_path
+from gluon_classics._format import first_line
 from gluon_classics.errors import RunError
 import numpy as np
 
 FORMAT = 2
 CHECKPOINTS = "checkpoint-*.ckpt"
+_NAME = re.compile(r"checkpoint-(\d+)-(\d+)\.ckpt", re.ASCII)
 KEPT = 2  # one is left if the newest is damaged
 _DIGEST = hashlib.sha256
 _CHUNK = 1 << 24  # bytes read at once
 
 
 class Damaged(RunError):
-    """A checkpoint file is damaged."""
+    """A checkpoint file is damaged, or its content is not possible."""
 
 
 def checkpoint_path(folder, epoch: int, batches: int) -> Path:
-    """Return the path of the checkpoint after `batches` batches of `epoch`. The names sort by position."""
+    """Return the path of the checkpoint after `batches` batches of `epoch`."""
     return Path(folder, f"checkpoint-{epoch:05d}-{batches:08d}.ckpt")
 
 
 def checkpoints(folder) -> list[Path]:
     """Return the checkpoint files in a run folder, newest first."""
-    return sorted(Path(folder).glob(CHECKPOINTS), reverse=True)
+    found = ((_NAME.fullmatch(path.name), path) for path in Path(folder).glob(CHECKPOINTS))
+    places = {path: tuple(map(int, match.groups())) for match, path in found if match}
+    return sorted(places, key=places.__getitem__, reverse=True)  # by number: long numbers do not sort as text
 
 
 def remove_old(folder, kept: int = KEPT) -> None:
@@ -66,24 +72,49 @@ def read_checkpoint(path) -> tuple[dict, dict[str, np.ndarray]]:
     """Return the facts and the arrays of a checkpoint file.
 
     Raises:
-        Damaged: The file is missing or damaged.
+        Damaged: The file is missing or damaged, or its content is not possible.
         RunError: The file has the format of another version, or may not be read.
     """
     try:
         with open(path, "rb") as file:
             _check(path, file)
             header = json.loads(file.readline())
-            if header["format"] != FORMAT:
+            number, facts, names = header["format"], header["facts"], header["arrays"]
+            if not isinstance(number, int) or not isinstance(facts, dict) or len(set(names)) < len(names):
+                raise ValueError("its first line is not that of a checkpoint")
+            if number != FORMAT:
                 raise RunError(
-                    f"{path} has format {header['format']}, this version reads {FORMAT}: "
+                    f"{path} has format {number}, this version reads {FORMAT}: "
                     "resume the run with the version that wrote it"
                 )
-            arrays = {name: np.lib.format.read_array(file, allow_pickle=False) for name in header["arrays"]}
+            end = Path(path).stat().st_size - _DIGEST().digest_size
+            arrays = {name: _read_array(file, end) for name in names}
+            if file.tell() != end:
+                raise ValueError("it is longer than its arrays")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Damaged(f"{path} is damaged ({first_line(error)})") from error
     except PermissionError as error:
         raise RunError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
     except OSError as error:
         raise Damaged(f"{path} cannot be read ({error.strerror})") from error
-    return header["facts"], arrays
+    return facts, arrays
+
+
+def _read_array(file, end):
+    """Read an array in NumPy's format that ends before `end`. Raises ValueError for anything else.
+
+    The size is checked first, so that a wrong shape does not ask for more memory than the file has bytes.
+    """
+    start = file.tell()
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"an array has version {version} of NumPy's format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.kind not in "biuf" or min(shape, default=0) < 0 or size > end - file.tell():
+        raise ValueError(f"it has no array of shape {shape} and type {dtype}")
+    file.seek(start)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _check(path, file):

@@ -15,11 +15,13 @@ import contextlib
 from dataclasses import replace
 import itertools
 import json
+import os
 from pathlib import Path
 import time
 
 from gluon_classics import _console
-from gluon_classics._files import atomic_path, locked, remove_leftovers, write_errors, write_text
+from gluon_classics._files import atomic_path, locked, remove_leftovers, sha256_of, write_errors, write_text
+from gluon_classics._format import first_line, is_utf8
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import Experiment
 from gluon_classics.experiment.parameter_files import save_parameters
@@ -28,7 +30,7 @@ from gluon_classics.utils.history import EpochRecord
 from . import curves
 from .checkpoint import CHECKPOINTS
 from .provenance import provenance
-from .record import CURVES, PARAMETERS, POINTS, RECORD, Resumption, RunRecord
+from .record import CURVES, PARAMETERS, POINTS, RECORD, TIME, Resumption, RunRecord
 
 FILES = (PARAMETERS, RECORD, POINTS, CURVES, CHECKPOINTS)
 
@@ -47,6 +49,7 @@ class RunFolder:
 
     def __init__(self, path) -> None:
         self.path = Path(path)
+        _require_utf8(self.path)
         self._lock = contextlib.ExitStack()
         self._lock.enter_context(locked(self.path))
 
@@ -63,6 +66,7 @@ class RunFolder:
         Raises RunError if it is not empty, cannot be written, or is locked by another process.
         """
         path = Path(path)
+        _require_utf8(path)
         with _writing(path):
             path.mkdir(parents=True, exist_ok=True)
         folder = cls(path)
@@ -97,19 +101,22 @@ class RunFolder:
 
         Raises RunError if the record cannot be written.
         """
-        record = RunRecord(
-            recipe=recipe,
-            settings=experiment.settings,
-            data=experiment.data.record(),
-            parameters=experiment.parameters,
-            trained_images=experiment.train_data.examples,
-            tested_images=experiment.test_data.examples,
-            provenance=provenance(experiment.contexts),
-            started=_now(),
-            status="running",
-            seconds=0.0,
-            epochs=(),
-        )
+        try:
+            record = RunRecord(
+                recipe=recipe,
+                settings=experiment.settings,
+                data=experiment.data.record(),
+                parameters=experiment.parameters,
+                trained_images=experiment.train_data.examples,
+                tested_images=experiment.test_data.examples,
+                provenance=provenance(experiment.contexts),
+                started=_now(),
+                status="running",
+                seconds=0.0,
+                epochs=(),
+            )
+        except ValueError as error:  # now, not after an epoch whose record could not be read
+            raise RunError(f"the run cannot be recorded: {error}") from error
         with _writing(self.path):
             self._begin(record, experiment)
 
@@ -133,32 +140,53 @@ class RunFolder:
     def _begin(self, record, experiment):
         self.record = record
         self._net = experiment.net
-        self._start = time.time() - record.seconds
+        self._start = time.monotonic() - record.seconds  # a clock that is set back does not matter
         self.set_status("running")
 
     def set_status(self, status: str) -> None:
         """Write the record with this status, one of `record.STATUSES`."""
-        self.record = replace(self.record, status=status, seconds=round(time.time() - self._start, 1))
+        self.record = replace(self.record, status=status, seconds=round(time.monotonic() - self._start, 1))
         write_text(self.path / RECORD, self.record.to_json())
 
     def add_epoch(self, epoch: EpochRecord) -> None:
         """Write an epoch's metrics and the parameters after it."""
-        self.record = replace(self.record, epochs=(*self.record.epochs, epoch))
         self.save_parameters()
-        write_text(self.path / POINTS, json.dumps([epoch.curve for epoch in self.record.epochs]) + "\n")
+        self.record = replace(self.record, epochs=(*self.record.epochs, epoch))
+        points = [epoch.curve for epoch in self.record.epochs]
+        write_text(self.path / POINTS, json.dumps(points, allow_nan=False) + "\n")
         self.set_status("running")
 
     def save_parameters(self) -> None:
-        """Write the current parameters."""
-        save_parameters(self._net, self.path / PARAMETERS)
+        """Write the current parameters, and their checksum to the record.
+
+        Before the file is replaced, the record gets the checksums of both the new and the old one. If the process is
+        killed between the two writes, the file is therefore still known. The next record has only the new checksum.
+        """
+        path = self.path / PARAMETERS
+
+        def announce(sha256):
+            either = tuple(known for known in (sha256, sha256_of(path)) if known)
+            self.record = replace(self.record, parameters_sha256=either)
+            write_text(self.path / RECORD, self.record.to_json())
+
+        save_parameters(self._net, path, announce)
+        self.record = replace(self.record, parameters_sha256=self.record.parameters_sha256[:1])
 
     def draw_curves(self) -> None:
-        """Plot the metrics of the epochs. Without matplotlib, print which extra to install."""
+        """Plot the metrics of the epochs. If that fails, print why: the run is complete without the picture."""
         try:
             with atomic_path(self.path / CURVES) as temporary:
                 curves.draw(self.record.epochs, self.record.settings.model, temporary)
-        except ImportError:
+        except ModuleNotFoundError:
             _console.say(f"{CURVES} not drawn: it needs the extra plot (pip install 'gluon-classics[plot]')")
+        except Exception as error:  # of any kind: matplotlib reads the user's fonts, settings and cache
+            _console.warn(f"{CURVES} not drawn ({first_line(error)}): the run is complete without it")
+
+
+def _require_utf8(path):
+    """Raise RunError for names that MXNet cannot write to, before an epoch is trained."""
+    if not is_utf8(os.path.realpath(path)):
+        raise RunError(f"the name of the run folder {os.fsencode(path)!r} is not UTF-8: choose another with --out")
 
 
 def _writing(path):
@@ -166,4 +194,4 @@ def _writing(path):
 
 
 def _now():
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return time.strftime(TIME, time.gmtime())

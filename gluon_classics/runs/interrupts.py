@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+
+from gluon_classics import _descriptors
 
 KILLED_BY = 128  # exit status of a process that a signal ended, as in shells: 128 plus the signal's number
 NOTE = b"Stopping after the next checkpoint. Press Ctrl-C again to stop at once.\n"
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Interrupts:
-    """Context manager that records SIGINT (Ctrl-C) and SIGTERM in `signal`. Check it between batches.
+    """Context manager that records SIGINT (Ctrl-C), SIGTERM and SIGHUP in `signal`. Check it between batches.
 
     Python discards exceptions that are raised inside a `__del__`, and MXNet's arrays have one. A KeyboardInterrupt can
-    therefore be lost, so only a second signal raises it. Signals that were ignored before stay ignored, as under nohup.
+    therefore be lost, so only a second signal raises it. A second SIGHUP does not: a terminal that closes sends it
+    twice. Signals that were ignored before stay ignored, as under nohup. SIGQUIT still ends the process at once.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     def __enter__(self):
-        listened = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+        _descriptors.open_missing()  # `_note` writes to standard error
+        listened = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
         self._before = {number: signal.signal(number, self._note) for number in listened}
         return self
 
@@ -30,7 +38,10 @@ class Interrupts:
 
     def _note(self, number, _frame):
         again = self.signal is not None
+        if again and number == signal.SIGHUP:
+            return
         self.signal = number
         if again:
             raise KeyboardInterrupt
-        os.write(2, NOTE)  # not sys.stderr: the signal may have interrupted a write to it
+        with contextlib.suppress(OSError):  # a terminal or reader that is gone
+            os.write(2, NOTE)  # not sys.stderr: the signal may have interrupted a write to it

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+import itertools
 from pathlib import Path
+from typing import Any, Iterator
 
-from gluon_classics.data.datasets import DataSet, load_dataset
+from gluon_classics import _console
+from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
-from gluon_classics.errors import DataError, RunError
-from gluon_classics.experiment.build import build, loaders
+from gluon_classics.errors import DataError, RunError, memory_explained
+from gluon_classics.experiment.build import build, check_batch, load_data, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
@@ -19,8 +22,10 @@ import mxnet as mx
 import numpy as np
 
 from .record import read_run
+from .run_data import data_of, is_data_of, load_other, named_as_in
 
-PREDICTED_AT_ONCE = 64  # images
+BATCH = 64  # image files that are classified together
+CHUNK = 8 * BATCH  # image files whose results are returned together
 
 
 @dataclass(frozen=True)
@@ -41,14 +46,24 @@ class Trained:
     net: mx.gluon.nn.Block
     contexts: list[mx.Context]
 
+    def with_settings(self, **changes) -> Trained:
+        """Return the same network with other settings of its input; None keeps one."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, settings=replace(self.settings, **given))
+
+    @memory_explained()
     def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
         """Return (N, classes): the probabilities of the classes for all test images of `data`.
 
         Raises:
             DataError: `data` has other classes or channels than the training data.
+            MemoryTooSmall: A batch does not fit into memory.
         """
         if data.classes != self.classes or data.test.images.shape[3] != self.image_shape[2]:
             raise DataError(f"{data.origin} has other classes or channels than the network was trained on")
+        size = self.settings.size
+        counts = summarize(self.net, (self.image_shape[2], size, size))
+        check_batch(min(batch_size, len(data.test)), counts, self.contexts)
         _, test_data = loaders(replace(self.settings, batch_size=batch_size, last_batch="keep"), data)
         return predict_probabilities(test_data, self.net, self.contexts)
 
@@ -75,12 +90,14 @@ class Trained:
             ],
         }
 
-    def predict(self, paths, top: int = 3) -> list[dict]:
+    @memory_explained()
+    def predict(self, paths, top: int = 3, invert: bool = False) -> list[dict]:
         """Predict the classes of image files.
 
         Args:
             paths: Image files.
             top: Number of classes to return for each image.
+            invert: Whether to swap light and dark first.
 
         Returns:
             For each image its path and its `top` classes, most probable first, with probabilities 0..1.
@@ -88,16 +105,53 @@ class Trained:
         Raises:
             DataError: A file is not an image, or the network was trained on images that are not square.
         """
-        parts = [paths[start : start + PREDICTED_AT_ONCE] for start in range(0, len(paths), PREDICTED_AT_ONCE)]
-        batches = (image_batch(part, self.image_shape, self.settings) for part in parts)
         results = []
-        for path, row in zip(paths, predict_probabilities(batches, self.net, self.contexts)):
-            best = np.argsort(-row, kind="stable")[:top]
-            entries = [{"class": self.classes[i], "probability": float(row[i])} for i in best]
-            results.append({"image": str(path), "top": entries})
+        for result in self.predictions(paths, top, invert):
+            if "error" in result:
+                raise DataError(result["error"])
+            results.append(result)
         return results
 
+    def predictions(self, paths, top: int = 3, invert: bool = False) -> Iterator[dict]:
+        """Yield what `predict` returns, image by image. The images are not all in memory at a time.
 
+        If a file cannot be read, its dictionary has the message as `error`, and no `top`.
+
+        Raises:
+            DataError: The network was trained on images that are not square.
+        """
+        height, width, _ = self.image_shape
+        if height != width:
+            raise DataError(f"the run was trained on images of {height}x{width}: only square images can be predicted")
+        for start in range(0, len(paths), CHUNK):
+            yield from self._predictions_at_once(paths[start : start + CHUNK], top, invert)
+
+    def _predictions_at_once(self, paths, top, invert):
+        results: list[dict[str, Any]] = [{"image": str(path)} for path in paths]
+        batches = self._batches(results, invert)
+        first = next(batches, None)
+        if first is not None:
+            rows = predict_probabilities(itertools.chain([first], batches), self.net, self.contexts)
+            readable = (result for result in results if "error" not in result)
+            for result, row in zip(readable, rows):
+                best = np.argsort(-row, kind="stable")[:top]
+                result["top"] = [{"class": self.classes[i], "probability": float(row[i])} for i in best]
+        return results
+
+    def _batches(self, results, invert):
+        """Yield batches of the images that can be read. The others get their error."""
+        for start in range(0, len(results), BATCH):
+            images = []
+            for result in results[start : start + BATCH]:
+                try:
+                    images.append(read_input(result["image"], self.image_shape, self.settings, invert))
+                except DataError as error:
+                    result["error"] = str(error)
+            if images:
+                yield image_batch(images, self.settings)
+
+
+@memory_explained()
 def from_run(path, ctx: str = "auto") -> Trained:
     """Load the network of a run folder. Raises RunError if it is not a run folder or its files are damaged."""
     run = read_run(path)
@@ -105,6 +159,7 @@ def from_run(path, ctx: str = "auto") -> Trained:
     return _load(record.settings, record.data.classes, record.data.image_shape, run.parameters, ctx)
 
 
+@memory_explained()
 def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto") -> tuple[Trained, DataSet]:
     """Load a trained network and the data to evaluate it on.
 
@@ -122,12 +177,18 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
     if Path(target).is_dir():
         if model or resize:
             raise RunError(f"{target} is a run folder, with its own network and size: leave --model and --resize out")
-        network = from_run(target, ctx)
-        return network, load_dataset(data or network.settings.data, network.settings.size)
+        network, run = from_run(target, ctx), read_run(target)
+        if data is None:
+            return network, data_of(run)
+        given = load_other(run, data)
+        if is_data_of(run, given):
+            return network, named_as_in(run, given)
+        _console.say(f"{given.origin} is not the data that {target} was trained on.")
+        return network, given
     if model is None:
         raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
     settings = Settings.of(model, data=data, resize=resize)
-    dataset = load_dataset(settings.data, settings.size)
+    dataset = load_data(settings)
     return _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx), dataset
 
 
@@ -140,27 +201,35 @@ def _load(settings, classes, image_shape, parameters, ctx):
     return Trained(settings, classes, image_shape, net, contexts)
 
 
-def image_batch(paths, image_shape, settings: Settings):
-    """Read image files as one batch for a trained network.
-
-    Each image first gets the shape of the training images, and is then resized as they were.
+def read_input(path, image_shape, settings: Settings, invert: bool = False) -> np.ndarray:
+    """Read an image file in the shape of the training images.
 
     Args:
-        paths: Image files.
-        image_shape: (H, W, C) of the training images before they were resized.
+        path: Image file.
+        image_shape: (H, W, C) of the training images before they were resized, with H = W.
+        settings: Settings of the training.
+        invert: Whether to swap light and dark.
+
+    Raises:
+        DataError: The file is not an image.
+    """
+    size, _, channels = image_shape
+    image = read_image(path, size, channels, settings.transparent_as)
+    return 255 - image if invert else image
+
+
+def image_batch(images, settings: Settings):
+    """Return images of `read_input` as one batch for a trained network, resized as the test images were.
+
+    Args:
+        images: (H, H, C) uint8 each.
         settings: Settings of the training.
 
     Returns:
         Images, (N, C, size, size), and labels of 0, (N,).
-
-    Raises:
-        DataError: A file is not an image, or the training images were not square.
     """
-    height, width, channels = image_shape
-    if height != width:
-        raise DataError(f"the run was trained on images of {height}x{width}: only square images can be predicted")
-    images = np.stack([read_image(path, height, channels) for path in paths])
-    resize = None if settings.size == height else settings.size
+    stacked = np.stack(images)
+    resize = None if settings.size == stacked.shape[1] else settings.size
     resize_in = "float32" if settings.resize_in == "float32" else "uint8"  # as of test images
     preprocess = Preprocess(resize, resize_in, settings.fit, settings.pixels)
-    return preprocess(mx.nd.array(images, dtype=np.uint8), mx.nd.zeros(len(images)))
+    return preprocess(mx.nd.array(stacked, dtype=np.uint8), mx.nd.zeros(len(stacked)))

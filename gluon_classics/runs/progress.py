@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from gluon_classics import _console
+from gluon_classics._format import first_line
 from gluon_classics.utils.training import Callback
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -37,7 +38,11 @@ class ProgressCallback(Callback):
     def __enter__(self) -> ProgressCallback:
         if self._bar:
             self._task = self._bar.add_task("", total=self._examples, state="")
-            self._bar.start()
+            try:
+                self._bar.start()
+            except Exception as error:  # such as a thread that cannot be started; plain lines need none
+                _console.warn(f"The progress bar cannot be shown ({first_line(error)}).")
+                self._bar = None
         return self
 
     def __exit__(self, *exception) -> None:

@@ -2,9 +2,15 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 import json
+import math
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+import re
+import time
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
+from gluon_classics import _console
+from gluon_classics._files import sha256_of
+from gluon_classics._format import first_line, is_utf8
 from gluon_classics.data.record import DataRecord
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.settings import REPORTED, Settings
@@ -13,6 +19,7 @@ import msgspec
 
 FORMAT = 2
 PARAMETERS, RECORD, POINTS, CURVES = "net.params", "run.json", "points.json", "curves.png"
+TIME = "%Y-%m-%dT%H:%M:%SZ"  # of `started`
 STATUSES = ("running", "done", "interrupted", "diverged", "failed")
 
 
@@ -74,6 +81,10 @@ class Resumption:
     batches: int
     changed: Dict[str, List[Any]]
 
+    def __post_init__(self):
+        if self.epoch < 0 or self.batches < 0:
+            raise ValueError(f"it was resumed in epoch {self.epoch}, after {self.batches} batches")
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -92,6 +103,8 @@ class RunRecord:
         epochs: Metrics of the finished epochs.
         trained_images: Number of training images in each epoch; None in older records.
         resumed: When and where the run was resumed.
+        parameters_sha256: SHA-256 of net.params. There are two while the file is replaced, and none in older records
+            and before the first epoch.
     """
 
     recipe: Optional[str]
@@ -106,12 +119,36 @@ class RunRecord:
     epochs: Tuple[EpochRecord, ...]
     trained_images: Optional[int] = None
     resumed: Tuple[Resumption, ...] = ()
+    parameters_sha256: Tuple[str, ...] = ()
 
     def __post_init__(self):
-        if [epoch.epoch for epoch in self.epochs] != list(range(len(self.epochs))):
-            raise ValueError("the epochs are not numbered 0, 1, 2, ...")
+        check_epochs(self.epochs)
         if self.status not in STATUSES:
             raise ValueError(f"unknown status {self.status!r}")
+        counts = {
+            "parameters": (self.parameters, 0),
+            "tested_images": (self.tested_images, 0),
+            "trained_images": (self.trained_images, 1),
+            "data.train_images": (self.data.train_images, 1),
+            "data.test_images": (self.data.test_images, 0),
+            "seconds": (self.seconds, 0),
+        }
+        for name, (count, lowest) in counts.items():
+            if count is not None and not lowest <= count < math.inf:
+                raise ValueError(f"{name} is {count}: it must be {lowest} or more")
+        if not all(1 <= size < 2**31 for size in self.data.image_shape):
+            raise ValueError(f"data.image_shape is {self.data.image_shape}: each size must be 1 or more")
+        if not self.data.classes:
+            raise ValueError("data.classes is empty: it must name the classes")
+        for text in (self.data.name, self.data.origin or "", *self.data.classes):
+            if not is_utf8(text):
+                raise ValueError(f"{text!r} of the data is not UTF-8: rename it")
+        if not self.provenance.devices or not all(map(_DEVICE.fullmatch, self.provenance.devices)):
+            raise ValueError(f"provenance.devices is {self.provenance.devices}: it must name devices, such as cpu(0)")
+        try:
+            time.strptime(self.started, TIME)
+        except ValueError:
+            raise ValueError(f"started is {self.started!r}: it must be a time as in 2018-03-06T12:00:00Z") from None
 
     @property
     def last(self) -> EpochRecord:
@@ -130,13 +167,13 @@ class RunRecord:
         content = {"format": FORMAT, **asdict(self)}
         for epoch in content["epochs"]:
             del epoch["curve"]
-        return json.dumps(content, indent=2) + "\n"
+        return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "RunRecord":
         """Read the content of a run.json, of this or an older format. Raises ValueError for anything else."""
         try:
-            content = msgspec.json.decode(text)
+            content = _decode(text)
             if not isinstance(content, dict) or "format" not in content:
                 raise ValueError("it has no format number")
             number = content.pop("format")
@@ -144,14 +181,60 @@ class RunRecord:
                 content = _from_format_1(content)
             elif number != FORMAT:
                 raise ValueError(f"it has format {number}, this version reads {FORMAT}: update the package")
+            _check_size(content)
             unknown = set(content["settings"]) - {field.name for field in fields(Settings)}
             if unknown:
                 raise ValueError(f"unknown setting {min(unknown)!r}")
             return msgspec.convert(content, cls)
         except msgspec.MsgspecError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(first_line(error)) from error
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("it is not the record of a run") from error
+
+
+_DEVICE = re.compile(r"[a-z_]+\(\d{1,6}\)", re.ASCII)
+
+
+def check_epochs(epochs: Iterable[EpochRecord]) -> None:
+    """Raise ValueError if metrics of epochs are not possible, such as an accuracy of 350 %."""
+    for number, epoch in enumerate(epochs):
+        if epoch.epoch != number:
+            raise ValueError("the epochs are not numbered 0, 1, 2, ...")
+        for name in ("train_accuracy", "test_accuracy"):
+            if not 0 <= getattr(epoch, name) <= 1:
+                raise ValueError(f"{name} of epoch {number} is {getattr(epoch, name)}: it must be between 0 and 1")
+        for name in ("seconds", "images_per_second"):
+            if not 0 <= getattr(epoch, name) < math.inf:
+                raise ValueError(f"{name} of epoch {number} is {getattr(epoch, name)}: it must be 0 or more")
+        if not math.isfinite(epoch.train_loss):
+            raise ValueError(f"train_loss of epoch {number} is {epoch.train_loss}: it must be finite")
+        check_curve(epoch.curve)
+
+
+def check_curve(curve: Iterable[Tuple[int, float, float]]) -> None:
+    """Raise ValueError if points along an epoch are not possible: images seen, loss and accuracy."""
+    seen = 0
+    for images, loss, accuracy in curve:
+        if images <= seen or not math.isfinite(loss) or not 0 <= accuracy <= 1:
+            raise ValueError(f"the point ({images}, {loss}, {accuracy}) is not possible after {seen} images")
+        seen = images
+
+
+def _decode(text, kind: Any = Any):
+    """Return the content of JSON. Raises ValueError or MsgspecError, also for lists in lists that exhaust the stack."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _check_size(content):
+    """Raise ValueError for whole numbers so large that they cannot be counts. Python does not even print some."""
+    if isinstance(content, (dict, list)):
+        for entry in content.values() if isinstance(content, dict) else content:
+            _check_size(entry)
+    elif isinstance(content, int) and content.bit_length() > 63:
+        raise ValueError("a number is larger than 2^63")
 
 
 def _from_format_1(content):
@@ -180,8 +263,12 @@ class Run:
 
     @property
     def parameters(self) -> Path:
-        """The parameter file."""
-        return self.path / PARAMETERS
+        """The parameter file. Raises RunError if it is not the one that the run wrote."""
+        path = self.path / PARAMETERS
+        known = self.record.parameters_sha256
+        if known and path.is_file() and sha256_of(path) not in known:
+            raise RunError(f"{path} is damaged, or of another run: its checksum is not that in {RECORD}; restore it")
+        return path
 
 
 def read_run(path) -> Run:
@@ -198,7 +285,7 @@ def read_run(path) -> Run:
         )
         raise RunError(f"{path} is not a run folder: {what}") from error
     except ValueError as error:
-        raise RunError(f"{path / RECORD} cannot be used ({error}): train again") from error
+        raise RunError(f"{path / RECORD} cannot be used ({first_line(error)}): train again") from error
     curves = _curves(path / POINTS)
     epochs = [replace(epoch, curve=curve) for epoch, curve in zip(record.epochs, curves)]
     return Run(path, replace(record, epochs=(*epochs, *record.epochs[len(epochs) :])))
@@ -207,7 +294,12 @@ def read_run(path) -> Run:
 def _curves(path):
     """Return the points along each epoch. A missing or damaged file gives none: they are only drawn."""
     try:
-        curves = msgspec.json.decode(path.read_text(encoding="utf-8"), type=List[Tuple[Tuple[int, float, float], ...]])
-    except (OSError, ValueError, msgspec.MsgspecError):
+        curves = _decode(path.read_text(encoding="utf-8"), List[Tuple[Tuple[int, float, float], ...]])
+        for curve in curves:
+            check_curve(curve)
+    except FileNotFoundError:
         return []
-    return [] if any(images < 1 for curve in curves for images, _, _ in curve) else curves
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        _console.warn(f"{path} cannot be used ({first_line(error)}): the points along the epochs are left out")
+        return []
+    return curves

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NamedTuple
 
 from gluon_classics import _console
 from gluon_classics._files import remove_leftovers
-from gluon_classics.errors import RunError
+from gluon_classics.errors import RunError, memory_explained
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings, parse_schedule
 from gluon_classics.utils.context import parse_contexts
 from gluon_classics.utils.training import TrainingPosition
 
-from .checkpoint import Damaged, checkpoints, read_checkpoint
+from .checkpoint import Damaged, checkpoints
+from .checkpoint_facts import CheckpointFacts, read_training
 from .folder import FILES, RunFolder
 from .provenance import provenance
 from .record import Run, read_run
+from .run_data import absolute_data, data_of
 from .runner import run_training
 from .state import restore
 
 
-def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
+@memory_explained()
+def resume(path, epochs: int | None, checkpoint_minutes: float, data: str | None = None) -> None:
     """Resume the run in folder `path` from its newest intact checkpoint.
 
     Args:
         path: Run folder.
         epochs: Total number of epochs; None is the run's.
         checkpoint_minutes: Time between two checkpoints.
+        data: Name of a known data set, or a folder, if the run's data has moved; the record gets the new place.
 
     Raises:
         RunError: The settings, the data or the network differ from those of the run. A change that affects only the
@@ -37,24 +43,25 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
         record = run.record
         remove_leftovers(path, FILES)
         settings = replace(record.settings, epochs=epochs or record.settings.epochs)
+        if data is not None:
+            settings = replace(settings, data=absolute_data(data))
         done = len(record.epochs)
         if done > settings.epochs:
             raise RunError(f"{path} has {done} epochs already: choose a larger number with --epochs")
         if record.status == "done" and done == settings.epochs:
             _console.say(f"Nothing left to do: all {done} epochs of {path} are done (use --epochs to train more).")
             return
-        checkpoint = _newest_checkpoint(run)
-        if checkpoint:
-            _check_settings(checkpoint[0], record.settings, path)
+        damaged: list[Path] = []
+        checkpoint = _newest_checkpoint(run, damaged)
         if settings.epochs != record.settings.epochs and parse_schedule(settings.schedule).cosine:
             raise RunError(f"the cosine schedule of {path} is for {record.settings.epochs} epochs: leave --epochs out")
         contexts = parse_contexts(",".join(_context_name(device) for device in record.provenance.devices))
         # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
-        experiment = prepare(replace(settings, init_from=None) if checkpoint else settings, contexts)
-        experiment = replace(experiment, settings=settings)
-        if experiment.data.record().sha256 != record.data.sha256:
-            raise RunError(f"{settings.data} is not the data that {path} was trained on: its images or labels changed")
-        start, history = _restore(checkpoint, experiment, path)
+        initial = replace(settings, init_from=None, new_head=False) if checkpoint else settings
+        experiment = replace(prepare(initial, contexts, data_of(run, data)), settings=settings)
+        start, history = _restore(checkpoint, run, experiment, damaged)
+        for useless in damaged:
+            useless.unlink()
         changed = record.provenance.changes(provenance(contexts))
         if changed:
             words = ", ".join(f"{name} {_short(before)} -> {_short(now)}" for name, (before, now) in changed.items())
@@ -64,42 +71,60 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
         run_training(experiment, folder, checkpoint_minutes, start)
 
 
-def _newest_checkpoint(run: Run):
-    """Return the facts and arrays of the newest intact checkpoint; None if the run stopped before its first one."""
-    found = checkpoints(run.path)
-    damaged = []
-    for path in found:
+class _Checkpoint(NamedTuple):
+    path: Path
+    facts: CheckpointFacts
+    arrays: dict
+
+
+def _newest_checkpoint(run: Run, damaged: list[Path]) -> _Checkpoint | None:
+    """Return the newest intact checkpoint; None if the run stopped before its first one.
+
+    Those in `damaged` are passed over, and others that turn out to be damaged are added to it. Raises RunError if there
+    are only damaged ones, or if the checkpoint belongs to other settings.
+    """
+    for path in checkpoints(run.path):
+        if path in damaged:
+            continue
         try:
-            checkpoint = read_checkpoint(path)
+            checkpoint = _Checkpoint(path, *read_training(path))
         except Damaged as error:
             _console.warn(f"{error}: trying the previous one")
             damaged.append(path)
             continue
-        for useless in damaged:
-            useless.unlink()
+        _check_settings(checkpoint.facts.settings, run.record.settings, run.path)
         return checkpoint
-    if found or len(run.record.epochs) > 1:  # an epoch's record is written before its checkpoint
+    if damaged or len(run.record.epochs) > 1:  # an epoch's record is written before its checkpoint
         raise RunError(f"{run.path} has no checkpoint that can be used: train again")
     return None
 
 
-def _check_settings(facts, settings, path):
-    # settings that the version of the checkpoint did not know have their defaults; the number of epochs may change
-    saved = {**asdict(Settings(settings.model)), **facts["settings"], "epochs": settings.epochs}
+def _check_settings(saved, settings, path):
+    # settings that the version of the checkpoint did not know have their defaults; the number of epochs may change, and
+    # so may the place of the data, whose checksum is compared
+    saved = {**asdict(Settings(settings.model)), **saved, "epochs": settings.epochs, "data": settings.data}
     changed = [name for name, value in asdict(settings).items() if saved.get(name) != value]
     if changed:
         words = ", ".join(f"{name} {saved.get(name)} -> {getattr(settings, name)}" for name in changed)
         raise RunError(f"the checkpoint in {path} has other settings than its run.json ({words}): train again")
 
 
-def _restore(checkpoint, experiment, path):
-    """Restore the state of the experiment, and return the position and the history of the training."""
-    if checkpoint is None:
-        return TrainingPosition(), []
-    try:
-        return restore(experiment, *checkpoint)
-    except RunError as error:
-        raise RunError(f"the checkpoint in {path} does not fit {experiment.settings.model}: {error}") from error
+def _restore(checkpoint, run, experiment, damaged):
+    """Restore the state of the experiment, and return the position and the history of the training.
+
+    A checkpoint whose content is not possible is added to `damaged`, and the previous one is restored.
+    """
+    while checkpoint:
+        try:
+            return restore(experiment, checkpoint.facts, checkpoint.arrays)
+        except Damaged as error:
+            _console.warn(f"{checkpoint.path} is damaged ({error}): trying the previous one")
+            damaged.append(checkpoint.path)
+            checkpoint = _newest_checkpoint(run, damaged)
+        except RunError as error:
+            what = f"the checkpoint in {run.path} does not fit {experiment.settings.model}: {error}"
+            raise RunError(what) from error
+    return TrainingPosition(), []
 
 
 def _short(value):

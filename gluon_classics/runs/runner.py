@@ -81,32 +81,39 @@ def run_training(
 ) -> None:
     """Train from `start` to the end in a folder that was started or resumed.
 
-    Ctrl-C and SIGTERM write a checkpoint, print how to resume, and raise Interrupted. Raises ClassicsError.
+    Ctrl-C, SIGTERM and SIGHUP write a checkpoint, print how to resume, and raise Interrupted. Raises ClassicsError.
     """
     with Interrupts() as interrupts:
         try:
             _train(experiment, folder, checkpoint_minutes, start, interrupts)
         except (KeyboardInterrupt, _Stopped) as error:
-            if isinstance(error, _Stopped):
-                folder.save_parameters()
-            folder.set_status("interrupted")
+            with _writing(folder):
+                if isinstance(error, _Stopped):
+                    folder.save_parameters()
+                folder.set_status("interrupted")
             _console.warn(f"Interrupted. To resume: {resume_command(folder)}")
         except BaseException as error:
             with contextlib.suppress(OSError):  # this may fail too on a full disk; report the first error
                 folder.set_status("diverged" if isinstance(error, TrainingDiverged) else "failed")
             raise
+    if folder.record.status == "done":
+        folder.draw_curves()
+        _say_result(experiment, folder)
     if interrupts.signal:
         raise Interrupted(KILLED_BY + interrupts.signal)
 
 
 def _train(experiment, folder, checkpoint_minutes, start, interrupts):
-    settings, data = experiment.settings, experiment.data
-    with ProgressCallback(settings.epochs, experiment.train_data.examples) as progress:
+    with ProgressCallback(experiment.settings.epochs, experiment.train_data.examples) as progress:
         checkpoint = CheckpointCallback(experiment, folder, checkpoint_minutes, interrupts)
         experiment.train([progress, RecordCallback(folder), checkpoint], start)
-    folder.draw_curves()
-    folder.set_status("done")
-    remove_old(folder.path, kept=1)  # enough to train more epochs from
+    with _writing(folder):
+        folder.set_status("done")
+        remove_old(folder.path, kept=1)  # enough to train more epochs from
+
+
+def _say_result(experiment, folder):
+    settings, data = experiment.settings, experiment.data
     what = f"{len(data.test):,} test images" + (" of the EMBEDDED SAMPLE" if data.is_sample else "")
     accuracy = folder.record.result.test_accuracy
     which = " in the best epoch" if settings.reported == "best" else ""

@@ -8,19 +8,29 @@ not used because it pickles the optimizer.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, List, Sequence
+from typing import Sequence
 
-from gluon_classics.errors import ClassicsError, RunError
+from gluon_classics._format import first_line
+from gluon_classics.errors import ClassicsError, RunError, TrainingDiverged
 from gluon_classics.experiment.build import Experiment
 from gluon_classics.utils.history import EpochRecord
 from gluon_classics.utils.metrics import RunningMetrics
 from gluon_classics.utils.training import TrainingPosition
-import msgspec
 from mxnet import gluon, nd
 import numpy as np
 
+from .checkpoint import Damaged
+from .checkpoint_facts import CheckpointFacts, MetricsFacts
+
 # attributes of an optimizer that its trainer sets, and an alias of an entry of _all_index_update_counts
 _NOT_STATE = ("param_dict", "sym_info", "idx2name", "lr_scheduler", "_index_update_count")
+# attributes that a training changes; the others follow from the settings, or from environment variables
+_CHANGING = (
+    *("lr", "rescale_grad", "num_update", "_all_index_update_counts", "scales"),
+    *("skip", "last_lr", "cur_lr", "lbmult", "admult", "cumgrads", "weight_previous", "m_schedule"),
+)
+_LARGEST = 3.4e38  # a number of an optimizer, which float32 must hold
+_FROM_ENVIRONMENT = ("aggregate_num", "allow_np_array")
 
 
 def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, dict]:
@@ -59,7 +69,7 @@ def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, 
 
 
 def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Restore a captured state.
+    """Restore a captured state. Everything is checked before anything is changed.
 
     Args:
         net: A network with the same parameters.
@@ -69,26 +79,40 @@ def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, ar
 
     Raises:
         RunError: The state belongs to another network, or to another number of contexts.
+        Damaged: The state is not one that a training can have.
     """
     parameters = net._collect_params_with_prefix()
-    shapes = {name: parameter.shape for name, parameter in parameters.items()}
-    if {name: arrays[_key(name, 0)].shape for name in facts["parameters"]} != shapes:
-        raise RunError("it holds the parameters of another network")
-    if facts["devices"] != len(trainer._contexts):
-        raise RunError("it was written with another number of devices")
-    _set_parameters(parameters, arrays)
     if not trainer._kv_initialized:
         trainer._init_kvstore()
+    updaters, optimizer, scheduler = _updaters(trainer), trainer.optimizer, trainer.optimizer.lr_scheduler
+    try:
+        shapes = [(name, parameter.shape) for name, parameter in parameters.items()]
+        if [(name, arrays[_key(name, 0)].shape) for name in facts["parameters"]] != shapes:
+            raise RunError("it holds the parameters of another network")
+        if facts["devices"] != len(trainer._contexts):
+            raise RunError("it was written with another number of devices")
+        copies = {name: _copies(name, parameter, arrays) for name, parameter in parameters.items()}
+        attributes = _unpack(facts["optimizer"], arrays)
+        _check_attributes(attributes, _own(optimizer))
+        schedule = _unpack(facts["scheduler"], arrays)
+        if (schedule is None) != (scheduler is None) or (scheduler and set(schedule) != set(vars(scheduler))):
+            raise ValueError("its learning-rate schedule is not that of the settings")
+        states = [_unpack(state, arrays) for state in facts["states"]]
+        if len(states) != len(updaters):
+            raise ValueError("it has the states of another number of optimizers")
+        _check_updates(attributes, states, trainer)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        raise Damaged(first_line(error)) from error
     # with several contexts this hands the parameters to the key-value store, and copies the first context's to all
+    _set_parameters(parameters, copies)
     trainer._init_params()
-    _set_parameters(parameters, arrays)
-    optimizer, updaters = trainer.optimizer, _updaters(trainer)
-    vars(optimizer).update(_unpack(facts["optimizer"], arrays))
-    if optimizer.lr_scheduler:
-        vars(optimizer.lr_scheduler).update(_unpack(facts["scheduler"], arrays))
-    for updater, states in zip(updaters, facts["states"]):
-        updater.states = _unpack(states, arrays)
-        updater.states_synced = dict.fromkeys(updater.states, False)  # so that the updater moves them to their contexts
+    _set_parameters(parameters, copies)
+    vars(optimizer).update({name: value for name, value in attributes.items() if name not in _FROM_ENVIRONMENT})
+    if scheduler:
+        vars(scheduler).update(schedule)
+    for updater, state in zip(updaters, states):
+        updater.states = state
+        updater.states_synced = dict.fromkeys(state, False)  # so that the updater moves them to their contexts
 
 
 def _updaters(trainer):
@@ -99,10 +123,59 @@ def _own(optimizer):
     return {name: value for name, value in vars(optimizer).items() if name not in _NOT_STATE}
 
 
-def _set_parameters(parameters, arrays):
+def _copies(name, parameter, arrays):
+    """Return the saved values of a parameter for each context. Raises ValueError if they are not possible."""
+    first = arrays[_key(name, 0)]
+    copies = [arrays.get(_key(name, number), first) for number in range(len(parameter.list_data()))]
+    for copy in copies:
+        if copy.shape != parameter.shape or copy.dtype != np.dtype(parameter.dtype) or not np.isfinite(copy).all():
+            raise ValueError(f"{name} has another shape or type, or values that are not finite")
+    return copies
+
+
+def _set_parameters(parameters, copies):
     for name, parameter in parameters.items():
-        for number, copy in enumerate(parameter.list_data()):
-            copy[:] = arrays.get(_key(name, number), arrays[_key(name, 0)])
+        for array, copy in zip(parameter.list_data(), copies[name]):
+            array[:] = copy
+
+
+def _check_attributes(saved, fresh):
+    """Raise ValueError if the attributes of an optimizer cannot follow from those that it has before training."""
+    if set(saved) != set(fresh):
+        raise ValueError("its optimizer has other attributes")
+    for name, value in saved.items():
+        if name not in (*_CHANGING, *_FROM_ENVIRONMENT) and repr(value) != repr(fresh[name]):
+            raise ValueError(f"{name} of its optimizer is {value!r:.40}, not {fresh[name]!r:.40}")
+        numbers = value is None or isinstance(value, (int, float))
+        if numbers != (fresh[name] is None or isinstance(fresh[name], (int, float))):
+            raise ValueError(f"{name} of its optimizer is a {type(value).__name__}")
+        if numbers and not (value is None or 0 <= value <= _LARGEST or value == fresh[name]):
+            raise ValueError(f"{name} of its optimizer is {value!r:.40}")
+
+
+def _check_updates(saved, states, trainer):
+    """Raise ValueError unless each parameter was updated as often as the others, and has its state."""
+    trained = {index for index, parameter in enumerate(trainer._params) if parameter.grad_req != "null"}
+    number = saved["num_update"]
+    expected = dict.fromkeys(trained, number)
+    counts = [count for count in saved["_all_index_update_counts"].values() if count]
+    if not isinstance(number, int) or any(count != expected for count in counts) or bool(counts) != (number > 0):
+        raise ValueError(f"its parameters were not all updated {number!r:.40} times")
+    for device, state in enumerate(states):
+        if set(state) != (trained if number else set()):
+            raise ValueError("some parameters have no state of the optimizer")
+        for index, value in state.items():
+            weight = trainer._params[index].list_data()[device]
+            form = _form(trainer.optimizer.create_state_multi_precision(index, weight))
+            if _form(value) != form:
+                raise ValueError(f"the state of {trainer._params[index].name} is {_form(value)}, not {form}")
+
+
+def _form(state):
+    """Return what must be equal in all states of a parameter: the kinds, shapes and types, without values."""
+    if isinstance(state, (tuple, list)):
+        return tuple(map(_form, state))
+    return (state.shape, np.dtype(state.dtype).name) if isinstance(state, nd.NDArray) else type(state).__name__
 
 
 def _key(name, number):
@@ -131,13 +204,13 @@ def _unpack(packed, arrays):
     if kind == "array":
         return nd.array(arrays[content], dtype=arrays[content].dtype)
     if kind == "dict":
+        if len(dict(content)) < len(content):
+            raise ValueError("two entries have the same key")
         return {key: _unpack(entry, arrays) for key, entry in content}
     return {"tuple": tuple, "list": list}[kind](_unpack(entry, arrays) for entry in content)
 
 
-def capture(
-    experiment: Experiment, position: TrainingPosition, epochs: Sequence[EpochRecord]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def capture(experiment: Experiment, position: TrainingPosition, epochs: Sequence[EpochRecord]) -> tuple[dict, dict]:
     """Return everything that the rest of the training depends on.
 
     Args:
@@ -150,23 +223,30 @@ def capture(
 
     Raises:
         ClassicsError: The optimizer holds something other than numbers, text and arrays.
+        TrainingDiverged: A parameter is infinite or not a number. Then an earlier checkpoint is worth more.
     """
     state, arrays = capture_trainer(experiment.net, experiment.trainer)
-    facts = {
-        "settings": asdict(experiment.settings),
-        "network": experiment.graph_digest,
-        "epoch": position.epoch,
-        "batches": position.batches,
-        "metrics": position.metrics.state(),
-        "seconds": position.seconds,
-        "epochs": [asdict(epoch) for epoch in epochs],
-        "state": state,
-    }
-    return facts, arrays
+    for name in state["parameters"]:
+        if not nd.all_finite(arrays[_key(name, 0)]).asscalar():
+            raise TrainingDiverged(
+                f"{name} became infinite or not a number in epoch {position.epoch}, after {position.batches:,} "
+                f"batches: try a learning rate below {experiment.trainer.learning_rate:g}"
+            )
+    facts = CheckpointFacts(
+        settings=asdict(experiment.settings),
+        network=experiment.graph_digest,
+        epoch=position.epoch,
+        batches=position.batches,
+        metrics=MetricsFacts(**position.metrics.state()),
+        seconds=position.seconds,
+        epochs=list(epochs),
+        state=state,
+    )
+    return asdict(facts), arrays
 
 
 def restore(
-    experiment: Experiment, facts: dict[str, Any], arrays: dict[str, np.ndarray]
+    experiment: Experiment, facts: CheckpointFacts, arrays: dict[str, np.ndarray]
 ) -> tuple[TrainingPosition, list[EpochRecord]]:
     """Restore a captured state in a new experiment.
 
@@ -175,10 +255,12 @@ def restore(
 
     Raises:
         RunError: The state belongs to another network, or to another number of devices.
+        Damaged: The state is not one that this training can have.
     """
-    if facts["network"] != experiment.graph_digest:
+    if facts.network != experiment.graph_digest:
         raise RunError("its network has other layers than this version's")
-    restore_trainer(experiment.net, experiment.trainer, facts["state"], arrays)
-    metrics = RunningMetrics.of_state(facts["metrics"])
-    position = TrainingPosition(facts["epoch"], facts["batches"], metrics, facts["seconds"])
-    return position, msgspec.convert(facts["epochs"], List[EpochRecord])
+    metrics = RunningMetrics.of_state(asdict(facts.metrics))
+    if not experiment.streams.is_fixed_point(facts.batches) or metrics.examples > experiment.train_data.examples:
+        raise Damaged(f"no training stops after {facts.batches} batches of {metrics.examples} images")
+    restore_trainer(experiment.net, experiment.trainer, facts.state, arrays)
+    return TrainingPosition(facts.epoch, facts.batches, metrics, facts.seconds), facts.epochs

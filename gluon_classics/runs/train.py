@@ -7,18 +7,21 @@ from pathlib import Path
 import time
 
 from gluon_classics import _console, model_info
-from gluon_classics.data.catalogue import KNOWN
+from gluon_classics._files import user_path
+from gluon_classics.errors import memory_explained
 from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils.context import parse_contexts
 
 from .folder import RunFolder
-from .record import PARAMETERS
+from .record import PARAMETERS, RECORD, read_run
+from .run_data import absolute_data
 from .runner import run_training
 
 SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: ten epochs make as many updates as one of all
 
 
+@memory_explained()
 def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=None, init_from=None, **options) -> None:
     """Train and write a run folder.
 
@@ -50,18 +53,17 @@ def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=Non
         devices = ", ".join(map(str, experiment.contexts))
         if model_info(model).not_done:
             _console.say(f"Not done as published: {'; '.join(model_info(model).not_done)}")
-        _console.say(f"Training {model} on {len(dataset.train):,} images at {settings.size}x{settings.size}, {devices}")
+        height, width, channels = dataset.train.images.shape[1:]
+        images = f"{len(dataset.train):,} {'color' if channels == 3 else 'grayscale'} images of {height}x{width}"
+        _console.say(f"Training {model} on {images} at {settings.size}x{settings.size}, {devices}")
         run_training(experiment, folder, checkpoint_minutes)
 
 
 def _parameter_file(init_from):
-    """Return the absolute path of a parameter file, or of the one in a run folder."""
+    """Return the absolute path of a parameter file, or of the one in a run folder. Raises RunError if it is damaged."""
     if init_from is None:
         return None
-    path = Path(init_from).expanduser().resolve()
+    path = Path(user_path(init_from)).resolve()
+    if (path / RECORD).is_file():
+        return str(read_run(path).parameters)
     return str(path / PARAMETERS if path.is_dir() else path)
-
-
-def absolute_data(data: str) -> str:
-    """Return the name of a known data set as it is, and a folder's path as an absolute one."""
-    return data if data in KNOWN else str(Path(data).expanduser().resolve())

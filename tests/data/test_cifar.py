@@ -1,17 +1,25 @@
 """Reading CIFAR-10's binary files. The tests make such files from the description of the authors."""
 
+import dataclasses
+import hashlib
 import io
 import tarfile
 
-from gluon_classics.data.cifar import ARCHIVE, holds_cifar10, read_cifar10
-from gluon_classics.data.datasets import KNOWN, load_dataset
+from gluon_classics.data.catalogue import KNOWN
+from gluon_classics.data.datasets import load_dataset
+from gluon_classics.data.download import RemoteFile
 from gluon_classics.errors import DataError
 import numpy as np
 import pytest
 
-BATCHES = "cifar-10-batches-bin"
+ARCHIVE, BATCHES = "cifar-10-binary.tar.gz", "cifar-10-batches-bin"
 TRAIN = {f"data_batch_{number}.bin": range(3 * number, 3 * number + 3) for number in range(1, 6)}
 FILES = {**TRAIN, "test_batch.bin": range(40, 44)}
+
+
+def read_cifar10(folder):
+    data = load_dataset(str(folder))
+    return data.train, data.test
 
 
 def label_of(number):
@@ -71,8 +79,9 @@ def test_every_pixel_and_label_is_read_into_its_place(tmp_path, write):
 
 @any_layout
 def test_a_folder_with_cifar10_is_recognized(tmp_path, write):
-    assert not holds_cifar10(tmp_path)
-    assert holds_cifar10(write(tmp_path, CONTENTS))
+    with pytest.raises(DataError):
+        load_dataset(str(tmp_path))
+    assert load_dataset(str(write(tmp_path, CONTENTS))).name == "cifar10"
 
 
 @any_layout
@@ -89,11 +98,23 @@ def test_cifar10_is_found_by_name_in_the_cache(places):
     assert len(data.train) == 15
 
 
-def test_extracted_files_are_preferred_to_the_archive(tmp_path):
+def test_unpacked_files_in_a_folder_are_read_before_the_archive_and_that_is_said(tmp_path, capsys):
     write_archive(tmp_path, CONTENTS)
     write_files(tmp_path / BATCHES, {**CONTENTS, "test_batch.bin": record(99)})
     _, test = read_cifar10(tmp_path)
     assert test.labels.tolist() == [9]
+    assert f"not {ARCHIVE}; to read that, give its path" in capsys.readouterr().err
+
+
+def test_the_archive_in_the_cache_is_read_before_unpacked_files_because_its_checksum_is_known(places, monkeypatch):
+    folder = write_archive(places.home / "datasets" / "cifar10", CONTENTS)
+    write_files(folder, {**CONTENTS, "test_batch.bin": record(99)})
+    archive = RemoteFile(ARCHIVE, 1, hashlib.sha256((folder / ARCHIVE).read_bytes()).hexdigest())
+    monkeypatch.setitem(KNOWN, "cifar10", dataclasses.replace(KNOWN["cifar10"], files=(archive,)))
+    data = load_dataset("cifar10")
+    assert data.test.labels.tolist() == [0, 1, 2, 3]
+    assert data.record().is_published is True
+    assert load_dataset(str(folder)).record().is_published is None
 
 
 @any_layout

@@ -401,12 +401,12 @@ def test_every_default_mirror_is_https_and_ends_in_a_slash(name):
 def test_every_known_file_has_a_size_and_a_sha256(name, file):
     assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
     # the smallest file, with the labels of MNIST's test set, has 4,542 bytes
-    assert 4_000 < file.size < 200_000_000
+    assert 4_000 < file.size < 600_000_000
 
 
 def test_no_two_known_files_have_the_same_checksum():
-    sums = [file.sha256 for _, file in FILES]
-    assert len(set(sums)) == len(sums)
+    files = {file for _, file in FILES}  # EMNIST's splits are in the same archive
+    assert len({file.sha256 for file in files}) == len(files)
 
 
 @pytest.mark.parametrize("name", ["fashion-mnist", "mnist"])

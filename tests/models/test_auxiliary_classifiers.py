@@ -11,6 +11,8 @@ from mxnet import autograd, nd
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 AUXILIARY_SIDE = 80  # 5x5 maps reach the auxiliary classifiers
 
 

@@ -200,7 +200,7 @@ def without_parameters(folder):
         (lacking_one, "lack"),
         (with_another, "also have other"),
         (of_another_shape, "use its own .params file"),
-        (without_names, "have no names"),
+        (without_names, "arrays have no names"),
         (damaged, "is not a parameter file, or it is damaged"),
         (damaged_symbol, "is not a model of MXNet, or it is damaged"),
         (without_parameters, "there is no parameter file"),

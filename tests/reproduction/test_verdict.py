@@ -121,10 +121,12 @@ def test_an_unfinished_run_is_not_comparable(make_record):
     assert (verdict.verdict, verdict.statement) == (NOT_COMPARABLE, "the run is diverged")
 
 
-def test_data_of_the_right_name_whose_published_checksum_is_unknown_is_comparable(make_record):
+def test_data_of_the_right_name_without_a_published_checksum_is_not_comparable(make_record):
     record = make_record(SCRATCH, loss=0.45)
     unknown = replace(record, data=replace(record.data, is_published=None))
-    assert judge(get_recipe(SCRATCH), [unknown]).comparisons
+    verdict = judge(get_recipe(SCRATCH), [unknown])
+    assert not verdict.comparisons
+    assert "unknown" in verdict.statement
 
 
 def test_a_copy_of_the_published_data_in_another_folder_is_comparable(make_record):

@@ -86,13 +86,15 @@ def test_a_failed_write_leaves_the_previous_content(path):
 
 
 def test_the_newest_checkpoints_are_kept_by_position(tmp_path):
-    positions = [(0, 5), (0, 40), (1, 0), (2, 100_000), (10, 3), (100_000, 0)]
+    positions = [(0, 5), (0, 40), (1, 0), (10, 3), (99_999, 99_999_999), (99_999, 10**8), (100_000, 0)]
     for epoch, batches in positions:
         checkpoint.checkpoint_path(tmp_path, epoch, batches).touch()
-    assert checkpoint.checkpoints(tmp_path)[1] == checkpoint.checkpoint_path(tmp_path, 10, 3)
+    (tmp_path / "checkpoint-mine.ckpt").touch()
+    assert checkpoint.checkpoints(tmp_path)[4] == checkpoint.checkpoint_path(tmp_path, 1, 0)
     checkpoint.remove_old(tmp_path)
     names = [path.name for path in checkpoint.checkpoints(tmp_path)]
-    assert names == ["checkpoint-100000-00000000.ckpt", "checkpoint-00010-00000003.ckpt"]
+    assert names == ["checkpoint-100000-00000000.ckpt", "checkpoint-99999-100000000.ckpt"]
+    assert (tmp_path / "checkpoint-mine.ckpt").exists()
 
 
 # --- the state of a training
@@ -167,11 +169,15 @@ def test_training_differs_without_the_state_of_the_optimizer(forgotten, tmp_path
     """Without it the comparison in the test above would fail."""
     whole = Training("adam", CONTEXTS[0])
     whole.steps(range(3))
-    facts, arrays = capture_trainer(whole.net, whole.trainer)
+    write_checkpoint(tmp_path / "part", *capture_trainer(whole.net, whole.trainer))
     fresh = Training("adam", CONTEXTS[0])
-    facts[forgotten] = capture_trainer(fresh.net, fresh.trainer)[0][forgotten]
-    write_checkpoint(tmp_path / "part", facts, arrays)
     restore_trainer(fresh.net, fresh.trainer, *read_checkpoint(tmp_path / "part"))
+    (updater,), optimizer = fresh.trainer._updaters, fresh.trainer.optimizer
+    if forgotten == "states":
+        updater.states.clear()
+    else:
+        optimizer.num_update = 0
+        optimizer._all_index_update_counts[0].clear()
     whole.steps([3])
     fresh.steps([3])
     assert not np.array_equal(whole.values()[1][0], fresh.values()[1][0])

@@ -1,15 +1,19 @@
 """A run folder is claimed and locked in one step, and other processes do not change it."""
 
+import contextlib
 from dataclasses import replace
+import hashlib
 import os
-import subprocess
-import sys
+import shutil
 
+import forks
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.runs import train
 from gluon_classics.runs.folder import RunFolder
-from gluon_classics.runs.record import read_run
+from gluon_classics.runs.predictor import from_run
+from gluon_classics.runs.record import RunRecord, read_run
 import mxnet as mx
 import pytest
 
@@ -56,28 +60,21 @@ def test_a_folder_that_cannot_be_created_is_a_one_line_error(tmp_path):
 
 
 def test_trainings_that_start_at_the_same_time_get_separate_folders(environment, tmp_path):
-    command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--epochs", "1", "--batch-size", "160"]
-    processes = [
-        subprocess.Popen(command, cwd=tmp_path, env={**environment, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
-        for _ in range(PROCESSES)
-    ]
-    outputs = [process.communicate(timeout=300)[1].decode() for process in processes]
+    command = ["train", "lenet", "--epochs", "1", "--batch-size", "160"]
+    with contextlib.ExitStack() as stack:
+        processes = [stack.enter_context(forks.Fork(command, environment, tmp_path)) for _ in range(PROCESSES)]
+        outputs = [process.communicate()[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * PROCESSES, outputs
     runs = [read_run(path) for path in (tmp_path / "runs").iterdir()]
     assert [run.record.status for run in runs] == ["done"] * PROCESSES
 
 
-def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(environment, tmp_path):
-    command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--batch-size", "16", "--out", "run"]
-    first = subprocess.Popen(
-        [*command, "--epochs", "1000"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    )
-    with first:
+def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(command, environment, tmp_path):
+    arguments = ["train", "lenet", "--batch-size", "16", "--out", "run"]
+    with forks.Fork([*arguments, "--epochs", "1000"], environment, tmp_path) as first:
         assert any(line.startswith("epoch 1/1000") for line in first.stderr)
-        second = subprocess.run(
-            [*command, "--epochs", "1"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert first.poll() is None
+        second = command(*arguments, "--epochs", "1")
+        assert first.returncode is None
         first.kill()
     assert second.returncode == 1
     assert second.stderr.splitlines()[-1].startswith("Error: another process is using run")
@@ -109,3 +106,48 @@ def test_a_record_has_the_settings_the_data_and_the_devices_of_the_run(experimen
     assert (record.trained_images, record.tested_images, record.parameters) == (320, 0, 170_988)
     assert record.provenance.devices == ("cpu(0)",)
     assert record.provenance.threads == os.environ["OMP_NUM_THREADS"]
+
+
+def test_a_parameter_file_of_another_run_is_refused(trained_run, tmp_path):
+    shutil.copytree(trained_run, tmp_path / "run")
+    path = tmp_path / "run" / "net.params"
+    assert read_run(tmp_path / "run").record.parameters_sha256 == (hashlib.sha256(path.read_bytes()).hexdigest(),)
+    arrays = mx.nd.load(str(path))
+    arrays["0.bias"] += 1
+    mx.nd.save(str(path), arrays)
+    for use in (lambda: from_run(tmp_path / "run", "cpu"), lambda: train._parameter_file(tmp_path / "run")):
+        with pytest.raises(RunError, match=r"net\.params is damaged, or of another run"):
+            use()
+    text = (tmp_path / "run" / "run.json").read_text()
+    record = replace(RunRecord.from_json(text), parameters_sha256=())
+    (tmp_path / "run" / "run.json").write_text(record.to_json())
+    assert train._parameter_file(tmp_path / "run") == str(path), "older records have no checksum"
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_process_that_is_killed_while_it_replaces_the_parameters_leaves_a_run_that_can_be_read(
+    older, experiment, tmp_path, monkeypatch
+):
+    """Every state of the folder between two writes is tried: os.replace is the only one that changes a file."""
+    with RunFolder.claim(tmp_path / "run") as folder:
+        folder.start(experiment)
+        folder.save_parameters()
+        folder.set_status("running")
+        if older:
+            folder.record = replace(folder.record, parameters_sha256=())
+            folder.set_status("running")
+        for parameter in experiment.net.collect_params().values():
+            parameter.set_data(parameter.data() + 1)
+        states, move = [], os.replace
+
+        def replacing(*arguments):
+            states.append(read_run(folder.path).parameters.read_bytes())
+            move(*arguments)
+            states.append(read_run(folder.path).parameters.read_bytes())
+
+        monkeypatch.setattr(os, "replace", replacing)
+        folder.save_parameters()
+        folder.set_status("running")
+    assert len(states) == 6
+    assert states[2] != states[3] == states[5]
+    assert len(read_run(folder.path).record.parameters_sha256) == 1

@@ -1,12 +1,17 @@
 """No signal is lost during training, whenever it arrives."""
 
+import errno
+import itertools
 import os
 import signal
+import sys
+import time
 
 from gluon_classics.errors import Interrupted
 from gluon_classics.experiment import build
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.runs import curves
 from gluon_classics.runs.folder import RunFolder
 from gluon_classics.runs.interrupts import NOTE, Interrupts
 from gluon_classics.runs.record import read_run
@@ -138,3 +143,89 @@ def test_the_second_ctrl_c_also_prints_how_to_resume(folder, monkeypatch, capfd)
     assert end.value.status == 130
     assert f"To resume: gluon-classics resume {folder[1].path}" in capfd.readouterr().err
     assert read_run(folder[1].path).record.status == "interrupted"
+
+
+def test_a_second_sighup_does_not_stop_at_once():
+    """A terminal that closes sends it twice: from the kernel and from the shell."""
+    with Interrupts() as interrupts:
+        interrupt(signal.SIGHUP)
+        interrupt(signal.SIGHUP)
+        assert interrupts.signal == signal.SIGHUP
+
+
+def test_a_signal_is_recorded_if_nobody_reads_the_note(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda _two, note: write(writer, note))
+    with Interrupts() as interrupts:
+        interrupt(signal.SIGTERM)
+        assert interrupts.signal == signal.SIGTERM
+    os.close(writer)
+
+
+def test_a_signal_is_not_written_into_a_file_that_got_the_number_of_standard_error(tmp_path):
+    kept = os.dup(2)
+    os.close(2)
+    try:
+        with Interrupts(), open(tmp_path / "checkpoint", "wb") as file:
+            interrupt(signal.SIGTERM)
+            assert file.fileno() != 2
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    assert (tmp_path / "checkpoint").read_bytes() == b""
+
+
+class Unwritable:
+    """A stream whose reader is gone or slow, or whose disk is full. Each call fails for another reason."""
+
+    def __init__(self):
+        self.errors = itertools.cycle([errno.EPIPE, errno.EAGAIN, errno.EIO, errno.ENOSPC])
+        self.failed = 0
+
+    def write(self, _text=None):
+        self.failed += 1
+        number = next(self.errors)
+        raise OSError(number, os.strerror(number))  # BrokenPipeError, BlockingIOError, OSError, OSError
+
+    flush = write
+
+    def isatty(self):
+        return False
+
+
+def test_a_training_goes_on_if_its_messages_cannot_be_written(folder, monkeypatch):
+    made, run = folder
+    stream = Unwritable()
+    monkeypatch.setattr(sys, "stderr", stream)
+    run_training(made, run, 10)
+    assert read_run(run.path).record.status == "done"
+    assert stream.failed >= 4
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_fail_the_run(folder, monkeypatch, capsys):
+    errors = [ValueError("'nonsense' is not a backend"), OSError(30, "read-only"), ImportError("old"), MemoryError()]
+
+    def broken(*_arguments):
+        assert read_run(run.path).record.status == "done", "nothing optional comes before the status"
+        raise errors.pop()
+
+    made, run = folder
+    monkeypatch.setattr(curves, "draw", broken)
+    run_training(made, run, 10)
+    assert "curves.png not drawn (MemoryError)" in capsys.readouterr().err
+    while errors:
+        run.draw_curves()
+        assert capsys.readouterr().err.count("curves.png not drawn (") == 1
+    assert not list(run.path.glob("*.png"))
+
+
+def test_a_clock_that_is_set_back_gives_no_negative_seconds(folder, monkeypatch):
+    made, run = folder
+    now = iter(range(10**6, 0, -3600))
+    monkeypatch.setattr(time, "time", lambda: float(next(now)))
+    run_training(made, run, 10)
+    record = read_run(run.path).record
+    assert 0 < record.seconds < 600
+    assert all(epoch.seconds > 0 for epoch in record.epochs)

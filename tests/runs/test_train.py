@@ -5,6 +5,8 @@ from dataclasses import replace
 from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
 from gluon_classics.runs import train
 from gluon_classics.runs.record import read_run
+import numpy as np
+from PIL import Image
 import pytest
 
 
@@ -15,6 +17,21 @@ def test_on_the_sample_a_network_trains_at_least_10_epochs_unless_told(model, as
     monkeypatch.setattr(train, "run_training", lambda *_: None)
     train.train(model, "cpu", tmp_path / "run", None, 10, epochs=asked)
     assert read_run(tmp_path / "run").record.settings.epochs == epochs
+
+
+@pytest.mark.parametrize(("channels", "kind"), [(1, "grayscale"), (3, "color")])
+def test_the_shape_of_the_images_is_printed(channels, kind, monkeypatch, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(5):
+            pixels = np.zeros((40, 30, 3), np.uint8) if channels == 3 and number == 3 else np.zeros((40, 30), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{number}.png")
+    monkeypatch.setattr(train, "run_training", lambda *_: None)
+    train.train("lenet", "cpu", tmp_path / "run", str(tmp_path / "data"), 10, validation_share=0.4)
+    assert f"Training lenet on 6 {kind} images of 28x28 at 28x28, cpu(0)" in capsys.readouterr().err
+    record = read_run(tmp_path / "run").record
+    assert (record.settings.validation_share, record.settings.transparent_as) == (0.4, "white")
+    assert (record.data.image_shape, record.data.test_images) == ((28, 28, channels), 4)
 
 
 @pytest.mark.parametrize("model", ["nin_cifar10", "lenet"])

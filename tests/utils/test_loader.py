@@ -8,7 +8,8 @@ import threading
 import time
 import tracemalloc
 
-from gluon_classics.data.datasets import IDX_FILES, DataSet
+from gluon_classics.data.catalogue import IDX_FILES
+from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.idx import write_idx
 from gluon_classics.data.images import Images
 from gluon_classics.errors import DataError
@@ -288,7 +289,7 @@ def test_any_object_whose_slice_is_images_and_labels_is_a_data_set(make):
 
 
 def test_different_numbers_of_images_and_labels_are_rejected():
-    with pytest.raises(ValueError, match="10 images and 9 labels"):
+    with pytest.raises(ValueError, match="10 images, but 9 labels"):
         DataLoader((IMAGES, LABELS[:9]), 4, False)
 
 
@@ -298,9 +299,9 @@ def test_an_unknown_last_batch_is_rejected(last_batch):
         DataLoader(numbered(4), 2, False, last_batch=last_batch)
 
 
-@pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_size_below_one_is_rejected(batch_size):
-    with pytest.raises(ValueError, match="use 1 or more"):
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, "2", None, True])
+def test_a_batch_size_that_is_not_a_whole_number_from_one_is_rejected(batch_size):
+    with pytest.raises(ValueError, match="use a whole number, 1 or more"):
         DataLoader(numbered(4), batch_size, False)
 
 
@@ -352,7 +353,7 @@ def test_a_batch_is_mirrored_alike_whether_or_not_earlier_batches_are_skipped():
 
 
 def test_only_training_images_are_mirrored():
-    data = DataSet("few", columns(64), columns(64), ("one",), "")
+    data = DataSet("few", columns(64), columns(64), tuple(map(str, range(64))), "")
     train, test = make_loaders(data, 16, augment="flip")
     assert (train.augment, test.augment) == ("flip", "none")
 

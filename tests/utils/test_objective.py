@@ -62,6 +62,28 @@ def test_probabilities_are_the_softmax_of_the_scores():
     np.testing.assert_allclose(actual, expected, rtol=2**-26)  # half of the digits of float64
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda labels: nd.array(labels, dtype="float32"),
+        lambda labels: nd.array(labels, dtype="int32"),
+        lambda labels: nd.array(labels, dtype="int64"),
+        lambda labels: nd.array(labels, dtype="uint8"),
+        lambda labels: labels,
+        lambda labels: labels.astype("float64"),
+        lambda labels: labels.tolist(),
+        lambda labels: mx.np.array(labels),
+    ],
+)
+def test_the_accuracy_is_numpys_for_labels_of_every_accepted_form(form, rng):
+    scores, labels = rng.randn(40, 7).astype(np.float32), rng.randint(0, 7, 40)
+    expected = np.mean(scores.argmax(axis=1) == labels)
+    assert utils.accuracy(nd.array(scores), form(labels)) == pytest.approx(expected)
+    net = nn.HybridSequential()
+    net.add(nn.HybridLambda("identity"))
+    assert utils.evaluate_accuracy([(nd.array(scores), form(labels))], net) == pytest.approx(expected)
+
+
 def test_accuracy_uses_the_first_of_several_outputs():
     assert utils.accuracy([ROWS, -ROWS], nd.array([0, 1, 1, 0])) == 1
     assert utils.accuracy(-ROWS, SMALLEST) == 1
@@ -132,7 +154,7 @@ def test_the_published_settings_of_every_network_are_valid():
 def test_another_initializer_replaces_that_of_the_networks_weights():
     net = get_model("lenet5")
     initializers.initialize(net, Settings.of("lenet5", init="normal(0.3)"), [mx.cpu()], (1, 32, 32))
-    net(nd.zeros((1, 1, 32, 32)))
+    net(nd.zeros((1, 1, 32, 32))).wait_to_read()  # a convolution reorders its weights in the background
     weight = net[8].weight.data().asnumpy()
     assert weight.std() == pytest.approx(0.3, rel=5 / np.sqrt(2 * weight.size))  # five standard errors
     assert abs(net[-1].codes.data()).min().asscalar() == 1

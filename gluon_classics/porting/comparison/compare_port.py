@@ -66,8 +66,12 @@ def _refused(error):
 
 
 def _show(text, stream):
-    """Print text in which characters that the stream cannot encode, such as those of odd names, are escaped."""
+    """Print text in which control characters, and those that the stream cannot encode, are escaped.
+
+    Names in files can hold any character.
+    """
     encoding = stream.encoding or "utf-8"
+    text = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 

@@ -13,6 +13,7 @@ from gluon_classics.errors import ClassicsError, require_extra
 from gluon_classics.experiment.build import build
 from gluon_classics.experiment.initializers import initialize
 from gluon_classics.experiment.parameter_files import fix_shapes
+from gluon_classics.experiment.parameter_format import read_arrays
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
 from gluon_classics.models.objective import first_output
@@ -290,13 +291,7 @@ def _from_model_files(files, input_shape, partial):
         symbol = mx.sym.load(str(symbol_file))
     except (mx.base.MXNetError, UnicodeDecodeError) as error:
         raise ClassicsError(f"{symbol_file} is not a model of MXNet, or it is damaged: export it again") from error
-    try:
-        content = mx.nd.load(str(parameter_file))
-    except (mx.base.MXNetError, ValueError) as error:
-        raise ClassicsError(f"{parameter_file} is not a parameter file, or it is damaged: export it again") from error
-    if not isinstance(content, dict):
-        raise ClassicsError(f"the arrays in {parameter_file} have no names: export the model again")
-    values = {key.split(":", 1)[-1]: value for key, value in content.items()}
+    values = {key.split(":", 1)[-1]: mx.nd.array(value) for key, value in read_arrays(parameter_file).items()}
     return from_symbol(symbol, values, input_shape, symbol_file.name[: -len(SYMBOL)], partial)
 
 

@@ -1,0 +1,124 @@
+"""Find the training images, the test images and the classes in a folder of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import re
+
+from gluon_classics.errors import DataError
+
+from .image_file import readable_suffixes
+
+_SPLITS = {"train": "train(ing)?", "validation": "val|valid(ation)?|dev", "test": "test(ing)?"}
+_ENDING = r"([ _-]?(set|data|images?|imgs?|pics|jpe?g|png|stg|stage|split))*[ _-]?\d*"  # training_set, test1, val2017
+_SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+
+
+@dataclass(frozen=True)
+class FolderLayout:
+    """Where the images of a data set are.
+
+    Attributes:
+        train: The folder with one subfolder of training images per class.
+        test: The same for test images; None if a share of the images in `train` are the test images.
+        found: What was found, as a sentence for users without a period.
+    """
+
+    train: Path
+    test: Path | None
+    found: str
+
+
+def find_layout(folder) -> FolderLayout:
+    """Find the training and the test images in a folder.
+
+    The folder, or a single folder in it, contains one subfolder per class, or `train/` with these subfolders. Next to
+    `train/` may be `test/` and `val/`. Other usual names and upper case are accepted too. The validation images are the
+    test images if there are no others. Test images without subfolders have no labels and are not used.
+
+    Raises:
+        DataError: The folder cannot be read, or it is not clear which images are meant.
+    """
+    folder = _unwrapped(Path(folder), lambda name: _split_of(name) is None)
+    names = [path.name for path in subfolders(folder)]
+    splits: dict[str, str] = {}
+    for name in names:
+        split = _split_of(name)
+        if split in splits:
+            raise DataError(f"{folder} has both {splits[split]}/ and {name}/: rename or remove one of them")
+        if split:
+            splits[split] = name
+    classes = [name for name in names if name not in splits.values()]
+    if not splits or (classes and list(splits) == ["train"] and not subfolders(folder / splits["train"])):
+        _check_classes_are_outside(folder)  # `train` may be a class of vehicles
+        return FolderLayout(folder, None, f"Training and test images from {folder}")
+    if "train" not in splits:
+        raise DataError(f"{folder} has {splits.popitem()[1]}/ but no train/: put the training images into train/")
+    if classes and len(splits) == 1:
+        raise DataError(f"{folder} has classes in train/ and next to it ({classes[0]}/): move them, or rename train/")
+    return _split_layout(folder, splits, classes)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the sorted subfolders, without hidden ones and those that systems make. Raises DataError."""
+    return [Path(entry.path) for entry in entries(folder) if is_folder(entry) and not is_hidden(entry.name)]
+
+
+def entries(folder: Path) -> list[os.DirEntry]:
+    """Return the content of a folder, sorted by name. Raises DataError if it cannot be read."""
+    try:
+        with os.scandir(folder) as content:
+            return sorted(content, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"cannot read the folder {folder}: {(error.strerror or str(error)).lower()}") from error
+
+
+def is_folder(entry: os.DirEntry) -> bool:
+    """Return whether this is a folder or a link to one. A link that leads to itself is none."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether users do not see a file or folder of this name, or did not make it."""
+    return name.startswith(".") or name in _SYSTEM
+
+
+def _check_classes_are_outside(folder):
+    for path in subfolders(folder):
+        splits = [name for name in (inner.name for inner in subfolders(path)) if _split_of(name)]
+        if len(splits) > 1:
+            raise DataError(f"{path} has {splits[0]}/ and {splits[1]}/: put the classes into them, or give this folder")
+
+
+def _split_layout(folder, splits, others):
+    train = splits["train"]
+    candidates = [splits[split] for split in ("test", "validation") if split in splits]
+    labeled = [name for name in candidates if subfolders(folder / name)]
+    unused = [f"{name}/ has no subfolders of classes" for name in candidates if name not in labeled]
+    unused += [f"{name}/ is not used" for name in [*labeled[1:], *others]]
+    remark = f" ({', '.join(unused)})" if unused else ""
+    if not labeled:
+        return FolderLayout(_unwrapped(folder / train), None, f"Training and test images from {folder / train}{remark}")
+    found = f"Training images from {folder / train}, test images from {folder / labeled[0]}{remark}"
+    return FolderLayout(_unwrapped(folder / train), _unwrapped(folder / labeled[0]), found)
+
+
+def _split_of(name):
+    for split, pattern in _SPLITS.items():
+        if re.fullmatch(f"({pattern}){_ENDING}", name, re.IGNORECASE):
+            return split
+    return None
+
+
+def _unwrapped(folder, may_be_wrapper=lambda name: True):
+    """Return the folder, or the only folder in it if that has subfolders and there are no images next to it."""
+    seen = set()
+    while os.path.realpath(folder) not in seen:  # a link may lead back
+        seen.add(os.path.realpath(folder))
+        inner = subfolders(folder)
+        has_images = any(Path(entry.name).suffix.lower() in readable_suffixes() for entry in entries(folder))
+        if len(inner) == 1 and not has_images and may_be_wrapper(inner[0].name) and subfolders(inner[0]):
+            folder = inner[0]
+    return folder

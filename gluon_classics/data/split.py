@@ -1,0 +1,29 @@
+"""Which images of a class are test images if there is no test set."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+import math
+
+from gluon_classics.errors import DataError
+
+VALIDATION_SHARE = 0.2  # every fifth image of each class
+
+
+def tested_positions(count: int, share: float, name: str) -> list[bool]:
+    """Return for each image of a class whether it is a test image: with a share of 1/5, every fifth one is.
+
+    Args:
+        count: The number of images of the class.
+        share: The share of the test images, more than 0 and less than 1.
+        name: The class, for messages.
+
+    Raises:
+        DataError: The class has too few images.
+    """
+    exact = Fraction(str(share))
+    is_test = [math.floor(i * exact) > math.floor((i - 1) * exact) for i in range(1, count + 1)]
+    if len(set(is_test)) < 2:
+        least = max(math.ceil(1 / exact), 2)
+        raise DataError(f"{name} has fewer than {least} images: add more, because {100 * share:g} % are test images")
+    return is_test
