@@ -10,7 +10,7 @@ from typing import Any, Iterator
 from gluon_classics import _console
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
-from gluon_classics.errors import DataError, RunError, memory_explained
+from gluon_classics.errors import DataError, MemoryTooSmall, RunError, memory_explained
 from gluon_classics.experiment.build import build, check_batch, load_data, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.settings import Settings
@@ -144,7 +144,10 @@ class Trained:
             images = []
             for result in results[start : start + BATCH]:
                 try:
-                    images.append(read_input(result["image"], self.image_shape, self.settings, invert))
+                    with memory_explained():
+                        images.append(read_input(result["image"], self.image_shape, self.settings, invert))
+                except MemoryTooSmall as error:
+                    result["error"] = f"{result['image']}: {error}"
                 except DataError as error:
                     result["error"] = str(error)
             if images:

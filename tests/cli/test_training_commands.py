@@ -176,7 +176,7 @@ def test_predict_reports_bad_files_and_classifies_the_others(predicted):
     assert ["error" in entry for entry in entries] == [True, False, False, True]
     assert entries[1]["image"] == "folder/a,b\nc.png"
     lines = result.stderr.splitlines()
-    assert "bad.png is not an image" in lines[1]
+    assert "cannot read bad.png (not an image" in lines[1]
     assert "cannot read missing.png" in lines[2]
     assert lines[3:] == ["Error: 2 of 4 images could not be classified: see the messages above"]
 
@@ -188,7 +188,7 @@ def test_predict_prints_csv(predicted):
     assert [row["rank"] for row in rows] == ["1", "2", "1", "2", ""]
     assert (rows[0]["class"], rows[0]["error"]) == ("Trouser", "")
     assert 1 > float(rows[0]["probability"]) >= float(rows[1]["probability"]) > 0
-    assert "bad.png is not an image" in rows[4]["error"]
+    assert "cannot read bad.png (not an image" in rows[4]["error"]
 
 
 def test_predict_prints_one_format(predicted):

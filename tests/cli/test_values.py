@@ -5,10 +5,12 @@ import os
 import pwd
 
 import click
+import gluon_classics
 from gluon_classics.cli.command import NO_HOME, main
 from gluon_classics.cli.options import UserPath
 from gluon_classics.data import datasets
 from gluon_classics.experiment import build
+import numpy as np
 import pytest
 
 # the arguments of each command that takes some; they end it before long work
@@ -120,6 +122,14 @@ def test_summary_of_what_mxnet_cannot_hold_is_one_line(arguments, words, invoke)
     assert (result.exit_code, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     assert words in line
+
+
+def test_missing_memory_ends_any_command_in_one_line_with_the_size(invoke, monkeypatch):
+    monkeypatch.setattr(gluon_classics, "list_models", lambda: np.zeros((10**6, 10**8)))
+    result = invoke("list")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: not enough memory (Unable to allocate 728. TiB for an array with shape")
+    assert result.stderr.count("\n") == 1
 
 
 def test_the_help_without_arguments_is_complete(invoke):

@@ -5,6 +5,7 @@ import os
 import cv2
 from gluon_classics import _console
 from gluon_classics.data.datasets import load_dataset
+from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError
 from gluon_classics.experiment.build import build, loaders
 from gluon_classics.experiment.settings import Settings
@@ -101,10 +102,20 @@ def test_files_that_cannot_be_read_do_not_change_the_results_of_the_others(netwo
     assert [result["image"] for result in found] == mixed
     assert [result["image"] for result in found if "error" in result] == bad
     assert [result for result in found if "error" not in result] == network.predict(good)
-    with pytest.raises(DataError, match="is not an image"):
+    with pytest.raises(DataError, match=r"text\.png"):
         network.predict(mixed)
     assert all("error" in result for result in network.predictions(bad))
     assert list(network.predictions([])) == []
+
+
+def test_a_file_that_does_not_fit_into_memory_is_reported_like_a_bad_one(network, image, monkeypatch):
+    def read(path, *given):
+        return np.zeros((10**6, 10**8)) if path == "huge.png" else read_image(path, *given)
+
+    monkeypatch.setattr(predictor, "read_image", read)
+    huge, good = network.predictions(["huge.png", image()])
+    assert huge["error"].startswith("huge.png: not enough memory (Unable to allocate 728")
+    assert "top" in good
 
 
 def test_a_file_that_is_named_twice_is_classified_twice(network, image):
@@ -153,7 +164,7 @@ def test_folders_give_their_images_and_say_what_is_left_out(image, tmp_path):
     (tmp_path / "empty").mkdir()
     found, others = image_files([files[0], folder, tmp_path / "empty", "missing.png"])
     assert found == [files[0], *sorted(files, key=str.lower), str(tmp_path / "empty"), "missing.png"]
-    assert others == {str(folder): {".txt": 2, "no suffix": 1, "hidden": 1}}
+    assert others == {str(folder): {".txt": 2, "without suffix": 1, "hidden": 1, "linked folder": 1}}
 
 
 def test_libraries_print_nothing_while_images_are_decoded(capfd):
