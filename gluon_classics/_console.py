@@ -12,7 +12,6 @@ import os
 import sys
 import textwrap
 import threading
-import unicodedata
 
 from rich import box
 from rich.console import Console
@@ -20,7 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-from ._format import to_json
+from ._format import to_json, visible
 
 for _name in ("COLUMNS", "LINES"):  # rich fails on some values, such as 0 or superscript digits
     _size = os.environ.get(_name, "1")
@@ -56,8 +55,6 @@ class _Messages(Console):
 
 err = _Messages(stderr=True, highlight=False)
 PIPE_WIDTH = 200  # columns of a table if standard output is not a terminal
-CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories: control, format, surrogate, line, paragraph
-JOINERS = "\u200c\u200d"  # format characters that Persian, Indian languages and emoji are written with
 
 
 def prepare_streams() -> None:
@@ -118,23 +115,6 @@ class _Libraries:
 STDERR = 2  # the descriptor that C libraries write to
 _libraries = _Libraries()
 quiet_libraries = _libraries.quiet  # context in which they do not, if a command runs; for any number of threads
-
-
-def visible(text: str, kept: str = "") -> str:
-    """Return `text` with its control characters as escapes, such as `\\x1b` and `\\u202e`.
-
-    Args:
-        text: The text.
-        kept: Control characters to leave as they are.
-    """
-    if text.isprintable():
-        return text
-    kept += JOINERS
-    return "".join(c if c in kept or unicodedata.category(c) not in CONTROLS else _escape(c) for c in text)
-
-
-def _escape(character):
-    return character.encode("unicode_escape").decode()
 
 
 def echo(line: str) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import math
 from typing import Iterable
+import unicodedata
 
 LONGEST = 300  # characters of an error that is part of another
+CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories: control, format, surrogate, line, paragraph
+JOINERS = "\u200c\u200d"  # format characters that Persian, Indian languages and emoji are written with
 
 
 def format_shape(shape: Iterable) -> str:
@@ -40,3 +43,20 @@ def _finite(value):
     if isinstance(value, (list, tuple)):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def visible(text: str, kept: str = "") -> str:
+    """Return `text` with its control characters as escapes, such as `\\x1b` and `\\u202e`.
+
+    Args:
+        text: The text.
+        kept: Control characters to leave as they are.
+    """
+    if text.isprintable():
+        return text
+    kept += JOINERS
+    return "".join(c if c in kept or unicodedata.category(c) not in CONTROLS else _escape(c) for c in text)
+
+
+def _escape(character):
+    return character.encode("unicode_escape").decode()

@@ -2,9 +2,17 @@
 
 import contextlib
 
+from ._format import visible
+
 
 class ClassicsError(Exception):
-    """An error that the user can fix. The command prints its message and exits with status 1."""
+    """An error that the user can fix. The command prints its message and exits with status 1.
+
+    Control characters in names are shown as escapes, so that the message is one line and harmless for a terminal.
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class DataError(ClassicsError, ValueError):
