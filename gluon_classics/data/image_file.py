@@ -126,11 +126,12 @@ def read_header(path) -> ImageHeader:
     except Image.UnidentifiedImageError as error:
         raise UnreadableImage(path, "not an image or of an unknown kind") from error
     except Image.DecompressionBombError as error:
-        raise UnreadableImage(path, "too many pixels for Pillow") from error
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise UnreadableImage(path, f"more than {most:,} pixels", "make it smaller") from error
     except MemoryError as error:
         raise UnreadableImage(path, "header does not fit into memory") from error
     except Exception as error:  # what a damaged header raises depends on the format
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, error, "not an image or damaged") from error
 
 
 def read_pixels(header: ImageHeader, matte: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
@@ -156,7 +157,7 @@ def read_pixels(header: ImageHeader, matte: tuple[int, int, int] = (255, 255, 25
     except DataError:
         raise
     except Exception as error:  # what damaged content raises depends on the format
-        raise _unreadable(header.path, error) from error
+        raise _unreadable(header.path, error, "damaged", "get it again, or leave it out") from error
 
 
 def decode(content: bytes, header: ImageHeader, matte: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
@@ -172,11 +173,11 @@ def decode(content: bytes, header: ImageHeader, matte: tuple[int, int, int] = (2
     return pixels.reshape(*pixels.shape[:2], -1)[..., : header.channels(matte)]
 
 
-def _unreadable(path, error):
-    """Return the error for users of what reading a file raised."""
+def _unreadable(path, error, *otherwise):
+    """Return the error for users of what reading a file raised: the system's reason, or `otherwise`."""
     if isinstance(error, OSError) and error.strerror:
         return UnreadableImage(path, error.strerror.lower(), "")
-    return UnreadableImage(path, "not an image or damaged")
+    return UnreadableImage(path, *otherwise)
 
 
 def _header(path, file, image):
