@@ -206,8 +206,9 @@ def table(titles, rows, total=None) -> None:
     grid = Table(box=box.SIMPLE_HEAD, show_footer=total is not None)
     footers = list(map(cell, total or [""] * len(titles)))
     for title, footer in zip(titles, footers):
-        align = "right" if title.endswith(":") else "left"
-        grid.add_column(cell(title.rstrip(":")), footer, justify=align, overflow="fold")
+        grid.add_column(
+            cell(title.rstrip(":")), footer, justify="right" if title.endswith(":") else "left", overflow="fold"
+        )
     cells = [tuple(map(cell, row)) for row in rows]
     names = [cell(titles[0].rstrip(":")), footers[0], *(row[0] for row in cells)]
     grid.columns[0].width = min(max(name.cell_len for name in names), out.width // 2)

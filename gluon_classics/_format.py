@@ -6,6 +6,8 @@ import json
 import math
 from typing import Iterable
 
+LONGEST = 300  # characters of an error that is part of another
+
 
 def format_shape(shape: Iterable) -> str:
     """Return a shape as people write it: "1x28x28" for (1, 28, 28)."""
@@ -22,8 +24,9 @@ def is_utf8(text: str) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or the name of its type if it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, shortened; the name of the error's type if it has none."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
 
 
 def to_json(value) -> str:

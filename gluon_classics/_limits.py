@@ -7,11 +7,14 @@ threads cannot be created. `problem` finds this before MXNet loads.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Mapping
 
 MOST_THREADS = 1024
 MIB = 2**20
+LARGEST_STACK = 1024 * MIB
+_UNITS = {"B": 1, "": 2**10, "K": 2**10, "M": MIB, "G": 2**30}  # of a size for OpenMP
 NEEDED, NEEDED_PER_THREAD = 1536 * MIB, 16 * MIB  # addresses for a small network; measured with 1 to 16 threads
 
 
@@ -65,11 +68,16 @@ def problem(variables: Mapping[str, str], threads: int) -> str:
     for name, (smallest, largest) in _NUMBERS.items():
         value = variables.get(name, "")
         if value and not is_whole_number(value, smallest, largest):
-            return f"{name}={value} is not a number from {smallest} to {largest}, which MXNet needs. Change or unset it"
+            numbers = f"a number from {smallest} to {largest}"
+            return f"{name}={value:.40} is not {numbers}, which MXNet needs. Change or unset it"
     for name, words in _WORDS.items():
         value = variables.get(name, "")
         if value and value not in words and value.lower() not in words:
-            return f"{name}={value} is not one of {', '.join(words)}, which MXNet needs. Change or unset it"
+            return f"{name}={value:.40} is not one of {', '.join(words)}, which MXNet needs. Change or unset it"
+    for name in ("OMP_STACKSIZE", "GOMP_STACKSIZE"):
+        size = re.fullmatch(r"\s*(\d+)\s*([BKMG]?)\s*", variables.get(name, ""), re.ASCII | re.IGNORECASE)
+        if size and int(size[1][:20]) * _UNITS[size[2].upper()] > LARGEST_STACK:
+            return f"{name}={size[0]:.40} is more than {LARGEST_STACK // MIB} MiB for each thread. Change or unset it"
     if sys.flags.optimize > 1:
         return "MXNet needs docstrings, which PYTHONOPTIMIZE=2 (-OO) removes: use PYTHONOPTIMIZE=1, or unset it"
     limit, needed = _address_space(), NEEDED + threads * NEEDED_PER_THREAD

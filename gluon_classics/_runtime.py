@@ -43,7 +43,7 @@ from . import _limits, _numpy_view
 
 NEWEST_PYTHON = (3, 14)  # the newest that MXNet was tried on
 NUMPY_2_PYTHON = (3, 13)  # from here on, only NumPy 2 has wheels
-RUNTIME_MODULES = ("cv2", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
+RUNTIME_MODULES = ("cv2", "PIL", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
 
 
 def prepare():
@@ -131,7 +131,7 @@ def _load(exec_module, module):
         os.environ["OMP_NUM_THREADS"] = str(usable_cores())
     elif not is_thread_count(given_threads()):
         raise ImportError(
-            f"OMP_NUM_THREADS={given_threads()} is not a number that MXNet can read: "
+            f"OMP_NUM_THREADS={given_threads():.40} is not a number that MXNet can read: "
             f"set it to {usable_cores()}, or unset it"
         )
     problem = _limits.problem(os.environ, int(given_threads()))

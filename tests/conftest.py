@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import replace
+import inspect
 import os
 import signal
 import subprocess
@@ -11,7 +12,10 @@ from types import SimpleNamespace
 if "PYTEST_XDIST_WORKER" in os.environ:  # before MXNet loads: each of the two workers has a core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from click.testing import CliRunner
+import forks
 from gluon_classics import utils
+from gluon_classics.cli import main
 from gluon_classics.data import catalogue, datasets
 from gluon_classics.data.idx import read_idx, write_idx
 from gluon_classics.data.images import Images
@@ -58,17 +62,27 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def small_home(tmp_path_factory):
+def make_home(tmp_path_factory):
+    """Return a function that makes a folder for MXNET_HOME whose Fashion-MNIST is a part of the sample."""
+
+    def make(train_images, test_images):
+        home = tmp_path_factory.mktemp("home")
+        folder = home / "datasets" / "fashion-mnist"
+        folder.mkdir(parents=True)
+        sample = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
+        train, test = sample.train.subset(train_images), sample.test.subset(test_images)
+        arrays = (train.images[..., 0], train.labels, test.images[..., 0], test.labels)
+        for name, array in zip(catalogue.IDX_FILES, arrays):
+            write_idx(folder / f"{name}.gz", array)
+        return home
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_home(make_home):
     """Return a folder for MXNET_HOME whose Fashion-MNIST has only 320 training and 100 test images."""
-    home = tmp_path_factory.mktemp("home")
-    folder = home / "datasets" / "fashion-mnist"
-    folder.mkdir(parents=True)
-    sample = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
-    train, test = sample.train.subset(SMALL_TRAIN), sample.test.subset(SMALL_TEST)
-    arrays = (train.images[..., 0], train.labels, test.images[..., 0], test.labels)
-    for name, array in zip(catalogue.IDX_FILES, arrays):
-        write_idx(folder / f"{name}.gz", array)
-    return home
+    return make_home(SMALL_TRAIN, SMALL_TEST)
 
 
 @pytest.fixture(scope="session")
@@ -125,12 +139,20 @@ def make_record():
 
 @pytest.fixture
 def command(environment, tmp_path):
-    """Return a function that runs `gluon-classics` in an empty folder and returns the finished process."""
+    """Return a function that runs `gluon-classics` in an empty folder and returns the finished process.
 
-    def run(*arguments, **options):
-        options = {"env": environment, "cwd": tmp_path, "timeout": 120, **options}
+    It runs in a fork, where `home` is MXNET_HOME. With an option of subprocess.run, or with `new_process`, it runs in a
+    new process.
+    """
+
+    def run(*arguments, cwd=tmp_path, home=environment["MXNET_HOME"], new_process=False, **options):
+        variables = {**environment, "MXNET_HOME": str(home)}
+        if not (new_process or options):
+            return forks.run(arguments, variables, cwd)
+        options = {"env": variables, "timeout": forks.TIMEOUT, **options}
         return subprocess.run(
             [sys.executable, "-m", "gluon_classics", *map(str, arguments)],
+            cwd=cwd,
             capture_output=True,
             text=True,
             check=False,
@@ -141,17 +163,19 @@ def command(environment, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def trained_run(small_home, tmp_path_factory):
+def invoke():
+    """Return a function that runs `gluon-classics` in this process and returns its output and exit code."""
+    separate = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}  # click < 8.2
+    runner = CliRunner(**separate)
+    return lambda *arguments: runner.invoke(main, list(map(str, arguments)))
+
+
+@pytest.fixture(scope="session")
+def trained_run(environment, tmp_path_factory):
     """Return the folder of a finished run of LeNet."""
     folder = tmp_path_factory.mktemp("runs") / "lenet"
     options = ["--epochs", "2", "--lr", "0.05", "--batch-size", "32", "--out", str(folder)]
-    result = subprocess.run(
-        [sys.executable, "-m", "gluon_classics", "train", "lenet", *options],
-        env={**os.environ, "MXNET_HOME": str(small_home)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    result = forks.run(["train", "lenet", *options], environment, folder.parent)
     assert result.returncode == 0, result.stderr
     return folder
 

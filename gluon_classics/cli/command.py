@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
 import signal
 import sys
 
 import click
 import gluon_classics
 from gluon_classics import _console, _runtime
-from gluon_classics.errors import ClassicsError, Interrupted, memory_explained
+from gluon_classics.errors import ClassicsError, Interrupted, MemoryTooSmall, memory_explained
 from gluon_classics.runs.interrupts import KILLED_BY
 
 from . import export, networks, porting, recipes, training
 from .options import json_option
 
 LIBRARIES = {"mxnet": "MXNet", "cv2": "OpenCV"}
+NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())  # its message is the help; new in click 8.2
+NO_HOME = "/nonexistent"  # as Debian names it
 LONGEST = 600  # characters of an error; a number or a path in it can have any length
 
 
@@ -24,6 +28,8 @@ class _Commands(click.Group):
 
     def main(self, *args, **options):
         _console.prepare_streams()
+        if os.path.expanduser("~") == "~":  # Python's and Matplotlib's functions fail without a home folder
+            os.environ["HOME"] = NO_HOME
         return super().main(*args, **options)
 
     def parse_args(self, ctx, args):
@@ -41,7 +47,11 @@ def _errors_in_one_line(ctx):
         with _runtime.missing_modules_explained(), memory_explained():
             yield
     except (ClassicsError, ImportError) as error:
+        if isinstance(error, MemoryTooSmall) and _library(error.__cause__) == "MXNet":
+            atexit.register(_leave)
         raise click.ClickException(_shown(error)) from error
+    except NO_ARGUMENTS:
+        raise
     except click.UsageError as error:
         message = error.format_message()
         shown = _shown(message, kept="\n\t")  # click lists choices on lines
@@ -62,10 +72,23 @@ def _errors_in_one_line(ctx):
         what = f"{error.object!r} cannot be written as {error.encoding}: rename it, or use LC_ALL=C.UTF-8"
         raise click.ClickException(_shown(what)) from error
     except Exception as error:
-        library = LIBRARIES.get(type(error).__module__.partition(".")[0])  # its name: it may not be loaded
-        if library is None:
+        if _library(error) is None:
             raise
-        raise click.ClickException(_shown(f"{library}: {str(error).strip().splitlines()[-1]}")) from error
+        reason = str(error).strip().splitlines()[-1].rpartition("MXNetError: ")[2]
+        raise click.ClickException(_shown(f"{_library(error)}: {reason}")) from error
+
+
+def _library(error):
+    """Return the name of the library whose error this is, or None. It may not be loaded."""
+    return LIBRARIES.get(type(error).__module__.partition(".")[0])
+
+
+def _leave():
+    """End the process now. MXNet's engine can abort when it shuts down after it could not allocate memory."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(1)
 
 
 def _shown(message, kept=""):

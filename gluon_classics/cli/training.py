@@ -136,9 +136,14 @@ def train(name, ctx, out, quiet, **options):
 @click.command()
 @click.argument("run", type=UserPath())
 @click.option("--epochs", type=Count(), help="Total number of epochs, old and new.  [default: the run's]")
+@click.option(
+    "--data",
+    type=UserPath(),
+    help="Folder or name of the run's data, if it has moved.  [default: where the run found it]",
+)
 @checkpoint_option
 @quiet_option
-def resume(run, epochs, checkpoint_minutes, quiet):
+def resume(run, epochs, data, checkpoint_minutes, quiet):
     """Resume an interrupted run.
 
     RUN is a run folder. The result is bit-identical to that of an uninterrupted run with the same processor, number
@@ -148,7 +153,7 @@ def resume(run, epochs, checkpoint_minutes, quiet):
 
     if quiet:
         _console.be_quiet()
-    command.resume(run, epochs, checkpoint_minutes)
+    command.resume(run, epochs, checkpoint_minutes, data)
 
 
 @click.command()
@@ -255,8 +260,13 @@ def _table_rows(result):
 @click.option(
     "--tensorboard", type=UserPath(), help="Also write the metrics as TensorBoard event files to this folder."
 )
+@click.option(
+    "--data",
+    type=UserPath(),
+    help="Folder or name of the runs' data, if it has moved.  [default: where each run found it]",
+)
 @ctx_option
-def report(runs, out, tensorboard, ctx):
+def report(runs, out, tensorboard, data, ctx):
     """Write an HTML report about one or more run folders.
 
     The report shows the curves with the published values, misclassified images, the confusion matrix, the filters of
@@ -264,7 +274,7 @@ def report(runs, out, tensorboard, ctx):
     """
     from gluon_classics.report.report import write_report
 
-    write_report(runs, out, ctx, tensorboard)
+    write_report(runs, out, ctx, tensorboard, data)
     _console.echo(out)
 
 

@@ -35,7 +35,7 @@ from .download import download
 from .found import Found, hold_out
 from .idx_files import find_idx_files
 from .image_file import readable_suffixes
-from .image_folder import load_folder
+from .image_folder import image_paths, load_folder
 from .images import Images
 from .npz_files import find_npz_files
 from .published import EMNIST_HINT, as_published, has_published_files, known_name, may_be_emnist
@@ -127,6 +127,11 @@ def _refuse_share(validation_share, what):
         raise DataError(f"{what} has test images: leave the validation share out")
 
 
+def embedded_sample() -> DataSet:
+    """Load the sample of Fashion-MNIST that is embedded in this package."""
+    return _read("fashion-mnist", SAMPLE_FOLDER, "the sample embedded in gluon-classics", is_sample=True)
+
+
 def cache_folder(name: str) -> Path:
     """Return the folder to which the data set of this name is downloaded. Raises DataError if there is none."""
     home = os.environ.get("MXNET_HOME") or user_path("~/.mxnet", DataError)
@@ -152,7 +157,7 @@ def _load_known(name, cache):
         remedy = f"put the files into {cache}, or give their folder with --data"
         if name != "fashion-mnist":
             raise DataError(f"{error}: {remedy}") from error
-        sample = _read(name, SAMPLE_FOLDER, "the sample embedded in gluon-classics", is_sample=True)
+        sample = embedded_sample()
         _console.warn(
             f"EMBEDDED SAMPLE: the full Fashion-MNIST was not found, so only {len(sample.train):,} training and "
             f"{len(sample.test):,} test images are used. Results are not comparable with published results. "
@@ -222,7 +227,8 @@ def _load_folder(folder, size, transparent_as, share):
                 more = f" and {len(unread) - 1:,} more" if unread[1:] else ""
                 _console.say(f"{folder}: reading {found.what}, not {unread[0]}{more}; to read that, give its path")
             return _data_set(found, folder, share=share)
-        if any(map(_is_image, files)) or not files:
+        # images may be deeper than the other formats are searched
+        if any(map(_is_image, files)) or not files or image_paths(folder)[0]:
             parts = load_folder(folder, size, transparent_as, share)
             return DataSet(folder.resolve().name, *parts, str(folder))
         if len(archives) != 1:

@@ -13,8 +13,8 @@ from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs.folder import RunFolder
 from gluon_classics.runs.record import RECORD, Run, read_run
 from gluon_classics.runs.resume import resume
+from gluon_classics.runs.run_data import absolute_data, data_of
 from gluon_classics.runs.runner import run_training
-from gluon_classics.runs.train import absolute_data
 from gluon_classics.utils.context import parse_contexts
 
 from .recipes import Recipe
@@ -71,13 +71,19 @@ def _folder_name(recipe, settings):
 
 def _finish(path, recipe, wanted: Settings, checkpoint_minutes):
     """Resume an existing run, unless it is done."""
-    record = read_run(path).record
-    if record.recipe != recipe.name or record.settings != wanted:
+    run = read_run(path)
+    record = run.record
+    moved = None if record.settings.data == wanted.data else wanted.data
+    if record.recipe != recipe.name or replace(record.settings, data=wanted.data) != wanted:
         before, now = asdict(record.settings), asdict(wanted)
-        changed = [f"{name} {before[name]}, not {now[name]}" for name in now if before[name] != now[name]]
+        changed = [
+            f"{name} {before[name]}, not {now[name]}" for name in now if before[name] != now[name] and name != "data"
+        ]
         what = ", ".join(changed) or f"recipe {record.recipe}"
         raise RunError(f"{path} holds a run with other settings ({what}): choose another folder with --out")
+    if moved:
+        data_of(run, moved)  # its error says that the images are others
     if record.status == "done":
         _console.say(f"{recipe.name}, seed {wanted.seed}: already done, in {path}")
     else:
-        resume(path, None, checkpoint_minutes)
+        resume(path, None, checkpoint_minutes, moved)

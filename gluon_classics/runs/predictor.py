@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import itertools
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
+from gluon_classics import _console
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
-from gluon_classics.errors import DataError, RunError
+from gluon_classics.errors import DataError, MemoryTooSmall, RunError, memory_explained
 from gluon_classics.experiment.build import build, check_batch, load_data, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.settings import Settings
@@ -21,6 +22,7 @@ import mxnet as mx
 import numpy as np
 
 from .record import read_run
+from .run_data import data_of, is_data_of, load_other, named_as_in
 
 BATCH = 64  # image files that are classified together
 CHUNK = 8 * BATCH  # image files whose results are returned together
@@ -49,6 +51,7 @@ class Trained:
         given = {name: value for name, value in changes.items() if value is not None}
         return replace(self, settings=replace(self.settings, **given))
 
+    @memory_explained()
     def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
         """Return (N, classes): the probabilities of the classes for all test images of `data`.
 
@@ -87,6 +90,7 @@ class Trained:
             ],
         }
 
+    @memory_explained()
     def predict(self, paths, top: int = 3, invert: bool = False) -> list[dict]:
         """Predict the classes of image files.
 
@@ -123,7 +127,7 @@ class Trained:
             yield from self._predictions_at_once(paths[start : start + CHUNK], top, invert)
 
     def _predictions_at_once(self, paths, top, invert):
-        results = [{"image": str(path)} for path in paths]
+        results: list[dict[str, Any]] = [{"image": str(path)} for path in paths]
         batches = self._batches(results, invert)
         first = next(batches, None)
         if first is not None:
@@ -140,13 +144,17 @@ class Trained:
             images = []
             for result in results[start : start + BATCH]:
                 try:
-                    images.append(read_input(result["image"], self.image_shape, self.settings, invert))
+                    with memory_explained():
+                        images.append(read_input(result["image"], self.image_shape, self.settings, invert))
+                except MemoryTooSmall as error:
+                    result["error"] = f"{result['image']}: {error}"
                 except DataError as error:
                     result["error"] = str(error)
             if images:
                 yield image_batch(images, self.settings)
 
 
+@memory_explained()
 def from_run(path, ctx: str = "auto") -> Trained:
     """Load the network of a run folder. Raises RunError if it is not a run folder or its files are damaged."""
     run = read_run(path)
@@ -154,6 +162,7 @@ def from_run(path, ctx: str = "auto") -> Trained:
     return _load(record.settings, record.data.classes, record.data.image_shape, run.parameters, ctx)
 
 
+@memory_explained()
 def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto") -> tuple[Trained, DataSet]:
     """Load a trained network and the data to evaluate it on.
 
@@ -171,11 +180,14 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
     if Path(target).is_dir():
         if model or resize:
             raise RunError(f"{target} is a run folder, with its own network and size: leave --model and --resize out")
-        network = from_run(target, ctx)
-        settings = replace(network.settings, subset=None)
-        if data:  # a share of the run's own data says nothing about other data
-            settings = replace(settings, data=data, validation_share=None)
-        return network, load_data(settings)
+        network, run = from_run(target, ctx), read_run(target)
+        if data is None:
+            return network, data_of(run)
+        given = load_other(run, data)
+        if is_data_of(run, given):
+            return network, named_as_in(run, given)
+        _console.say(f"{given.origin} is not the data that {target} was trained on.")
+        return network, given
     if model is None:
         raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
     settings = Settings.of(model, data=data, resize=resize)

@@ -126,16 +126,16 @@ class RunRecord:
         if self.status not in STATUSES:
             raise ValueError(f"unknown status {self.status!r}")
         counts = {
-            "parameters": self.parameters,
-            "tested_images": self.tested_images,
-            "trained_images": self.trained_images or 0,
-            "data.train_images": self.data.train_images,
-            "data.test_images": self.data.test_images or 0,
-            "seconds": self.seconds,
+            "parameters": (self.parameters, 0),
+            "tested_images": (self.tested_images, 0),
+            "trained_images": (self.trained_images, 1),
+            "data.train_images": (self.data.train_images, 1),
+            "data.test_images": (self.data.test_images, 0),
+            "seconds": (self.seconds, 0),
         }
-        for name, count in counts.items():
-            if not 0 <= count < math.inf:
-                raise ValueError(f"{name} is {count}: it must be 0 or more")
+        for name, (count, lowest) in counts.items():
+            if count is not None and not lowest <= count < math.inf:
+                raise ValueError(f"{name} is {count}: it must be {lowest} or more")
         if not all(1 <= size < 2**31 for size in self.data.image_shape):
             raise ValueError(f"data.image_shape is {self.data.image_shape}: each size must be 1 or more")
         if not self.data.classes:
@@ -181,6 +181,7 @@ class RunRecord:
                 content = _from_format_1(content)
             elif number != FORMAT:
                 raise ValueError(f"it has format {number}, this version reads {FORMAT}: update the package")
+            _check_size(content)
             unknown = set(content["settings"]) - {field.name for field in fields(Settings)}
             if unknown:
                 raise ValueError(f"unknown setting {min(unknown)!r}")
@@ -225,6 +226,15 @@ def _decode(text, kind: Any = Any):
         return msgspec.json.decode(text, type=kind)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _check_size(content):
+    """Raise ValueError for whole numbers so large that they cannot be counts. Python does not even print some."""
+    if isinstance(content, (dict, list)):
+        for entry in content.values() if isinstance(content, dict) else content:
+            _check_size(entry)
+    elif isinstance(content, int) and content.bit_length() > 63:
+        raise ValueError("a number is larger than 2^63")
 
 
 def _from_format_1(content):
@@ -275,7 +285,7 @@ def read_run(path) -> Run:
         )
         raise RunError(f"{path} is not a run folder: {what}") from error
     except ValueError as error:
-        raise RunError(f"{path / RECORD} cannot be used ({error}): train again") from error
+        raise RunError(f"{path / RECORD} cannot be used ({first_line(error)}): train again") from error
     curves = _curves(path / POINTS)
     epochs = [replace(epoch, curve=curve) for epoch, curve in zip(record.epochs, curves)]
     return Run(path, replace(record, epochs=(*epochs, *record.epochs[len(epochs) :])))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gluon_classics import _console
 from gluon_classics._files import remove_leftovers
-from gluon_classics.errors import RunError
+from gluon_classics.errors import RunError, memory_explained
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings, parse_schedule
 from gluon_classics.utils.context import parse_contexts
@@ -19,17 +19,20 @@ from .checkpoint_facts import CheckpointFacts, read_training
 from .folder import FILES, RunFolder
 from .provenance import provenance
 from .record import Run, read_run
+from .run_data import absolute_data, data_of
 from .runner import run_training
 from .state import restore
 
 
-def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
+@memory_explained()
+def resume(path, epochs: int | None, checkpoint_minutes: float, data: str | None = None) -> None:
     """Resume the run in folder `path` from its newest intact checkpoint.
 
     Args:
         path: Run folder.
         epochs: Total number of epochs; None is the run's.
         checkpoint_minutes: Time between two checkpoints.
+        data: Name of a known data set, or a folder, if the run's data has moved; the record gets the new place.
 
     Raises:
         RunError: The settings, the data or the network differ from those of the run. A change that affects only the
@@ -40,6 +43,8 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
         record = run.record
         remove_leftovers(path, FILES)
         settings = replace(record.settings, epochs=epochs or record.settings.epochs)
+        if data is not None:
+            settings = replace(settings, data=absolute_data(data))
         done = len(record.epochs)
         if done > settings.epochs:
             raise RunError(f"{path} has {done} epochs already: choose a larger number with --epochs")
@@ -52,10 +57,8 @@ def resume(path, epochs: int | None, checkpoint_minutes: float) -> None:
             raise RunError(f"the cosine schedule of {path} is for {record.settings.epochs} epochs: leave --epochs out")
         contexts = parse_contexts(",".join(_context_name(device) for device in record.provenance.devices))
         # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
-        experiment = prepare(replace(settings, init_from=None, new_head=False) if checkpoint else settings, contexts)
-        experiment = replace(experiment, settings=settings)
-        if not experiment.data.record().is_same_data(record.data):
-            raise RunError(f"{settings.data} is not the data that {path} was trained on: its images or labels changed")
+        initial = replace(settings, init_from=None, new_head=False) if checkpoint else settings
+        experiment = replace(prepare(initial, contexts, data_of(run, data)), settings=settings)
         start, history = _restore(checkpoint, run, experiment, damaged)
         for useless in damaged:
             useless.unlink()
@@ -97,8 +100,9 @@ def _newest_checkpoint(run: Run, damaged: list[Path]) -> _Checkpoint | None:
 
 
 def _check_settings(saved, settings, path):
-    # settings that the version of the checkpoint did not know have their defaults; the number of epochs may change
-    saved = {**asdict(Settings(settings.model)), **saved, "epochs": settings.epochs}
+    # settings that the version of the checkpoint did not know have their defaults; the number of epochs may change, and
+    # so may the place of the data, whose checksum is compared
+    saved = {**asdict(Settings(settings.model)), **saved, "epochs": settings.epochs, "data": settings.data}
     changed = [name for name, value in asdict(settings).items() if saved.get(name) != value]
     if changed:
         words = ", ".join(f"{name} {saved.get(name)} -> {getattr(settings, name)}" for name in changed)

@@ -8,7 +8,6 @@ not used because it pickles the optimizer.
 from __future__ import annotations
 
 from dataclasses import asdict
-import math
 from typing import Sequence
 
 from gluon_classics._format import first_line
@@ -30,6 +29,7 @@ _CHANGING = (
     *("lr", "rescale_grad", "num_update", "_all_index_update_counts", "scales"),
     *("skip", "last_lr", "cur_lr", "lbmult", "admult", "cumgrads", "weight_previous", "m_schedule"),
 )
+_LARGEST = 3.4e38  # a number of an optimizer, which float32 must hold
 _FROM_ENVIRONMENT = ("aggregate_num", "allow_np_array")
 
 
@@ -86,8 +86,8 @@ def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, ar
         trainer._init_kvstore()
     updaters, optimizer, scheduler = _updaters(trainer), trainer.optimizer, trainer.optimizer.lr_scheduler
     try:
-        shapes = {name: parameter.shape for name, parameter in parameters.items()}
-        if {name: arrays[_key(name, 0)].shape for name in facts["parameters"]} != shapes:
+        shapes = [(name, parameter.shape) for name, parameter in parameters.items()]
+        if [(name, arrays[_key(name, 0)].shape) for name in facts["parameters"]] != shapes:
             raise RunError("it holds the parameters of another network")
         if facts["devices"] != len(trainer._contexts):
             raise RunError("it was written with another number of devices")
@@ -100,8 +100,7 @@ def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, ar
         states = [_unpack(state, arrays) for state in facts["states"]]
         if len(states) != len(updaters):
             raise ValueError("it has the states of another number of optimizers")
-        for number, state in enumerate(states):
-            _check_states(state, trainer, number)
+        _check_updates(attributes, states, trainer)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise Damaged(first_line(error)) from error
     # with several contexts this hands the parameters to the key-value store, and copies the first context's to all
@@ -150,21 +149,26 @@ def _check_attributes(saved, fresh):
         numbers = value is None or isinstance(value, (int, float))
         if numbers != (fresh[name] is None or isinstance(fresh[name], (int, float))):
             raise ValueError(f"{name} of its optimizer is a {type(value).__name__}")
-        if numbers and not (value is None or 0 <= value < math.inf or value == fresh[name]):
+        if numbers and not (value is None or 0 <= value <= _LARGEST or value == fresh[name]):
             raise ValueError(f"{name} of its optimizer is {value!r:.40}")
-    for counts in saved["_all_index_update_counts"].values():
-        for index, count in counts.items():
-            if not isinstance(index, int) or not isinstance(count, int) or not 0 <= count <= saved["num_update"]:
-                raise ValueError(f"its optimizer counts {count!r:.40} updates")
 
 
-def _check_states(states, trainer, number):
-    """Raise ValueError if the states of an updater have other shapes or types than those that its optimizer makes."""
-    for index, state in states.items():
-        weight = trainer._params[index].list_data()[number]
-        fresh = trainer.optimizer.create_state_multi_precision(index, weight)
-        if _form(state) != _form(fresh):
-            raise ValueError(f"the state of {trainer._params[index].name} is {_form(state)}, not {_form(fresh)}")
+def _check_updates(saved, states, trainer):
+    """Raise ValueError unless each parameter was updated as often as the others, and has its state."""
+    trained = {index for index, parameter in enumerate(trainer._params) if parameter.grad_req != "null"}
+    number = saved["num_update"]
+    expected = dict.fromkeys(trained, number)
+    counts = [count for count in saved["_all_index_update_counts"].values() if count]
+    if not isinstance(number, int) or any(count != expected for count in counts) or bool(counts) != (number > 0):
+        raise ValueError(f"its parameters were not all updated {number!r:.40} times")
+    for device, state in enumerate(states):
+        if set(state) != (trained if number else set()):
+            raise ValueError("some parameters have no state of the optimizer")
+        for index, value in state.items():
+            weight = trainer._params[index].list_data()[device]
+            form = _form(trainer.optimizer.create_state_multi_precision(index, weight))
+            if _form(value) != form:
+                raise ValueError(f"the state of {trainer._params[index].name} is {_form(value)}, not {form}")
 
 
 def _form(state):
@@ -200,6 +204,8 @@ def _unpack(packed, arrays):
     if kind == "array":
         return nd.array(arrays[content], dtype=arrays[content].dtype)
     if kind == "dict":
+        if len(dict(content)) < len(content):
+            raise ValueError("two entries have the same key")
         return {key: _unpack(entry, arrays) for key, entry in content}
     return {"tuple": tuple, "list": list}[kind](_unpack(entry, arrays) for entry in content)
 

@@ -8,18 +8,20 @@ import time
 
 from gluon_classics import _console, model_info
 from gluon_classics._files import user_path
-from gluon_classics.data.catalogue import KNOWN
+from gluon_classics.errors import memory_explained
 from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils.context import parse_contexts
 
 from .folder import RunFolder
 from .record import PARAMETERS, RECORD, read_run
+from .run_data import absolute_data
 from .runner import run_training
 
 SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: ten epochs make as many updates as one of all
 
 
+@memory_explained()
 def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=None, init_from=None, **options) -> None:
     """Train and write a run folder.
 
@@ -65,8 +67,3 @@ def _parameter_file(init_from):
     if (path / RECORD).is_file():
         return str(read_run(path).parameters)
     return str(path / PARAMETERS if path.is_dir() else path)
-
-
-def absolute_data(data: str) -> str:
-    """Return the name of a known data set as it is, and a folder's path as an absolute one."""
-    return data if data in KNOWN else str(Path(user_path(data)).resolve())

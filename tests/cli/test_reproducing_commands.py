@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import forks
 from gluon_classics.reproduction.recipes import get_recipe, list_recipes
 from gluon_classics.runs.record import read_run
 import pytest
@@ -97,14 +98,11 @@ def test_finished_runs_are_kept_when_more_runs_are_requested(command, tmp_path):
 
 def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(command, environment, tmp_path):
     arguments = ["reproduce", RECIPE, "--epochs", "40", "--out", "here"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gluon_classics", *arguments],
-        env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert any(line.startswith("epoch 3/40") for line in process.stderr)
-    process.send_signal(signal.SIGINT)
-    _, output = process.communicate(timeout=60)
-    assert process.returncode == 130
+    with forks.Fork(arguments, environment, tmp_path) as process:
+        assert any(line.startswith("epoch 3/40") for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        _, output = process.communicate()
+        assert process.returncode == 130
     resume = f"gluon-classics resume {tmp_path / 'here' / 'seed-0'}"
     also = "(or repeat the 'reproduce' command, which also compares the results)"
     assert output.splitlines()[-1] == f"Interrupted. To resume: {resume} {also}"

@@ -1,13 +1,18 @@
 """The commands train, evaluate and predict, and their errors."""
 
+import csv
+import io
 import json
 import os
 from pathlib import Path
 import pty
 import re
 import resource
+import shutil
+import struct
 import subprocess
 import sys
+import zlib
 
 import mxnet as mx
 import pytest
@@ -39,7 +44,7 @@ def test_a_run_folder_contains_parameters_record_checkpoint_and_curves(trained_r
 
 
 def test_training_prints_epochs_and_no_messages_of_mxnet(command):
-    result = command("train", "lenet", *QUICK)
+    result = command("train", "lenet", *QUICK, new_process=True)
     assert result.returncode == 0
     assert re.search(r"epoch 1/1: loss [\d.]+, train accuracy [\d.]+, test accuracy [\d.]+, .* images/s", result.stderr)
     assert "src/" not in result.stderr
@@ -143,15 +148,69 @@ def test_predict_shows_the_requested_number_of_classes(command, trained_run):
     assert shown.count("0.") == 2
 
 
+@pytest.fixture
+def predicted(invoke, trained_run, tmp_path, monkeypatch):
+    """Return a function that runs `predict` in this process, on a folder with two images and a text, and files."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for name, copy in (("trouser.png", "a,b\nc.png"), ("ankle-boot.png", "d\x1b[31m.png")):
+        (tmp_path / "folder" / copy).write_bytes((EXAMPLES / name).read_bytes())
+    (tmp_path / "folder" / "notes.txt").write_text("")
+    (tmp_path / "bad.png").write_text("not an image")
+
+    return lambda *arguments: invoke("predict", trained_run, *arguments)
+
+
+def test_predict_classifies_folders_and_says_what_it_leaves_out(predicted):
+    result = predicted("folder")
+    assert result.exit_code == 0
+    assert result.stderr == "folder: files that are not images are left out (1 .txt)\n"
+    assert all(name in result.stdout for name in (r"folder/a,b\nc.png", r"folder/d\x1b[31m.png", "Trouser"))
+    assert "\x1b" not in result.output
+
+
+def test_predict_reports_bad_files_and_classifies_the_others(predicted):
+    result = predicted("bad.png", "folder", "missing.png", "--json")
+    assert result.exit_code == 1
+    entries = json.loads(result.stdout)
+    assert ["error" in entry for entry in entries] == [True, False, False, True]
+    assert entries[1]["image"] == "folder/a,b\nc.png"
+    lines = result.stderr.splitlines()
+    assert "cannot read bad.png (not an image" in lines[1]
+    assert "cannot read missing.png" in lines[2]
+    assert lines[3:] == ["Error: 2 of 4 images could not be classified: see the messages above"]
+
+
+def test_predict_prints_csv(predicted):
+    result = predicted("folder", "bad.png", "--csv", "--top", "2")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["image"] for row in rows] == [*2 * ["folder/a,b\nc.png"], *2 * [r"folder/d\x1b[31m.png"], "bad.png"]
+    assert [row["rank"] for row in rows] == ["1", "2", "1", "2", ""]
+    assert (rows[0]["class"], rows[0]["error"]) == ("Trouser", "")
+    assert 1 > float(rows[0]["probability"]) >= float(rows[1]["probability"]) > 0
+    assert "cannot read bad.png (not an image" in rows[4]["error"]
+
+
+def test_predict_prints_one_format(predicted):
+    assert predicted("bad.png", "--csv", "--json").exit_code == 2
+
+
+def test_a_folder_without_images_is_an_error(predicted, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = predicted("empty")
+    assert result.exit_code == 1
+    assert "empty" in result.stderr
+
+
 def test_training_works_on_several_devices(command, tmp_path):
     result = command("train", "lenet", *QUICK, "--ctx", "cpu:0,cpu:1", "--out", "run")
     assert result.returncode == 0, result.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["provenance"]["devices"] == ["cpu(0)", "cpu(1)"]
 
 
-def test_training_on_the_embedded_sample_warns_and_takes_10_epochs(command, environment, tmp_path):
-    environment = {**environment, "MXNET_HOME": str(tmp_path / "empty")}
-    result = command("train", "lenet", "--batch-size", "200", "--out", "run", env=environment)
+def test_training_on_the_embedded_sample_warns_and_takes_10_epochs(command, tmp_path):
+    """LeNet on 12x12 images, its smallest, takes a tenth of the time."""
+    result = command("train", "lenet", "--batch-size", "200", "--resize", "12", "--out", "run", home=tmp_path / "empty")
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("EMBEDDED SAMPLE: ") == 1
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -243,8 +302,34 @@ def test_a_run_can_be_evaluated_from_any_folder(command, small_home, tmp_path):
 
 def test_the_error_names_an_image_that_cannot_be_read(command, trained_run, tmp_path):
     (tmp_path / "text.png").write_text("not an image")
-    assert_one_line_error(command("predict", trained_run, "text.png"), "text.png is not an image")
+    assert_one_line_error(command("predict", trained_run, "text.png"), "text.png", "not an image")
     assert_one_line_error(command("predict", trained_run, "missing.png"), "cannot read missing.png")
+
+
+def test_an_odd_environment_is_one_line_or_works(command, environment, trained_run, tmp_path):
+    """Each case is a process, because it decides how Python or MXNet starts."""
+    image = tmp_path / "profile.png"
+    content = (EXAMPLES / "trouser.png").read_bytes()
+    gamma = b"gAMA" + bytes(4)  # libpng prints a warning about it
+    chunk = struct.pack(">I", 4) + gamma + struct.pack(">I", zlib.crc32(gamma))
+    image.write_bytes(content[:33] + chunk + content[33:])
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    record = (run / "run.json").read_text()
+    (run / "run.json").write_text(record.replace('"Trouser"', r'"\u88e4\u5b50\u001b[31m"'))
+    call = ["predict", run, image, "--top", "1"]
+
+    def end(limit=None, **variables):
+        set_limit = (lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))) if limit else None
+        return command(*call, env={**environment, **variables}, preexec_fn=set_limit)
+
+    works = end(PYTHONIOENCODING="ascii", TERM="nonsense", TMPDIR="/nonexistent", LC_ALL="C")
+    assert (works.returncode, works.stderr) == (0, "")
+    assert r"\u88e4\u5b50\x1b[31m" in works.stdout
+    assert_one_line_error(end(MXNET_CPU_WORKER_NTHREADS="abc"), "MXNET_CPU_WORKER_NTHREADS=abc")
+    assert_one_line_error(end(OMP_NUM_THREADS="2147483647"), "OMP_NUM_THREADS=2147483647")
+    assert_one_line_error(end(PYTHONOPTIMIZE="2"), "PYTHONOPTIMIZE=1")
+    assert_one_line_error(end(limit=800 * 2**20), "limited to 800 MiB", "ulimit")
 
 
 def assert_one_line_error(result, *words):

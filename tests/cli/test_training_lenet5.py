@@ -1,5 +1,6 @@
 """LeNet-5 on the command line: training as published, evaluation and prediction, on digits drawn from its codes."""
 
+import functools
 import json
 
 import cv2
@@ -40,9 +41,9 @@ def mnist(tmp_path_factory):
 
 
 @pytest.fixture
-def at_home(command, environment, mnist):
+def at_home(command, mnist):
     """Return the command, with the drawn digits as MNIST."""
-    return lambda *arguments: command(*arguments, env={**environment, "MXNET_HOME": str(mnist)})
+    return functools.partial(command, home=mnist)
 
 
 def test_lenet5_trains_with_its_published_settings_and_recognizes_digits(at_home, tmp_path):

@@ -19,7 +19,7 @@ def weights(rule, name="lenet_d2l", shape=(1, 1, 28, 28)):
     """Return the parameters of a network, initialized as `rule` says, by their position in the network."""
     net = get_model(name)
     net.initialize(initializer(rule))
-    net(mx.nd.zeros(shape))
+    net(mx.nd.zeros(shape)).wait_to_read()  # a convolution reorders its weights in the background
     return {name: parameter.data().asnumpy() for name, parameter in net._collect_params_with_prefix().items()}
 
 
@@ -78,7 +78,7 @@ def prepared(init, name="lenet_cifar10", shape=(3, 32, 32)):
     seed_everything(0)
     net = get_model(name)
     initialize(net, Settings.of(name, init=init), [mx.cpu()], shape)
-    net(mx.nd.zeros((1, *shape)))
+    net(mx.nd.zeros((1, *shape))).wait_to_read()  # a convolution reorders its weights in the background
     return {name: parameter.data().asnumpy() for name, parameter in net._collect_params_with_prefix().items()}
 
 

@@ -9,6 +9,8 @@ from mxnet.gluon import nn
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 def response_normalised(x, n=5, alpha=1e-4, beta=0.75, k=2):
     """Section 3.3, map by map."""

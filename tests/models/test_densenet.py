@@ -7,6 +7,8 @@ import numpy as np
 from numpy_blocks import PlainBlocks
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 @in_both_modes
 @pytest.mark.parametrize("bottleneck", [False, True], ids=["plain", "bottleneck"])

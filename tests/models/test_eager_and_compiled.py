@@ -12,6 +12,8 @@ from numpy_blocks import PlainBlocks
 from numpy_networks import PLAIN
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module", params=PLAIN)
 def member(request):

@@ -14,6 +14,8 @@ from mxnet import autograd, gluon, nd
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 EDITIONS = ["lenet_1989", "lenet1"]
 # units, connections and free parameters, as the first paper prints them. H1 has a bias for each of its 768 units
 PAPER_1989 = {

@@ -7,6 +7,8 @@ from gluon_classics.models import efficientnet, senet
 from numpy_blocks import PlainBlocks
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 def test_channels_of_efficientnet_are_multiples_of_8_and_lose_at_most_a_tenth():
     for width in (1.1, 1.2, 1.4, 1.6, 1.8, 2.0):

@@ -4,6 +4,8 @@ from gluon_classics import get_model, utils
 from layer_tables import summary_of
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize("name", ["googlenet_tutorial", "googlenet_d2l", "googlenet_v1"])
 def test_inception_blocks_have_true_3x3_and_5x5_convolutions(name):

@@ -9,6 +9,8 @@ from mxnet import nd
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 def test_average_pools_of_inception_v3_do_not_count_the_padding():
     ones = nd.ones((1, 1, 3, 3))

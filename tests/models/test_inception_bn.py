@@ -12,6 +12,8 @@ from numpy_layers import Plain, max_pool, windows
 import pytest
 from stage_tables import INCEPTION_BN
 
+pytestmark = pytest.mark.numeric
+
 # figure 5 as printed: #1x1, #3x3 reduce, #3x3, double #3x3 reduce, double #3x3, pool + proj; 0 passes through
 FIGURE_5 = {
     "3a": (64, 64, 64, 64, 96, 32),

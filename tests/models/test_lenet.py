@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from small_images import SMALL, ready
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize("name", [name for name in SMALL if name.startswith("lenet")])
 def test_every_parameter_of_a_lenet_gets_a_gradient(name):

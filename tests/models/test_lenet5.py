@@ -27,6 +27,8 @@ from mxnet import autograd, gluon, nd
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 # label: shape out of the layer, trainable parameters, connections, as the paper prints them
 PUBLISHED = {
     "C1": ((6, 28, 28), 156, 122_304),
@@ -257,7 +259,9 @@ def test_the_plain_loss_is_the_distance_to_the_target(rng):
     assert_close(actual, distances[np.arange(4), labels], terms=1)
 
 
-@pytest.mark.parametrize("loss", [MAPLoss(), MAPLoss(30), TargetDistanceLoss()])
+@pytest.mark.parametrize(
+    "loss", [MAPLoss(), *(pytest.param(loss, marks=pytest.mark.slow) for loss in (MAPLoss(30), TargetDistanceLoss()))]
+)
 def test_gradients_are_the_slopes_of_the_loss(loss, rng):
     """A step along the gradient changes the loss, as NumPy computes it, by the gradient's squared length."""
     net, x, labels = ready(batch=3)

@@ -6,6 +6,8 @@ from gluon_classics.models import mobilenet, squeezenet
 from numpy_blocks import PlainBlocks
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 @in_both_modes
 @pytest.mark.parametrize(("channels", "expansion", "stride"), [(8, 6, 1), (8, 1, 1), (12, 6, 1), (8, 6, 2)])

@@ -13,6 +13,8 @@ import numpy as np
 from numpy_layers import Plain
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 def pooled(x, how, size=3, stride=2):
     """(N, C, H, W) pooled by a function of what each window holds of the image, windows rounded up."""

@@ -13,6 +13,8 @@ from numpy_blocks import PlainBlocks
 import pytest
 from stage_tables import COLOR_224
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize("name", ["resnet50_v1", "resnet101_v1", "resnet152_v1", "se_resnet50"])
 def test_the_first_convolution_of_a_bottleneck_has_the_stride(name):

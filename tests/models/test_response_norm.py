@@ -8,6 +8,8 @@ from mxnet.gluon import nn
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 CHANNELS, SIZE = 16, 5  # a multiple of 8 channels: these oneDNN lays out in blocks
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy_layers import relu, sigmoid
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 def test_squeeze_and_excitation_weights_each_map_by_a_factor():
     x = formula(2, 32, 5, 4) + 3 * formula(2, 32, 1, 1, phase=1)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from small_images import SMALL, ready
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize("name", SMALL)
 def test_an_edition_turns_images_into_finite_logits(name):

@@ -8,6 +8,8 @@ from mxnet import autograd, nd
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.numeric
+
 
 def test_survival_falls_in_equal_steps():
     blocks = of_kind(get_model("efficientnet_b0"), efficientnet.MBConv)

@@ -45,7 +45,7 @@ class Small(nn.HybridSequential):
 def small():
     net = Small()
     net.initialize(mx.init.Xavier())
-    net(nd.zeros((1, 4, 6, 5)))
+    net(nd.zeros((1, 4, 6, 5))).wait_to_read()  # a convolution reorders its weights in the background
     parameters = {name: parameter.data().asnumpy() for name, parameter in net._collect_params_with_prefix().items()}
     return net, entries(capture(net, (4, 6, 5))), parameters
 

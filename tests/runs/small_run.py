@@ -1,15 +1,14 @@
-"""Run the command with a small network instead of lenet. A run with it is hard to resume exactly.
+"""The command line with a small network instead of lenet. A run with it is hard to resume exactly.
 
 The network has dropout and running statistics, and MXNet is seeded again before every third batch.
 """
+
+import sys
 
 from gluon_classics.cli import command
 from gluon_classics.experiment import build
 from gluon_classics.utils import seeding
 from mxnet.gluon import nn
-
-seeding.WORK_BETWEEN_SEEDS = 1e18
-seeding.BATCHES_BETWEEN_SEEDS = 3
 
 
 def small_network(_model, classes, **_arguments):
@@ -19,6 +18,13 @@ def small_network(_model, classes, **_arguments):
     return net
 
 
-if __name__ == "__main__":
+def main(arguments):
+    """Run `gluon-classics` with these arguments. This changes the package, so call it in a process for it alone."""
+    seeding.WORK_BETWEEN_SEEDS = 1e18
+    seeding.BATCHES_BETWEEN_SEEDS = 3
     build.get_model = small_network
-    command.main(prog_name="gluon-classics")
+    command.main(args=arguments, prog_name="gluon-classics")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

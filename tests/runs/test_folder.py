@@ -1,12 +1,12 @@
 """A run folder is claimed and locked in one step, and other processes do not change it."""
 
+import contextlib
 from dataclasses import replace
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 
+import forks
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
@@ -14,6 +14,7 @@ from gluon_classics.runs import train
 from gluon_classics.runs.folder import RunFolder
 from gluon_classics.runs.predictor import from_run
 from gluon_classics.runs.record import RunRecord, read_run
+from gluon_classics.runs.resume import resume
 import mxnet as mx
 import pytest
 
@@ -60,28 +61,21 @@ def test_a_folder_that_cannot_be_created_is_a_one_line_error(tmp_path):
 
 
 def test_trainings_that_start_at_the_same_time_get_separate_folders(environment, tmp_path):
-    command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--epochs", "1", "--batch-size", "160"]
-    processes = [
-        subprocess.Popen(command, cwd=tmp_path, env={**environment, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
-        for _ in range(PROCESSES)
-    ]
-    outputs = [process.communicate(timeout=300)[1].decode() for process in processes]
+    command = ["train", "lenet", "--epochs", "1", "--batch-size", "160"]
+    with contextlib.ExitStack() as stack:
+        processes = [stack.enter_context(forks.Fork(command, environment, tmp_path)) for _ in range(PROCESSES)]
+        outputs = [process.communicate()[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * PROCESSES, outputs
     runs = [read_run(path) for path in (tmp_path / "runs").iterdir()]
     assert [run.record.status for run in runs] == ["done"] * PROCESSES
 
 
-def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(environment, tmp_path):
-    command = [sys.executable, "-m", "gluon_classics", "train", "lenet", "--batch-size", "16", "--out", "run"]
-    first = subprocess.Popen(
-        [*command, "--epochs", "1000"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    )
-    with first:
+def test_a_second_training_in_the_same_folder_fails_and_changes_nothing(command, environment, tmp_path):
+    arguments = ["train", "lenet", "--batch-size", "16", "--out", "run"]
+    with forks.Fork([*arguments, "--epochs", "1000"], environment, tmp_path) as first:
         assert any(line.startswith("epoch 1/1000") for line in first.stderr)
-        second = subprocess.run(
-            [*command, "--epochs", "1"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert first.poll() is None
+        second = command(*arguments, "--epochs", "1")
+        assert first.returncode is None
         first.kill()
     assert second.returncode == 1
     assert second.stderr.splitlines()[-1].startswith("Error: another process is using run")
@@ -158,3 +152,42 @@ def test_a_process_that_is_killed_while_it_replaces_the_parameters_leaves_a_run_
     assert len(states) == 6
     assert states[2] != states[3] == states[5]
     assert len(read_run(folder.path).record.parameters_sha256) == 1
+
+
+@pytest.mark.parametrize("make", [RunFolder.claim, RunFolder.claim_new])
+def test_a_folder_whose_name_is_not_utf8_is_refused_before_training(make, tmp_path):
+    """MXNet cannot write to it, which a run would only find out after its first epoch."""
+    with pytest.raises(RunError, match=r"is not UTF-8: choose another with --out"):
+        make(tmp_path / "caf\udce9" / "run")
+    assert list(tmp_path.iterdir()) == []
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
+    (tmp_path / "link").symlink_to(os.fsdecode(b"caf\xe9"))
+    with pytest.raises(RunError, match="is not UTF-8"):
+        RunFolder(tmp_path / "link")
+
+
+def test_data_with_names_that_are_not_utf8_is_refused_before_training(experiment, tmp_path):
+    data = experiment.data
+    for other in (
+        replace(data, classes=("caf\udce9", *data.classes[1:])),
+        replace(data, name="caf\udce9"),
+        replace(data, origin="/home/caf\udce9"),
+    ):
+        with RunFolder.claim(tmp_path / "run") as folder:
+            with pytest.raises(RunError, match=r"'.*caf\\udce9' of the data is not UTF-8: rename it"):
+                folder.start(replace(experiment, data=other))
+        assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_only_the_process_that_holds_the_lock_removes_temporary_files(tmp_path, make_record):
+    record = make_record("lenet_d2l-fashion-mnist-d2l-0.17")
+    path = tmp_path / "run"
+    with RunFolder.claim(path):
+        (path / "run.json").write_text(record.to_json())
+        half = path / ".checkpoint-00001-00000003-a1b2c3d4.ckpt"
+        half.write_text("half of a checkpoint")
+        for use in (lambda: resume(path, None, 10), lambda: RunFolder.claim(path), lambda: RunFolder(path)):
+            with pytest.raises(RunError, match="another process is using"):
+                use()
+        read_run(path)
+        assert half.exists()

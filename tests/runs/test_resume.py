@@ -5,7 +5,6 @@ import fcntl
 import functools
 import json
 import os
-from pathlib import Path
 import random
 import resource
 import shutil
@@ -14,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import forks
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs import checkpoint, resume
@@ -22,10 +22,10 @@ from gluon_classics.runs.provenance import code
 from gluon_classics.runs.record import read_run
 import numpy as np
 import pytest
+import small_run
 
 pytestmark = pytest.mark.short
 
-SMALL_RUN = Path(__file__).with_name("small_run.py")
 KILLS = 20
 OPTIONS = [
     "--batch-size",
@@ -45,7 +45,7 @@ OFTEN = ["--checkpoint-minutes", "0"]
 
 @pytest.fixture
 def start(environment, tmp_path):
-    """Return a function that starts `small_run.py` in an empty folder and returns the process."""
+    """Return a function that starts `small_run.py` in an empty folder and returns the fork."""
     return functools.partial(started, environment, tmp_path)
 
 
@@ -85,14 +85,19 @@ def stopped(folders, tmp_path):
     return tmp_path / "run"
 
 
-def started(environment, folder, *arguments, **options):
-    options = {"env": environment, "cwd": folder, "stderr": subprocess.PIPE, "text": True, **options}
-    return subprocess.Popen([sys.executable, str(SMALL_RUN), *map(str, arguments)], **options)
+def started(environment, folder, *arguments, cwd=None):
+    return forks.Fork(arguments, environment, cwd or folder, small_run.main)
 
 
 def finished(environment, folder, *arguments, **options):
+    """Return the exit status and the messages. With options of subprocess.run, start a new process."""
+    if options.keys() - {"cwd"}:
+        command = [sys.executable, small_run.__file__, *map(str, arguments)]
+        options = {"env": environment, "cwd": folder, "timeout": forks.TIMEOUT, **options}
+        process = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **options)
+        return process.returncode, process.stderr
     with started(environment, folder, *arguments, **options) as process:
-        output = process.communicate(timeout=120)[1]
+        output = process.communicate()[1]
     return process.returncode, output
 
 
@@ -103,7 +108,7 @@ def trained(environment, folder, out, *arguments, epochs, until=None, number=sig
     with started(environment, folder, *command) as process:
         assert any(line.startswith(until) for line in process.stderr)
         process.send_signal(number)
-        output = process.communicate(timeout=120)[1]
+        output = process.communicate()[1]
     return process.returncode, output
 
 
@@ -144,6 +149,7 @@ def test_a_run_killed_at_random_moments_ends_bit_identical_to_an_uninterrupted_o
     print(f"to replay: KILL_SEED={seed}")
     chance = random.Random(seed)
     epochs, small = 8, ["--batch-size", "4"]  # 80 batches an epoch, 27 checkpoints
+    finish("--version")  # starts the server of the forks
     began = time.perf_counter()
     status, output = train("whole", *small, *OFTEN, epochs=epochs)
     assert status == 0, output
@@ -158,13 +164,14 @@ def test_a_run_killed_at_random_moments_ends_bit_identical_to_an_uninterrupted_o
         if not (run / "run.json").exists():
             shutil.rmtree(run, ignore_errors=True)
             command = ["train", "lenet", "--epochs", epochs, *OPTIONS, *OFTEN, *small, "--out", run]
-        with open(tmp_path / "output", "w+") as file, start(*command, stderr=file) as process:
+        with start(*command) as process:
             try:
                 # kill during startup or training; each process is short enough that the run needs several
                 process.wait(chance.uniform(0.5 * starting_up, starting_up + training / 8))
             except subprocess.TimeoutExpired:
                 process.kill()
-        assert process.returncode in (0, -signal.SIGKILL), (tmp_path / "output").read_text()
+            _, output = process.communicate()
+        assert process.returncode in (0, -signal.SIGKILL), output
         kills += process.returncode != 0
     status, output = finish("resume", run, *OFTEN)
     assert status == 0, output
@@ -296,7 +303,7 @@ def test_a_checkpoint_that_does_not_fit_its_run_is_refused(stopped, finish, smal
     changed = record(stopped)
     changed["data"]["sha256"] = "0" * 64
     (stopped / "run.json").write_text(json.dumps(changed))
-    refused("is not the data that", str(stopped))
+    refused("was trained on other images", str(stopped))
 
     (stopped / "run.json").write_text("{")
     refused("run.json cannot be used")

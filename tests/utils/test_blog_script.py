@@ -37,6 +37,12 @@ LINES = (
 )
 
 
+@pytest.fixture(scope="module")
+def few_images(environment, make_home):
+    """Return environment variables for a process that finds one batch of training images and one of test images."""
+    return {**environment, "MXNET_HOME": str(make_home(64, 64))}
+
+
 def run(code, environment):
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
@@ -48,14 +54,14 @@ def run(code, environment):
 @pytest.mark.parametrize(
     ("network", "arguments"), [("LeNet", ""), pytest.param("ResNet", "10", marks=pytest.mark.slow)]
 )
-def test_the_blogs_script_runs_unchanged_and_prints_its_lines(network, arguments, environment):
-    assert re.fullmatch(LINES, run(SCRIPT.format(network=network, arguments=arguments), environment))
+def test_the_blogs_script_runs_unchanged_and_prints_its_lines(network, arguments, few_images):
+    assert re.fullmatch(LINES, run(SCRIPT.format(network=network, arguments=arguments), few_images))
 
 
 @pytest.mark.slow
-def test_do_exp_runs_the_blogs_experiment(environment):
+def test_do_exp_runs_the_blogs_experiment(few_images):
     expected = r"initialize weight on cpu\(0\)\n" + LINES
-    assert re.fullmatch(expected, run("import utils; utils.do_exp()", environment))
+    assert re.fullmatch(expected, run("import utils; utils.do_exp()", few_images))
 
 
 def test_do_exp_loads_the_data_as_printed(monkeypatch):

@@ -90,7 +90,9 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=[pytest.mark.slow] * (name == "alexnet")) for name in FAMILIES]
+)
 def test_every_family_memorizes_a_batch_of_random_images(family, rng):
     build, side, count, epochs, rate = FAMILIES[family]
     # blocks of a few pixels, because pooling layers would average out pixel noise

@@ -1,0 +1,62 @@
+"""Batches that do not fit into memory are an error before anything is allocated."""
+
+import gluon_classics
+from gluon_classics.errors import ClassicsError, MemoryTooSmall, memory_explained
+from gluon_classics.experiment import build
+from gluon_classics.inspection.summary import summarize
+import mxnet as mx
+import numpy as np
+import pytest
+
+CPU = [mx.cpu()]
+
+
+@pytest.fixture
+def lenet():
+    return summarize(gluon_classics.get_model("lenet"), (1, 28, 28))
+
+
+def test_training_needs_the_outputs_of_all_layers_with_parameters(lenet, monkeypatch):
+    values = 28 * 28 + 20 * 24 * 24 + 50 * 10 * 10 + 128 + 10
+    monkeypatch.setattr(build, "available_memory", lambda: 4 * 1000 * values)
+    build.check_batch(1000, lenet, CPU, trained=True)
+    with pytest.raises(MemoryTooSmall, match=r"1,001 images of 1x28x28 needs 0.1 GB .* 0.1 GB are available"):
+        build.check_batch(1001, lenet, CPU, trained=True)
+
+
+def test_prediction_needs_only_the_largest_output(lenet, monkeypatch):
+    monkeypatch.setattr(build, "available_memory", lambda: 4 * 1000 * (28 * 28 + 20 * 24 * 24))
+    build.check_batch(1000, lenet, CPU)
+    with pytest.raises(MemoryTooSmall):
+        build.check_batch(1001, lenet, CPU)
+
+
+def test_an_array_of_a_batch_has_less_than_2_to_31_values(lenet, monkeypatch):
+    monkeypatch.setattr(build, "available_memory", lambda: None)
+    largest = (2**31 - 1) // (20 * 24 * 24)
+    build.check_batch(largest, lenet, CPU)
+    with pytest.raises(MemoryTooSmall, match="use a smaller batch size"):
+        build.check_batch(largest + 1, lenet, CPU)
+    build.check_batch(2 * largest, lenet, [mx.cpu(0), mx.cpu(1)])
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (lambda: np.zeros((10**6, 10**8)), r"Unable to allocate 728\. TiB"),
+        (lambda: bytes(2**62), "an array cannot be allocated"),
+        (lambda: mx.nd.zeros((2**31, 2)).wait_to_read(), r"4294967296 vs\. 2147483647"),
+    ],
+    ids=["NumPy", "Python", "MXNet"],
+)
+def test_missing_memory_is_one_line_that_says_what_to_do(work, words):
+    with pytest.raises(MemoryTooSmall, match=words) as caught, memory_explained():
+        work()
+    assert isinstance(caught.value, (ClassicsError, MemoryError))
+    assert "use a smaller batch size" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_errors_stay_as_they_are():
+    with pytest.raises(ZeroDivisionError), memory_explained():
+        print(1 / 0)
