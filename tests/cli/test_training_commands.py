@@ -302,7 +302,7 @@ def test_a_run_can_be_evaluated_from_any_folder(command, small_home, tmp_path):
 
 def test_the_error_names_an_image_that_cannot_be_read(command, trained_run, tmp_path):
     (tmp_path / "text.png").write_text("not an image")
-    assert_one_line_error(command("predict", trained_run, "text.png"), "text.png is not an image")
+    assert_one_line_error(command("predict", trained_run, "text.png"), "text.png", "not an image")
     assert_one_line_error(command("predict", trained_run, "missing.png"), "cannot read missing.png")
 
 
