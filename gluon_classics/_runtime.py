@@ -43,7 +43,7 @@ from . import _limits, _numpy_view
 
 NEWEST_PYTHON = (3, 14)  # the newest that MXNet was tried on
 NUMPY_2_PYTHON = (3, 13)  # from here on, only NumPy 2 has wheels
-RUNTIME_MODULES = ("cv2", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
+RUNTIME_MODULES = ("cv2", "PIL", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
 
 
 def prepare():

@@ -33,6 +33,7 @@ _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 _PNG_GRAY = (0, 4)  # color types of PNG; Pillow calls 16-bit grayscale with alpha RGBA
 # chunks of a PNG file that may contain an orientation, also after the pixels
 _PNG_ORIENTATION = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+_JPEG_END = b"\xff\xd9"
 NEARLY_BLACK = 16  # pixels below: the values of 12-bit cameras, 0..4095, as the upper byte of 16 bits
 
 
@@ -233,7 +234,8 @@ def _is_plain(content, header):
         return False
     if header.format == "PNG":
         return not any(name in content for name in _PNG_ORIENTATION)
-    return header.format in ("JPEG", "MPO")
+    # older versions of OpenCV fill the rest of a truncated JPEG with gray
+    return header.format in ("JPEG", "MPO") and content.endswith(_JPEG_END)
 
 
 def _decode_with_pillow(content, header, matte):

@@ -23,6 +23,7 @@ from .processes import child_environment
 PYTHONS = ((3, 8), _runtime.NEWEST_PYTHON)  # the oldest and the newest version that MXNet runs on
 MXNET = "1.9.1"
 EARLIER_MXNET = ("1.6.0", "1.7.0.post2", "1.8.0.post0", "1.9.0")  # that the tests run on
+PILLOW = (10, 3)  # the oldest that turns TIFF files
 MXNET_PACKAGES = ("mxnet", "mxnet-cu112")
 DEBIAN_PACKAGES = {
     "libgomp": "libgomp1",
@@ -59,6 +60,7 @@ def examine() -> list[Check]:
         _mxnet_package(),
         _mxnet_loads(),
         _opencv(),
+        _pillow(),
         _threads(),
         _gpu(),
         _data(),
@@ -158,6 +160,13 @@ def _opencv():
     reinstall = "pip install --force-reinstall --no-deps 'opencv-python-headless<4.12'"  # these run on NumPy 1 and 2
     fix = _library_fix(message) if ".so" in message else reinstall
     return Check("OpenCV", False, message, fix)
+
+
+def _pillow():
+    found = _version("pillow")
+    is_new = found is not None and tuple(map(int, found.split(".")[:2])) >= PILLOW
+    install = "pip install 'gluon-classics[runtime]'" if _has_mxnet() else "see MXNet package"
+    return Check("Pillow", is_new, found or "not installed", "" if is_new else install)
 
 
 def _threads():

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import functools
 import io
 import re
+
+from gluon_classics import _console
+from gluon_classics._format import first_line
 
 # each colour is replaced by the page's variable, which is lighter in the dark scheme
 INK, GRID = "#1b1d22", "#d9d9d4"
@@ -61,7 +65,7 @@ class Target:
 
 
 def chart(name: str, lines: list[Line], targets: list[Target], percent: bool, label: str) -> str:
-    """Return a chart as an SVG element.
+    """Return a chart as an SVG element, or nothing with a warning if matplotlib cannot draw it.
 
     Args:
         name: Prefix of its ids, which makes them unique in the page.
@@ -71,11 +75,12 @@ def chart(name: str, lines: list[Line], targets: list[Target], percent: bool, la
         label: Text for readers who do not see the chart.
 
     Raises:
-        ImportError: Matplotlib is not installed.
+        ImportError: markupsafe is not installed.
     """
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     def draw(figure):
+        from matplotlib.ticker import MaxNLocator, PercentFormatter
+
         axes = figure.add_subplot()
         figure.set_layout_engine("constrained")
         for line in lines:
@@ -149,8 +154,12 @@ def _colour(number):
     return RUNS[number % len(RUNS)]
 
 
-def _svg(name, draw, size, label=None):
-    from markupsafe import Markup
+@functools.lru_cache(maxsize=None)
+def _warn_once(reason):
+    _console.warn(f"The report has no curves, since matplotlib cannot draw them ({reason}).")
+
+
+def _drawn(draw, size):
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -159,7 +168,18 @@ def _svg(name, draw, size, label=None):
         draw(figure)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    element = text.getvalue().partition("<svg")[2]
+    return text.getvalue()
+
+
+def _svg(name, draw, size, label=None):
+    from markupsafe import Markup
+
+    try:
+        text = _drawn(draw, size)
+    except Exception as error:  # of any kind: matplotlib reads the user's settings, fonts and cache
+        _warn_once(first_line(error))
+        return Markup("")
+    element = text.partition("<svg")[2]
     element = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>", "", element, flags=re.DOTALL)
     element = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{name}-", element)
     for colour, variable in VARIABLES.items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from gluon_classics import _console
 from gluon_classics._files import atomic_path, write_errors
 from gluon_classics.errors import ClassicsError, RunError, require_extra
 from gluon_classics.reproduction.recipes import get_recipe
-from gluon_classics.reproduction.verdict import judge
+from gluon_classics.reproduction.verdict import judge, require_statistics
 from gluon_classics.runs.predictor import from_run
 from gluon_classics.runs.record import Run, read_run
 from gluon_classics.runs.run_data import data_of
@@ -35,11 +36,15 @@ def write_report(folders, output, ctx: str = "auto", tensorboard=None, data: str
     """
     with require_extra("plot", "a report"):
         import jinja2  # noqa: F401
-        import matplotlib  # noqa: F401
+
+        if importlib.util.find_spec("matplotlib") is None:  # not imported: it may be installed and yet be of no use
+            raise ImportError("No module named 'matplotlib'")
     runs = _labelled([read_run(folder) for folder in folders])
     for run in runs.values():
         if not run.record.epochs:
             raise RunError(f"{run.path} has not finished an epoch: there is nothing to report yet")
+        if run.record.recipe:
+            require_statistics(get_recipe(run.record.recipe))
     if tensorboard:
         check_free(runs, tensorboard)
     if Path(output).is_dir():
@@ -50,8 +55,8 @@ def write_report(folders, output, ctx: str = "auto", tensorboard=None, data: str
     with write_errors(output, "choose another file with -o"), atomic_path(output) as temporary:
         sections = [_section(number, label, run, ctx, data) for number, (label, run) in enumerate(runs.items())]
         Path(temporary).write_text(render(sections), encoding="utf-8")
-        if tensorboard:
-            write_events(runs, tensorboard)
+    if tensorboard:  # after the page, which is complete without it
+        write_events(runs, tensorboard)
 
 
 def _labelled(runs) -> dict[str, Run]:

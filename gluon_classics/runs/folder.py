@@ -85,6 +85,7 @@ class RunFolder:
 
         Raises RunError if it cannot be written.
         """
+        _require_utf8(Path(path))
         for number in itertools.count(1):
             candidate = Path(path if number == 1 else f"{path}-{number}")
             with _writing(candidate):

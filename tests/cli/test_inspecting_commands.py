@@ -166,8 +166,16 @@ def test_doctor_runs_all_checks_if_a_module_is_missing(command, environment, tmp
     result = command("doctor", "--json", env=lacking(hidden, environment, tmp_path))
     assert result.returncode == 1
     checks = json.loads(result.stdout)
-    assert len(checks) == 10
+    assert len(checks) == 11
     assert [check["name"] for check in checks if not check["ok"]] == names
+
+
+@pytest.mark.parametrize(("version", "ok"), [(None, False), ("9.5.0", False), ("10.3.0", True), ("13.0.0", True)])
+def test_doctor_checks_the_version_of_pillow(monkeypatch, version, ok):
+    monkeypatch.setattr(doctor, "_version", {"pillow": version, "mxnet": "1.9.1"}.get)
+    check = doctor._pillow()
+    assert check.ok == ok
+    assert ("runtime" in check.fix) != ok
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def changed(rng, place):
 
 
 def memory(rng, place):
-    return Case("takes memory", Call(lambda: len(bytearray(700 << 20))))
+    return Case("takes memory", Call(lambda: len(bytearray(90 << 20))), memory=60 << 20)
 
 
 def noise(rng, place):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import sys
 
 from gluon_classics.errors import ClassicsError
-from gluon_classics.report import report
+from gluon_classics.report import charts, report
 from pages import Elements, assert_numbers_are, changed, numbers_of, record_of
 import pytest
 
@@ -83,3 +83,26 @@ def test_an_error_of_the_command_is_one_line(command, tmp_path):
     assert result.stderr.splitlines()[-1].startswith("Error: nothing is not a run folder")
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_report_has_no_curves_if_matplotlib_cannot_draw_them(at_home, monkeypatch, trained_run, tmp_path, capsys):
+    def broken(*_arguments, **_options):
+        raise ValueError("'nonsense' is not a valid value for backend")
+
+    charts._warn_once.cache_clear()
+    monkeypatch.setattr(charts, "_drawn", broken)
+    report.write_report([trained_run], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "Test accuracy" in text
+    assert "<svg" not in text.partition("<main")[2]
+    assert capsys.readouterr().err.count("The report has no curves") == 1
+
+
+def test_the_page_is_kept_if_the_event_files_cannot_be_written(at_home, monkeypatch, trained_run, tmp_path):
+    def full(*_arguments):
+        raise ClassicsError("cannot write the event files")
+
+    monkeypatch.setattr(report, "write_events", full)
+    with pytest.raises(ClassicsError, match="event files"):
+        report.write_report([trained_run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
+    assert (tmp_path / "page.html").exists()

@@ -14,6 +14,7 @@ from gluon_classics.runs import train
 from gluon_classics.runs.folder import RunFolder
 from gluon_classics.runs.predictor import from_run
 from gluon_classics.runs.record import RunRecord, read_run
+from gluon_classics.runs.resume import resume
 import mxnet as mx
 import pytest
 
@@ -151,3 +152,42 @@ def test_a_process_that_is_killed_while_it_replaces_the_parameters_leaves_a_run_
     assert len(states) == 6
     assert states[2] != states[3] == states[5]
     assert len(read_run(folder.path).record.parameters_sha256) == 1
+
+
+@pytest.mark.parametrize("make", [RunFolder.claim, RunFolder.claim_new])
+def test_a_folder_whose_name_is_not_utf8_is_refused_before_training(make, tmp_path):
+    """MXNet cannot write to it, which a run would only find out after its first epoch."""
+    with pytest.raises(RunError, match=r"is not UTF-8: choose another with --out"):
+        make(tmp_path / "caf\udce9" / "run")
+    assert list(tmp_path.iterdir()) == []
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
+    (tmp_path / "link").symlink_to(os.fsdecode(b"caf\xe9"))
+    with pytest.raises(RunError, match="is not UTF-8"):
+        RunFolder(tmp_path / "link")
+
+
+def test_data_with_names_that_are_not_utf8_is_refused_before_training(experiment, tmp_path):
+    data = experiment.data
+    for other in (
+        replace(data, classes=("caf\udce9", *data.classes[1:])),
+        replace(data, name="caf\udce9"),
+        replace(data, origin="/home/caf\udce9"),
+    ):
+        with RunFolder.claim(tmp_path / "run") as folder:
+            with pytest.raises(RunError, match=r"'.*caf\\udce9' of the data is not UTF-8: rename it"):
+                folder.start(replace(experiment, data=other))
+        assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_only_the_process_that_holds_the_lock_removes_temporary_files(tmp_path, make_record):
+    record = make_record("lenet_d2l-fashion-mnist-d2l-0.17")
+    path = tmp_path / "run"
+    with RunFolder.claim(path):
+        (path / "run.json").write_text(record.to_json())
+        half = path / ".checkpoint-00001-00000003-a1b2c3d4.ckpt"
+        half.write_text("half of a checkpoint")
+        for use in (lambda: resume(path, None, 10), lambda: RunFolder.claim(path), lambda: RunFolder(path)):
+            with pytest.raises(RunError, match="another process is using"):
+                use()
+        read_run(path)
+        assert half.exists()

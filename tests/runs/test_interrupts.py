@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from gluon_classics.errors import Interrupted
+from gluon_classics.errors import Interrupted, TrainingDiverged
 from gluon_classics.experiment import build
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings
@@ -15,7 +15,7 @@ from gluon_classics.runs import curves
 from gluon_classics.runs.folder import RunFolder
 from gluon_classics.runs.interrupts import NOTE, Interrupts
 from gluon_classics.runs.record import read_run
-from gluon_classics.runs.runner import run_training
+from gluon_classics.runs.runner import CheckpointCallback, run_training
 from gluon_classics.utils import evaluation, training
 import mxnet as mx
 import pytest
@@ -229,3 +229,18 @@ def test_a_clock_that_is_set_back_gives_no_negative_seconds(folder, monkeypatch)
     record = read_run(run.path).record
     assert 0 < record.seconds < 600
     assert all(epoch.seconds > 0 for epoch in record.epochs)
+
+
+def test_weights_that_are_not_finite_never_replace_a_checkpoint(folder):
+    """A run that is stopped before the end of an epoch may not have noticed that it diverged."""
+    made, run = folder
+
+    class Breaking(training.Callback):
+        def after_epoch(self, loop, record):
+            parameter = next(iter(made.net.collect_params().values()))
+            parameter.set_data(parameter.data() * float("nan"))
+
+    checkpoint = CheckpointCallback(made, run, 10, Interrupts())
+    with pytest.raises(TrainingDiverged, match=r"became infinite or not a number in epoch 1, after 0 batches"):
+        made.train([Breaking(), checkpoint])
+    assert not list(run.path.glob("*.ckpt"))

@@ -147,8 +147,8 @@ def _unclear(case, answer):
     control = _CONTROL.search(text)
     if control:
         return f"a raw {control[0]!r} reached the terminal"
-    if error is not None:
-        return _unclear_line(str(error))
+    if error is not None:  # a name in it may have control characters: only what is printed must not
+        return _unclear_line(_CONTROL.sub("?", str(error)))
     if answer.status:
         # after an error of usage, click lists the choices in lines of their own
         said = "\n".join(line for line in answer.said.rstrip().splitlines() if not line.startswith("\t"))

@@ -311,7 +311,10 @@ def no_image(rng, place):
 def odd_path(rng, place):
     name = rng.choice(("", "nothing.png", "a\0b.png", "x" * 300 + ".png", "\udcff.png", "a\nb.png", "\x1b[31m.png"))
     path = str(place.folder / name)
-    return Case(f"the path {name[:20]!r}", _read(path), True)
+    act = _read(path)
+    if ("\0" not in name and rng.random() < 0.6) or "\n" in name:
+        act = Command.of("predict", place.world / "whole", path)
+    return Case(f"the path {name[:20]!r}", act, True)
 
 
 def predicted(rng, place):

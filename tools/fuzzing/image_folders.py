@@ -193,7 +193,7 @@ def names(rng, place):
     folder = place.folder / "set"
     classes = ["other", os.fsdecode(odd)]
     counts = _fill(folder, rng, classes)
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and b"\n" not in odd:
         return _case(f"class {odd!r}", folder, classes, counts, rng, place)
     out = place.folder / "run"
     command = Command.of(

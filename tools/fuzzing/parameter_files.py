@@ -172,7 +172,7 @@ def names(rng, place):
             b"0.weight",
             b"arg:0.weight",
             "ä".encode(),
-            b"a\nb",
+            b"a\tb",
             b"\x80",
         )
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 import importlib
+import io
 import json
 import os
 from pathlib import Path
@@ -77,7 +78,9 @@ def _act(act, folder):
     if isinstance(act, Process):
         return act.run()
     with _captured() as written, _in(folder):
+        _console._libraries._is_separate = False  # as in a new process
         if isinstance(act, Call):
+            _console.prepare_streams()  # as a command does, so that libraries are quiet
             try:
                 answer = Answer(value=act.function())
             except BaseException as error:
@@ -122,17 +125,21 @@ def _in(folder):
 def _captured():
     """Yield a list that gets what was written to standard output and standard error, by whatever code."""
     before = [os.dup(number) for number in range(3)]
+    streams = sys.stdout, sys.stderr
     written: list = []
     with contextlib.ExitStack() as files:
         opened = [files.enter_context(tempfile.TemporaryFile()) for _ in before]
         for number, file in enumerate(opened):
             os.dup2(file.fileno(), number)
+        sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", "strict", write_through=True)
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
         try:
             yield written
         finally:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError):
-                    stream.flush()
+                    stream.close()
+            sys.stdout, sys.stderr = streams
             for number, handle in enumerate(before):
                 os.dup2(handle, number)
                 os.close(handle)

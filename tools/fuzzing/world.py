@@ -10,6 +10,7 @@ images/    image files
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -23,13 +24,15 @@ OPTIONS = ("--epochs", "3", "--batch-size", "8", "--momentum", "0.9", "--lr", "0
 
 def make(folder: Path) -> None:
     """Make the files."""
-    from gluon_classics.data import catalogue, datasets
-    from gluon_classics.data.idx import read_idx, write_idx
+    from gluon_classics.data.datasets import SAMPLE_FOLDER
+
+    from . import idx_files
 
     data = folder / "data"
     data.mkdir(parents=True)
-    for name, dimensions, count in zip(catalogue.IDX_FILES, (3, 1, 3, 1), (TRAIN, TRAIN, TEST, TEST)):
-        write_idx(data / f"{name}.gz", read_idx(datasets.SAMPLE_FOLDER / f"{name}.gz", dimensions)[:count])
+    for name, count in zip(idx_files.NAMES, (TRAIN, TRAIN, TEST, TEST)):
+        array = idx_files.read((SAMPLE_FOLDER / f"{name}.gz").read_bytes())
+        (data / f"{name}.gz").write_bytes(gzip.compress(idx_files.write(array[:count]), mtime=0))
     shutil.copytree(data, folder / "home" / "datasets" / "fashion-mnist")
     os.environ["MXNET_HOME"] = str(folder / "home")
     _train(folder / "whole", "lenet")
