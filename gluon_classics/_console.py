@@ -142,7 +142,7 @@ def echo_json_list(values) -> None:
 
 
 def echo_csv(titles, rows) -> None:
-    """Print rows as CSV on standard output, each as soon as it is there. Line breaks in cells are kept, in quotes."""
+    """Print rows as CSV on standard output. Line breaks and tabs in cells are kept, in quotes if needed."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(titles)
     for row in rows:

@@ -31,17 +31,21 @@ _NUMBERS = {
         ),
         (1, MOST_THREADS),
     ),
-    **dict.fromkeys(_named("MP_OPENCV_NUM_THREADS MP_WORKER_NTHREADS OMP_MAX_THREADS"), (0, MOST_THREADS)),
+    **dict.fromkeys(
+        _named("MP_OPENCV_NUM_THREADS MP_WORKER_NTHREADS OMP_MAX_THREADS USE_NUM_CORES_OPERATOR_TUNING"),
+        (0, MOST_THREADS),
+    ),
     **dict.fromkeys(
         _named(
             "CPU_PARALLEL_SIZE DISABLE_MKLDNN_CONV_OPT DISABLE_MKLDNN_FC_OPT DISABLE_MKLDNN_FUSE_CONV_BN "
             "DISABLE_MKLDNN_FUSE_CONV_RELU DISABLE_MKLDNN_FUSE_CONV_SUM DISABLE_MKLDNN_TRANSFORMER_OPT ENABLE_CYTHON "
             "ENFORCE_CYTHON EXEC_BULK_EXEC_MAX_NODE_TRAIN EXEC_BULK_EXEC_MAX_NODE_TRAIN_BWD "
-            "EXEC_BULK_EXEC_MAX_NODE_TRAIN_FWD EXEC_INPLACE_GRAD_SUM_CAP MKLDNN_CACHE_NUM OPTIMIZER_AGGREGATION_SIZE "
-            "PROFILER_AUTOSTART PROFILER_MODE SUBGRAPH_VERBOSE UPDATE_ON_KVSTORE USE_NUM_CORES_OPERATOR_TUNING"
+            "EXEC_BULK_EXEC_MAX_NODE_TRAIN_FWD EXEC_INPLACE_GRAD_SUM_CAP OPTIMIZER_AGGREGATION_SIZE "
+            "PROFILER_AUTOSTART PROFILER_MODE SUBGRAPH_VERBOSE UPDATE_ON_KVSTORE"
         ),
-        (-(2**31), 2**31 - 1),
+        (0, 2**31 - 1),
     ),
+    "MXNET_MKLDNN_CACHE_NUM": (-1, 2**31 - 1),
 }
 _WORDS = {
     **dict.fromkeys(
@@ -74,6 +78,11 @@ def problem(variables: Mapping[str, str], threads: int) -> str:
         value = variables.get(name, "")
         if value and value not in words and value.lower() not in words:
             return f"{name}={value:.40} is not one of {', '.join(words)}, which MXNet needs. Change or unset it"
+    scale = variables.get("MXNET_TUNING_WEIGHT_SCALE", "")
+    if scale and not re.fullmatch(r"\d+(\.\d*)?", scale, re.ASCII):
+        return (
+            f"MXNET_TUNING_WEIGHT_SCALE={scale:.40} is not a number such as 0.5, which MXNet needs. Change or unset it"
+        )
     for name in ("OMP_STACKSIZE", "GOMP_STACKSIZE"):
         size = re.fullmatch(r"\s*(\d+)\s*([BKMG]?)\s*", variables.get(name, ""), re.ASCII | re.IGNORECASE)
         if size and int(size[1][:20]) * _UNITS[size[2].upper()] > LARGEST_STACK:

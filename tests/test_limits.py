@@ -19,6 +19,10 @@ import pytest
         ("MXNET_MKLDNN_ENABLED", "2"),
         ("MXNET_EXEC_BULK_EXEC_TRAIN", "yes"),
         ("MXNET_ENGINE_TYPE", "naiveengine"),
+        ("MXNET_EXEC_BULK_EXEC_MAX_NODE_TRAIN", "-5"),
+        ("MXNET_MKLDNN_CACHE_NUM", "-7"),
+        ("MXNET_USE_NUM_CORES_OPERATOR_TUNING", "-1"),  # waits forever
+        ("MXNET_TUNING_WEIGHT_SCALE", "abc"),
         ("OMP_STACKSIZE", "100000G"),
         ("GOMP_STACKSIZE", " 9999999999 k "),
         ("OMP_STACKSIZE", "9" * 5000),
@@ -38,7 +42,9 @@ def test_a_variable_that_mxnet_aborts_on_is_named(name, value):
     [
         ("MXNET_CPU_WORKER_NTHREADS", "4"),
         ("MXNET_OMP_MAX_THREADS", "0"),
-        ("MXNET_EXEC_BULK_EXEC_MAX_NODE_TRAIN", "-1"),
+        ("MXNET_EXEC_BULK_EXEC_MAX_NODE_TRAIN", "0"),
+        ("MXNET_MKLDNN_CACHE_NUM", "-1"),
+        ("MXNET_TUNING_WEIGHT_SCALE", "0.5"),
         ("MXNET_MKLDNN_ENABLED", "True"),
         ("MXNET_MKLDNN_ENABLED", "0"),
         ("MXNET_ENGINE_TYPE", "NaiveEngine"),
