@@ -190,33 +190,36 @@ def test_an_import_of_mxnet_by_the_user_works():
     )
 
 
-def test_mxnet_gets_one_thread_per_usable_core():
-    lines, _ = run("""
+VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MXNET_OPTIMIZER_AGGREGATION_SIZE")
+
+
+def after_import(**environment):
+    """Return the variables after the import of MXNet, and the number of parameters that its optimizer updates."""
+    lines, _ = run(
+        f"""
         import os
         import gluon_classics
-        assert "OMP_NUM_THREADS" not in os.environ
+        before = [name for name in {VARIABLES} if name in os.environ]
         import mxnet
-        print(os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"])
-    """)
-    assert lines[0] == f"{usable_cores()} passive"
-
-
-def test_thread_settings_of_the_user_are_kept():
-    lines, _ = run(
-        """
-        import os
-        import gluon_classics, mxnet
-        print(os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"])
+        print(*before)
+        print(*(os.environ[name] for name in {VARIABLES}), mxnet.optimizer.SGD().aggregate_num)
         """,
-        OMP_NUM_THREADS="7",
-        OMP_WAIT_POLICY="active",
+        **environment,
     )
-    assert lines[0] == "7 active"
+    assert lines[0].split() == list(environment)
+    return lines[1].split()
 
 
-@pytest.mark.parametrize("blank", ["", " "])
-def test_an_empty_thread_count_counts_as_unset(blank):
-    lines, _ = run("import os, gluon_classics, mxnet; print(os.environ['OMP_NUM_THREADS'])", OMP_NUM_THREADS=blank)
+def test_mxnet_gets_one_thread_per_usable_core_and_a_cpu_build_updates_one_parameter_at_a_time():
+    assert after_import() == [str(usable_cores()), "passive", "1", "1"]
+
+
+def test_settings_of_the_user_are_kept():
+    assert after_import(**dict(zip(VARIABLES, ("7", "active", "3")))) == ["7", "active", "3", "3"]
+
+
+def test_an_empty_thread_count_counts_as_unset():
+    lines, _ = run("import os, gluon_classics, mxnet; print(os.environ['OMP_NUM_THREADS'])", OMP_NUM_THREADS=" ")
     assert lines[0] == str(usable_cores())
 
 
@@ -258,30 +261,6 @@ def test_operators_share_one_scratch_area_unless_the_user_sets_more():
 
 
 # --- updates
-
-
-def test_a_cpu_build_updates_one_parameter_at_a_time():
-    """Check the optimizer as well as the variable."""
-    lines, _ = run("""
-        import os
-        import gluon_classics
-        assert "MXNET_OPTIMIZER_AGGREGATION_SIZE" not in os.environ
-        import mxnet
-        print(os.environ["MXNET_OPTIMIZER_AGGREGATION_SIZE"], mxnet.optimizer.SGD().aggregate_num)
-    """)
-    assert lines[0] == "1 1"
-
-
-def test_the_number_of_parameters_per_update_that_the_user_sets_is_kept():
-    lines, _ = run(
-        """
-        import os
-        import gluon_classics, mxnet
-        print(os.environ["MXNET_OPTIMIZER_AGGREGATION_SIZE"], mxnet.optimizer.SGD().aggregate_num)
-        """,
-        MXNET_OPTIMIZER_AGGREGATION_SIZE="3",
-    )
-    assert lines[0] == "3 3"
 
 
 @pytest.mark.parametrize(("cuda", "size"), [(False, "1"), (True, None)])

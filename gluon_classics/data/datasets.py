@@ -35,7 +35,7 @@ from .download import download
 from .found import Found, hold_out
 from .idx_files import find_idx_files
 from .image_file import readable_suffixes
-from .image_folder import load_folder
+from .image_folder import image_paths, load_folder
 from .images import Images
 from .npz_files import find_npz_files
 from .published import EMNIST_HINT, as_published, has_published_files, known_name, may_be_emnist
@@ -227,7 +227,8 @@ def _load_folder(folder, size, transparent_as, share):
                 more = f" and {len(unread) - 1:,} more" if unread[1:] else ""
                 _console.say(f"{folder}: reading {found.what}, not {unread[0]}{more}; to read that, give its path")
             return _data_set(found, folder, share=share)
-        if any(map(_is_image, files)) or not files:
+        # images may be deeper than the other formats are searched
+        if any(map(_is_image, files)) or not files or image_paths(folder)[0]:
             parts = load_folder(folder, size, transparent_as, share)
             return DataSet(folder.resolve().name, *parts, str(folder))
         if len(archives) != 1:

@@ -16,6 +16,7 @@ from gluon_classics.data.memory import available_memory
 from gluon_classics.errors import ClassicsError, DataError, MemoryTooSmall
 from gluon_classics.inspection.summary import MOST_VALUES, Summary, summarize
 from gluon_classics.models.objective import objective_of
+from gluon_classics.utils.batches import no_examples
 from gluon_classics.utils.history import EpochRecord
 from gluon_classics.utils.loader import DataLoader, make_loaders
 from gluon_classics.utils.seeding import RandomStreams, seed_everything
@@ -134,6 +135,9 @@ def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None
         head = head_parameters(settings.model, len(data.classes), input_shape)
         copy_parameters(net, settings.init_from, input_shape, head)
     train_data, test_data = loaders(settings, data)
+    for loader, purpose in ((train_data, "train"), (test_data, "evaluate")):
+        if not loader.examples:
+            raise no_examples(loader, purpose)
     return Experiment(
         settings=settings,
         data=data,
@@ -202,12 +206,25 @@ def check_batch(images: int, counts: Summary, contexts: Sequence[mx.Context], tr
         trained: Whether the network is trained.
     """
     sizes = [math.prod(row.output_shape) for row in counts.rows if row.leaf and row.params] or [0]
-    of_input = math.prod(counts.input_shape)
+    check_arrays(images, counts.input_shape, max(sizes), sum(sizes) if trained else max(sizes), contexts)
+
+
+def check_arrays(images: int, image_shape, largest: int, kept: int, contexts: Sequence[mx.Context]) -> None:
+    """Raise a MemoryTooSmall if images and what is computed from them cannot fit into memory or into MXNet's arrays.
+
+    Args:
+        images: Number of images in a batch.
+        image_shape: Shape of one image, (C, H, W).
+        largest: Number of values of the largest array for one image, except for the image itself.
+        kept: Number of values for one image that are in memory at the same time, in float32.
+        contexts: Devices that share the batch.
+    """
+    of_input = math.prod(image_shape)
     advice = "use a smaller batch size, or smaller images"
-    batch = f"a batch of {images:,} images of {format_shape(counts.input_shape)}"
-    if math.ceil(images / len(contexts)) * max(of_input, *sizes) > MOST_VALUES:
+    batch = f"a batch of {images:,} images of {format_shape(image_shape)}"
+    if math.ceil(images / len(contexts)) * max(of_input, largest) > MOST_VALUES:
         raise MemoryTooSmall(f"{batch} has an array of more than 2^31 - 1 values, which MXNet cannot have: {advice}")
-    needed = 4 * images * (of_input + (sum if trained else max)(sizes))
+    needed = 4 * images * (of_input + kept)
     available = available_memory() if contexts[0].device_type == "cpu" else None
     if available is not None and needed > available:
         gigabytes = f"{needed / 1e9:,.1f} GB of memory or more, and {available / 1e9:,.1f} GB are available"

@@ -266,7 +266,7 @@ def parse_initializer(text: str) -> Tuple[str, Optional[float]]:
     number = float(match[2]) if match and match[2] else None
     if text == PUBLISHED or text in WITHOUT_NUMBER:
         return text, None
-    if name not in INITIALIZERS or number in (0, math.inf):
+    if name not in INITIALIZERS or (number is not None and not 0 < number <= _LARGEST_FLOAT):
         raise SettingsError(
             f"unknown initializer {text!r}: use xavier, xavier(2.24), normal(0.01), uniform(0.07), he or pytorch"
         )

@@ -11,7 +11,7 @@ import re
 from typing import NoReturn
 import warnings
 
-from gluon_classics.errors import ClassicsError, InputError
+from gluon_classics.errors import ClassicsError, InputError, memory_explained
 import mxnet as mx
 from mxnet import autograd, nd
 from mxnet.gluon import nn
@@ -64,7 +64,8 @@ def explained(net: nn.Block, *inputs):
     if isinstance(images, nd.NDArray):
         _check_support(net, images)
     try:
-        yield
+        with memory_explained():
+            yield
     except ClassicsError:
         raise
     except _RAW_ERRORS as error:

@@ -261,8 +261,8 @@ def test_a_run_folder_is_never_overwritten(command, trained_run):
         ("run.json", '{"format": 99}', ["has format 99"]),
         ("run.json", '{"format": 2, "settings": {"model": "lenet", "color": 1}}', ["unknown setting 'color'"]),
         ("run.json", '{"format": 2, "settings": {"model": "oldnet"}}', ["run.json cannot be used", "oldnet"]),
-        ("net.params", "not parameters", ["net.params is not a parameter file"]),
-        ("net.params", "", ["net.params is not a parameter file"]),
+        ("net.params", "not parameters", ["net.params is damaged, or of another run"]),
+        ("net.params", "", ["net.params is damaged, or of another run"]),
     ],
 )
 def test_the_error_names_the_damaged_file_of_a_run_folder(command, trained_run, tmp_path, name, content, words):
@@ -302,7 +302,7 @@ def test_a_run_can_be_evaluated_from_any_folder(command, small_home, tmp_path):
 
 def test_the_error_names_an_image_that_cannot_be_read(command, trained_run, tmp_path):
     (tmp_path / "text.png").write_text("not an image")
-    assert_one_line_error(command("predict", trained_run, "text.png"), "text.png is not an image")
+    assert_one_line_error(command("predict", trained_run, "text.png"), "text.png", "not an image")
     assert_one_line_error(command("predict", trained_run, "missing.png"), "cannot read missing.png")
 
 

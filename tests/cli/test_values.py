@@ -124,6 +124,14 @@ def test_summary_of_what_mxnet_cannot_hold_is_one_line(arguments, words, invoke)
     assert words in line
 
 
+@pytest.mark.parametrize("batch", ["200000", "2147483647"])
+def test_a_trace_that_cannot_fit_into_memory_is_one_line(batch, invoke, tmp_path):
+    result = invoke("trace", "lenet", "--out", tmp_path / "trace", "--batch", batch)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "values, which MXNet cannot have: use a smaller batch size" in result.stderr
+    assert not (tmp_path / "trace").exists()
+
+
 def test_missing_memory_ends_any_command_in_one_line_with_the_size(invoke, monkeypatch):
     monkeypatch.setattr(gluon_classics, "list_models", lambda: np.zeros((10**6, 10**8)))
     result = invoke("list")

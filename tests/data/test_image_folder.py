@@ -347,6 +347,13 @@ def test_training_and_test_folders_of_all_usual_names_are_found(tree, folders, l
     assert line.replace("{}", str(folder)) in capsys.readouterr().err.splitlines()
 
 
+def test_images_are_found_at_any_depth_next_to_other_files(tree):
+    folder = tree(*(f"a/b/c/d/{path}/e/f" for path in both("train", "test")))
+    (folder / "README.md").write_text("not an image")
+    data = load_dataset(str(folder))
+    assert (data.classes, len(data.train), len(data.test)) == (("a", "b"), 2, 2)
+
+
 def test_unlabeled_test_images_are_not_used(tree, capsys):
     folder = tree("test/1", "test/2", *both("train", "val"))
     assert load_dataset(str(folder)).test.images[:, 0, 0, 0].tolist() == [4, 5]

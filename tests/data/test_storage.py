@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import os
+from pathlib import Path
 import struct
 import tarfile
 import time
@@ -211,3 +212,8 @@ def test_a_part_of_the_published_files_does_not_count_as_published(tmp_path, mon
 
 def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_documentation_names_every_known_data_set():
+    page = (Path(__file__).parents[2] / "docs" / "data-files.md").read_text(encoding="utf-8")
+    assert [name for name in KNOWN if f"`{name}`" not in page] == []

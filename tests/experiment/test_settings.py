@@ -35,6 +35,7 @@ WRONG = [
     ("foreground", 1e39, "that float32 can hold"),
     ("data", "caf\udce9", "not UTF-8"),
     ("init", "normal(1e999)", "use xavier"),
+    ("init", "uniform(99999999999999999999999999999999999999999)", "use xavier"),
     ("resize", -28, "1 or more"),
     ("seed", -1, "0 or more"),
     ("learning_rate", 0, "greater than 0"),

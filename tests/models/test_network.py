@@ -8,7 +8,7 @@ import textwrap
 import warnings
 
 from gluon_classics import get_model, utils
-from gluon_classics.errors import InputError
+from gluon_classics.errors import InputError, MemoryTooSmall
 from gluon_classics.models.network import ExplainedCalls
 from gluon_classics.models.registry import registered
 import mxnet as mx
@@ -76,6 +76,18 @@ def test_float16_on_the_cpu_is_refused_at_the_first_call(way):
     net.cast("float16")
     with pytest.raises(InputError, match="does not compute float16 on the CPU"):
         way(net)(nd.zeros((1, 1, 28, 28), dtype="float16"))
+
+
+def test_missing_memory_is_not_called_a_wrong_shape():
+    net = get_model("lenet")
+    net.initialize()
+
+    def hook(*_):
+        raise mx.base.MXNetError("Memory allocate failed")
+
+    net.register_forward_hook(hook)
+    with pytest.raises(MemoryTooSmall, match="not enough memory"):
+        net(nd.zeros((1, 1, 28, 28)))
 
 
 NUMPY_MODE = """

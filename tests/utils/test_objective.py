@@ -12,6 +12,8 @@ from gluon_classics.experiment.settings import Settings
 from gluon_classics.models.googlenet import AuxiliaryLoss
 from gluon_classics.models.lenet5 import MAPLoss
 from gluon_classics.models.objective import SOFTMAX, Objective, objective_of
+from gluon_classics.runs.checkpoint import write_checkpoint
+from gluon_classics.runs.checkpoint_facts import read_training
 from gluon_classics.runs.state import capture, restore
 from gluon_classics.utils import training
 from gluon_classics.utils.evaluation import predict_probabilities
@@ -321,24 +323,22 @@ def test_step_sizes_are_estimated_again_after_every_500_examples(batch_size, exp
     assert not np.array_equal(estimated[0].asnumpy(), estimated[1].asnumpy())  # the examples are in another order
 
 
-def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one():
+def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one(tmp_path):
     data = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
     data = datasets.DataSet(data.name, data.train.subset(300), data.test.subset(20), data.classes, data.origin)
     settings = Settings.of("lenet5", epochs=1)
     whole = build.prepare(settings, [mx.cpu()], data)
     middle = whole.streams.every
     assert 0 < middle < 300
-    kept = {}
 
     class Keep(training.Callback):
         def after_batch(self, loop):
             if loop.batches == middle:
-                facts, arrays = capture(whole, loop.position, [])
-                kept.update(facts=facts, arrays={name: array.asnumpy() for name, array in arrays.items()})
+                write_checkpoint(tmp_path / "kept.ckpt", *capture(whole, loop.position, []))
 
     whole.train([Keep()])
     rest = build.prepare(settings, [mx.cpu()], data)
-    start, _ = restore(rest, kept["facts"], kept["arrays"])
+    start, _ = restore(rest, *read_training(tmp_path / "kept.ckpt"))
     rest.train(start=start)
     for one, other in zip(whole.net.collect_params().values(), rest.net.collect_params().values()):
         np.testing.assert_array_equal(one.data().asnumpy(), other.data().asnumpy())

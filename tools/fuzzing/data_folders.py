@@ -379,8 +379,6 @@ def other_names(rng, place):
     if kind == "emnist":  # EMNIST's files have rows and columns exchanged
         expected[::2] = [images.transpose(0, 2, 1) for images in arrays[::2]]
     what = f"IDX files named as in {kind}{', each in a folder' if is_nested else ''}"
-    if kind == "emnist":  # its files have rows and columns exchanged, so that the images are turned upright
-        arrays = [array.swapaxes(1, 2) if array.ndim == 3 else array for array in arrays]
     return _case(what, place, False, lambda answer: idx_files.difference(answer, *expected))
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 import json
+import math
 import os
 from pathlib import Path
 import shutil
@@ -30,6 +31,8 @@ import zipfile
 import gluon_classics
 from gluon_classics._files import atomic_path, default_mode, write_errors
 from gluon_classics.errors import ClassicsError
+from gluon_classics.experiment.build import check_arrays
+import mxnet as mx
 import numpy as np
 
 from ..comparison.fingerprint import fingerprint
@@ -83,6 +86,9 @@ def trace(network: Source, path, weights: str | None = None, options: TraceOptio
     options = options or TraceOptions()
     is_compact = options.level == COMPACT
     (_check_file if is_compact else _check_folder)(path, network.name)
+    shapes = [operation.output_shape for operation in network.graph.operations]
+    largest = max([math.prod(shape[1:]) for shape in shapes if shape[:1] == (None,)], default=0)  # those of images
+    check_arrays(options.batch, network.input_shape, largest, largest, [mx.cpu()])
     start = prepared(network, weights, options)
     tensors, fingerprints = _kept(network, start, options)
     with (_new_archive if is_compact else _new_folder)(path) as folder:
