@@ -19,6 +19,7 @@ import time
 import fuzzing
 from fuzzing import harness, kills, page
 from fuzzing.case import FAILURES
+from gluon_classics._console import visible
 
 
 def main(arguments=None) -> int:
@@ -35,7 +36,7 @@ def main(arguments=None) -> int:
         def show(result):
             done.append(result)
             if options.verbose or options.replay:
-                print(f"{result.job.name} {result.kind}: {result.what}: {result.verdict}: {result.reason}", flush=True)
+                print(f"{result.job.name} {_words(result)}", flush=True)
             elif len(done) % 200 == 0:
                 print(
                     f"{len(done)} of {len(jobs)} cases, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True
@@ -47,7 +48,7 @@ def main(arguments=None) -> int:
     table = page.table(harness.counts(results))
     print(table)
     for result, number in harness.failures(results):
-        print(f"{result.verdict} ({number}): {result.kind}: {result.what}: {result.reason}")
+        print(f"{number} x {_words(result)}")
         print(f"    python tools/fuzz.py --replay {result.job.name}")
     if killed:
         print(killed.line)
@@ -55,6 +56,10 @@ def main(arguments=None) -> int:
         page.write(Path(options.write), _command(options), len(results), seconds, table, killed)
     has_failed = any(result.verdict in FAILURES for result in results) or bool(killed and killed.failures)
     return 1 if has_failed else 0
+
+
+def _words(result):
+    return visible(f"{result.kind}: {result.what}: {result.verdict}: {result.reason}")
 
 
 def _options():
