@@ -85,7 +85,7 @@ def test_a_terminal_shows_a_progress_bar_with_speed_and_remaining_time(environme
 
 
 def test_without_matplotlib_training_finishes_without_a_picture(command, environment, tmp_path):
-    (tmp_path / "matplotlib.py").write_text("raise ImportError('no matplotlib here')\n")
+    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no matplotlib here', name='matplotlib')\n")
     result = command("train", "lenet", *QUICK, "--out", "run", env={**environment, "PYTHONPATH": str(tmp_path)})
     assert result.returncode == 0
     assert "gluon-classics[plot]" in result.stderr
