@@ -7,6 +7,7 @@ from gluon_classics.data.images import Images
 from gluon_classics.errors import ClassicsError
 from gluon_classics.inspection.diff import compare
 from gluon_classics.inspection.summary import summarize
+from gluon_classics.utils.context import parse_contexts
 from gluon_classics.utils.evaluation import predict_probabilities
 from gluon_classics.utils.loader import Preprocess
 import mxnet as mx
@@ -198,6 +199,16 @@ CASES = {
     "loader, augment": lambda: loader(augment="crop"),
     "preprocess, resize 0": lambda: Preprocess(0),
     "preprocess, resize in words": lambda: Preprocess("28"),
+    "preprocess, fit": lambda: Preprocess(28, fit="crop"),
+    "preprocess, resize_in": lambda: Preprocess(28, "int8"),
+    "preprocess, int64": lambda: Preprocess(28)(nd.array(PIXELS, dtype="int64"), Y),
+    "preprocess, scaled": lambda: Preprocess(28)(nd.array(PIXELS + 0.5), Y),
+    "preprocess, labels column": lambda: Preprocess(28)(nd.array(PIXELS, dtype="uint8"), Y.expand_dims(1)),
+    "seed, negative": lambda: utils.seed_everything(-1),
+    "seed, in words": lambda: utils.seed_everything("one"),
+    "seed, none": lambda: utils.seed_everything(None),
+    "devices, a context": lambda: parse_contexts(CPU),
+    "devices, unknown": lambda: parse_contexts("tpu"),
     "fashion-mnist, resize -1": lambda: utils.load_data_fashion_mnist(2, resize=-1),
     "images, labels column": lambda: Images(PIXELS, NUMBERS[:, None]),
     "images, without channels": lambda: Images(PIXELS[..., 0], NUMBERS),
