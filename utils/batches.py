@@ -53,10 +53,10 @@ def images_and_labels(batch) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
 
 def as_ndarray(array, what: str) -> mx.nd.NDArray:
     """Return an NDArray, NumPy array or list of numbers as an NDArray. Raises DataError, which calls it `what`."""
-    if isinstance(array, mx.np.ndarray):
-        return array.as_nd_ndarray()
     if isinstance(array, mx.nd.NDArray):
-        return array
+        if not array.shape:
+            raise DataError(f"the {what} are a single number: use an NDArray with one row per example")
+        return array.as_nd_ndarray() if isinstance(array, mx.np.ndarray) else array
     try:
         numbers = np.asarray(array)
     except (ValueError, Warning) as error:  # NumPy 1.20 to 1.23 only warns
