@@ -191,6 +191,7 @@ CASES = {
     "loader, images without channels": lambda: loader(PIXELS[..., 0], transform=Preprocess()),
     "loader, scaled images": lambda: loader(PIXELS + np.float32(0.5), transform=Preprocess()),
     "loader, images int64": lambda: loader(PIXELS.astype("int64"), transform=Preprocess()),
+    "loader, rows of different lengths": lambda: loader([[1], [1, 2]], [0, 1]),
     "loader, no pair": lambda: utils.DataLoader(PIXELS, 2, False),
     "loader, nothing": lambda: utils.DataLoader(None, 2, False),
     "loader, a mapping": lambda: utils.DataLoader({"images": PIXELS}, 2, False),

@@ -11,7 +11,7 @@ import weakref
 from gluon_classics._numbers import is_whole
 from gluon_classics.data import AUGMENT, FIT, RESIZE_IN
 from gluon_classics.data.datasets import DataSet, load_dataset
-from gluon_classics.data.examples import check_axes, check_data_set, check_labels, check_pixels
+from gluon_classics.data.examples import as_numbers, check_axes, check_data_set, check_labels, check_pixels
 from gluon_classics.data.images import resize_image
 from gluon_classics.errors import DataError
 from gluon_classics.models.network import refuse_numpy_mode
@@ -297,6 +297,8 @@ def _images_and_labels(dataset):
     """Return the checked images and labels of a data set as NumPy arrays."""
     try:
         images, labels = (_as_numpy(array) for array in dataset[:])
+    except DataError:
+        raise
     except (IndexError, KeyError, TypeError, ValueError) as error:
         what = type(dataset).__name__
         raise DataError(f"{what}[:] is not a pair of images and labels: use gluon.data.ArrayDataset") from error
@@ -305,4 +307,4 @@ def _images_and_labels(dataset):
 
 
 def _as_numpy(array):
-    return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)
+    return array.asnumpy() if hasattr(array, "asnumpy") else as_numbers(array)
