@@ -7,6 +7,7 @@ from gluon_classics.data.images import Images
 from gluon_classics.errors import ClassicsError
 from gluon_classics.inspection.diff import compare
 from gluon_classics.inspection.summary import summarize
+from gluon_classics.utils.context import parse_contexts
 from gluon_classics.utils.evaluation import predict_probabilities
 from gluon_classics.utils.loader import Preprocess
 import mxnet as mx
@@ -165,6 +166,7 @@ CASES = {
     "evaluate, not initialized": lambda: utils.evaluate_accuracy([(X, Y)], FRESH),
     "evaluate, another context": lambda: utils.evaluate_accuracy([(X, Y)], NET, mx.cpu(1)),
     "evaluate, context in words": lambda: utils.evaluate_accuracy([(X, Y)], NET, "cpu"),
+    "evaluate, no contexts": lambda: utils.evaluate_accuracy([(X, Y)], NET, []),
     "evaluate, one output": lambda: utils.evaluate_accuracy([(X, Y)], own_network(nn.Flatten(), nn.Dense(1))),
     "predict, images nan": lambda: predict_probabilities([(X * np.nan, Y)], OTHER, CPU),
     "predict, nothing": lambda: predict_probabilities([], NET, CPU),
@@ -175,6 +177,8 @@ CASES = {
     "accuracy, fewer labels": lambda: utils.accuracy(nd.ones((4, 3)), Y[:3]),
     "accuracy, no labels": lambda: utils.accuracy(nd.ones((4, 3)), None),
     "accuracy, classes as output": lambda: utils.accuracy(Y, Y),
+    "accuracy, no outputs": lambda: utils.accuracy((), ()),
+    "accuracy, a number as label": lambda: utils.accuracy(nd.ones((4, 3)), mx.np.array(1)),
     "accuracy, output of text": lambda: utils.accuracy("text", Y),
     "accuracy, output nan": lambda: utils.accuracy(nd.ones((4, 3)) * np.nan, Y),
     "loader, labels column": lambda: loader(labels=NUMBERS[:, None]),
@@ -187,6 +191,7 @@ CASES = {
     "loader, images without channels": lambda: loader(PIXELS[..., 0], transform=Preprocess()),
     "loader, scaled images": lambda: loader(PIXELS + np.float32(0.5), transform=Preprocess()),
     "loader, images int64": lambda: loader(PIXELS.astype("int64"), transform=Preprocess()),
+    "loader, rows of different lengths": lambda: loader([[1], [1, 2]], [0, 1]),
     "loader, no pair": lambda: utils.DataLoader(PIXELS, 2, False),
     "loader, nothing": lambda: utils.DataLoader(None, 2, False),
     "loader, a mapping": lambda: utils.DataLoader({"images": PIXELS}, 2, False),
@@ -198,6 +203,16 @@ CASES = {
     "loader, augment": lambda: loader(augment="crop"),
     "preprocess, resize 0": lambda: Preprocess(0),
     "preprocess, resize in words": lambda: Preprocess("28"),
+    "preprocess, fit": lambda: Preprocess(28, fit="crop"),
+    "preprocess, resize_in": lambda: Preprocess(28, "int8"),
+    "preprocess, int64": lambda: Preprocess(28)(nd.array(PIXELS, dtype="int64"), Y),
+    "preprocess, scaled": lambda: Preprocess(28)(nd.array(PIXELS + 0.5), Y),
+    "preprocess, labels column": lambda: Preprocess(28)(nd.array(PIXELS, dtype="uint8"), Y.expand_dims(1)),
+    "seed, negative": lambda: utils.seed_everything(-1),
+    "seed, in words": lambda: utils.seed_everything("one"),
+    "seed, none": lambda: utils.seed_everything(None),
+    "devices, a context": lambda: parse_contexts(CPU),
+    "devices, unknown": lambda: parse_contexts("tpu"),
     "fashion-mnist, resize -1": lambda: utils.load_data_fashion_mnist(2, resize=-1),
     "images, labels column": lambda: Images(PIXELS, NUMBERS[:, None]),
     "images, without channels": lambda: Images(PIXELS[..., 0], NUMBERS),

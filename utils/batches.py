@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator
 
-from gluon_classics.data.examples import check_shapes
+from gluon_classics.data.examples import as_numbers, check_shapes
 from gluon_classics.errors import DataError
 from gluon_classics.models.network import kind_of
 import mxnet as mx
 from mxnet.gluon.utils import split_and_load
-import numpy as np
 
 
 def batches_of(data: Iterable):
@@ -53,14 +52,11 @@ def images_and_labels(batch) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
 
 def as_ndarray(array, what: str) -> mx.nd.NDArray:
     """Return an NDArray, NumPy array or list of numbers as an NDArray. Raises DataError, which calls it `what`."""
-    if isinstance(array, mx.np.ndarray):
-        return array.as_nd_ndarray()
     if isinstance(array, mx.nd.NDArray):
-        return array
-    try:
-        numbers = np.asarray(array)
-    except (ValueError, Warning) as error:  # NumPy 1.20 to 1.23 only warns
-        raise DataError(f"the {what} have rows of different lengths: use an NDArray") from error
+        if not array.shape:
+            raise DataError(f"the {what} are a single number: use an NDArray with one row per example")
+        return array.as_nd_ndarray() if isinstance(array, mx.np.ndarray) else array
+    numbers = as_numbers(array)
     if numbers.dtype.kind not in "iuf" or not numbers.ndim:
         raise DataError(f"the {what} are {kind_of(array)} with values of type {numbers.dtype}: use an NDArray")
     if not numbers.size:

@@ -53,6 +53,8 @@ def parse_contexts(text: str) -> list[mx.Context]:
     Raises:
         ClassicsError: The text has another form, lists a device twice, or lists a GPU that cannot be used.
     """
+    if not isinstance(text, str):
+        raise ClassicsError(f"the device is {text!r:.60}: use text, such as auto, cpu or gpu:1")
     if text == AUTO:
         return try_all_gpus()
     contexts = []

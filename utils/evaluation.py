@@ -62,7 +62,7 @@ def evaluate_accuracy(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx=None)
     """
     forward = compiled(net)
     check_parameters(net)
-    return evaluate(data_iterator, forward, ctx or [mx.cpu()]).accuracy
+    return evaluate(data_iterator, forward, mx.cpu() if ctx is None else ctx).accuracy
 
 
 def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: bool = False) -> RunningMetrics:

@@ -11,7 +11,7 @@ import weakref
 from gluon_classics._numbers import is_whole
 from gluon_classics.data import AUGMENT, FIT, RESIZE_IN
 from gluon_classics.data.datasets import DataSet, load_dataset
-from gluon_classics.data.examples import check_axes, check_data_set, check_labels, check_pixels
+from gluon_classics.data.examples import as_numbers, check_axes, check_data_set, check_labels, check_pixels
 from gluon_classics.data.images import resize_image
 from gluon_classics.errors import DataError
 from gluon_classics.models.network import refuse_numpy_mode
@@ -50,7 +50,7 @@ class Preprocess:
         pixels: The network inputs for the pixel values 0 and 255.
 
     Raises:
-        ValueError: `resize` is not a whole number from 1.
+        ValueError: `resize` is not a whole number from 1, or another argument is unknown.
     """
 
     def __init__(
@@ -62,13 +62,20 @@ class Preprocess:
     ):
         if resize is not None and not is_whole(resize):
             raise ValueError(f"resize is {resize!r}: use a whole number of pixels, 1 or more")
+        if resize_in not in (None, "uint8", "float32"):
+            raise ValueError(f"unknown resize_in {resize_in!r}: use 'uint8' or 'float32'")
+        if fit not in FIT:
+            raise ValueError(f"unknown fit {fit!r}: use one of {', '.join(FIT)}")
         self.resize = resize
         self.resize_in = resize_in
         self.fit = fit
         self.pixels = pixels
 
     def __call__(self, images, labels):
-        return self.from_numpy(images.asnumpy(), labels.asnumpy())
+        pixels, numbers = images.asnumpy(), labels.asnumpy()
+        check_data_set(pixels, numbers)
+        check_pixels(pixels)
+        return self.from_numpy(pixels, numbers)
 
     def from_numpy(self, pixels: np.ndarray, labels: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
         """Transform NumPy arrays, without a copy to NDArrays first."""
@@ -260,8 +267,6 @@ def make_loaders(
     if resize_in not in RESIZE_IN:
         raise ValueError(f"unknown resize_in {resize_in!r}: use one of {', '.join(RESIZE_IN)}")
     train_in, test_in = ("float32", "uint8") if resize_in == "published" else (resize_in, resize_in)
-    if fit not in FIT:
-        raise ValueError(f"unknown fit {fit!r}: use one of {', '.join(FIT)}")
     height, width = data.train.images.shape[1:3]
     if fit == "pad" and resize and max(height, width) > resize:
         raise DataError(f"images of {height}x{width} cannot be padded to {resize}x{resize}: resize them (--fit resize)")
@@ -292,6 +297,8 @@ def _images_and_labels(dataset):
     """Return the checked images and labels of a data set as NumPy arrays."""
     try:
         images, labels = (_as_numpy(array) for array in dataset[:])
+    except DataError:
+        raise
     except (IndexError, KeyError, TypeError, ValueError) as error:
         what = type(dataset).__name__
         raise DataError(f"{what}[:] is not a pair of images and labels: use gluon.data.ArrayDataset") from error
@@ -300,4 +307,4 @@ def _images_and_labels(dataset):
 
 
 def _as_numpy(array):
-    return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)
+    return array.asnumpy() if hasattr(array, "asnumpy") else as_numbers(array)

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 import random
 
+from gluon_classics._numbers import is_whole
+from gluon_classics.errors import ClassicsError
 import mxnet as mx
 import numpy as np
 
@@ -30,7 +32,12 @@ def seed_everything(seed: int) -> None:
 
     Args:
         seed: An integer, 0 or more.
+
+    Raises:
+        ClassicsError: `seed` is something else.
     """
+    if not is_whole(seed, 0):
+        raise ClassicsError(f"the seed is {seed!r:.40}: use a whole number, 0 or more")
     for_mxnet, for_numpy, for_python = np.random.SeedSequence(seed).generate_state(3)
     _seed_mxnet(for_mxnet)
     np.random.seed(int(for_numpy))

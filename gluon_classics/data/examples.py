@@ -6,10 +6,22 @@ label: -1 and 99 count as the nearest class.
 
 from __future__ import annotations
 
+import warnings
+
 from gluon_classics.errors import DataError
 import numpy as np
 
 PIXEL_TYPES = ("uint8", "float32", "float64")
+
+
+def as_numbers(values) -> np.ndarray:
+    """Return nested sequences as an array. Raises DataError if they are ragged, with all versions of NumPy."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # NumPy 1.20 to 1.23 only warns
+            return np.asarray(values)
+    except (ValueError, Warning) as error:
+        raise DataError("there are rows of different lengths: use arrays") from error
 
 
 def check_data_set(images: np.ndarray, labels: np.ndarray) -> None:

@@ -17,7 +17,7 @@ def first_output(outputs):
     Returns:
         (N, classes) logits.
     """
-    return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+    return outputs[0] if isinstance(outputs, (list, tuple)) and outputs else outputs
 
 
 @dataclass(frozen=True)
