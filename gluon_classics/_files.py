@@ -8,9 +8,12 @@ import fcntl
 import hashlib
 import os
 from pathlib import Path
+import stat
 import tempfile
 
 from .errors import ClassicsError, RunError
+
+LARGEST_TEXT = 1 << 28  # bytes of a record or of points, which are far smaller
 
 
 @contextlib.contextmanager
@@ -78,6 +81,25 @@ def default_mode() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
+
+
+def require_regular(path) -> None:
+    """Raise OSError if there is no file `path`, or if it is a device or a pipe, which may have no end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_text(path) -> str:
+    """Return the content of a small file in UTF-8.
+
+    Raises:
+        OSError: There is no such file, it is no regular file, or it may not be read.
+        ValueError: It is too large, or not UTF-8.
+    """
+    require_regular(path)
+    if os.path.getsize(path) > LARGEST_TEXT:
+        raise ValueError(f"it has {os.path.getsize(path):,} bytes")
+    return Path(path).read_text(encoding="utf-8")
 
 
 def sha256_of(path) -> str | None:

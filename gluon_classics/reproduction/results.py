@@ -8,7 +8,7 @@ import re
 
 import gluon_classics
 from gluon_classics import _console
-from gluon_classics._files import write_errors, write_text
+from gluon_classics._files import read_text, write_errors, write_text
 from gluon_classics._format import first_line
 from gluon_classics.errors import RunError
 from gluon_classics.runs.record import Provenance, Run, RunRecord
@@ -127,6 +127,6 @@ def _records(folder):
 
 def _read_record(file):
     try:
-        return RunRecord.from_json(file.read_text(encoding="utf-8"))
+        return RunRecord.from_json(read_text(file))
     except (OSError, ValueError) as error:
         raise RunError(f"{file} is not the record of a run ({first_line(error)}): restore it") from error

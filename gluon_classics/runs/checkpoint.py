@@ -12,7 +12,7 @@ import math
 from pathlib import Path
 import re
 
-from gluon_classics._files import atomic_path
+from gluon_classics._files import atomic_path, require_regular
 from gluon_classics._format import first_line
 from gluon_classics.errors import RunError
 import numpy as np
@@ -76,6 +76,7 @@ def read_checkpoint(path) -> tuple[dict, dict[str, np.ndarray]]:
         RunError: The file has the format of another version, or may not be read.
     """
     try:
+        require_regular(path)
         with open(path, "rb") as file:
             _check(path, file)
             header = json.loads(file.readline())

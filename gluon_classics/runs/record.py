@@ -9,7 +9,7 @@ import time
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from gluon_classics import _console
-from gluon_classics._files import sha256_of
+from gluon_classics._files import read_text, sha256_of
 from gluon_classics._format import first_line, is_utf8
 from gluon_classics.data.record import DataRecord
 from gluon_classics.errors import RunError
@@ -275,7 +275,7 @@ def read_run(path) -> Run:
     """Read the run in a folder. Raises RunError if it is not a run folder or its record cannot be used."""
     path = Path(path)
     try:
-        record = RunRecord.from_json((path / RECORD).read_text(encoding="utf-8"))
+        record = RunRecord.from_json(read_text(path / RECORD))
     except OSError as error:
         runs = sorted(path.glob(f"*/{RECORD}"))
         what = (
@@ -294,7 +294,7 @@ def read_run(path) -> Run:
 def _curves(path):
     """Return the points along each epoch. A missing or damaged file gives none: they are only drawn."""
     try:
-        curves = _decode(path.read_text(encoding="utf-8"), List[Tuple[Tuple[int, float, float], ...]])
+        curves = _decode(read_text(path), List[Tuple[Tuple[int, float, float], ...]])
         for curve in curves:
             check_curve(curve)
     except FileNotFoundError:

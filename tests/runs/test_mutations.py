@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import random
 
 from gluon_classics.errors import RunError
@@ -179,3 +180,23 @@ def test_a_changed_parameter_file_is_refused_or_has_finite_weights(trained_run, 
             values = [parameter.data().asnumpy() for parameter in experiment.net.collect_params().values()]
             assert all(np.isfinite(value).all() for value in values), f"seed {seed}"
     assert 5 < kept < 60
+
+
+def test_a_pipe_or_an_endless_device_instead_of_a_file_is_refused_at_once(trained_run, tmp_path):
+    record = (trained_run / "run.json").read_bytes()
+    for make in (os.mkfifo, lambda path: os.symlink("/dev/zero", path)):
+        for name, words in (
+            ("run.json", "not a regular file"),
+            ("x.ckpt", "not a regular file"),
+            ("points.json", None),
+        ):
+            folder = tmp_path / f"{name} {make.__name__}"
+            folder.mkdir()
+            (folder / "run.json").write_bytes(record)
+            (folder / name).unlink(missing_ok=True)
+            make(folder / name)
+            if words is None:
+                assert all(epoch.curve == () for epoch in read_run(folder).record.epochs)
+                continue
+            with pytest.raises(RunError, match=words):
+                read_training(folder / name) if name == "x.ckpt" else read_run(folder)
