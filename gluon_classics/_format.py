@@ -17,6 +17,13 @@ def format_shape(shape: Iterable) -> str:
     return "x".join(map(str, shape))
 
 
+def format_value(value) -> str:
+    """Return a value that a user gave, for a message: not more than 60 characters of it."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a number beyond 2^64"  # Python refuses to print very long ones
+    return f"{value!r:.60}"
+
+
 def is_utf8(text: str) -> bool:
     """Return whether UTF-8 can encode a text. It cannot encode names of files in Latin-1, as Python reads them."""
     try:

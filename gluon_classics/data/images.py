@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+import os
 import warnings
 
 import cv2
 from gluon_classics import _console
+from gluon_classics._format import format_value
+from gluon_classics._numbers import is_whole
 import numpy as np
 
 from .colors import TRANSPARENT_AS, parse_color
 from .examples import check_data_set, check_pixels
 from .image_file import NEARLY_BLACK, ImageHeader, read_header, read_pixels
+
+LARGEST_SIDE = 2**15 - 1  # of an image that OpenCV resizes, in pixels
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,15 @@ def read_image(
     Raises:
         DataError: The file is missing or not an image.
         SettingsError: `transparent_as` is not a color.
+        ValueError: `size` or `channels` is out of range.
+        TypeError: `path` is not a path.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"the path is of type {type(path).__name__}: use a string or a Path")
+    if size is not None and not (is_whole(size) and size <= LARGEST_SIDE):
+        raise ValueError(f"the size is {format_value(size)}: use a whole number from 1 to {LARGEST_SIDE:,}")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels is {format_value(channels)}: use 1 or 3")
     with quiet_decoders():
         header = read_header(path)
         image = read_pixels(header, parse_color(transparent_as))

@@ -6,7 +6,7 @@ import re
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import gluon_classics
-from gluon_classics._format import is_utf8
+from gluon_classics._format import format_value, is_utf8
 from gluon_classics.data import AUGMENT, FIT, LAST_BATCH, RESIZE_IN
 from gluon_classics.data.colors import TRANSPARENT_AS, parse_color
 from gluon_classics.errors import SettingsError
@@ -115,7 +115,7 @@ class Settings:
         for name, (lowest, what) in _LOWEST.items():
             value = getattr(self, name)
             if value is not None and value < lowest:
-                raise SettingsError(f"{name} is {_shown(value)}: it must be {what}")
+                raise SettingsError(f"{name} is {format_value(value)}: it must be {what}")
         if self.learning_rate <= 0:
             raise SettingsError(f"learning_rate is {self.learning_rate:g}: it must be greater than 0")
         if not 0 <= self.momentum < 1:
@@ -192,18 +192,12 @@ _LARGEST_SIZE, _LARGEST_FLOAT = 2**31 - 1, 3.4028234663852886e38
 def _check_type(field, value):
     types, what = _TYPES[field.type]
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        raise SettingsError(f"{field.name} is {_shown(value)}: it must be {what}")
+        raise SettingsError(f"{field.name} is {format_value(value)}: it must be {what}")
     if isinstance(value, str) and not is_utf8(value):
         raise SettingsError(f"{field.name} is {value!r}, which is not UTF-8: rename it")
     largest = _LARGEST_FLOAT if field.type is float else _LARGEST.get(field.name, _LARGEST_SIZE)
     if isinstance(value, (int, float)) and not abs(value) <= largest:  # also for NaN
-        raise SettingsError(f"{field.name} is {_shown(value)}: it must be {what}")
-
-
-def _shown(value):
-    if isinstance(value, int) and value.bit_length() > 64:
-        return "a number beyond 2^64"  # Python refuses to print very long ones
-    return f"{value!r:.60}"
+        raise SettingsError(f"{field.name} is {format_value(value)}: it must be {what}")
 
 
 class Schedule(NamedTuple):

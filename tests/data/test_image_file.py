@@ -506,3 +506,20 @@ def test_a_pipe_is_refused_without_waiting(tmp_path, data_error):
     os.mkfifo(tmp_path / "a.png")
     with data_error(tmp_path / "a.png", "regular"):
         read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"size": 2**31}, {"size": 0}, {"size": 10**5000}, {"size": 1.5}, {"channels": 10**19}, {"channels": 2}],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_size_or_number_of_channels_out_of_range_is_an_error(wrong, tmp_path):
+    Image.new("L", (2, 2)).save(tmp_path / "image.png")
+    with pytest.raises(ValueError, match=r"^(the size|channels) is .{1,60}: use .{1,40}$"):
+        read_image(tmp_path / "image.png", **wrong)
+
+
+@pytest.mark.parametrize("path", [b"image.png", None, 3])
+def test_what_is_not_a_path_is_an_error(path):
+    with pytest.raises(TypeError, match="use a string or a Path"):
+        read_image(path)
