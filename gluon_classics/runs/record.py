@@ -20,6 +20,7 @@ import msgspec
 FORMAT = 2
 PARAMETERS, RECORD, POINTS, CURVES = "net.params", "run.json", "points.json", "curves.png"
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # of `started`
+LARGEST_LOSS = 3.4028234663852886e38  # of float32, in which losses are computed
 STATUSES = ("running", "done", "interrupted", "diverged", "failed")
 
 
@@ -206,8 +207,8 @@ def check_epochs(epochs: Iterable[EpochRecord]) -> None:
         for name in ("seconds", "images_per_second"):
             if not 0 <= getattr(epoch, name) < math.inf:
                 raise ValueError(f"{name} of epoch {number} is {getattr(epoch, name)}: it must be 0 or more")
-        if not math.isfinite(epoch.train_loss):
-            raise ValueError(f"train_loss of epoch {number} is {epoch.train_loss}: it must be finite")
+        if not abs(epoch.train_loss) <= LARGEST_LOSS:
+            raise ValueError(f"train_loss of epoch {number} is {epoch.train_loss}: float32 cannot hold it")
         check_curve(epoch.curve)
 
 
@@ -215,7 +216,7 @@ def check_curve(curve: Iterable[Tuple[int, float, float]]) -> None:
     """Raise ValueError if points along an epoch are not possible: images seen, loss and accuracy."""
     seen = 0
     for images, loss, accuracy in curve:
-        if images <= seen or not math.isfinite(loss) or not 0 <= accuracy <= 1:
+        if images <= seen or not abs(loss) <= LARGEST_LOSS or not 0 <= accuracy <= 1:
             raise ValueError(f"the point ({images}, {loss}, {accuracy}) is not possible after {seen} images")
         seen = images
 
