@@ -10,7 +10,7 @@ import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 OWN_PROCESSES = ("environment", "faults")  # seconds for each case
-SHARE = 0.06
+SHARE = 0.04
 SEED = 17
 
 
