@@ -31,7 +31,7 @@ def train(out) -> tuple:
 def finish(world: Path, run: Path) -> str | None:
     """Resume a disturbed run to its end, and return what differs from the uninterrupted run, or None."""
     arguments = ("resume", run) if (run / "run.json").exists() else train(run)
-    answer = processes.run(*arguments)
+    answer = processes.run(*arguments, variables={"MXNET_HOME": str(world / "home")})
     if answer.status:
         return f"{arguments[0]} after it: status {answer.status}: {answer.said[-300:]}"
     return difference(world, run)
