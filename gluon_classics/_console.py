@@ -6,6 +6,7 @@ since a terminal obeys them: they can hide text, move the cursor or change the t
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import csv
 import os
@@ -68,6 +69,18 @@ def prepare_streams() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     _libraries.separate()
+    atexit.unregister(_drop_messages)
+    atexit.register(_drop_messages)
+
+
+def _drop_messages():
+    """Drop messages that nobody can read: Python would end with status 120, although the work is done."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 class _Libraries:

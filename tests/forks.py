@@ -114,4 +114,5 @@ def _run(function, arguments, env, cwd, paths):
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
     function(arguments)

@@ -54,7 +54,7 @@ def _errors_in_one_line(ctx):
         raise
     except click.UsageError as error:
         message = error.format_message()
-        shown = _shown(message, kept="\n\t")  # click lists choices on lines
+        shown = "\n\t".join(map(_shown, message.split("\n\t")))  # click lists choices on lines
         if shown != message:
             raise click.UsageError(shown, error.ctx) from error
         raise
@@ -91,8 +91,8 @@ def _leave():
     os._exit(1)
 
 
-def _shown(message, kept=""):
-    text = _console.visible(str(message), kept)
+def _shown(message):
+    text = _console.visible(str(message))
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 

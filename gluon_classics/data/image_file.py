@@ -17,7 +17,7 @@ from gluon_classics.errors import DataError
 import numpy as np
 from PIL import Image, ImageOps
 
-from .memory import require_memory
+from .memory import DEFLATE_RATIO, require_memory
 
 # without formats that start other programs (EPS), that are recognized by chance (TGA) or that are no pictures (HDF5)
 _FORMATS = (
@@ -30,6 +30,7 @@ _REFUSED = {"F": "floating-point pixels", "I": "32-bit or signed pixels"}
 _PALETTES = {"RGB": 3, "BGR": 3, "BGRX": 4}  # Pillow's names of palette layouts, and their bytes per color
 _ORIENTATION = 274  # tag of EXIF and TIFF
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+_PNG_CHANNELS = {2: 3, 4: 2, 6: 4}  # by color type; the others have one
 _PNG_GRAY = (0, 4)  # color types of PNG; Pillow calls 16-bit grayscale with alpha RGBA
 # chunks of a PNG file that may contain an orientation, also after the pixels
 _PNG_ORIENTATION = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
@@ -192,6 +193,9 @@ def _header(path, file, image):
     if image.format == "PNG":
         file.seek(24)
         bits, kind = file.read(2)
+        row = 1 + image.width * bits * _PNG_CHANNELS.get(kind, 1) // 8  # bytes
+        if row * image.height > DEFLATE_RATIO * path.stat().st_size:
+            raise UnreadableImage(path, f"too short for {image.width:,}x{image.height:,} pixels", "get it again")
         is_color = is_color and kind not in _PNG_GRAY
     elif tags:
         bits = tags.get(_BITS, (1,))[0]
@@ -234,9 +238,20 @@ def _is_plain(content, header):
     if header.is_transparent or header.is_turned or header.has_more:
         return False
     if header.format == "PNG":
+        _check_chunks(content)
         return not any(name in content for name in _PNG_ORIENTATION)
     # older versions of OpenCV fill the rest of a truncated JPEG with gray
     return header.format in ("JPEG", "MPO") and content.endswith(_JPEG_END)
+
+
+def _check_chunks(content):
+    """Check that the chunks of a PNG file end within it: OpenCV allocates the length that a chunk claims."""
+    position, name = 8, b""
+    while position < len(content) and name != b"IEND":  # other data may follow
+        name = content[position + 4 : position + 8]
+        position += 12 + int.from_bytes(content[position : position + 4], "big")
+    if position > len(content):
+        raise ValueError("a chunk is longer than the file")
 
 
 def _decode_with_pillow(content, header, matte):

@@ -7,6 +7,7 @@ import resource
 
 from gluon_classics.errors import DataError
 
+DEFLATE_RATIO = 1032  # bytes that deflate makes from one byte, at most (zlib's technical details)
 _ALWAYS_FREE = 64 * 2**20  # bytes; less is not worth asking the system for
 
 

@@ -16,11 +16,10 @@ import zlib
 from gluon_classics.errors import DataError
 import numpy as np
 
-from .memory import require_memory
+from .memory import DEFLATE_RATIO, require_memory
 
 DEPTH = 4  # levels of folders that are searched: torchvision writes ROOT/EMNIST/raw/FILE, Kaggle a folder around that
 GZIP = b"\x1f\x8b"
-MAX_RATIO = 1032  # bytes that deflate makes from one byte, at most (zlib's technical details)
 TAR_LIMIT = 1 << 29  # bytes that a tar archive may unpack to; those of CIFAR have a third of that
 TAR_PADDING = 1 << 20  # bytes after the end mark; by default, tar fills up its last 10 KiB
 CHUNK = 1 << 24
@@ -72,7 +71,7 @@ class StoredFile:
             stream.seek(0)
             if start == GZIP:
                 stream = stack.enter_context(gzip.GzipFile(fileobj=stream))
-                limit *= MAX_RATIO
+                limit *= DEFLATE_RATIO
             yield FileReader(str(self), stream, limit, start == GZIP)
 
 

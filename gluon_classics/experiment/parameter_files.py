@@ -132,7 +132,7 @@ def classes_of(names, shapes, found) -> tuple[int, int] | None:
 def _wrong_shapes(net, input_shape, wrong, shapes, found):
     name, other = next(iter(wrong.items()))
     classes = classes_of(wrong, shapes, found)
-    sizes = f"{other} is {found[other]}, not {shapes[name]}"
+    sizes = f"{other:.60} is {found[other]}, not {shapes[name]}"
     if classes:
         return (
             f"was made for {classes[0]} classes, {classes[1]} are wanted ({sizes}): "
@@ -149,11 +149,11 @@ def _why(shapes, found):
     """Return how the parameters of a file differ from those of the network, as the rest of a sentence."""
     lacking, extra = (sorted(set(one) - set(other)) for one, other in ((shapes, found), (found, shapes)))
     name, other = first_difference(shapes, found)
-    place = f"; its {other} is {found[other]}, the network's {name} {shapes[name]}" if name and other else ""
+    place = f"; its {other:.60} is {found[other]}, the network's {name} {shapes[name]}" if name and other else ""
     return f"{_first_of('it lacks', lacking)}{_first_of('it also has', extra)}{place}"
 
 
 def _first_of(what, names):
     if not names:
         return ""
-    return f"; {what} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+    return f"; {what} {names[0]:.60}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -128,7 +128,7 @@ class RunRecord:
             raise ValueError(f"unknown status {self.status!r}")
         counts = {
             "parameters": (self.parameters, 0),
-            "tested_images": (self.tested_images, 0),
+            "tested_images": (self.tested_images, 1),
             "trained_images": (self.trained_images, 1),
             "data.train_images": (self.data.train_images, 1),
             "data.test_images": (self.data.test_images, 0),

@@ -523,3 +523,29 @@ def test_a_size_or_number_of_channels_out_of_range_is_an_error(wrong, tmp_path):
 def test_what_is_not_a_path_is_an_error(path):
     with pytest.raises(TypeError, match="use a string or a Path"):
         read_image(path)
+
+
+@pytest.mark.parametrize(("mode", "side"), [("1", 3000), ("L", 3000), ("RGB", 1500), ("RGBA", 1200)])
+def test_the_pixels_of_a_png_file_must_fit_into_its_bytes(mode, side, tmp_path, data_error):
+    """An image of zeros is as short as a PNG file can be."""
+    path = tmp_path / "image.png"
+    Image.new(mode, (side, side)).save(path, compress_level=9)
+    assert read_image(path).shape[:2] == (side, side)
+    content = path.read_bytes()
+    size = struct.pack(">2I", 4 * side, 4 * side)
+    header = b"IHDR" + size + content[24:29]
+    path.write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
+    with data_error(path, f"too short for {4 * side:,}x{4 * side:,} pixels"):
+        read_image(path)
+
+
+def test_a_png_chunk_that_claims_more_bytes_than_the_file_has_is_damage(tmp_path, data_error):
+    """OpenCV would allocate 2.6 GB for it."""
+    path = tmp_path / "image.png"
+    Image.new("L", (6, 6)).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content + b"more")  # viewers accept that
+    assert not read_image(path).any()
+    path.write_bytes(content[:33] + b"\x9b" + content[34:])
+    with data_error(path, "damaged"):
+        read_image(path)

@@ -25,7 +25,7 @@ def traceback(rng, place):
 
 def two_lines(rng, place):
     def fail():
-        raise DataError("one\ntwo")
+        raise ValueError("one\ntwo")  # a DataError would show an escape
 
     return Case("raises two lines", Call(fail))
 

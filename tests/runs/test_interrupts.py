@@ -22,11 +22,13 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def ctrl_c_works():
-    """Make Ctrl-C work even if the tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def signals_work():
+    """Make Ctrl-C and SIGHUP work even if the tests run in the background, or under nohup."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class InterruptedDel:

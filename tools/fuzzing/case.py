@@ -33,7 +33,8 @@ _OUR_FOLDERS = ("gluon_classics", "utils")
 # what libraries print themselves: OpenCV, libpng, libjpeg, libtiff, MXNet, and Python's warnings
 _FOREIGN = re.compile(
     r"^\[ ?(WARN|ERROR|INFO)|^libpng|^Corrupt JPEG|^Premature end|^TIFF|^\[\d\d:\d\d:\d\d\] |^\w*Warning: |"
-    r":\d+: \w*Warning: |^OpenCV|^Traceback |^Exception ignored|^imread_|^terminate called|^OMP: |^libgomp"
+    r":\d+: \w*Warning: |^OpenCV|^Traceback |^Exception ignored|^imread_|^terminate called|^OMP: |"
+    r"^libgomp(?!: Invalid value for environment variable)"  # which it then ignores
 )
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LONGEST = 700  # characters of an error; longer ones quote their input in full
