@@ -79,16 +79,21 @@ def memory_explained():
     except MemoryTooSmall:
         raise
     except Exception as error:
-        words = str(error).strip().splitlines()[-1:]
-        text = words[0].rpartition("MXNetError: ")[2] if words else "an array cannot be allocated"
+        text = library_reason(error) or "an array cannot be allocated"
         is_memory = isinstance(error, MemoryError) or any(sign in text for sign in _MEMORY_SIGNS)
         if not is_memory or isinstance(error, ClassicsError):
             raise
         raise MemoryTooSmall(f"not enough memory ({text}): use a smaller batch size, or smaller images") from error
 
 
+def library_reason(error: BaseException) -> str:
+    """Return the line of a library's error that says what is wrong, without its stack. MXNet 1.6 has it first."""
+    first, *_, last = str(error).strip().splitlines() * 2 or ["", ""]
+    return (first if "Stack trace:" in str(error) else last).rpartition("MXNetError: ")[2]
+
+
 # MXNet's storage, its limit of 2^31 values, C++ and OpenCV
 _MEMORY_SIGNS = (
     *("Failed to allocate", "Memory allocate failed", "AlignedMallocPitch failed", "larger than 2^31", "bad_alloc"),
-    "Insufficient memory",
+    *("trying to allocate", "Insufficient memory"),
 )

@@ -11,7 +11,7 @@ import sys
 import click
 import gluon_classics
 from gluon_classics import _console, _runtime
-from gluon_classics.errors import ClassicsError, Interrupted, MemoryTooSmall, memory_explained
+from gluon_classics.errors import ClassicsError, Interrupted, MemoryTooSmall, library_reason, memory_explained
 from gluon_classics.runs.interrupts import KILLED_BY
 
 from . import export, networks, porting, recipes, training
@@ -74,8 +74,7 @@ def _errors_in_one_line(ctx):
     except Exception as error:
         if _library(error) is None:
             raise
-        reason = str(error).strip().splitlines()[-1].rpartition("MXNetError: ")[2]
-        raise click.ClickException(_shown(f"{_library(error)}: {reason}")) from error
+        raise click.ClickException(_shown(f"{_library(error)}: {library_reason(error)}")) from error
 
 
 def _library(error):

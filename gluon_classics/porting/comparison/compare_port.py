@@ -72,7 +72,7 @@ def _show(text, stream):
     """
     encoding = stream.encoding or "utf-8"
     text = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def _read_names(path) -> dict:
