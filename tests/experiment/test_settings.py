@@ -33,7 +33,7 @@ WRONG = [
     ("seed", [3], "a whole number"),
     ("learning_rate", 10**400, "that float32 can hold"),
     ("foreground", 1e39, "that float32 can hold"),
-    ("data", "caf\udce9", "not UTF-8"),
+    ("data", "d\udce9j\udce0", "not UTF-8"),
     ("init", "normal(1e999)", "use xavier"),
     ("init", "uniform(99999999999999999999999999999999999999999)", "use xavier"),
     ("resize", -28, "1 or more"),
