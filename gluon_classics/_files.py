@@ -93,7 +93,7 @@ def read_text(path) -> str:
     """Return the content of a small file in UTF-8.
 
     Raises:
-        OSError: There is no such file, it is no regular file, or it may not be read.
+        OSError: The file is missing, is not a regular file, or cannot be read.
         ValueError: It is too large, or not UTF-8.
     """
     require_regular(path)
@@ -103,7 +103,7 @@ def read_text(path) -> str:
 
 
 def sha256_of(path) -> str | None:
-    """Return the SHA-256 of a file in hexadecimal digits; None if there is no such file."""
+    """Return the SHA-256 of a file in hexadecimal digits, or None if the file is missing."""
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:

@@ -73,7 +73,7 @@ class Seed(click.IntRange):
 
 
 class UserPath(click.ParamType):
-    """A path that a user gives. A ~ at its beginning is replaced, as shells do it for a word of its own only."""
+    """A path from a user. A leading ~ becomes the home folder, also after "=", where shells keep it."""
 
     name = "path"
 

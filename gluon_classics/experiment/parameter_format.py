@@ -41,7 +41,7 @@ def read_arrays(path) -> dict[str, np.ndarray]:
     """Return the arrays of a parameter file by name, in the order of the file.
 
     Raises:
-        RunError: There is no such file, it is another kind of file, it is damaged, or its weights are not finite.
+        RunError: The file is missing, damaged or of another kind, or a weight is infinite or not a number.
     """
     path = Path(path)
     if not path.is_file():

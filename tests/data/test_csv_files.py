@@ -37,7 +37,7 @@ def write_pair(folder, train="mnist_train.csv", test="mnist_test.csv", **options
     return folder
 
 
-def check(data):
+def assert_is_the_pair(data):
     np.testing.assert_array_equal(data.train.images[..., 0], some_images(40))
     np.testing.assert_array_equal(data.train.labels, np.arange(40) % 4)
     np.testing.assert_array_equal(data.test.images[..., 0], some_images(20, 7))
@@ -56,7 +56,7 @@ FORMS = {
 
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def test_the_common_forms_of_tables_are_read(tmp_path, options):
-    check(load_dataset(str(write_pair(tmp_path / "set", "train.csv", "test.csv", **options))))
+    assert_is_the_pair(load_dataset(str(write_pair(tmp_path / "set", "train.csv", "test.csv", **options))))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_common_forms_of_tables_are_read(tmp_path, options):
     ],
 )
 def test_the_names_of_the_files_say_what_they_are(tmp_path, train, test):
-    check(load_dataset(str(write_pair(tmp_path / "set", train, test))))
+    assert_is_the_pair(load_dataset(str(write_pair(tmp_path / "set", train, test))))
 
 
 def test_a_known_name_gives_the_classes(tmp_path):
@@ -85,14 +85,14 @@ def test_one_file_stands_for_the_pair(tmp_path):
     write_pair(tmp_path, "fashion-mnist_train.csv", "fashion-mnist_test.csv")
     data = load_dataset(str(tmp_path / "mnist_test.csv"))
     assert data.name == "mnist"
-    check(data)
+    assert_is_the_pair(data)
 
 
 def test_gzipped_tables_are_read(tmp_path):
     for path in list(write_pair(tmp_path).iterdir()):
         path.with_suffix(".csv.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
-    check(load_dataset(str(tmp_path)))
+    assert_is_the_pair(load_dataset(str(tmp_path)))
 
 
 def test_a_test_file_without_labels_is_not_used_and_every_fifth_image_is_a_test_image(tmp_path, capsys):

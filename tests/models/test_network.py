@@ -137,6 +137,6 @@ NUMPY_MODE = """
 
 
 def test_numpy_mode_is_refused_in_one_line():
-    """In a process of its own, since the mode is global."""
+    """The mode is global, so a new process tries it."""
     result = subprocess.run([sys.executable, "-c", textwrap.dedent(NUMPY_MODE)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

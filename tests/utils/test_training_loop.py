@@ -493,7 +493,9 @@ def test_a_batch_of_one_example_may_have_a_mean_loss(examples):
     net = softmax_regression()
     net.initialize()
     one = batches(examples[0][:1], examples[1][:1], 1)
-    utils.train(one, one, net, lambda x, y: LOSS(x, y).mean(), trainer_of(net), mx.cpu(), 1)
+    expected = LOSS(net(one[0][0]), one[0][1]).asscalar()
+    (epoch,) = utils.train(one, one, net, lambda x, y: LOSS(x, y).mean(), trainer_of(net), mx.cpu(), 1)
+    assert epoch.train_loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_an_iterator_that_is_used_up_is_named_as_the_cause(examples):
