@@ -6,26 +6,21 @@ The names of arrays say what they are: `x_train`, `y_train`, `x_test` and `y_tes
 
 from __future__ import annotations
 
-import ast
 from collections import defaultdict
 import contextlib
 from dataclasses import dataclass
 import functools
 import math
-import re
 import zipfile
 
 from gluon_classics._format import format_shape
+from gluon_classics._npy_header import read_npy_header
 from gluon_classics.errors import DataError
-import numpy as np
 
 from .found import IMAGES, LABELS, TRAIN, Arrays, Contents, Found, check_counts, parts_to_read, role_of, to_contents
 from .memory import require_memory
 from .storage import FileReader, StoredFile, empty_array, read_errors
 
-MAGIC = b"\x93NUMPY"
-MAX_HEADER = 10_000  # bytes, NumPy's own limit
-_TYPE = re.compile(r"[<>|=]?[a-zA-Z][0-9]{0,4}")
 _IGNORED = ("npz", "npy", "arr", "0", "uint8")
 
 
@@ -129,24 +124,12 @@ def _content(array):
 
 def _header(reader):
     """Read the header of a .npy file: its shape, type and order."""
-    start = reader.start(len(MAGIC) + 2)
-    if start[: len(MAGIC)] != MAGIC or start[-2] not in (1, 2, 3):
-        raise DataError(f"{reader.name} is not an array that NumPy saved")
-    length = int.from_bytes(reader.start(2 if start[-2] == 1 else 4), "little")
     try:
-        if length > MAX_HEADER:
-            raise ValueError
-        header = ast.literal_eval(reader.start(length).decode("latin-1").strip())
-        descr, is_fortran, shape = (header[key] for key in ("descr", "fortran_order", "shape"))
-        if not all(type(size) is int and size >= 0 for size in shape) or not _TYPE.fullmatch(descr):
-            raise ValueError
-        dtype = np.dtype(descr)
-        if not dtype.itemsize:
-            raise ValueError
-    except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError) as error:
-        raise DataError(f"{reader.name} has a header that is not one of an array of numbers: save it again") from error
+        shape, dtype, order = read_npy_header(reader.start)
+    except ValueError as error:
+        raise DataError(f"{reader.name} {error}: save it again with numpy.savez or numpy.save") from error
     if dtype.hasobject:
         raise DataError(f"{reader.name} contains Python objects, which are not read: save an array of numbers")
     if math.prod(shape) * dtype.itemsize > reader.limit:
         raise DataError(f"{reader.name} is shorter than its header says ({format_shape(shape)}): save it again")
-    return shape, dtype, "F" if is_fortran is True else "C"
+    return shape, dtype, order

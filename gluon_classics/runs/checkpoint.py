@@ -14,6 +14,7 @@ import re
 
 from gluon_classics._files import atomic_path, require_regular
 from gluon_classics._format import first_line
+from gluon_classics._npy_header import read_npy_header
 from gluon_classics.errors import RunError
 import numpy as np
 
@@ -106,16 +107,14 @@ def _read_array(file, end):
 
     The size is checked first, so that a wrong shape does not ask for more memory than the file has bytes.
     """
-    start = file.tell()
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"an array has version {version} of NumPy's format")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    size = math.prod(shape) * dtype.itemsize
-    if dtype.kind not in "biuf" or min(shape, default=0) < 0 or size > end - file.tell():
+    try:
+        shape, dtype, order = read_npy_header(file.read)
+    except ValueError as error:
+        raise ValueError(f"one of its arrays {error}") from error
+    count = math.prod(shape)
+    if dtype.kind not in "biuf" or count * dtype.itemsize > end - file.tell():
         raise ValueError(f"it has no array of shape {shape} and type {dtype}")
-    file.seek(start)
-    return np.lib.format.read_array(file, allow_pickle=False)
+    return np.fromfile(file, dtype, count).reshape(shape, order=order)
 
 
 def _check(path, file):

@@ -319,6 +319,7 @@ def test_paths_that_are_no_files_are_refused(port, folder, outcome, tmp_path):
         "a\nb.npz",
         "right.npz/a.npz",
         "a\0.npz",
+        "x" * 5000,
     )
     for path in (*(tmp_path / name for name in paths), "", tmp_path):
         assert outcome(path) == UNUSABLE

@@ -1,5 +1,7 @@
 """Checkpoint files are read exactly or reported as damaged, and training resumes from them bit-identically."""
 
+import hashlib
+
 from gluon_classics import utils
 from gluon_classics.errors import ClassicsError, RunError
 from gluon_classics.runs import checkpoint
@@ -59,6 +61,14 @@ def test_a_truncated_or_extended_file_is_detected(path, rng):
             read_checkpoint(path)
     path.write_bytes(content + b"\0")
     with pytest.raises(Damaged, match="is damaged"):
+        read_checkpoint(path)
+
+
+def test_a_header_that_numpy_cannot_read_is_damage(path):
+    write_checkpoint(path, {}, {"a": np.zeros(3)})
+    content = path.read_bytes()[:-32].replace(b"(3,), }", b"(3L,(  ")
+    path.write_bytes(content + hashlib.sha256(content).digest())
+    with pytest.raises(Damaged, match="one of its arrays has a header"):
         read_checkpoint(path)
 
 

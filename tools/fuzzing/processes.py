@@ -24,15 +24,16 @@ def run(*arguments, variables=None, limits=lambda: None, **options) -> Answer:
     Raises:
         subprocess.TimeoutExpired: It took too long; the process is killed.
     """
+    variables = environment(**(variables or {}))
+    encoding = variables.get("PYTHONIOENCODING", "utf-8").partition(":")[0]
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
-        env=environment(**(variables or {})),
+        env=variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=LIMIT,
         preexec_fn=limits,
         **options,
     )
-    return Answer(
-        done.stdout.decode(errors="replace"), status=done.returncode, said=done.stderr.decode(errors="replace")
-    )
+    printed, said = (text.decode(encoding, "replace") for text in (done.stdout, done.stderr))
+    return Answer(printed, status=done.returncode, said=said)

@@ -12,6 +12,7 @@ from .suite import SUITE, Suite
 from .tensor_file import PortError, brief, open_file
 
 CONFORMS, DIVERGES, UNUSABLE = 0, 1, 2  # exit statuses
+LONGEST = 300  # characters of an error; a path in it can have any length
 
 
 def main(arguments, folder) -> int:
@@ -61,7 +62,10 @@ def show_comparison(trace, port, names=None, everything=False, as_json=False) ->
 
 
 def _refused(error):
-    _show(f"Error: {' '.join(str(error).split())}.", sys.stderr)
+    text = " ".join(str(error).split())
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+    _show(f"Error: {text}.", sys.stderr)
     return UNUSABLE
 
 
