@@ -15,7 +15,10 @@ from mxnet.gluon.block import _regroup
 from mxnet.gluon.parameter import DeferredInitializationError
 import numpy as np
 
-from .rewrite import rewritten
+from .one_thread import one_thread_context
+from .processor import ONE_THREAD_MACS
+from .rewrite import rewritten, to_widen
+from .work import macs_per_operator
 
 REWRITES = tuple(map(int, mx.__version__.split(".")[:3])) >= (1, 9, 1)  # older ones fail on some rewritten graphs
 
@@ -94,13 +97,14 @@ class _Compiled(ExplainedCalls, nn.HybridSequential):
         super().__init__(**kwargs)
         self.fused = False
         self._graphs: dict[tuple, _CompiledGraph] = {}
+        self._graph_of: dict[tuple, _CompiledGraph] = {}  # by the shape of the images
         # Not through hybridize(): it would also compile the layers, which belong to another network as well.
         self._active = True
         self._flags = [("static_alloc", True), ("static_shape", True)]
 
     def _clear_cached_op(self):
         super()._clear_cached_op()
-        self._graphs = {}
+        self._graphs, self._graph_of = {}, {}
 
     def _call_cached_op(self, x, *args):
         is_plain = not args and type(x) is mx.nd.NDArray and x.dtype == np.float32 and x.context.device_type == "cpu"
@@ -109,12 +113,13 @@ class _Compiled(ExplainedCalls, nn.HybridSequential):
         if self._callback:
             return super()._call_cached_op(x)
         fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
-        key = (x.context, fused)
-        if key not in self._graphs:
-            self._graphs[key] = self._compile(x, fused)
-        return _regroup(self._graphs[key](x), self._out_format)
+        key = (x.context, fused, x.shape)
+        if key not in self._graph_of:
+            self._graph_of[key] = self._graph_for(x, fused)
+        return _regroup(self._graph_of[key](x), self._out_format)
 
-    def _compile(self, x, fused):
+    def _graph_for(self, x, fused):
+        """Return the compiled graph for images like `x`. Shapes for which all choices are equal share one."""
         (data,), graph = self._get_graph(x)
         parameters = self.collect_params()
         used = [parameters[name] for name in graph.list_inputs() if name != data.name]
@@ -126,27 +131,54 @@ class _Compiled(ExplainedCalls, nn.HybridSequential):
             for parameter in used:
                 parameter._finish_deferred_init()
         self._cached_op_args = [(False, parameter) for parameter in used]  # `export` reads them from here
-        arrays = {parameter.name: parameter.data() for parameter in used if np.dtype(parameter.dtype) == np.float32}
-        graph, constants = rewritten(graph, arrays, for_inference=fused)
-        if fused:
-            graph = graph.optimize_for("MKLDNN")
-        return _CompiledGraph(graph, data.name, {**parameters, **constants}, self._flags)
+        arrays = {p.name: p.data(x.context) for p in used if np.dtype(p.dtype) == np.float32}
+        context = x.context
+        widened: frozenset[int] = frozenset()
+        if not fused:
+            widened = to_widen(graph, arrays, x.shape)
+        elif macs_per_operator(graph, data.name, x.shape) < ONE_THREAD_MACS:
+            context = one_thread_context(context)
+        key = (x.context, fused, context, widened)
+        if key not in self._graphs:
+            graph, constants = rewritten(graph, arrays, fused, widened)
+            if fused:
+                graph = graph.optimize_for("MKLDNN")
+            arrays = {**parameters, **constants}
+            is_copied = context != x.context
+            self._graphs[key] = _CompiledGraph(graph, data.name, arrays, self._flags, context, is_copied)
+        return self._graphs[key]
 
 
 class _CompiledGraph:
-    """A compiled graph with its parameters, each a `Parameter` or a constant array."""
+    """A compiled graph with its parameters.
 
-    def __init__(self, graph, data, parameters, flags):
+    Args:
+        graph: The graph.
+        data: The name of its input.
+        parameters: By name, each a `Parameter` or a constant array.
+        flags: MXNet's flags for compiled graphs.
+        context: Where to run it.
+        is_copied: Whether the parameters are elsewhere, and do not change: they are copied to `context` once.
+    """
+
+    def __init__(self, graph, data, parameters, flags, context, is_copied):
         names = graph.list_inputs()
         self.position = names.index(data)
         self.parameters = [parameters[name] for name in names if name != data]
+        if is_copied:
+            self.parameters = [array.as_in_context(context) for array in self._arrays()]
         others = [number for number in range(len(names)) if number != self.position]
         self.run = mx.nd.CachedOp(graph, [("data_indices", [self.position]), ("param_indices", others), *flags])
+        self.context = context
 
     def __call__(self, x):
-        arrays = [p.data() if isinstance(p, gluon.Parameter) else p for p in self.parameters]
-        outputs = self.run(*arrays[: self.position], x, *arrays[self.position :])
-        return outputs if isinstance(outputs, list) else [outputs]
+        arrays = self._arrays()
+        inputs = [*arrays[: self.position], x.as_in_context(self.context), *arrays[self.position :]]
+        outputs = self.run(*inputs)
+        return [output.as_in_context(x.context) for output in (outputs if isinstance(outputs, list) else [outputs])]
+
+    def _arrays(self):
+        return [p.data() if isinstance(p, gluon.Parameter) else p for p in self.parameters]
 
 
 def _twin(net, fused):

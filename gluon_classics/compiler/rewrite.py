@@ -12,6 +12,10 @@ padded channels Pooling and ReLU are slow if the number of channels is not a mul
                 layer removes these channels. For training, the graph appends the zeros to the parameters, so that
                 parameters and gradients keep their shapes. For predictions, the padded parameters are constants.
                 Only the order of sums changes.
+widened images  For the gradient of weights with one input channel, oneDNN without AVX-512 multiplies matrices, image by
+                image. If the matrices are large enough for its threads to share one, they wait for each other at each
+                image, which can take longer than the multiplication. Then grayscale images get two channels of zeros,
+                since there is a kernel for three.
 
 Names and order of the network's parameters do not change, so parameter files are interchangeable. `benchmarks/NOTES.md`
 lists what each step gains.
@@ -19,19 +23,63 @@ lists what each step gains.
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
-import functools
-from pathlib import Path
+import math
+from typing import Collection, NamedTuple
 
+from gluon_classics import _runtime
 import mxnet as mx
 
-from .graph_builder import GraphCopy
+from .graph_builder import Entry, GraphCopy
+from .processor import instruction_set
 
 _CHANNELWISE = ("Activation", "Pooling")  # each output channel depends only on the input channel of the same number
+_WIDENED = 3  # channels of widened images
+_SHARED_PIXELS = 256  # of a map, for each thread: from here on, oneDNN's threads share the work on one image
+_WORTH_WIDENING = 1.5e6  # multiply-accumulates per image; with more, the zeros cost more than waiting
+
+
+def to_widen(graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray], shape: tuple[int, ...]) -> frozenset[int]:
+    """Return the numbers of the convolutions that train faster on widened images.
+
+    Args:
+        graph: The graph.
+        arrays: The value of each float32 parameter, by name.
+        shape: The shape of a batch of images. The size of the batch does not matter.
+    """
+    if instruction_set().has_grayscale_gradient or len(shape) != 4 or shape[1] != 1:
+        return frozenset()
+    nodes = GraphCopy(graph).nodes
+    return frozenset(
+        number
+        for number, node in enumerate(nodes)
+        if node["op"] == "Convolution" and _gains_by_widening(node, nodes, arrays, shape[2:])
+    )
+
+
+def _gains_by_widening(convolution, nodes, arrays, sides):
+    maps, weight = (nodes[entry[0]] for entry in convolution["inputs"][:2])
+    if maps["op"] != "null" or weight["name"] not in arrays or maps["name"] in arrays:
+        return False
+    attributes = convolution["attrs"]
+    kernel, stride, pad, dilate = (
+        ast.literal_eval(attributes.get(name, default))
+        for name, default in (("kernel", "(1, 1)"), ("stride", "(1, 1)"), ("pad", "(0, 0)"), ("dilate", "(1, 1)"))
+    )
+    pixels = math.prod(
+        (side + 2 * p - d * (k - 1) - 1) // s + 1 for side, k, s, p, d in zip(sides, kernel, stride, pad, dilate)
+    )
+    threads = int(_runtime.given_threads() or 1)
+    macs = pixels * arrays[weight["name"]].size
+    return threads > 1 and pixels >= _SHARED_PIXELS * threads and macs <= _WORTH_WIDENING
 
 
 def rewritten(
-    graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray], for_inference: bool
+    graph: mx.sym.Symbol,
+    arrays: dict[str, mx.nd.NDArray],
+    for_inference: bool,
+    widened: Collection[int] = (),
 ) -> tuple[mx.sym.Symbol, dict[str, mx.nd.NDArray]]:
     """Return `graph` in operators that are faster on the CPU, with the same inputs and outputs.
 
@@ -39,22 +87,31 @@ def rewritten(
         graph: A graph that will run in float32.
         arrays: The value of each float32 parameter, by name.
         for_inference: Whether the parameters will not change and no gradients are needed.
+        widened: Numbers of convolutions whose images get more channels, from `to_widen`.
 
     Returns:
         The new graph, and the arrays of its additional parameters by name. There are none unless `for_inference`.
     """
-    return _Rewriting(graph, arrays, for_inference).result()
+    return _Rewriting(graph, arrays, for_inference, widened).result()
+
+
+class _Channels(NamedTuple):
+    """The number of channels of an entry that was padded: its own, and all. The channels after its own are zeros."""
+
+    own: int
+    all: int
 
 
 class _Rewriting(GraphCopy):
-    def __init__(self, graph, arrays, for_inference):
+    def __init__(self, graph, arrays, for_inference, widened):
         super().__init__(graph)
         self.arrays = arrays
+        self.widened = widened
         self.for_inference = for_inference
         self.constants: dict[str, mx.nd.NDArray] = {}
         self.constant_entries: dict[str, tuple] = {}
         self.deferred = set() if for_inference else _deferred(self.nodes, self.heads)
-        self.own_channels: dict[tuple, int] = {}  # of each padded entry; the channels after these are zeros
+        self.padded: dict[Entry, _Channels] = {}
         self.paddable = _convolutions_before_a_pool(self.nodes)
         for number, node in enumerate(self.nodes):
             self.copies.append(self._copied(number, node, [self.moved(old) for old in node["inputs"]]))
@@ -72,7 +129,9 @@ class _Rewriting(GraphCopy):
 
     def _in_faster_operators(self, number, node, inputs):
         attributes = node.get("attrs", {})
-        if node["op"] == "Convolution" and (number in self.paddable or inputs[0] in self.own_channels):
+        if number in self.widened:
+            inputs = [self._widened(inputs[0]), *inputs[1:]]
+        if node["op"] == "Convolution" and (number in self.paddable or inputs[0] in self.padded):
             return self._padded_convolution(number, node, inputs)
         if node["op"] in _CHANNELWISE:
             return self._channelwise(node["op"], node["name"], inputs, attributes)
@@ -83,8 +142,8 @@ class _Rewriting(GraphCopy):
 
     def _channelwise(self, op, name, inputs, attributes):
         copy = self._add(op, name, inputs, attributes)
-        if inputs[0] in self.own_channels:
-            self.own_channels[copy] = self.own_channels[inputs[0]]
+        if inputs[0] in self.padded:
+            self.padded[copy] = self.padded[inputs[0]]
         return copy
 
     def _padded_convolution(self, number, node, inputs):
@@ -94,33 +153,44 @@ class _Rewriting(GraphCopy):
             return self._add("Convolution", node["name"], [self._unpadded(maps), weight, *bias], attributes)
         shape = array.shape
         own = shape[0]
-        if maps in self.own_channels:
-            weight = self._padded(weight, shape, axis=1)
-            shape = (own, _rounded_up(shape[1]), *shape[2:])
-        if number not in self.paddable or own == _rounded_up(own):
+        if maps in self.padded:
+            channels = self.padded[maps].all
+            weight = self._with_zeros(weight, shape, 1, channels)
+            shape = (own, channels, *shape[2:])
+        channels = _rounded_up(own)
+        if number not in self.paddable or own == channels:
             return self._add("Convolution", node["name"], [maps, weight, *bias], attributes)
-        weight = self._padded(weight, shape, axis=0)
-        bias = [self._padded(entry, (own,), axis=0) for entry in bias]
-        attributes = {**attributes, "num_filter": str(_rounded_up(own))}
+        weight = self._with_zeros(weight, shape, 0, channels)
+        bias = [self._with_zeros(entry, (own,), 0, channels) for entry in bias]
+        attributes = {**attributes, "num_filter": str(channels)}
         copy = self._add("Convolution", node["name"], [maps, weight, *bias], attributes)
-        self.own_channels[copy] = own
+        self.padded[copy] = _Channels(own, channels)
         return copy
 
-    def _padded(self, entry, shape, axis):
-        """Append zeros to a parameter along `axis`, up to whole blocks."""
+    def _with_zeros(self, entry, shape, axis, length):
+        """Append zeros to a parameter along `axis`, up to `length`."""
         name = f"{self.name_of(entry)}_padded{axis}"
         missing = list(shape)
-        missing[axis] = _rounded_up(shape[axis]) - shape[axis]
+        missing[axis] = length - shape[axis]
         if self.for_inference and self._array(entry) is not None:
             return self._constant(name, self._array(entry), missing, axis)
         zeros = self._add("_zeros", f"{name}_zeros", [], {"shape": str(tuple(missing)), "dtype": "float32"})
         return self._add("Concat", name, [entry, zeros], {"dim": str(axis), "num_args": "2"})
 
+    def _widened(self, images):
+        """Append channels of zeros to grayscale images."""
+        name = f"{self.name_of(images)}_widened"
+        zeros = self._add("zeros_like", f"{name}_zeros", [images], {})
+        entries = [images, *[zeros] * (_WIDENED - 1)]
+        copy = self._add("Concat", name, entries, {"dim": "1", "num_args": str(_WIDENED)})
+        self.padded[copy] = _Channels(1, _WIDENED)
+        return copy
+
     def _unpadded(self, entry):
         """Remove the padding from an entry, if it has any."""
-        if entry not in self.own_channels:
+        if entry not in self.padded:
             return entry
-        attributes = {"axis": "1", "begin": "0", "end": str(self.own_channels[entry])}
+        attributes = {"axis": "1", "begin": "0", "end": str(self.padded[entry].own)}
         return self._add("slice_axis", f"{self.name_of(entry)}_unpadded", [entry], attributes)
 
     def _constant(self, name, array, missing, axis):
@@ -183,13 +253,5 @@ def _is_2d(convolution):
 
 
 def _rounded_up(channels):
-    return -(-channels // _block()) * _block()
-
-
-@functools.lru_cache(maxsize=None)
-def _block():
-    """Return the number of channels in a block of oneDNN: the float32 numbers in one vector of this processor."""
-    try:
-        return 16 if " avx512f " in Path("/proc/cpuinfo").read_text() else 8
-    except OSError:
-        return 8
+    block = instruction_set().block
+    return -(-channels // block) * block

@@ -1,0 +1,53 @@
+"""Run short work on one thread, without a change for any other work.
+
+OpenMP keeps the number of threads for each thread that starts work. MXNet has a worker thread for each context, and any
+number of CPU contexts, all in the same memory. So a context of its own, with one thread, runs the short work. Its
+arrays are copied from and to the user's context.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+
+from gluon_classics import _runtime
+import mxnet as mx
+from mxnet.base import _LIB, check_call
+
+_FIRST = 1000  # number of our first context; users have as many as they have processors
+_CPU = 1  # MXNet's number of this type of device
+
+
+class _Context(ctypes.Structure):
+    _fields_ = [("device_type", ctypes.c_int), ("device_id", ctypes.c_int)]
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+def _use_one_thread(_run_context, _parameter):
+    _LIB.omp_set_num_threads(1)  # of the OpenMP that MXNet is linked to
+
+
+@functools.lru_cache(maxsize=None)
+def one_thread_context(context: mx.Context) -> mx.Context:
+    """Return a CPU context that runs on one thread, to use instead of `context`.
+
+    It is `context` itself if there is no other thread, or if MXNet's engine does not have one worker per context
+    (MXNET_ENGINE_TYPE, MXNET_CPU_WORKER_NTHREADS).
+    """
+    if _runtime.given_threads() == "1" or not _has_one_worker_per_context():
+        return context
+    number = _FIRST + context.device_id
+    place = ctypes.byref(_Context(_CPU, number))
+    check_call(_LIB.MXEnginePushSync(_use_one_thread, None, None, place, None, 0, None, 0, None, 0, None))
+    return mx.cpu(number)
+
+
+os.register_at_fork(after_in_child=one_thread_context.cache_clear)  # MXNet starts new workers
+
+
+def _has_one_worker_per_context():
+    return (
+        os.environ.get("MXNET_ENGINE_TYPE", "ThreadedEnginePerDevice") == "ThreadedEnginePerDevice"
+        and os.environ.get("MXNET_CPU_WORKER_NTHREADS", "1") == "1"
+    )

@@ -1,0 +1,140 @@
+"""Short predictions run on one thread, with the same results, and nothing else does."""
+
+import json
+import os
+import subprocess
+import sys
+
+from arrays import assert_close, terms_of
+from chains import chain, operators, ready
+from gluon_classics import get_model, utils
+from gluon_classics.compiler import compiled
+from gluon_classics.compiler.processor import ONE_THREAD_MACS
+from gluon_classics.compiler.work import macs_per_operator
+import mxnet as mx
+from mxnet import autograd
+from mxnet.gluon import nn
+import pytest
+
+THREADS = """
+import ctypes, json
+import gluon_classics
+from gluon_classics import utils
+from gluon_classics.compiler import one_thread
+import mxnet as mx
+from mxnet import nd
+from mxnet.base import _LIB
+
+def threads_of(context):
+    found = []
+    read = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(
+        lambda _run, _parameter: found.append(_LIB.omp_get_max_threads())
+    )
+    place = ctypes.byref(one_thread._Context(1, context.device_id))
+    _LIB.MXEnginePushSync(read, None, None, place, None, 0, None, 0, None, 0, None)
+    nd.waitall()
+    return found[0]
+
+net = gluon_classics.get_model("lenet")
+net.initialize()
+forward = utils.for_inference(net)
+forward(nd.ones((1, 1, 28, 28))).wait_to_read()
+forward(nd.ones((64, 1, 28, 28))).wait_to_read()
+alone = one_thread.one_thread_context(mx.cpu())
+print(json.dumps({"alone": str(alone), "threads": threads_of(alone), "others": threads_of(mx.cpu())}))
+"""
+
+
+def found_with(**variables):
+    environment = {**os.environ, "OMP_NUM_THREADS": "3", **variables}
+    done = subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_a_context_of_its_own_has_one_thread_and_the_others_keep_theirs():
+    assert found_with() == {"alone": "cpu(1000)", "threads": 1, "others": 3}
+
+
+@pytest.mark.parametrize(
+    ("variables", "threads"),
+    [
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"MXNET_ENGINE_TYPE": "NaiveEngine"}, 3),
+        ({"MXNET_CPU_WORKER_NTHREADS": "2"}, 3),
+    ],
+)
+def test_other_engines_use_the_same_context(variables, threads):
+    assert found_with(**variables) == {"alone": "cpu(0)", "threads": threads, "others": threads}
+
+
+@pytest.fixture
+def contexts(monkeypatch):
+    """The contexts in which graphs run, in their order; short work runs in cpu(5)."""
+    seen = []
+
+    class Seen(compiled._CompiledGraph):
+        def __call__(self, x):
+            seen.append(self.context)
+            return super().__call__(x)
+
+    monkeypatch.setattr(compiled, "_CompiledGraph", Seen)
+    monkeypatch.setattr(compiled, "one_thread_context", lambda context: mx.cpu(5))
+    return seen
+
+
+needs_rewriting = pytest.mark.skipif(not compiled.REWRITES, reason="graphs are compiled here from MXNet 1.9.1 on")
+
+
+@needs_rewriting
+@pytest.mark.parametrize("context", [mx.cpu(0), mx.cpu(1)], ids=str)
+def test_short_predictions_run_elsewhere_and_return(context, contexts):
+    net, x = ready(get_model("lenet"), 64, 1, 28, 28)
+    net.collect_params().reset_ctx(context)
+    x = x.as_in_context(context)
+    forward = utils.for_inference(net)
+    expected = net(x).asnumpy()
+    for count in (1, 64, 8, 1):
+        outputs = forward(x[:count])
+        assert outputs.context == context
+        assert_close(outputs.asnumpy(), expected[:count], terms_of(net))
+    assert contexts == [mx.cpu(5), context, mx.cpu(5), mx.cpu(5)]
+
+
+@needs_rewriting
+def test_training_and_gradients_stay_where_they_are(contexts):
+    net, x = ready(chain(nn.Conv2D(3, 3), nn.Dense(2)), 1, 1, 6, 6)
+    utils.hybridized(net)(x)
+    forward = utils.for_inference(net)
+    with autograd.record(train_mode=False):
+        forward(x)
+    forward(x)
+    assert contexts == [mx.cpu(0), mx.cpu(0), mx.cpu(5)]
+
+
+@needs_rewriting
+def test_a_new_call_copies_the_new_weights(contexts):
+    net, x = ready(chain(nn.Conv2D(3, 3), nn.Dense(2)), 1, 1, 6, 6)
+    utils.for_inference(net)(x)
+    for parameter in net.collect_params().values():
+        parameter.set_data(parameter.data() * 2)
+    assert_close(utils.for_inference(net)(x).asnumpy(), net(x).asnumpy(), terms_of(net))
+    assert set(contexts) == {mx.cpu(5)}
+
+
+@pytest.mark.parametrize(("name", "side"), [("lenet", 28), ("googlenet", 96), ("mobilenet_v1", 64)])
+def test_the_work_is_that_of_the_summary(name, side):
+    net, x = _ready(name, side)
+    graph = net(mx.sym.var("data"))
+    expected = 2 * utils.summarize(net, x.shape[1:]).macs / len(operators(graph))
+    assert macs_per_operator(graph, "data", x.shape) == pytest.approx(expected, rel=1e-9)
+
+
+def _ready(name, side):
+    net = get_model(name)
+    return ready(net, 2, 3 if name.startswith("mobilenet") else 1, side, side)
+
+
+def test_single_images_of_small_networks_are_short_work():
+    for name, side, is_short in (("lenet", 28, True), ("googlenet", 96, True), ("resnet", 96, False)):
+        net, x = _ready(name, side)
+        assert (macs_per_operator(net(mx.sym.var("data")), "data", (1, *x.shape[1:])) < ONE_THREAD_MACS) == is_short
