@@ -13,7 +13,9 @@ torch    PyTorch in both memory formats, each eager and with torch.compile; the 
          turn are not measured again. Its threads spin or sleep while they wait: a first test chooses the faster way.
 
 First each contestant must compute the same function: the same outputs from the same weights, and the same loss after
-three updates. A mode of PyTorch that does not is left out. Then they take turns:
+three updates. A mode of PyTorch that does not is left out. For torch.compile in the plain format, which loses gradients
+of AlexNet and VGG (see torch_gradient.py), torch.compile without layout optimization takes its place. Then they take
+turns:
 
 step     training steps on one batch, each waited for      epoch   an epoch with loader and metrics, compiled before
 predict  batches of the training's size, 64 at most, and single images
@@ -22,7 +24,8 @@ Each turn also measures the peak of a dense convolution, to express training spe
 three times the operations of the forward pass. This includes the gradient of the images, which is never computed: 7 %
 of the operations of LeNet, 1 % of those of AlexNet. Ratios are within a turn, and their median and range are reported.
 Memory is measured in two further processes of training steps, for PyTorch without torch.compile and in the memory
-format that needs less. --publish writes benchmarks/speed.json and the README's table.
+format that needs less. --publish writes a file for this processor's instruction set, such as
+benchmarks/speed-avx2.json, and the README's table of all of them. With DNNL_MAX_CPU_ISA=AVX2, PyTorch is limited alike.
 """
 
 from __future__ import annotations
@@ -32,29 +35,37 @@ import contextlib
 from dataclasses import replace
 import importlib.util
 import json
+import os
 from pathlib import Path
 import shutil
 import statistics
 import sys
 import tempfile
+import time
 
 from cases import CASES
 from gluon_classics import _console, _files, _runtime
+from gluon_classics.compiler.processor import AVX2, instruction_set
 from gluon_classics.data.datasets import load_dataset
 import numpy as np
 import turns
 
 ROOT = Path(__file__).parents[1]
-PUBLISHED = Path(__file__).with_name("speed.json")
+PUBLISHED = Path(__file__).with_name(f"speed-{instruction_set().name.lower()}.json")
 MODES = ("eager", "channels_last", "compile", "channels_last compile")
+INSTEAD = {"compile": "compile without layout optimization"}  # of a mode that computes another function
+EVERY_MODE = (*MODES, *INSTEAD.values())
 KINDS = ("step", "epoch", "predict", "predict 1")
 STEP_AFTER_EPOCH = "step after epoch"  # our steps again, since speed drifts by some percent within minutes
 CLEARLY_BEHIND = 0.85  # of the fastest mode's speed
 QUIET = 0.5  # load average per core; above it, nothing is published
+WAITING_SECONDS = 15  # spent at most on PyTorch's way of waiting, after the first turn
 # maximum difference: of outputs, relative to the largest output; of losses, relative to the change of the loss
 SAME = {"outputs": 1e-4, "loss": 1e-2}
 CORES = _runtime.usable_cores()
 THREADS = {"OMP_NUM_THREADS": str(CORES)}
+# what limits PyTorch to AVX2, if the user limits MXNet to it
+LIMITED = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 WAITING = {"asleep": {"OMP_WAIT_POLICY": "passive"}, "spinning": {"OMP_WAIT_POLICY": None}}
 ENVIRONMENTS = {
     "ours": {**THREADS, **WAITING["asleep"]},
@@ -91,7 +102,8 @@ def contestants():
 
 def environment_of(name, waiting):
     """Return the environment variables of a contestant; `waiting` applies to PyTorch."""
-    return ENVIRONMENTS.get(name, {**THREADS, **WAITING[waiting or "asleep"]})
+    limits = LIMITED if "DNNL_MAX_CPU_ISA" in os.environ and instruction_set() == AVX2 else {}
+    return ENVIRONMENTS.get(name, {**THREADS, **WAITING[waiting or "asleep"], **limits})
 
 
 @contextlib.contextmanager
@@ -106,11 +118,14 @@ def processes(case, names, waiting):
 
 
 def faster_waiting(case, names, seconds):
-    """Return the way of waiting with which PyTorch trains faster in three turns; None without PyTorch."""
+    """Return the way of waiting with which PyTorch trains faster in up to three turns; None without PyTorch."""
     if MODES[1] not in names:
         return None
     rates = {way: [] for way in WAITING}
-    for _ in range(3):
+    start = time.monotonic()
+    for number in range(3):
+        if number and time.monotonic() - start > WAITING_SECONDS:
+            break
         for way in WAITING:
             with processes(case, [MODES[1]], way) as workers:
                 rates[way].append(workers[MODES[1]].ask("steps", seconds))
@@ -125,7 +140,12 @@ def measure(case, names, options):
         checks = {name: worker.ask("check", weights) for name, worker in workers.items()}
         differences = {name: difference(checks["ours"], check) for name, check in checks.items() if name != "ours"}
         facts = {name: worker.ask("facts") for name, worker in workers.items()}
-    names = [name for name in names if is_same(name, differences.get(name))]
+    same = [name for name in names if is_same(name, differences.get(name))]
+    for name in [INSTEAD[name] for name in names if name in INSTEAD and name not in same]:
+        with processes(case, [name], waiting) as workers:
+            differences[name] = difference(checks["ours"], workers[name].ask("check", weights))
+        same += [name] if is_same(name, differences[name]) else []
+    names = same
     rates = {kind: {name: [] for name in names} for kind in KINDS}
     rates[STEP_AFTER_EPOCH] = {"ours": []}
     peaks = []
@@ -197,7 +217,7 @@ def is_same(name, apart):
     """
     if apart is None or all(apart[figure] < limit for figure, limit in SAME.items()):
         return True
-    if name not in MODES[2:]:
+    if name in (*ENVIRONMENTS, *MODES[:2]):
         sys.exit(f"{name} does not compute the same function as ours, so nothing was measured: {apart}")
     _console.warn(f"{name} is left out because it does not compute the same function as ours: {apart}")
     return False
@@ -206,12 +226,14 @@ def is_same(name, apart):
 def still_in(names, rates, number):
     """Return the contestants of a turn. After the first one, clearly slower modes of PyTorch are left out."""
     best = rates[fastest(rates)][0] if number and fastest(rates) else 0
-    return [name for name in names if name not in MODES or not number or rates[name][0] >= CLEARLY_BEHIND * best]
+    return [name for name in names if name in ENVIRONMENTS or not number or rates[name][0] >= CLEARLY_BEHIND * best]
 
 
 def fastest(rates):
     """Return the mode of PyTorch with the highest median among those in all turns; None if there is none."""
-    medians = {name: statistics.median(rates[name]) for name in MODES if rates.get(name) and None not in rates[name]}
+    medians = {
+        name: statistics.median(rates[name]) for name in EVERY_MODE if rates.get(name) and None not in rates[name]
+    }
     return max(medians, key=medians.get) if medians else None
 
 
@@ -265,9 +287,9 @@ def refuse_half_a_table(parser, options, lacking):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", choices=CASES, default=list(CASES), metavar="NAME")
-    parser.add_argument("--rounds", type=turns.at_least(1), default=5, help="number of turns (default: %(default)s)")
+    parser.add_argument("--rounds", type=turns.at_least(1), default=3, help="number of turns (default: %(default)s)")
     parser.add_argument(
-        "--seconds", type=turns.at_least(0.1, float), default=1.5, help="of each measurement (default: %(default)s)"
+        "--seconds", type=turns.at_least(0.1, float), default=0.8, help="of each measurement (default: %(default)s)"
     )
     parser.add_argument("--json", metavar="FILE", help="write all measurements to FILE")
     parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name} and the README's table")
@@ -282,6 +304,7 @@ def main():
         "options": {"rounds": options.rounds, "seconds": options.seconds},
         "commit": turns.commit(),
         "lacking": lacking,
+        "instruction_set": instruction_set().name,
         "machine": turns.machine(),
         "cores": CORES,
         "threads": {name: environment_of(name, None)["OMP_NUM_THREADS"] for name in names},

@@ -17,8 +17,8 @@ SHOWN_RESULTS = (  # recipes in the README: each kind of published value, and ea
     "lenet_bn-fashion-mnist-d2l-0.17",
     "alexnet-fashion-mnist-blog",
 )
-SPEED = ROOT / "benchmarks" / "speed.json"
-SPEED_COLUMNS = {  # titles, and the ratios of speed.json
+SPEEDS = sorted((ROOT / "benchmarks").glob("speed-*.json"))  # one for each instruction set
+SPEED_COLUMNS = {  # titles, and the ratios of these files
     "training": "train / torch",
     "prediction": "predict / torch",
     "one image": "predict 1 / torch",
@@ -49,20 +49,30 @@ def networks_table() -> str:
 
 
 def speed_table() -> str:
-    """Return the ratios of benchmarks/speed.json as a Markdown table, with their geometric means."""
-    measured = json.loads(SPEED.read_text(encoding="utf-8"))
-    networks = measured["networks"]
-    rows = ["| network | " + " | ".join(SPEED_COLUMNS) + " |", "|---|" + "--:|" * len(SPEED_COLUMNS)]
-    for name, measures in networks.items():
-        medians = [f"{measures['ratios'][ratio]['median']:.2f}" for ratio in SPEED_COLUMNS.values()]
-        label = f"`{name}`, {measures['size']}x{measures['size']}, batch {measures['batch_size']}"
+    """Return the ratios of benchmarks/speed-*.json as a Markdown table, with their geometric means."""
+    measured = [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS]
+    titles = [f"{title}, {kind['instruction_set']}" for title in SPEED_COLUMNS for kind in measured]
+    rows = ["| network | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(titles)]
+    for name, figures in measured[0]["networks"].items():
+        label = f"`{name}`, {figures['size']}x{figures['size']}, batch {figures['batch_size']}"
+        medians = [f"{_median(kind, name, ratio):.2f}" for ratio in SPEED_COLUMNS.values() for kind in measured]
         rows.append(f"| {label} | {' | '.join(medians)} |")
-    means = [
-        f"{statistics.geometric_mean(measures['ratios'][ratio]['median'] for measures in networks.values()):.2f}"
-        for ratio in SPEED_COLUMNS.values()
-    ]
-    where = f"{measured['threads']['ours']} cores, {measured['machine']['processor']}, commit {measured['commit'][:7]}"
-    return "\n".join([*rows, f"| geometric mean ({where}) | {' | '.join(means)} |"])
+    means = [f"{_mean(kind, ratio):.2f}" for ratio in SPEED_COLUMNS.values() for kind in measured]
+    (cores,) = {kind["cores"] for kind in measured}
+    return "\n".join([*rows, f"| geometric mean ({cores} cores) | {' | '.join(means)} |"])
+
+
+def lowest_mean() -> float:
+    """Return the lowest geometric mean of training among the instruction sets."""
+    return min(_mean(json.loads(path.read_text(encoding="utf-8")), "train / torch") for path in SPEEDS)
+
+
+def _mean(kind, ratio):
+    return statistics.geometric_mean(_median(kind, name, ratio) for name in kind["networks"])
+
+
+def _median(kind, network, ratio):
+    return kind["networks"][network]["ratios"][ratio]["median"]
 
 
 def results_table() -> str:

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 
 from cases import CASES
+from gluon_classics.compiler.processor import AVX2, AVX512
 import numpy as np
 import pytest
 import speed
@@ -14,12 +15,16 @@ import turns
 def test_the_fastest_mode_of_pytorch_counts():
     rates = {"ours": [9, 9], "blog": [8, 8], "eager": [3, None], "channels_last": [4, 4.2], "compile": [3.5, 4.9]}
     assert speed.fastest(rates) == "compile"
+    instead = speed.INSTEAD["compile"]
+    assert speed.fastest({**rates, instead: [5, 5]}) == instead
     assert speed.fastest({"ours": [9], "blog": [8]}) is None
 
 
 def test_a_clearly_slower_mode_is_not_measured_again():
     rates = {"ours": [1.0], "blog": [0.1], "eager": [5.0], "channels_last": [9.0], "compile": [10.0]}
     assert speed.still_in(list(rates), rates, 0) == list(rates)
+    assert speed.still_in(list(rates), rates, 1) == ["ours", "blog", "channels_last", "compile"]
+    rates[speed.INSTEAD["compile"]] = [5.0]
     assert speed.still_in(list(rates), rates, 1) == ["ours", "blog", "channels_last", "compile"]
 
 
@@ -58,6 +63,7 @@ def test_contestants_with_different_results_are_not_measured(other, capsys):
             speed.is_same(name, apart)
     assert not speed.is_same("compile", apart)
     assert "compile is left out" in capsys.readouterr().err
+    assert not speed.is_same(speed.INSTEAD["compile"], apart)
 
 
 def test_memory_is_compared_with_the_mode_that_needs_least():
@@ -86,6 +92,21 @@ def test_contestants_have_equally_many_threads_and_pytorch_its_waiting_policy(mo
             assert worker.ask("getenv", "OMP_NUM_THREADS") == str(speed.CORES)
             policies[name] = worker.ask("getenv", "OMP_WAIT_POLICY")
     assert policies == {"ours": "passive", "eager": None, "compile": "passive"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_avx2", "is_limited"), [(None, True, False), ("AVX2", True, True), ("ALL", False, False)]
+)
+def test_pytorch_is_limited_to_avx2_if_mxnet_is(limit, is_avx2, is_limited, monkeypatch):
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    if limit:
+        monkeypatch.setenv("DNNL_MAX_CPU_ISA", limit)
+    monkeypatch.setattr(speed, "instruction_set", lambda: AVX2 if is_avx2 else AVX512)
+    environment = speed.environment_of("eager", None)
+    assert (environment.get("ONEDNN_MAX_CPU_ISA"), environment.get("ATEN_CPU_CAPABILITY")) == (
+        ("AVX2", "avx2") if is_limited else (None, None)
+    )
+    assert "ONEDNN_MAX_CPU_ISA" not in speed.environment_of("ours", None)
 
 
 def test_an_error_in_a_worker_process_is_raised_here():
