@@ -37,11 +37,13 @@ ENVIRONMENT = {
     "half of the threads": {"OMP_NUM_THREADS": str(max(1, speed.CORES // 2))},
 }
 
-# a module of `gluon_classics.utils`, a name in it, and the value that replaces it
+# a module of `gluon_classics.compiler`, a name in it, and the value that replaces it
 REPLACED = {
-    "graph not rewritten": ("compiled", "rewritten", lambda graph, arrays, for_inference: (graph, {})),
+    "graph not rewritten": ("compiled", "rewritten", lambda graph, *_: (graph, {})),
     "relu not deferred": ("rewrite", "_deferred", lambda nodes, heads: set()),
     "channels not padded": ("rewrite", "_convolutions_before_a_pool", lambda nodes: set()),
+    "images not widened": ("compiled", "to_widen", lambda *_: frozenset()),
+    "never on one thread": ("compiled", "ONE_THREAD_MACS", 0),
 }
 
 

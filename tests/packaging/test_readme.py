@@ -32,6 +32,13 @@ def test_the_tables_are_up_to_date(name):
     assert make_tables.with_tables(text) == text, "run python tools/make_tables.py"
 
 
+@pytest.mark.parametrize("name", READMES)
+def test_the_sentence_about_speed_gives_the_lowest_mean(name):
+    text = (CHECKOUT / name).read_text(encoding="utf-8")
+    sentence = text.partition("<!-- speed -->")[0].rpartition("\n## ")[2]
+    assert f"{make_tables.lowest_mean():.2f}" in sentence
+
+
 @pytest.mark.parametrize("left_out", [{"certify"}, pytest.param(set(), marks=pytest.mark.slow)], ids=["quick", "all"])
 def test_the_commands_of_the_table_run_in_their_order(left_out, command, tmp_path):
     """`certify` trains in nine new processes."""
