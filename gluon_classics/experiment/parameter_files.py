@@ -79,7 +79,10 @@ def copy_parameters(net: gluon.nn.Block, path, input_shape, new_head: Sequence[s
     Raises:
         RunError: The file is missing or damaged, or holds the parameters of another network. Then nothing is copied.
     """
-    arrays = {without_kind(name): array for name, array in read_arrays(path).items()}
+    named = read_arrays(path)
+    arrays = {without_kind(name): array for name, array in named.items()}
+    if len(arrays) < len(named):
+        raise RunError(f"{path} has two parameters with the same name, one of them behind arg: or aux:")
     parameters = net._collect_params_with_prefix()
     shapes = {name: parameter.shape for name, parameter in parameters.items()}
     found = {name: array.shape for name, array in arrays.items()}

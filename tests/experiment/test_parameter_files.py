@@ -61,6 +61,15 @@ def test_parameters_for_training_alone_are_left_out(saved):
     np.testing.assert_array_equal(other[0].weight.data().asnumpy(), net[0].weight.data().asnumpy())
 
 
+def test_a_name_with_and_without_its_kind_is_refused(saved):
+    """One of the two would be used without a word."""
+    _, path = saved
+    arrays = nd.load(str(path))
+    nd.save(str(path), {**arrays, "arg:0.weight": nd.zeros_like(arrays["0.weight"])})
+    with pytest.raises(RunError, match="two parameters with the same name"):
+        load_parameters(network(), path, CPU, (1, 4, 4))
+
+
 def test_other_parameters_that_the_network_lacks_are_refused(saved):
     _, path = saved
     nd.save(str(path), {**nd.load(str(path)), "auxiliary.weight": nd.ones(3), "1.weight": nd.ones(3)})

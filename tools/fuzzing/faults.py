@@ -107,10 +107,14 @@ def closed_descriptors(rng, place):
                     with contextlib.suppress(ProcessLookupError):
                         process.send_signal(number)
                 status = _end(process)
-        allowed = (0, 128 + number) if number else (0,)
-        return Answer(status=0 if status in allowed else status, said=(place.folder / "said").read_text())
+        return Answer(status=0 if status in _statuses(number) else status, said=(place.folder / "said").read_text())
 
     return _case(f"descriptors {closed} closed, signal {number and number.name}", place, disturb)
+
+
+def _statuses(number):
+    """Return the right exit statuses after a signal: done, stopped, or ended by it outside of the training."""
+    return (0, 128 + number, -number) if number else (0,)
 
 
 def _wait_for(path, process):
@@ -152,7 +156,7 @@ def signals(rng, place):
             stop_at_random(process, chance, number)
             said = process.stderr.read().decode(errors="replace")
             status = _end(process)
-        if (run / "run.json").exists() and status not in (0, 128 + number):
+        if (run / "run.json").exists() and status not in _statuses(number):
             return Answer(value=f"status {status} after {number.name}: {said[-200:]}", status=0)
         return Answer(status=0, said=said)
 
