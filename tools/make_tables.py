@@ -52,10 +52,14 @@ def speed_table() -> str:
     """Return the ratios of benchmarks/speed-*.json as a Markdown table, with their geometric means."""
     measured = [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS]
     titles = [f"{title}, {kind['instruction_set']}" for title in SPEED_COLUMNS for kind in measured]
-    rows = ["| network | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(titles)]
+    rows = ["| our speed / PyTorch's fastest mode | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(titles)]
     for name, figures in measured[0]["networks"].items():
         label = f"`{name}`, {figures['size']}x{figures['size']}, batch {figures['batch_size']}"
-        medians = [f"{_median(kind, name, ratio):.2f}" for ratio in SPEED_COLUMNS.values() for kind in measured]
+        medians = [
+            f"{_median(kind, name, ratio):.2f}" if name in kind["networks"] else "-"
+            for ratio in SPEED_COLUMNS.values()
+            for kind in measured
+        ]
         rows.append(f"| {label} | {' | '.join(medians)} |")
     means = [f"{_mean(kind, ratio):.2f}" for ratio in SPEED_COLUMNS.values() for kind in measured]
     (cores,) = {kind["cores"] for kind in measured}
