@@ -38,6 +38,19 @@ def test_a_case_that_cannot_be_made_is_no_result(tmp_path):
         harness.run([job], tmp_path / "world", workers=1, folders=[Path(__file__).parent])
 
 
+def test_a_process_ends_after_its_cases(tmp_path, monkeypatch):
+    """What libraries keep of each case would fill its memory."""
+    monkeypatch.setattr(harness, "MOST_CASES", 2)
+    started = []
+    start = harness.subprocess.Popen
+    monkeypatch.setattr(harness.subprocess, "Popen", lambda *a, **options: started.append(a) or start(*a, **options))
+    (tmp_path / "world").mkdir()
+    fine = [harness.Job("misbehaving", misbehaving.KINDS.index(misbehaving.fine))] * 5
+    done = harness.run(fine, tmp_path / "world", workers=1, folders=[Path(__file__).parent])
+    assert [result.verdict for result in done] == ["accepted"] * 5
+    assert len(started) == 3
+
+
 def test_the_table_counts_each_verdict(results):
     lines = page.table(harness.counts(results.values())).splitlines()
     assert lines[0].split(" | ")[2:] == [*list(VERDICTS)[:-1], f"{list(VERDICTS)[-1]} |"]

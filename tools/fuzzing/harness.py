@@ -26,6 +26,7 @@ TOOLS = Path(__file__).parents[1]
 ROOT = TOOLS.parent
 TIME_LIMIT = 45  # seconds; a case takes about one, and the first one of a process about ten on a busy machine
 START_LIMIT = 300  # seconds until a process can take cases
+MOST_CASES = 200  # of a process: its memory is limited, and the libraries keep a little of each case
 APART = 1_000_000  # case seeds of two neighbouring seeds
 
 
@@ -57,7 +58,7 @@ class Result:
 
 
 class Worker:
-    """A worker process, which is started again after it died.
+    """A worker process, which is started again after it died, and after `MOST_CASES` cases.
 
     Args:
         world: Folder of the shared files.
@@ -68,10 +69,14 @@ class Worker:
         self._world = world
         self._folders = [TOOLS, ROOT, *folders]
         self._process: subprocess.Popen | None = None
+        self._cases = 0  # of this process
 
     def run(self, job: Job) -> Result:
         """Run one case."""
+        if self._cases == MOST_CASES:
+            self.stop()
         process = self._started()
+        self._cases += 1
         module = importlib.import_module(job.module)
         limit = getattr(module, "TIME_LIMIT", TIME_LIMIT)
         kind = module.KINDS[job.seed % len(module.KINDS)].__name__
@@ -100,7 +105,7 @@ class Worker:
                 with contextlib.suppress(OSError):
                     stream.close()
             self._process.wait()
-            self._process = None
+            self._process, self._cases = None, 0
 
     def _started(self):
         if self._process is None:
