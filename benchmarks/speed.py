@@ -4,7 +4,7 @@
     python benchmarks/speed.py [--networks NAME ...] [--rounds N] [--seconds N] [--json FILE] [--publish]
 
 The contestants have the same layers, use float32 and, except for the blog's way, the same number of threads. Each
-runs in its own process, and every turn but the first starts new ones because speed differs between processes:
+runs in its own process, and every turn starts new processes because speed differs between processes:
 
 ours     the compiled network with the package's loader and training loop
 blog     the blog's loop, rewritten: eager, images resized one by one, every batch waited for, MXNet's default settings
@@ -135,25 +135,33 @@ def faster_waiting(case, names, seconds):
 def measure(case, names, options):
     """Return all measurements of one network."""
     waiting = faster_waiting(case, names, options.seconds)
-    peaks = []
-    with contextlib.ExitStack() as first:  # the first turn's processes have compiled for the checks
-        workers = dict(first.enter_context(processes(case, names, waiting)))
+    with processes(case, names, waiting) as workers:
         weights = workers["ours"].ask("weights")
         checks = {name: worker.ask("check", weights) for name, worker in workers.items()}
         differences = {name: difference(checks["ours"], check) for name, check in checks.items() if name != "ours"}
         facts = {name: worker.ask("facts") for name, worker in workers.items()}
-        same = [name for name in names if is_same(name, differences.get(name))]
-        for name in [INSTEAD[name] for name in names if name in INSTEAD and name not in same]:
-            workers.update(first.enter_context(processes(case, [name], waiting)))
+    same = [name for name in names if is_same(name, differences.get(name))]
+    for name in [INSTEAD[name] for name in names if name in INSTEAD and name not in same]:
+        with processes(case, [name], waiting) as workers:
             differences[name] = difference(checks["ours"], workers[name].ask("check", weights))
-            same += [name] if is_same(name, differences[name]) else []
-        rates = {kind: {name: [] for name in same} for kind in KINDS}
-        rates[STEP_AFTER_EPOCH] = {"ours": []}
-        take_turn(case, workers, rates, peaks, options.seconds)
-    for number in range(1, options.rounds):
-        needed = [name for name in same if any(name in still_in(same, rates[kind], number) for kind in KINDS)]
-        with processes(case, needed, waiting) as workers:
-            take_turn(case, workers, rates, peaks, options.seconds)
+        same += [name] if is_same(name, differences[name]) else []
+    names = same
+    rates = {kind: {name: [] for name in names} for kind in KINDS}
+    rates[STEP_AFTER_EPOCH] = {"ours": []}
+    peaks = []
+    for number in range(options.rounds):
+        contestants_of = {kind: still_in(names, rates[kind], number) for kind in KINDS}
+        with processes(
+            case, [name for name in names if name in set().union(*contestants_of.values())], waiting
+        ) as workers:
+            for kind in KINDS:
+                for name in contestants_of[kind]:
+                    rates[kind][name].append(ask(workers[name], kind, case, options.seconds))
+                    if (kind, name) == ("epoch", "ours"):
+                        rates[STEP_AFTER_EPOCH][name].append(ask(workers[name], "step", case, options.seconds))
+                for name in names:  # None for a turn without this mode
+                    rates[kind][name] += [None] * (number + 1 - len(rates[kind][name]))
+            peaks.append(workers["ours"].ask("convolution_peak", options.seconds / 2))
     memory = {
         name: [memory_of(case, name, waiting) for _ in range(2)]
         for name in ("ours", "blog", *MODES[:2])
@@ -173,20 +181,6 @@ def measure(case, names, options):
         "torch waits": waiting,
         "ratios": ratios(rates, memory, peaks, facts["ours"]["macs"]),
     }
-
-
-def take_turn(case, workers, rates, peaks, seconds):
-    """Add the rates of each kind and contestant, and the peak of a convolution; None for a mode without this turn."""
-    number = len(peaks)
-    for kind in KINDS:
-        names = list(rates[kind])
-        for name in still_in(names, rates[kind], number):
-            rates[kind][name].append(ask(workers[name], kind, case, seconds))
-            if (kind, name) == ("epoch", "ours"):
-                rates[STEP_AFTER_EPOCH][name].append(ask(workers[name], "step", case, seconds))
-        for name in names:
-            rates[kind][name] += [None] * (number + 1 - len(rates[kind][name]))
-    peaks.append(workers["ours"].ask("convolution_peak", seconds / 2))
 
 
 def memory_of(case, name, waiting):
