@@ -15,7 +15,7 @@ from typing import NamedTuple
 import gluon_classics
 from gluon_classics import _console, utils
 from gluon_classics.compiler import compiled
-from gluon_classics.compiler.graph_builder import GraphCopy
+from gluon_classics.compiler.graph_builder import nodes_of
 from gluon_classics.compiler.processor import ONE_THREAD_MACS, instruction_set
 from gluon_classics.compiler.rewrite import to_widen
 from gluon_classics.compiler.work import macs_per_operator
@@ -64,7 +64,7 @@ def widening(start, options):
     net.initialize()
     graph = net(mx.sym.var("data"))
     arrays = {parameter.name: parameter.data() for parameter in net.collect_params().values()}
-    first = next(number for number, node in enumerate(GraphCopy(graph).nodes) if node["op"] == "Convolution")
+    first = next(number for number, node in enumerate(nodes_of(graph)) if node["op"] == "Convolution")
     ways = {}
     for name, widened in (("without", frozenset()), ("with", frozenset([first]))):
         compiled.to_widen = lambda *_, widened=widened: widened

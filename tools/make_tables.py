@@ -50,16 +50,12 @@ def networks_table() -> str:
 
 def speed_table() -> str:
     """Return the ratios of benchmarks/speed-*.json as a Markdown table, with their geometric means."""
-    measured = [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS]
+    measured = _speeds()
     titles = [f"{title}, {kind['instruction_set']}" for title in SPEED_COLUMNS for kind in measured]
     rows = ["| our speed / PyTorch's fastest mode | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(titles)]
     for name, figures in measured[0]["networks"].items():
         label = f"`{name}`, {figures['size']}x{figures['size']}, batch {figures['batch_size']}"
-        medians = [
-            f"{_median(kind, name, ratio):.2f}" if name in kind["networks"] else "-"
-            for ratio in SPEED_COLUMNS.values()
-            for kind in measured
-        ]
+        medians = [f"{_median(kind, name, ratio):.2f}" for ratio in SPEED_COLUMNS.values() for kind in measured]
         rows.append(f"| {label} | {' | '.join(medians)} |")
     means = [f"{_mean(kind, ratio):.2f}" for ratio in SPEED_COLUMNS.values() for kind in measured]
     (cores,) = {kind["cores"] for kind in measured}
@@ -68,7 +64,12 @@ def speed_table() -> str:
 
 def lowest_mean() -> float:
     """Return the lowest geometric mean of training among the instruction sets."""
-    return min(_mean(json.loads(path.read_text(encoding="utf-8")), "train / torch") for path in SPEEDS)
+    return min(_mean(kind, SPEED_COLUMNS["training"]) for kind in _speeds())
+
+
+def _speeds():
+    """Return what benchmarks/speed.py measured on each kind of processor."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in SPEEDS]
 
 
 def _mean(kind, ratio):

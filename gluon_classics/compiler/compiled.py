@@ -143,9 +143,10 @@ class _Compiled(ExplainedCalls, nn.HybridSequential):
             graph, constants = rewritten(graph, arrays, fused, widened)
             if fused:
                 graph = graph.optimize_for("MKLDNN")
-            arrays = {**parameters, **constants}
-            is_copied = context != x.context
-            self._graphs[key] = _CompiledGraph(graph, data.name, arrays, self._flags, context, is_copied)
+            values = {**{parameter.name: parameter for parameter in used}, **constants}
+            if context != x.context:  # for predictions, where they do not change
+                values = {name: _array(value).as_in_context(context) for name, value in values.items()}
+            self._graphs[key] = _CompiledGraph(graph, data.name, values, self._flags, context)
         return self._graphs[key]
 
 
@@ -157,28 +158,27 @@ class _CompiledGraph:
         data: The name of its input.
         parameters: By name, each a `Parameter` or a constant array.
         flags: MXNet's flags for compiled graphs.
-        context: Where to run it.
-        is_copied: Whether the parameters are elsewhere, and do not change: they are copied to `context` once.
+        context: Where to run it, and where arrays among the parameters are. The input and the outputs are copied if
+            the input is elsewhere.
     """
 
-    def __init__(self, graph, data, parameters, flags, context, is_copied):
+    def __init__(self, graph, data, parameters, flags, context):
         names = graph.list_inputs()
         self.position = names.index(data)
         self.parameters = [parameters[name] for name in names if name != data]
-        if is_copied:
-            self.parameters = [array.as_in_context(context) for array in self._arrays()]
         others = [number for number in range(len(names)) if number != self.position]
         self.run = mx.nd.CachedOp(graph, [("data_indices", [self.position]), ("param_indices", others), *flags])
         self.context = context
 
     def __call__(self, x):
-        arrays = self._arrays()
+        arrays = list(map(_array, self.parameters))
         inputs = [*arrays[: self.position], x.as_in_context(self.context), *arrays[self.position :]]
         outputs = self.run(*inputs)
         return [output.as_in_context(x.context) for output in (outputs if isinstance(outputs, list) else [outputs])]
 
-    def _arrays(self):
-        return [p.data() if isinstance(p, gluon.Parameter) else p for p in self.parameters]
+
+def _array(parameter):
+    return parameter.data() if isinstance(parameter, gluon.Parameter) else parameter
 
 
 def _twin(net, fused):

@@ -9,6 +9,11 @@ import mxnet as mx
 Entry = tuple  # one output of a node, in MXNet's form: (number of the node, index of the output, version)
 
 
+def nodes_of(graph: mx.sym.Symbol) -> list[dict]:
+    """Return the nodes of `graph`, in topological order."""
+    return json.loads(graph.tojson())["nodes"]
+
+
 class GraphCopy:
     """A copy of `graph` under construction.
 

@@ -1,8 +1,8 @@
-"""Run short work on one thread, without a change for any other work.
+"""A CPU context whose operators run on one thread, for short predictions.
 
-OpenMP keeps the number of threads for each thread that starts work. MXNet has a worker thread for each context, and any
-number of CPU contexts, all in the same memory. So a context of its own, with one thread, runs the short work. Its
-arrays are copied from and to the user's context.
+OpenMP stores the number of threads separately for each thread that starts parallel work. In MXNet that is the worker
+thread of a context. There can be any number of CPU contexts, and they share the main memory. So the number is set to
+one for the worker of an additional context, and all other contexts keep theirs.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from typing import Collection, NamedTuple
 from gluon_classics import _runtime
 import mxnet as mx
 
-from .graph_builder import Entry, GraphCopy
+from .graph_builder import Entry, GraphCopy, nodes_of
 from .processor import instruction_set
 
 _CHANNELWISE = ("Activation", "Pooling")  # each output channel depends only on the input channel of the same number
@@ -50,7 +50,7 @@ def to_widen(graph: mx.sym.Symbol, arrays: dict[str, mx.nd.NDArray], shape: tupl
     """
     if instruction_set().has_grayscale_gradient or len(shape) != 4 or shape[1] != 1:
         return frozenset()
-    nodes = GraphCopy(graph).nodes
+    nodes = nodes_of(graph)
     return frozenset(
         number
         for number, node in enumerate(nodes)

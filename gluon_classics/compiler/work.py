@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import mxnet as mx
+
+from .graph_builder import nodes_of
 
 COUNTED = ("Convolution", "FullyConnected")
 
@@ -23,7 +24,7 @@ def macs_per_operator(graph: mx.sym.Symbol, data: str, shape: tuple[int, ...]) -
     """
     parts = graph.get_internals()
     shapes = dict(zip(parts.list_outputs(), parts.infer_shape(**{data: shape})[1]))
-    nodes = json.loads(graph.tojson())["nodes"]
+    nodes = nodes_of(graph)
     macs = 0
     for node in nodes:
         if node["op"] in COUNTED:

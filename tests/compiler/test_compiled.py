@@ -3,15 +3,13 @@
 import json
 
 from arrays import assert_all_close, assert_gradients_close, terms_of, terms_of_gradients
+from chains import needs_rewriting
 from gluon_classics import get_model, utils
-from gluon_classics.compiler import compiled
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 import numpy as np
 import pytest
-
-rewrites = pytest.mark.skipif(not compiled.REWRITES, reason="graphs are rewritten from MXNet 1.9.1 on")
 
 SIDES = {"lenet": 12, "resnet": 75}
 BATCH = 8
@@ -146,7 +144,7 @@ def test_the_graph_has_the_same_parameters_in_the_same_order(name, graphs):
     assert graphs[-1].list_auxiliary_states() == own.list_auxiliary_states()
 
 
-@rewrites
+@needs_rewriting
 def test_parameters_and_gradients_keep_their_shapes(graphs):
     def shapes(block):
         return [(p.name, p.shape, p.data().shape, p.grad().shape) for p in block.collect_params().values()]
@@ -232,7 +230,7 @@ def test_a_network_can_be_cast_after_compilation(cast):
     assert_predicts_alike(twin, net, x.astype("float64"))
 
 
-@rewrites
+@needs_rewriting
 def test_a_cast_to_the_same_type_changes_nothing(graphs):
     net, x = ready()
     net.cast("float32")
@@ -295,7 +293,7 @@ def test_relu_computes_the_same_bits():
     assert found[0] == found[1]
 
 
-@rewrites
+@needs_rewriting
 def test_compiled_relu_turns_nan_into_0_as_activation_layers_do():
     assert utils.hybridized(Relu())(nd.array([np.nan])).asnumpy() == 0
     assert nn.Activation("relu")(nd.array([np.nan])).asnumpy() == 0

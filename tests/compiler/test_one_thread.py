@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from arrays import assert_close, terms_of
-from chains import chain, operators, ready
+from chains import chain, needs_rewriting, operators, ready
 from gluon_classics import get_model, utils
 from gluon_classics.compiler import compiled
 from gluon_classics.compiler.processor import ONE_THREAD_MACS
@@ -80,9 +80,6 @@ def contexts(monkeypatch):
     monkeypatch.setattr(compiled, "_CompiledGraph", Seen)
     monkeypatch.setattr(compiled, "one_thread_context", lambda context: mx.cpu(5))
     return seen
-
-
-needs_rewriting = pytest.mark.skipif(not compiled.REWRITES, reason="graphs are compiled here from MXNet 1.9.1 on")
 
 
 @needs_rewriting

@@ -1,21 +1,20 @@
 """Compiled graphs are rewritten in faster operators: which ones, and that nothing else changes."""
 
-import json
 from typing import NamedTuple, Tuple
 
-from arrays import assert_all_close, assert_gradients_close, terms_of, terms_of_gradients
-from chains import chain, ready
-from gluon_classics import _runtime, get_model, utils
+from arrays import assert_all_close, terms_of
+from chains import chain, needs_rewriting, ready
+from gluon_classics import get_model, utils
 from gluon_classics.compiler import compiled, rewrite
-from gluon_classics.compiler.processor import AVX2, AVX512, InstructionSet
+from gluon_classics.compiler.processor import InstructionSet
 from gluon_classics.models.resnet import Residual
 import mxnet as mx
-from mxnet import autograd, nd
 from mxnet.gluon import nn
 import numpy as np
 import pytest
+from twins import Wired, assert_trains_the_same, nodes, pool2, predicted
 
-pytestmark = pytest.mark.skipif(not compiled.REWRITES, reason="graphs are rewritten from MXNet 1.9.1 on")
+pytestmark = needs_rewriting
 
 # the side of the smallest image each network takes, and the filters that its widest padded convolution then has
 NETWORKS = {
@@ -27,49 +26,6 @@ NETWORKS = {
     "resnet": (75, 80),
 }
 BATCH = 8
-
-
-class Wired(nn.HybridBlock):
-    """Layers joined by a function of F, the input and the layers."""
-
-    def __init__(self, join, *layers):
-        super().__init__()
-        self.join = join
-        for layer in layers:
-            self.register_child(layer)
-
-    def hybrid_forward(self, F, x):
-        return self.join(F, x, *self._children.values())
-
-
-def listed(outputs):
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-
-
-def predicted(forward, x):
-    return [output.asnumpy() for output in listed(forward(x))]
-
-
-def trained(forward, net, x):
-    """Outputs, all gradients (the images' first) and running statistics of a training pass, as NumPy arrays.
-
-    Masks of dropout and the gradients of the outputs are the same in every call.
-    """
-    parameters = net.collect_params().values()
-    statistics = [p for p in parameters if "running" in p.name]
-    for statistic in statistics:
-        statistic.set_data(nd.ones(statistic.shape))
-    x.attach_grad()
-    mx.random.seed(1)
-    with autograd.record():
-        outputs = listed(forward(x))
-    autograd.backward(outputs, [nd.random.normal(shape=output.shape, dtype=output.dtype) for output in outputs])
-    gradients = [p.grad() for p in parameters if p.grad_req != "null"]
-    return [a.asnumpy() for a in (*outputs, x.grad, *gradients, *(p.data() for p in statistics))]
-
-
-def nodes(symbol, op=None):
-    return [node for node in json.loads(symbol.tojson())["nodes"] if op in (None, node["op"])]
 
 
 def filters(symbol):
@@ -101,14 +57,6 @@ def test_a_network_with_padded_channels_computes_the_same(name, block_of, graphs
         assert_all_close(predicted(twin, x), predicted(net, x), terms_of(net))
     assert max(set(filters(graphs[-1])) - set(filters(net(mx.sym.var("data"))))) == widest
     assert_trains_the_same(twin, net, x.shape)
-
-
-def assert_trains_the_same(twin, net, shape):
-    def drawn():
-        x = nd.random.normal(shape=shape)
-        return trained(twin, net, x), trained(net, net, x)
-
-    assert_gradients_close(drawn, terms_of_gradients(net, nd.zeros(shape)))
 
 
 def without_useless_gradients(block):
@@ -192,7 +140,6 @@ class ScaledWeight(nn.HybridBlock):
         return F.Convolution(x, weight * 3, kernel=(3, 3), num_filter=6, no_bias=True)
 
 
-pool2 = nn.MaxPool2D  # of 2 by 2
 SMALL = {
     "sigmoid-and-average": Small(
         lambda: chain(
@@ -420,84 +367,3 @@ def test_predictions_keep_relu_next_to_its_convolution(graphs):
     compiled.for_inference(net)(x)
     assert not nodes(graphs[-1], "Activation")
     assert [node["op"] for node in nodes(graphs[-1]) if node["op"] != "null"] == ["_sg_mkldnn_conv", "Pooling"]
-
-
-# --- widened images
-
-
-class Start(NamedTuple):
-    """A net's first convolution, the shape of an image, and the threads of the process."""
-
-    conv: object
-    image: Tuple[int, ...] = (1, 28, 28)
-    threads: int = 2
-    instructions: InstructionSet = AVX2
-
-
-def conv(filters=24, kernel=5, **options):
-    return lambda: nn.Conv2D(filters, kernel, **options)
-
-
-STARTS = {
-    "lenet's": (Start(conv(20, 5)), True),
-    "the smallest maps": (Start(conv(8, 3), (1, 25, 25)), True),  # 23 x 23 = 529 pixels, at least 2 x 256
-    "smaller maps": (Start(conv(8, 3), (1, 24, 24)), False),
-    "rectangular, with a stride": (Start(conv(8, 3, strides=(1, 2)), (1, 18, 72)), True),  # 16 x 35 = 560
-    "smaller maps by a stride": (Start(conv(8, 3, strides=(1, 2)), (1, 18, 40)), False),
-    "by padding": (Start(conv(8, 3, padding=1), (1, 24, 24)), True),  # 576
-    "smaller maps by dilation": (Start(conv(8, 3, dilation=2), (1, 25, 25)), False),  # 441
-    "much work": (Start(conv(64, 5), (1, 40, 40)), False),  # 36 x 36 x 1600 = 2.07 million
-    "colors": (Start(conv(), (3, 28, 28)), False),
-    "one thread": (Start(conv(), threads=1), False),
-    "three threads": (Start(conv(), threads=3), False),  # 576 pixels, fewer than 3 x 256
-    "AVX-512": (Start(conv(), instructions=AVX512), False),
-}
-
-
-@pytest.fixture
-def machine_of(monkeypatch):
-    """Sets the instruction set and the number of threads that the compiler reads."""
-
-    def set_to(start):
-        monkeypatch.setattr(rewrite, "instruction_set", lambda: start.instructions)
-        monkeypatch.setattr(_runtime, "given_threads", lambda: str(start.threads))
-
-    return set_to
-
-
-@pytest.mark.parametrize("name", STARTS)
-def test_grayscale_images_are_widened_where_their_gradient_would_wait(name, machine_of, graphs):
-    start, is_widened = STARTS[name]
-    machine_of(start)
-    net, x = ready(chain(start.conv(), pool2(), nn.Conv2D(6, 3), pool2(), nn.Dense(3)), BATCH, *start.image)
-    twin = utils.hybridized(net)
-    assert_trains_the_same(twin, net, x.shape)
-    assert len(nodes(graphs[-1], "zeros_like")) == is_widened
-    assert_all_close(predicted(twin, x), predicted(net, x), terms_of(net))
-    compiled.for_inference(net)(x)
-    assert not nodes(graphs[-1], "zeros_like")
-
-
-def test_each_size_of_image_has_its_own_choice(machine_of, graphs):
-    machine_of(Start(None))
-    net, x = ready(chain(nn.Conv2D(20, 5), pool2(), nn.GlobalAvgPool2D()), BATCH, 1, 28, 28)
-    twin = utils.hybridized(net)
-    for images in (x[:, :, :20, :20], x, x[:2], x[:, :, :20, :20]):
-        assert_all_close(predicted(twin, images), predicted(net, images), terms_of(net))
-    assert [len(nodes(graph, "zeros_like")) for graph in graphs] == [0, 1]
-
-
-def test_two_convolutions_of_the_same_images_are_both_widened(machine_of, graphs):
-    machine_of(Start(None))
-    net, x = ready(Wired(lambda F, x, a, b: F.concat(a(x), b(x)), nn.Conv2D(9, 5), nn.Conv2D(7, 5)), BATCH, 1, 28, 28)
-    assert_trains_the_same(utils.hybridized(net), net, x.shape)
-    assert len(nodes(graphs[-1], "zeros_like")) == 2
-
-
-@pytest.mark.parametrize("number", [1, 2])
-def test_widened_images_work_on_any_context(number, machine_of):
-    machine_of(Start(None))
-    net, x = ready(chain(nn.Conv2D(20, 5), pool2()), BATCH, 1, 28, 28)
-    net.collect_params().reset_ctx(mx.cpu(number))
-    x = x.as_in_context(mx.cpu(number))
-    assert_all_close(predicted(utils.hybridized(net), x), predicted(net, x), terms_of(net))

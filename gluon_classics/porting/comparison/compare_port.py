@@ -62,10 +62,7 @@ def show_comparison(trace, port, names=None, everything=False, as_json=False) ->
 
 
 def _refused(error):
-    text = " ".join(str(error).split())
-    if len(text) > LONGEST:
-        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
-    _show(f"Error: {text}.", sys.stderr)
+    _show(f"Error: {brief(error, LONGEST)}.", sys.stderr)
     return UNUSABLE
 
 

@@ -37,13 +37,13 @@ def shown(name) -> str:
     return _clipped(repr(str(name)))
 
 
-def brief(error) -> str:
-    """Return the message of an exception on one line, not too long."""
-    return _clipped(" ".join(str(error).split()) or type(error).__name__)
+def brief(error, longest: int = _LONGEST) -> str:
+    """Return the message of an exception on one line, without its middle if it has more than `longest` characters."""
+    return _clipped(" ".join(str(error).split()) or type(error).__name__, longest)
 
 
-def _clipped(text):
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+def _clipped(text, longest=_LONGEST):
+    return text if len(text) <= longest else f"{text[: longest // 2]} ... {text[-longest // 2 :]}"
 
 
 def open_file(path):
