@@ -55,7 +55,7 @@ CASES = {
         Case("alexnet", 224, 64, 4, 0.01),
         Case("vgg", 96, 64, 4, 0.02),
         Case("nin", 224, 64, 5, 0.05),
-        Case("googlenet", 96, 64, 20, 0.1),
-        Case("resnet", 96, 64, 12, 0.0003),
+        Case("googlenet", 96, 64, 10, 0.1),
+        Case("resnet", 96, 64, 6, 0.0003),
     )
 }

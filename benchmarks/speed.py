@@ -4,7 +4,7 @@
     python benchmarks/speed.py [--networks NAME ...] [--rounds N] [--seconds N] [--json FILE] [--publish]
 
 The contestants have the same layers, use float32 and, except for the blog's way, the same number of threads. Each
-runs in its own process, and every turn starts new processes because speed differs between processes:
+runs in its own process, and later turns start new processes because speed differs between processes:
 
 ours     the compiled network with the package's loader and training loop
 blog     the blog's loop, rewritten: eager, images resized one by one, every batch waited for, MXNet's default settings
@@ -15,7 +15,7 @@ torch    PyTorch in both memory formats, each eager and with torch.compile; the 
 First each contestant must compute the same function: the same outputs from the same weights, and the same loss after
 three updates. A mode of PyTorch that does not is left out. For torch.compile in the plain format, which loses gradients
 of AlexNet and VGG (see torch_gradient.py), torch.compile without layout optimization takes its place. Then they take
-turns:
+turns, the first of them in the same processes, which have compiled already:
 
 step     training steps on one batch, each waited for      epoch   an epoch with loader and metrics, compiled before
 predict  batches of the training's size, 64 at most, and single images
@@ -133,35 +133,26 @@ def faster_waiting(case, names, seconds):
 
 
 def measure(case, names, options):
-    """Return all measurements of one network."""
+    """Return all measurements of one network. The first turn uses the processes of the checks, which have compiled."""
     waiting = faster_waiting(case, names, options.seconds)
-    with processes(case, names, waiting) as workers:
-        weights = workers["ours"].ask("weights")
-        checks = {name: worker.ask("check", weights) for name, worker in workers.items()}
-        differences = {name: difference(checks["ours"], check) for name, check in checks.items() if name != "ours"}
+    with contextlib.ExitStack() as stack:
+        workers = stack.enter_context(processes(case, names, waiting))
         facts = {name: worker.ask("facts") for name, worker in workers.items()}
-    same = [name for name in names if is_same(name, differences.get(name))]
-    for name in [INSTEAD[name] for name in names if name in INSTEAD and name not in same]:
-        with processes(case, [name], waiting) as workers:
-            differences[name] = difference(checks["ours"], workers[name].ask("check", weights))
-        same += [name] if is_same(name, differences[name]) else []
-    names = same
-    rates = {kind: {name: [] for name in names} for kind in KINDS}
-    rates[STEP_AFTER_EPOCH] = {"ours": []}
-    peaks = []
-    for number in range(options.rounds):
-        contestants_of = {kind: still_in(names, rates[kind], number) for kind in KINDS}
-        with processes(
-            case, [name for name in names if name in set().union(*contestants_of.values())], waiting
-        ) as workers:
-            for kind in KINDS:
-                for name in contestants_of[kind]:
-                    rates[kind][name].append(ask(workers[name], kind, case, options.seconds))
-                    if (kind, name) == ("epoch", "ours"):
-                        rates[STEP_AFTER_EPOCH][name].append(ask(workers[name], "step", case, options.seconds))
-                for name in names:  # None for a turn without this mode
-                    rates[kind][name] += [None] * (number + 1 - len(rates[kind][name]))
-            peaks.append(workers["ours"].ask("convolution_peak", options.seconds / 2))
+        weights = workers["ours"].ask("weights")
+        right = workers["ours"].ask("check", weights)
+        differences = {name: difference(right, workers[name].ask("check", weights)) for name in names if name != "ours"}
+        names = [name for name in names if is_same(name, differences.get(name))]
+        others = [INSTEAD[name] for name in differences if name in INSTEAD and name not in names]
+        workers.update(stack.enter_context(processes(case, others, waiting)))
+        differences.update((name, difference(right, workers[name].ask("check", weights))) for name in others)
+        names += [name for name in others if is_same(name, differences[name])]
+        rates = {kind: {name: [] for name in names} for kind in KINDS}
+        rates[STEP_AFTER_EPOCH] = {"ours": []}
+        peaks = [take_turn(case, workers, rates, options.seconds)]
+    for number in range(1, options.rounds):
+        still = set().union(*(still_in(names, rates[kind], number) for kind in KINDS))
+        with processes(case, [name for name in names if name in still], waiting) as workers:
+            peaks.append(take_turn(case, workers, rates, options.seconds))
     memory = {
         name: [memory_of(case, name, waiting) for _ in range(2)]
         for name in ("ours", "blog", *MODES[:2])
@@ -181,6 +172,18 @@ def measure(case, names, options):
         "torch waits": waiting,
         "ratios": ratios(rates, memory, peaks, facts["ours"]["macs"]),
     }
+
+
+def take_turn(case, workers, rates, seconds):
+    """Add the measurements of a turn to the rates, None for a mode that is left out. Return the convolution's peak."""
+    for kind in KINDS:
+        number = len(rates[kind]["ours"])
+        contestants_now = still_in(list(rates[kind]), rates[kind], number)
+        for name, measured in rates[kind].items():
+            measured.append(ask(workers[name], kind, case, seconds) if name in contestants_now else None)
+            if (kind, name) == ("epoch", "ours"):
+                rates[STEP_AFTER_EPOCH][name].append(ask(workers[name], "step", case, seconds))
+    return workers["ours"].ask("convolution_peak", seconds / 2)
 
 
 def memory_of(case, name, waiting):

@@ -28,6 +28,25 @@ def test_a_clearly_slower_mode_is_not_measured_again():
     assert speed.still_in(list(rates), rates, 1) == ["ours", "blog", "channels_last", "compile"]
 
 
+def test_a_turn_measures_every_kind_and_marks_a_mode_that_is_left_out():
+    class Worker:
+        def __init__(self, rate):
+            self.rate, self.asked = rate, []
+
+        def ask(self, *question):
+            self.asked.append(question)
+            return self.rate
+
+    workers = {"ours": Worker(8), "eager": Worker(5), "channels_last": Worker(10)}
+    rates = {kind: {name: [] for name in workers} for kind in speed.KINDS}
+    rates[speed.STEP_AFTER_EPOCH] = {"ours": []}
+    peaks = [speed.take_turn(CASES["lenet"], workers, rates, 1) for _ in range(2)]
+    expected = {"ours": [8, 8], "eager": [5, None], "channels_last": [10, 10]}
+    assert rates == {**dict.fromkeys(speed.KINDS, expected), speed.STEP_AFTER_EPOCH: {"ours": [8, 8]}}
+    assert peaks == [8, 8]
+    assert workers["eager"].asked == [("steps", 1), ("epoch", 1), ("predict", 64, 1), ("predict", 1, 1)]
+
+
 def test_ratios_are_taken_within_a_turn():
     assert turns.ratio([10, 30, 8], [5, 10, 4]) == {"median": 2, "low": 2, "high": 3, "turns": 3}
     assert turns.ratio([10, 30], [5, None])["turns"] == 1
