@@ -57,7 +57,7 @@ INSTEAD = {"compile": "compile without layout optimization"}  # of a mode that c
 EVERY_MODE = (*MODES, *INSTEAD.values())
 KINDS = ("step", "epoch", "predict", "predict 1")
 STEP_AFTER_EPOCH = "step after epoch"  # our steps again, since speed drifts by some percent within minutes
-CLEARLY_BEHIND = 0.85  # of the fastest mode's speed
+CLEARLY_BEHIND = 0.9  # of the fastest mode's speed
 QUIET = 0.5  # load average per core; above it, nothing is published
 WAITING_SECONDS = 15  # spent at most on PyTorch's way of waiting, after the first turn
 # maximum difference: of outputs, relative to the largest output; of losses, relative to the change of the loss
