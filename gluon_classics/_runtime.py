@@ -23,6 +23,8 @@ enough, and training uses less memory.
 Updates (MXNET_OPTIMIZER_AGGREGATION_SIZE): By default MXNet's SGD updates four parameters in one operator. This saves
 kernel launches on a GPU, but is slower on the CPU. CPU builds of MXNet update one parameter at a time.
 
+CUDA: With the package for GPUs, the libraries of the extra `cu112` are loaded first (`_cuda.py`).
+
 SciPy: If SciPy is installed, every `nd.array` uses `scipy.sparse.csr`, which is deprecated and which SciPy 2 removes.
 MXNet gets the class from `scipy.sparse` instead. SciPy itself is unchanged.
 """
@@ -39,7 +41,7 @@ import sys
 from types import SimpleNamespace
 import warnings
 
-from . import _limits, _numpy_view
+from . import _cuda, _limits, _numpy_view
 
 NEWEST_PYTHON = (3, 14)  # the newest that MXNet was tried on
 NUMPY_2_PYTHON = (3, 13)  # from here on, only NumPy 2 has wheels
@@ -137,6 +139,8 @@ def _load(exec_module, module):
     problem = _limits.problem(os.environ, int(given_threads()))
     if problem:
         raise ImportError(problem)
+    if _cuda.is_installed():
+        _cuda.preload()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
     try:

@@ -92,8 +92,8 @@ def library_reason(error: BaseException) -> str:
     return (first if "Stack trace:" in str(error) else last).rpartition("MXNetError: ")[2]
 
 
-# MXNet's storage, its limit of 2^31 values, C++ and OpenCV
+# MXNet's storage, its limit of 2^31 values, C++, OpenCV and CUDA
 _MEMORY_SIGNS = (
     *("Failed to allocate", "Memory allocate failed", "AlignedMallocPitch failed", "larger than 2^31", "bad_alloc"),
-    *("trying to allocate", "Insufficient memory"),
+    *("trying to allocate", "Insufficient memory", "out of memory"),
 )

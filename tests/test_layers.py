@@ -7,7 +7,18 @@ import gluon_classics
 import pytest
 
 LAYERS = (
-    ("errors", "_runtime", "_console", "_descriptors", "_files", "_format", "_lazy", "_npy_header", "_numbers"),
+    (
+        "errors",
+        "_runtime",
+        "_console",
+        "_cuda",
+        "_descriptors",
+        "_files",
+        "_format",
+        "_lazy",
+        "_npy_header",
+        "_numbers",
+    ),
     ("models",),
     ("compiler", "inspection", "data"),
     ("utils",),

@@ -1,4 +1,4 @@
-"""The blog's data loader: the data set is in memory, and threads prepare the next batches."""
+"""The blog's data loader: the data set is in memory, or on the disk, and threads prepare the next batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gluon_classics._numbers import is_whole
 from gluon_classics.data import AUGMENT, FIT, RESIZE_IN
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.examples import as_numbers, check_axes, check_data_set, check_labels, check_pixels
-from gluon_classics.data.images import resize_image
+from gluon_classics.data.images import Images, resize_image
 from gluon_classics.errors import DataError
 from gluon_classics.models.network import refuse_numpy_mode
 import mxnet as mx
@@ -95,12 +95,13 @@ class Preprocess:
 
 
 class DataLoader:
-    """Batches of a data set in memory, prepared in threads while the current batch trains.
+    """Batches of a data set, prepared in threads while the current batch trains.
 
     Iterating yields pairs of images and labels as NDArrays.
 
     Args:
-        dataset: `dataset[:]` must be a pair of images (N, H, W, C) and labels (N,), as NDArrays or NumPy arrays.
+        dataset: `dataset[:]` must be a pair of images (N, H, W, C) and labels (N,), as NDArrays or NumPy arrays. Images
+            of image files can stay on the disk.
         batch_size: The number of images per batch, 1 or more.
         shuffle: Whether each pass has a new random order.
         transform: A function that takes and returns a batch as a pair of NDArrays.
@@ -295,6 +296,8 @@ def _padded(images, size):
 
 def _images_and_labels(dataset):
     """Return the checked images and labels of a data set as NumPy arrays."""
+    if isinstance(dataset, Images):  # checked, and perhaps on the disk
+        return dataset.images, dataset.labels
     try:
         images, labels = (_as_numpy(array) for array in dataset[:])
     except DataError:

@@ -14,7 +14,7 @@ from gluon_classics import _console, _runtime
 from gluon_classics.errors import ClassicsError, Interrupted, MemoryTooSmall, library_reason, memory_explained
 from gluon_classics.runs.interrupts import KILLED_BY
 
-from . import export, networks, porting, recipes, training
+from . import data, export, networks, porting, recipes, training
 from .options import json_option
 
 LIBRARIES = {"mxnet": "MXNet", "cv2": "OpenCV"}
@@ -123,5 +123,6 @@ def _hint(check):
     return f" ({check.fix})" if check.ok else f" -> {check.fix}"
 
 
-for _command in (*networks.COMMANDS, *training.COMMANDS, *recipes.COMMANDS, *porting.COMMANDS, *export.COMMANDS):
-    main.add_command(_command)
+for _module in (networks, training, data, recipes, porting, export):
+    for _command in _module.COMMANDS:
+        main.add_command(_command)

@@ -53,7 +53,7 @@ ctx_option = click.option(
 )
 DATA_HELP = (
     "Data set: fashion-mnist, mnist, cifar10 or another name in docs/data-files.md; a folder, archive or file of IDX, "
-    "CIFAR, .npz or CSV files; or a folder with one subfolder of images per class."
+    "CIFAR, .npz, CSV or RecordIO files; or a folder with one subfolder of images per class."
 )
 TRANSPARENT_HELP = "Color that shows through transparent pixels of image files: white, black, or as in #ff8000."
 
@@ -108,6 +108,12 @@ checkpoint_option = click.option(
     default=10,
     show_default=True,
     help="Minutes between checkpoints. Each epoch also ends with a checkpoint.",
+)
+in_memory_option = click.option(
+    "--in-memory/--from-disk",
+    default=None,
+    help="For image files: read all of them first, or each one when it is used.  "
+    "[default: first, unless they would take more than half of the available memory]",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

@@ -19,6 +19,7 @@ from .options import (
     UserPath,
     checkpoint_option,
     ctx_option,
+    in_memory_option,
     json_option,
     known_model,
     quiet_option,
@@ -70,6 +71,7 @@ from .options import (
     help="Share of the images of each class that are test images, for a folder of images without test images.",
     shown="0.2, every fifth image",
 )
+@in_memory_option
 @setting("transparent_as", metavar="COLOR", help=TRANSPARENT_HELP)
 @setting(
     "resize_in",
@@ -141,9 +143,10 @@ def train(name, ctx, out, quiet, **options):
     type=UserPath(),
     help="Folder or name of the run's data, if it has moved.  [default: where the run found it]",
 )
+@in_memory_option
 @checkpoint_option
 @quiet_option
-def resume(run, epochs, data, checkpoint_minutes, quiet):
+def resume(run, epochs, data, in_memory, checkpoint_minutes, quiet):
     """Resume an interrupted run.
 
     RUN is a run folder. The result is bit-identical to that of an uninterrupted run with the same processor, number
@@ -153,7 +156,7 @@ def resume(run, epochs, data, checkpoint_minutes, quiet):
 
     if quiet:
         _console.be_quiet()
-    command.resume(run, epochs, checkpoint_minutes, data)
+    command.resume(run, epochs, checkpoint_minutes, data, in_memory)
 
 
 @click.command()

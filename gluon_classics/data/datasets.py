@@ -20,10 +20,12 @@ import mimetypes
 import os
 from pathlib import Path
 import tempfile
+from typing import Callable
 
 from gluon_classics import _console
 from gluon_classics._files import user_path
 from gluon_classics.errors import DataError
+import numpy as np
 
 from .catalogue import KNOWN
 from .cifar import find_cifar
@@ -35,23 +37,28 @@ from .download import download
 from .found import Found, hold_out
 from .idx_files import find_idx_files
 from .image_file import readable_suffixes
-from .image_folder import image_paths, load_folder
+from .image_folder import load_folder
+from .image_paths import image_paths
 from .images import Images
 from .npz_files import find_npz_files
 from .published import EMNIST_HINT, as_published, has_published_files, known_name, may_be_emnist
 from .record import DataRecord
+from .record_files import is_record_file, load_records, record_files, records_with
 from .split import VALIDATION_SHARE
 from .storage import is_archive, stored_files
 
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
 READERS = (find_idx_files, find_cifar, find_npz_files, find_csv_files)
-FORMATS = "IDX files, CIFAR-10 or CIFAR-100, .npz, CSV files with pixels, or one subfolder of images per class"
+FORMATS = (
+    "IDX files, CIFAR-10 or CIFAR-100, .npz, CSV files with pixels, RecordIO files (.rec), "
+    "or one subfolder of images per class"
+)
 KINDS_SHOWN = 3  # kinds of files in a message
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set in memory.
+    """A data set. Its images are in memory; those of image files can stay on the disk (`StoredImages`).
 
     Attributes:
         name: The name of the data set, or of its folder.
@@ -61,6 +68,7 @@ class DataSet:
         origin: Where the images come from, for users.
         is_sample: Whether this is the embedded sample. Results on it are not comparable with published results.
         published_sha256: `DataRecord.sha256` of the published data set; None is that of the catalogue, if it is known.
+        files_sha256: Returns `DataRecord.files_sha256`; None if the data is not in image files.
     """
 
     name: str
@@ -70,10 +78,12 @@ class DataSet:
     origin: str
     is_sample: bool = False
     published_sha256: str | None = None
+    files_sha256: Callable[[], str] | None = None
 
     def record(self) -> DataRecord:
         """Return the facts that the record of a run contains about its data."""
-        digest = pixel_digest(self.train, self.test)
+        in_memory = isinstance(self.train.images, np.ndarray)
+        digest = pixel_digest(self.train, self.test) if in_memory else None
         height, width, channels = self.train.images.shape[1:]
         published = self.published_sha256 or (KNOWN[self.name].sha256 if self.name in KNOWN else None)
         return DataRecord(
@@ -86,7 +96,8 @@ class DataSet:
             image_shape=(height, width, channels),
             classes=self.classes,
             sha256=digest,
-            content_sha256=content_digest(self.train, self.test, self.classes, digest),
+            content_sha256=content_digest(self.train, self.test, self.classes, digest) if digest else None,
+            files_sha256=self.files_sha256() if self.files_sha256 else None,
         )
 
 
@@ -97,6 +108,7 @@ def load_dataset(
     *,
     transparent_as: str = TRANSPARENT_AS,
     validation_share: float | None = None,
+    in_memory: bool | None = None,
 ) -> DataSet:
     """Load a data set by name, or from a folder or file. What was converted, chosen or left out is printed.
 
@@ -107,24 +119,40 @@ def load_dataset(
         transparent_as: See `load_folder`.
         validation_share: The share of the images of each class that are test images, more than 0 and less than 1
             (default: a fifth). Only for data without test images.
+        in_memory: Whether to read all images now, or each one when it is used; see `load_folder`. Only for image files.
 
     Raises:
         DataError: The data set cannot be found, read or downloaded.
     """
     if where in KNOWN:
         _refuse_share(validation_share, where)
+        _refuse_disk(in_memory, where)
         return _load_known(where, Path(user_path(cache, DataError)) if cache else cache_folder(where))
     place = _existing(where)
     if not place:
         raise DataError(f"there is no folder {where}: give an existing folder or file, or one of {', '.join(KNOWN)}")
-    if place.is_file():
-        return _load_file(place, validation_share)
-    return _load_folder(place, size, transparent_as, validation_share)
+    options = _Options(size, transparent_as, validation_share, in_memory)
+    return (_load_file if place.is_file() else _load_folder)(place, options)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How data is read. `load_dataset` describes the attributes."""
+
+    size: int | None
+    transparent_as: str
+    share: float | None
+    in_memory: bool | None
 
 
 def _refuse_share(validation_share, what):
     if validation_share is not None:
         raise DataError(f"{what} has test images: leave the validation share out")
+
+
+def _refuse_disk(in_memory, what):
+    if in_memory is False:
+        raise DataError(f"{what} is read into memory: only image files can stay on the disk")
 
 
 def embedded_sample() -> DataSet:
@@ -217,38 +245,77 @@ def _existing(where):
         return None
 
 
-def _load_folder(folder, size, transparent_as, share):
-    with stored_files(folder) as files:
+def _load_folder(folder, options):
+    images = _ImageNames()
+    with stored_files(folder, without=images) as files:
         found = _choose(_search(files), folder)
         archives = [file for file in files if is_archive(file.name)]
+        records = record_files([file.path for file in files], folder)
         if found:
-            unread = [file.name for file in (*archives, *filter(_is_image, files))]
+            _refuse_disk(options.in_memory, found.what)
+            unread = [*(file.name for file in archives), *([images.first] if images.count else [])]
+            more = len(archives) + images.count - 1
             if unread:
-                more = f" and {len(unread) - 1:,} more" if unread[1:] else ""
-                _console.say(f"{folder}: reading {found.what}, not {unread[0]}{more}; to read that, give its path")
-            return _data_set(found, folder, share=share)
+                words = f" and {more:,} more" if more else ""
+                _console.say(f"{folder}: reading {found.what}, not {unread[0]}{words}; to read that, give its path")
+            return _data_set(found, folder, share=options.share)
+        if records and not images.count:
+            return _load_records(records, options)
         # images may be deeper than the other formats are searched
-        if any(map(_is_image, files)) or not files or image_paths(folder)[0]:
-            parts = load_folder(folder, size, transparent_as, share)
-            return DataSet(folder.resolve().name, *parts, str(folder))
+        if images.count or not files or image_paths(folder)[0]:
+            loaded = load_folder(folder, options.size, options.transparent_as, options.share, options.in_memory)
+            return _with_classes(folder.resolve().name, loaded, folder)
         if len(archives) != 1:
             raise DataError(f"{folder} has {_seen(files)}: what is read is {FORMATS}")
-    return _load_file(archives[0].path, share)
+    return _load_file(archives[0].path, options)
 
 
-def _load_file(place, share):
+def _load_records(records, options):
+    loaded = load_records(records, options.size, options.transparent_as, options.share, options.in_memory)
+    return _with_classes(records.name, loaded, records.train)
+
+
+def _with_classes(name, loaded, place):
+    return DataSet(name, loaded.train, loaded.test, loaded.classes, str(place), files_sha256=loaded.files_sha256)
+
+
+def _load_file(place, options):
     """Load the data set in an archive, or the one that a file belongs to together with others of its folder."""
+    if is_record_file(place):
+        return _load_records(records_with(place), options)
+    _refuse_disk(options.in_memory, str(place))
     if is_archive(place.name):
         with stored_files(place) as files:
             found = _choose(_search(files), place)
             if not found:
                 raise DataError(f"{place} has {_seen(files)}: unpack it if these are images, and name the folder")
-            return _data_set(found, place, share=share)
+            return _data_set(found, place, share=options.share)
     with stored_files(place.parent, depth=0) as files:
         found = _choose([found for found in _search(files) if place in {file.path for file in found.files}], place)
         if not found:
             raise DataError(f"{place} is not a data set: what is read is {FORMATS}")
-        return _data_set(found, place, share=share)
+        return _data_set(found, place, share=options.share)
+
+
+class _ImageNames:
+    """Tells which names are those of images, and counts them: there can be millions, which need not be listed.
+
+    Attributes:
+        first: The first path in the order of the alphabet.
+        count: The number of them.
+    """
+
+    def __init__(self):
+        self.first, self.count = None, 0
+        self._suffixes = readable_suffixes()
+
+    def __call__(self, name, prefix):
+        if name[name.rfind(".") :].lower() not in self._suffixes and not _is_other_image(name):
+            return False
+        path = f"{prefix}{name}"
+        self.first = path if self.first is None else min(self.first, path)
+        self.count += 1
+        return True
 
 
 def _search(files, name=None) -> list[Found]:
@@ -339,10 +406,9 @@ def _name_by_content(train, test):
     return next((name for name, known in KNOWN.items() if known.sha256 == digest), None)
 
 
-def _is_image(file):
-    return file.pure.suffix.lower() in readable_suffixes() or (mimetypes.guess_type(file.name)[0] or "").startswith(
-        "image/"
-    )
+def _is_other_image(name):
+    """Return whether this is the name of an image of a kind that is not read."""
+    return (mimetypes.guess_type(name)[0] or "").startswith("image/")
 
 
 def _seen(files):

@@ -6,6 +6,7 @@ rest. Color profiles (ICC) and gamma values are not applied.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 import functools
 import io
@@ -55,7 +56,7 @@ class ImageHeader:
     """What the header of an image file says.
 
     Attributes:
-        path: The file.
+        path: The file; for an image in memory, its name for messages.
         format: Pillow's name of the file format.
         mode: Pillow's name of the kind of pixels.
         width: Width in pixels as stored, before the orientation is applied.
@@ -68,7 +69,7 @@ class ImageHeader:
         has_more: Whether more images follow the first one: frames of an animation, or pages.
     """
 
-    path: Path
+    path: Path | str
     format: str
     mode: str
     width: int
@@ -112,27 +113,28 @@ def read_header(path) -> ImageHeader:
         UnreadableImage: The file is missing, empty, not an image, or an image of a kind that cannot be shown.
     """
     path = Path(path)
-    try:
+    with _header_errors(path):
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise UnreadableImage(path, "a directory", "give a file")
         if not stat.S_ISREG(status.st_mode):  # opening a pipe could wait forever
             raise UnreadableImage(path, "not a regular file")
-        if not status.st_size:
-            raise UnreadableImage(path, "empty")
-        with path.open("rb") as file, Image.open(file, formats=readable_formats()) as image:
-            return _header(path, file, image)
-    except UnreadableImage:
-        raise
-    except Image.UnidentifiedImageError as error:
-        raise UnreadableImage(path, "not an image or of an unknown kind") from error
-    except Image.DecompressionBombError as error:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise UnreadableImage(path, f"more than {most:,} pixels", "make it smaller") from error
-    except MemoryError as error:
-        raise UnreadableImage(path, "header does not fit into memory") from error
-    except Exception as error:  # what a damaged header raises depends on the format
-        raise _unreadable(path, error, "not an image or damaged") from error
+        with path.open("rb") as file:
+            return _header_in(file, status.st_size, path)
+
+
+def header_of(content: bytes, name) -> ImageHeader:
+    """Read the header of an image file that is in memory.
+
+    Args:
+        content: The bytes of the file.
+        name: What it is called in messages.
+
+    Raises:
+        UnreadableImage: It is empty, not an image, or an image of a kind that cannot be shown.
+    """
+    with _header_errors(name):
+        return _header_in(io.BytesIO(content), len(content), name)
 
 
 def read_pixels(header: ImageHeader, matte: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
@@ -148,22 +150,67 @@ def read_pixels(header: ImageHeader, matte: tuple[int, int, int] = (255, 255, 25
     Raises:
         DataError: The file is damaged, or its pixels do not fit into memory.
     """
-    what = f"the image {header.path} of {header.width:,}x{header.height:,} pixels"
+    path = Path(header.path)
+    with _pixel_errors(header):
+        _require_memory(header, path.stat().st_size)
+        return decode(path.read_bytes(), header, matte)
+
+
+def pixels_of(content: bytes, header: ImageHeader, matte: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
+    """Return the pixels of an image file that is in memory; see `read_pixels`."""
+    with _pixel_errors(header):
+        _require_memory(header, 0)
+        return decode(content, header, matte)
+
+
+@contextlib.contextmanager
+def _header_errors(name):
     try:
-        needed = header.path.stat().st_size + header.decoding_memory
-        require_memory(needed, what)
-        return decode(header.path.read_bytes(), header, matte)
+        yield
+    except UnreadableImage:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise UnreadableImage(name, "not an image or of an unknown kind") from error
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise UnreadableImage(name, f"more than {most:,} pixels", "make it smaller") from error
     except MemoryError as error:
-        raise DataError(f"{what} does not fit into memory ({needed / 1e9:.1f} GB)") from error
+        raise UnreadableImage(name, "header does not fit into memory") from error
+    except Exception as error:  # what a damaged header raises depends on the format
+        raise _unreadable(name, error, "not an image or damaged") from error
+
+
+@contextlib.contextmanager
+def _pixel_errors(header):
+    try:
+        yield
+    except MemoryError as error:
+        needed = header.decoding_memory / 1e9
+        raise DataError(f"{_what(header)} does not fit into memory ({needed:.1f} GB)") from error
     except DataError:
         raise
     except Exception as error:  # what damaged content raises depends on the format
         raise _unreadable(header.path, error, "damaged", "get it again, or leave it out") from error
 
 
+def _require_memory(header, size):
+    require_memory(size + header.decoding_memory, _what(header))
+
+
+def _what(header):
+    return f"the image {header.path} of {header.width:,}x{header.height:,} pixels"
+
+
+def _header_in(file, size, name):
+    if not size:
+        raise UnreadableImage(name, "empty")
+    with Image.open(file, formats=readable_formats()) as image:
+        return _header(name, size, file, image)
+
+
 def decode(content: bytes, header: ImageHeader, matte: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
     """Decode the content of an image file; see `read_pixels`. What damaged content raises depends on the format."""
-    if _is_plain(content, header):
+    if is_plain(content, header):
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is None:
             raise ValueError("OpenCV cannot decode it")
@@ -181,7 +228,7 @@ def _unreadable(path, error, *otherwise):
     return UnreadableImage(path, *otherwise)
 
 
-def _header(path, file, image):
+def _header(name, size, file, image):
     tags = image.tag_v2 if image.format == "TIFF" else {}
     has_more = image.format != "MPO" and getattr(image, "is_animated", False)  # MPO: views of a camera's one picture
     # PngImageFile.getexif would unpack the pixels
@@ -194,8 +241,8 @@ def _header(path, file, image):
         file.seek(24)
         bits, kind = file.read(2)
         row = 1 + image.width * bits * _PNG_CHANNELS.get(kind, 1) // 8  # bytes
-        if row * image.height > DEFLATE_RATIO * path.stat().st_size:
-            raise UnreadableImage(path, f"too short for {image.width:,}x{image.height:,} pixels", "get it again")
+        if row * image.height > DEFLATE_RATIO * size:
+            raise UnreadableImage(name, f"too short for {image.width:,}x{image.height:,} pixels", "get it again")
         is_color = is_color and kind not in _PNG_GRAY
     elif tags:
         bits = tags.get(_BITS, (1,))[0]
@@ -203,9 +250,9 @@ def _header(path, file, image):
     signed = any(kind != 1 for kind in tags.get(_SAMPLE_FORMAT, (1,)))
     if signed or not (wide or image.mode in _MODES):
         reason = _REFUSED.get(image.mode, "signed pixels" if signed else f"{image.mode} pixels")
-        raise UnreadableImage(path, reason, "save it with 8 bits per channel")
+        raise UnreadableImage(name, reason, "save it with 8 bits per channel")
     return ImageHeader(
-        path=path,
+        path=name,
         format=image.format,
         mode=image.mode,
         width=image.width,
@@ -231,8 +278,8 @@ def _has_gray_palette(image):
     return (colors == colors[:, :1]).all()
 
 
-def _is_plain(content, header):
-    """Return whether OpenCV decodes the content to the pixels that a viewer shows."""
+def is_plain(content, header):
+    """Return whether OpenCV decodes the content of an image file to the pixels that a viewer shows."""
     if header.mode not in ("L", "RGB") or header.bits != 8:
         return False
     if header.is_transparent or header.is_turned or header.has_more:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+import contextlib
 from dataclasses import dataclass
+import functools
 import math
 import os
 from pathlib import Path
+from typing import Callable
 
 from gluon_classics import _console
 from gluon_classics.errors import DataError
 import numpy as np
 
 from .colors import TRANSPARENT_AS, parse_color
-from .folder_layout import entries, find_layout, is_folder, is_hidden, subfolders
-from .image_file import ImageHeader, UnreadableImage, read_header, read_pixels, readable_suffixes
+from .folder_layout import entries, find_layout, is_folder, subfolders
+from .image_file import UnreadableImage, read_header, read_pixels, readable_suffixes
+from .image_paths import image_paths
 from .images import Images, fit_image, quiet_decoders, remarks
 from .memory import available_memory, require_memory
 from .split import VALIDATION_SHARE, tested_positions
+from .stored_images import ImageFiles, files_digest, stays_on_disk, stored_images
 
-_SYSTEM_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")  # not counted as left out, since systems make them
 _NAMED = 5  # classes in the line about files that are left out
 
 
@@ -29,17 +33,38 @@ class ClassFiles:
     """The image files of a class.
 
     Attributes:
-        headers: The headers of the files, sorted by path.
+        files: The headers of the files, or their paths, sorted by path.
         left_out: How many other files there are, by the reason why they are left out.
     """
 
-    headers: list[ImageHeader]
+    files: list
     left_out: Counter
 
 
+@dataclass(frozen=True)
+class LoadedImages:
+    """The images of a data set from files of images.
+
+    Attributes:
+        train: The training images.
+        test: The test images.
+        classes: The names of the classes.
+        files_sha256: Returns a checksum of what is known about the files without reading them all.
+    """
+
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+    files_sha256: Callable[[], str]
+
+
 def load_folder(
-    folder, size: int | None, transparent_as: str = TRANSPARENT_AS, validation_share: float | None = None
-) -> tuple[Images, Images, tuple[str, ...]]:
+    folder,
+    size: int | None,
+    transparent_as: str = TRANSPARENT_AS,
+    validation_share: float | None = None,
+    in_memory: bool | None = None,
+) -> LoadedImages:
     """Load a folder with one subfolder of images per class; see `find_layout` for other layouts.
 
     Images in folders below those of the classes are read too. If any image is colored, all are read as color images.
@@ -50,20 +75,52 @@ def load_folder(
         transparent_as: The color that shows through transparent pixels; see `parse_color`.
         validation_share: The share of the images of each class that are test images, more than 0 and less than 1
             (default: a fifth). Only for a folder without test images.
-
-    Returns:
-        The training images, the test images and the names of the classes.
+        in_memory: Whether to read all images now, or each one when it is used. The default is now, unless they would
+            take more than `SHARE_IN_MEMORY` of the available memory. Only when all are read now, files that are no
+            images are found and left out.
 
     Raises:
         DataError: The folder does not contain such images, an image is damaged, or memory is too small.
     """
     matte = parse_color(transparent_as)
-    with quiet_decoders():
-        train, test = scan_folder(folder, validation_share)
-        headers = [*_headers(train), *_headers(test)]
-        images = _read_all(headers, size, _common_channels(headers, matte, transparent_as), matte)
-    count = len(_headers(train))
-    return Images(images[:count], _labels(train)), Images(images[count:], _labels(test)), tuple(train)
+    layout = find_layout(folder)
+    places = [place for place in (layout.train, layout.test) if place]
+    listed = [_list(place) for place in places]
+    count = sum(len(each.files) for part in listed for each in part.values())
+    if stays_on_disk((count, *_likely_shape(listed, size)), in_memory):
+        train, test = _parts(layout, listed, validation_share)
+        sources = [ImageFiles(_all_files(part)) for part in (train, test)]
+        images = stored_images(sources, size, matte, transparent_as)
+        parts = [Images(array, _labels(part)) for array, part in zip(images, (train, test))]
+        paths = [{name: each.files for name, each in part.items()} for part in (train, test)]
+    else:
+        with quiet_decoders():
+            train, test = _parts(layout, [*map(_with_headers, places, listed)], validation_share)
+            headers = [*_all_files(train), *_all_files(test)]
+            images = _read_all(headers, size, _common_channels(headers, matte, transparent_as), matte)
+        count = len(_all_files(train))
+        parts = [Images(images[:count], _labels(train)), Images(images[count:], _labels(test))]
+        paths = [
+            {name: [str(file.path) for file in each.files] for name, each in part.items()} for part in (train, test)
+        ]
+    listing = list(zip((places[0], places[-1]), paths))
+    return LoadedImages(parts[0], parts[1], tuple(train), functools.partial(files_digest, listing))
+
+
+def list_folder(folder) -> list[tuple[Path, dict[str, ClassFiles]]]:
+    """Return the folder and the paths of the files by class, of the training images and of the test images, if any.
+
+    No file is opened. What is used and what is left out is printed. See `load_folder` for the errors.
+    """
+    layout = find_layout(folder)
+    places = [place for place in (layout.train, layout.test) if place]
+    listed = [_list(place) for place in places]
+    _console.say(f"{layout.found}.")
+    if layout.test:
+        _check_classes(layout, *listed)
+    for place, part in zip(places, listed):
+        _report_left_out(place, part)
+    return list(zip(places, listed))
 
 
 def scan_folder(folder, validation_share: float | None = None) -> tuple[dict[str, ClassFiles], dict[str, ClassFiles]]:
@@ -75,12 +132,19 @@ def scan_folder(folder, validation_share: float | None = None) -> tuple[dict[str
         The training files and the test files by class, with the same classes in the same order.
     """
     layout = find_layout(folder)
-    train = _scan(layout.train)
+    with quiet_decoders():
+        listed = [_with_headers(place, _list(place)) for place in (layout.train, layout.test) if place]
+    return _parts(layout, listed, validation_share)
+
+
+def _parts(layout, listed, validation_share):
+    """Return the training and the test files by class, and print what is used and what is left out."""
+    train = listed[0]
     if layout.test:
         if validation_share is not None:
             raise DataError(f"{layout.test} has the test images: leave the validation share out")
         _console.say(f"{layout.found}.")
-        test = _scan(layout.test)
+        test = listed[1]
         _check_classes(layout, train, test)
         _report_left_out(layout.test, test)
     else:
@@ -91,33 +155,44 @@ def scan_folder(folder, validation_share: float | None = None) -> tuple[dict[str
     return train, test
 
 
-def _headers(files):
-    return [header for each in files.values() for header in each.headers]
+def _all_files(part):
+    return [file for each in part.values() for file in each.files]
 
 
-def _labels(files):
-    return np.repeat(np.arange(len(files)), [len(each.headers) for each in files.values()])
+def _labels(part):
+    return np.repeat(np.arange(len(part)), [len(each.files) for each in part.values()])
 
 
-def _scan(folder):
-    """Return the files of the classes in the subfolders of a folder, by name."""
+def _list(folder):
+    """Return the paths of the files of the classes in the subfolders of a folder, by name."""
+    found = {subfolder.name: ClassFiles(*image_paths(subfolder)) for subfolder in subfolders(folder)}
+    for name, each in found.items():
+        _require_files(folder / name, each)
+    if len(found) < 2:
+        raise DataError(f"{folder} must have two or more subfolders of images, one per class")
+    return found
+
+
+def _with_headers(folder, part):
+    """Replace the paths of files by their headers. Files that cannot be read are left out."""
     found = {}
     with ThreadPoolExecutor() as pool:
-        for subfolder in subfolders(folder):
-            paths, left_out = image_paths(subfolder)
-            headers = []
-            for header in pool.map(_header_or_reason, paths):
+        for name, each in part.items():
+            headers, left_out = [], Counter(each.left_out)
+            for header in pool.map(_header_or_reason, each.files):
                 if isinstance(header, str):
                     left_out[header] += 1
                 else:
                     headers.append(header)
-            if not headers:
-                what = f"; it has {_counted(left_out)}" if left_out else ""
-                raise DataError(f"{subfolder} has no images that can be read{what}: add some, or remove the folder")
-            found[subfolder.name] = ClassFiles(headers, left_out)
-    if len(found) < 2:
-        raise DataError(f"{folder} must have two or more subfolders of images, one per class")
+            found[name] = ClassFiles(headers, left_out)
+            _require_files(folder / name, found[name])
     return found
+
+
+def _require_files(folder, files):
+    if not files.files:
+        what = f"; it has {_counted(files.left_out)}" if files.left_out else ""
+        raise DataError(f"{folder} has no images that can be read{what}: add some, or remove the folder")
 
 
 def _header_or_reason(path):
@@ -127,40 +202,24 @@ def _header_or_reason(path):
         return error.reason
 
 
-def image_paths(folder):
-    """Return the sorted paths of the files below a folder that have the suffix of an image, and count the others."""
-    paths, pending = [], [folder]
-    seen = set(map(str, Path(os.path.realpath(folder)).parents))
-    left_out: Counter[str] = Counter()
-    while pending:
-        current = pending.pop()
-        place = os.path.realpath(current)
-        if place in seen:  # links can lead back, or to the same folder on many ways
-            left_out["linked folder"] += 1
-            continue
-        seen.add(place)
-        for entry in entries(current):
-            path = Path(entry.path)
-            if entry.name in _SYSTEM_FILES:
-                continue
-            if is_hidden(entry.name):
-                left_out["hidden"] += 1
-            elif is_folder(entry):
-                pending.append(path)
-            elif path.suffix.lower() in readable_suffixes():
-                paths.append(path)
-            else:
-                left_out[path.suffix.lower() or "without suffix"] += 1
-    return sorted(paths), left_out
+def _likely_shape(listed, size):
+    """Return the shape of an image, as far as it is known without reading all headers: in doubt it is colored."""
+    if size:
+        return size, size, 3
+    for path in _all_files(listed[0]):
+        with contextlib.suppress(UnreadableImage):
+            header = read_header(path)
+            return header.height, header.width, 3
+    return 1, 1, 3
 
 
 def _split(folder, files, share):
     """Return the training and the test files of each class."""
     train, test = {}, {}
-    for name, (headers, left_out) in ((name, (each.headers, each.left_out)) for name, each in files.items()):
-        is_test = tested_positions(len(headers), share, str(folder / name))
-        train[name] = ClassFiles([header for header, tested in zip(headers, is_test) if not tested], left_out)
-        test[name] = ClassFiles([header for header, tested in zip(headers, is_test) if tested], Counter())
+    for name, each in files.items():
+        is_test = tested_positions(len(each.files), share, str(folder / name))
+        train[name] = ClassFiles([file for file, tested in zip(each.files, is_test) if not tested], each.left_out)
+        test[name] = ClassFiles([file for file, tested in zip(each.files, is_test) if tested], Counter())
     return train, test
 
 

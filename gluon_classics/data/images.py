@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 import os
+from typing import TYPE_CHECKING
 import warnings
 
 import cv2
@@ -14,32 +15,39 @@ from gluon_classics._numbers import is_whole
 import numpy as np
 
 from .colors import TRANSPARENT_AS, parse_color
-from .examples import check_data_set, check_pixels
+from .examples import check_data_set, check_labels, check_pixels, check_shapes
 from .image_file import NEARLY_BLACK, ImageHeader, read_header, read_pixels
+
+if TYPE_CHECKING:
+    from .stored_images import StoredImages
 
 LARGEST_SIDE = 2**15 - 1  # of an image that OpenCV resizes, in pixels
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images with their labels, in memory.
+    """Images with their labels.
 
     A slice such as `images[:100]` is the pair of the first 100 images and labels. The blog's data loader needs that.
 
     Attributes:
-        images: (N, H, W, C) uint8.
+        images: (N, H, W, C) uint8, an array in memory or `StoredImages`.
         labels: (N,) integers, the classes counted from 0.
 
     Raises:
         DataError: The images and labels are not like that, or there are none.
     """
 
-    images: np.ndarray
+    images: np.ndarray | StoredImages
     labels: np.ndarray
 
     def __post_init__(self):
-        check_data_set(self.images, self.labels)
-        check_pixels(self.images)
+        if isinstance(self.images, np.ndarray):
+            check_data_set(self.images, self.labels)
+            check_pixels(self.images)
+        else:  # on the disk, as pixels
+            check_shapes(self.images.shape, self.labels.shape)
+            check_labels(self.labels)
 
     def __len__(self):
         return len(self.images)

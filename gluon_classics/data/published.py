@@ -39,7 +39,9 @@ def as_published(name: str, train: Images, test: Images) -> tuple[Images, Images
     first = known.first_label if min(train.labels.min(), test.labels.min()) >= known.first_label else 0
     parts = []
     for part in (train, test):
-        images = np.ascontiguousarray(part.images.transpose(0, 2, 1, 3)) if known.is_transposed else part.images
+        images = (
+            np.ascontiguousarray(np.asarray(part.images).transpose(0, 2, 1, 3)) if known.is_transposed else part.images
+        )
         parts.append(Images(images, part.labels - first if first else part.labels))
     return parts[0], parts[1]
 

@@ -125,10 +125,18 @@ class FileReader:
 
 
 @contextlib.contextmanager
-def stored_files(place: Path, depth: int = DEPTH) -> Iterator[list[StoredFile]]:
+def stored_files(
+    place: Path, depth: int = DEPTH, without: Callable[[str, str], bool] | None = None
+) -> Iterator[list[StoredFile]]:
     """List the files of a folder or of an archive, or a single other file. They can be read inside the context.
 
     Hidden files and the folder __MACOSX are left out, and so is what is more than `depth` folders deep.
+
+    Args:
+        place: The folder or file.
+        depth: Levels of folders.
+        without: For a folder, a function from the name of a file that is not hidden and the path of its folder, which
+            ends with "/", to whether the file is left out.
 
     Raises:
         DataError: The folder or archive cannot be read, or it unpacks to more than `TAR_LIMIT`.
@@ -136,7 +144,7 @@ def stored_files(place: Path, depth: int = DEPTH) -> Iterator[list[StoredFile]]:
     with contextlib.ExitStack() as stack:
         with read_errors(str(place)):
             if place.is_dir():
-                files = sorted(_walk(place, "", depth, {os.path.realpath(place)}), key=lambda file: file.name)
+                files = sorted(_walk(place, "", depth, without, {os.path.realpath(place)}), key=lambda file: file.name)
             elif not is_archive(place.name):
                 files = [StoredFile.at(place)]
             elif zipfile.is_zipfile(place):
@@ -195,18 +203,19 @@ def format_bytes(count: float) -> str:
     return f"{count:,.0f} bytes"
 
 
-def _walk(folder, prefix, depth, visited):
+def _walk(folder, prefix, depth, without, visited):
     """Yield the files in a folder and the folders in it, each folder once, although links can lead to it again."""
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):  # a link to itself, or a folder that others may not read
                 if entry.is_file():
-                    yield StoredFile.at(Path(entry.path), f"{prefix}{entry.name}")
+                    if not (without and entry.name[0] != "." and without(entry.name, prefix)):
+                        yield StoredFile.at(Path(entry.path), f"{prefix}{entry.name}")
                 elif depth and entry.is_dir() and not _is_hidden(PurePosixPath(entry.name)):
                     place = os.path.realpath(entry.path)
                     if place not in visited:
                         visited.add(place)
-                        yield from _walk(entry.path, f"{prefix}{entry.name}/", depth - 1, visited)
+                        yield from _walk(entry.path, f"{prefix}{entry.name}/", depth - 1, without, visited)
 
 
 def _is_hidden(path):

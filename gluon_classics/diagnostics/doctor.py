@@ -10,12 +10,11 @@ import importlib.metadata
 import importlib.util
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 
-from gluon_classics import _runtime
+from gluon_classics import _cuda, _runtime
 from gluon_classics.errors import DataError
 
 from .processes import child_environment
@@ -139,8 +138,8 @@ def _library_fix(message):
     library = re.search(r"(lib(?!mxnet)\w+)[\w.+-]*\.so", message)
     if library and library[1] in DEBIAN_PACKAGES:
         return f"apt-get install {DEBIAN_PACKAGES[library[1]]} (or your system's package of {library[1]})"
-    if library and re.match(r"lib(cud|cublas|cufft|curand|cusolver|nccl|nvrtc)", library[1]):
-        return "mxnet-cu112 needs an NVIDIA driver, CUDA 11.2 and cuDNN 8: install them, or the extra cpu instead"
+    if (library and any(each.name.startswith(library[0]) for each in _cuda.LIBRARIES)) or "libcuda." in message:
+        return "see GPU"
     if library:
         return f"install your system's package of {library[1]}"
     package = "mxnet-cu112" if _version("mxnet-cu112") else "mxnet"
@@ -182,12 +181,38 @@ def _threads():
 
 
 def _gpu():
-    if _version("mxnet-cu112") is None:
-        return Check("GPU", True, "not used", "the extra cu112 supports GPUs with CUDA 11.2")
-    ok = shutil.which("nvidia-smi") is not None
-    return Check(
-        "GPU", ok, "driver found" if ok else "no NVIDIA driver", "" if ok else "install the driver, or the extra cpu"
-    )
+    if not _cuda.is_installed():
+        return Check("GPU", True, "not used", "the extra cu112 supports NVIDIA's GPUs from Maxwell to Ada")
+    if not _cuda.has_driver():
+        return Check("GPU", False, "no NVIDIA driver", "install the driver, or the extra cpu instead of cu112")
+    missing = _cuda.missing()
+    if missing:
+        names = ", ".join(library.name for library in missing)
+        packages = " ".join(dict.fromkeys(library.package for library in missing))
+        return Check("GPU", False, f"no {names}", f"pip install 'gluon-classics[cu112]' (it installs {packages})")
+    gpus = _gpus()
+    unsuited = [f"{name} ({'.'.join(map(str, level))})" for name, level in gpus if not _is_suited(level)]
+    oldest, newest = (".".join(map(str, level)) for level in (_cuda.OLDEST_GPU, _cuda.NEWEST_GPU))
+    if unsuited:
+        remedy = f"MXNet runs compute capability {oldest} to {newest}: use --ctx cpu, or export to PyTorch"
+        return Check("GPU", False, ", ".join(unsuited), remedy)
+    found = ", ".join(name for name, _ in gpus) or "driver found, but no GPU that nvidia-smi shows"
+    return Check("GPU", True, found)
+
+
+def _is_suited(level):
+    return _cuda.OLDEST_GPU <= level <= _cuda.NEWEST_GPU
+
+
+def _gpus():
+    """Return the name and the compute capability of each GPU that nvidia-smi shows."""
+    command = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+    try:
+        output = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    rows = (re.fullmatch(r"(.+), *(\d+)\.(\d+)", line.strip()) for line in output.splitlines())
+    return [(row[1], (int(row[2]), int(row[3]))) for row in rows if row]
 
 
 def _data():

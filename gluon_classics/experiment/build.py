@@ -220,24 +220,48 @@ def check_arrays(images: int, image_shape, largest: int, kept: int, contexts: Se
         contexts: Devices that share the batch.
     """
     of_input = math.prod(image_shape)
-    advice = "use a smaller batch size, or smaller images"
     batch = f"a batch of {images:,} images of {format_shape(image_shape)}"
-    if math.ceil(images / len(contexts)) * max(of_input, largest) > MOST_VALUES:
-        raise MemoryTooSmall(f"{batch} has an array of more than 2^31 - 1 values, which MXNet cannot have: {advice}")
-    needed = 4 * images * (of_input + kept)
-    available = available_memory() if contexts[0].device_type == "cpu" else None
+    share = math.ceil(images / len(contexts))  # of the largest part
+    if share * max(of_input, largest) > MOST_VALUES:
+        most = MOST_VALUES // max(of_input, largest) * len(contexts)
+        what = "has an array of more than 2^31 - 1 values, which MXNet cannot have"
+        raise MemoryTooSmall(f"{batch} {what}: {_smaller(most)}")
+    per_image = 4 * (of_input + kept)
+    parts, available, place = _available(contexts)
+    needed = per_image * math.ceil(images / parts)
     if available is not None and needed > available:
-        gigabytes = f"{needed / 1e9:,.1f} GB of memory or more, and {available / 1e9:,.1f} GB are available"
-        raise MemoryTooSmall(f"{batch} needs {gigabytes}: {advice}")
+        gigabytes = f"{needed / 1e9:,.1f} GB of memory or more{place}, and {available / 1e9:,.1f} GB are available"
+        raise MemoryTooSmall(f"{batch} needs {gigabytes}: {_smaller(available // per_image * parts)}")
 
 
-def load_data(settings: Settings) -> DataSet:
-    """Load the data set of the settings, limited to their subset of training images. Raises DataError."""
+def _available(contexts):
+    """Return in how many parts a batch is divided, and how many bytes are free for one (None if unknown), and where."""
+    if contexts[0].device_type == "cpu":  # several contexts of the CPU share its memory
+        return 1, available_memory(), ""
+    free, ctx = min((mx.context.gpu_memory_info(ctx.device_id)[0], str(ctx)) for ctx in contexts)
+    return len(contexts), free, f" on {ctx}"
+
+
+def _smaller(most):
+    return f"use a smaller batch size, {most:,} at most, or smaller images" if most else "use smaller images"
+
+
+def load_data(settings: Settings, in_memory: bool | None = None) -> DataSet:
+    """Load the data set of the settings, limited to their subset of training images.
+
+    Args:
+        settings: The settings.
+        in_memory: Whether all images are read now; see `load_dataset`.
+
+    Raises:
+        DataError: The data cannot be loaded.
+    """
     data = load_dataset(
         settings.data,
         settings.size,
         transparent_as=settings.transparent_as,
         validation_share=settings.validation_share,
+        in_memory=in_memory,
     )
     return limited(data, settings)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from gluon_classics.data.image_folder import image_paths
+from gluon_classics.data.image_paths import image_paths
 
 
 def image_files(paths) -> tuple[list[str], dict[str, Counter]]:
@@ -23,7 +23,7 @@ def image_files(paths) -> tuple[list[str], dict[str, Counter]]:
             found.append(path)
             continue
         files, left_out = image_paths(path)
-        found += map(str, files) if files else [path]
+        found += files or [path]
         if left_out:
             others[path] = left_out
     return found, others

@@ -25,7 +25,9 @@ from .state import restore
 
 
 @memory_explained()
-def resume(path, epochs: int | None, checkpoint_minutes: float, data: str | None = None) -> None:
+def resume(
+    path, epochs: int | None, checkpoint_minutes: float, data: str | None = None, in_memory: bool | None = None
+) -> None:
     """Resume the run in folder `path` from its newest intact checkpoint.
 
     Args:
@@ -33,6 +35,7 @@ def resume(path, epochs: int | None, checkpoint_minutes: float, data: str | None
         epochs: Total number of epochs; None is the run's.
         checkpoint_minutes: Time between two checkpoints.
         data: Name of a known data set, or a folder, if the run's data has moved; the record gets the new place.
+        in_memory: Whether all images are read before the training; see `load_dataset`.
 
     Raises:
         RunError: The settings, the data or the network differ from those of the run. A change that affects only the
@@ -58,7 +61,7 @@ def resume(path, epochs: int | None, checkpoint_minutes: float, data: str | None
         contexts = parse_contexts(",".join(_context_name(device) for device in record.provenance.devices))
         # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
         initial = replace(settings, init_from=None, new_head=False) if checkpoint else settings
-        experiment = replace(prepare(initial, contexts, data_of(run, data)), settings=settings)
+        experiment = replace(prepare(initial, contexts, data_of(run, data, in_memory)), settings=settings)
         start, history = _restore(checkpoint, run, experiment, damaged)
         for useless in damaged:
             useless.unlink()

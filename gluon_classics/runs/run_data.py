@@ -20,7 +20,7 @@ def absolute_data(data: str) -> str:
     return data if data in KNOWN else str(Path(user_path(data)).resolve())
 
 
-def data_of(run: Run, data: str | None = None) -> DataSet:
+def data_of(run: Run, data: str | None = None, in_memory: bool | None = None) -> DataSet:
     """Load the data that a run was trained on, limited to its subset.
 
     A run that was trained on the embedded sample finds it again, also after the full data set was installed.
@@ -28,6 +28,7 @@ def data_of(run: Run, data: str | None = None) -> DataSet:
     Args:
         run: The run.
         data: Name of a known data set, or a folder, if the data has moved; None is where the run found it.
+        in_memory: Whether all images are read now; see `load_dataset`.
 
     Raises:
         RunError: The images or labels are not those of the run.
@@ -35,12 +36,12 @@ def data_of(run: Run, data: str | None = None) -> DataSet:
     """
     settings, record = run.record.settings, run.record.data
     if data is not None:
-        found = load_data(replace(settings, data=absolute_data(data)))
+        found = load_data(replace(settings, data=absolute_data(data)), in_memory)
     elif record.is_sample:
         found = limited(embedded_sample(), settings)
     else:
         try:
-            found = load_data(settings)
+            found = load_data(settings, in_memory)
         except DataError as error:
             what = f"the data of {run.path} cannot be loaded: {error}"
             raise DataError(f"{what}; if it has moved, name the folder with --data") from error

@@ -22,7 +22,17 @@ SAMPLE_EPOCHS = 10  # the embedded sample is a tenth of Fashion-MNIST: ten epoch
 
 
 @memory_explained()
-def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=None, init_from=None, **options) -> None:
+def train(
+    model: str,
+    ctx: str,
+    out,
+    data,
+    checkpoint_minutes: float,
+    epochs=None,
+    init_from=None,
+    in_memory: bool | None = None,
+    **options,
+) -> None:
     """Train and write a run folder.
 
     Args:
@@ -33,6 +43,7 @@ def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=Non
         checkpoint_minutes: Time between two checkpoints within an epoch.
         epochs: Passes over the training images; None is the default, or `SAMPLE_EPOCHS` on the embedded sample.
         init_from: Run folder or parameter file to start from.
+        in_memory: Whether all images are read before the training; see `load_dataset`.
         options: Other fields of `Settings`; None is the default.
 
     Raises:
@@ -40,7 +51,7 @@ def train(model: str, ctx: str, out, data, checkpoint_minutes: float, epochs=Non
     """
     options = {**options, "epochs": epochs, "init_from": _parameter_file(init_from)}
     settings = Settings.of(model, data=None if data is None else absolute_data(data), **options)
-    dataset = load_data(settings)
+    dataset = load_data(settings, in_memory)
     if epochs is None and dataset.is_sample and settings.epochs < SAMPLE_EPOCHS:
         settings = replace(settings, epochs=SAMPLE_EPOCHS)
         _console.say(

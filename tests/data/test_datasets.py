@@ -332,6 +332,7 @@ def test_the_record_describes_the_data_and_can_be_written_as_json(tmp_path, writ
     folder = write_set(tmp_path / "digits", side=6)
     record = dataclasses.asdict(load_dataset(str(folder)).record())
     assert len(record.pop("sha256")) == len(record.pop("content_sha256")) == 64
+    assert record.pop("files_sha256") is None
     assert json.loads(json.dumps(record)) == {
         "name": "digits",
         "origin": str(folder),

@@ -57,6 +57,24 @@ def test_missing_memory_is_one_line_that_says_what_to_do(work, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("free", [(10**9, 10**9), (10**9, 2 * 10**8)])
+def test_a_batch_must_fit_into_the_memory_of_each_gpu(lenet, monkeypatch, free):
+    monkeypatch.setattr(mx.context, "gpu_memory_info", lambda number: (free[number], 10**10), raising=False)
+    values = 28 * 28 + 20 * 24 * 24 + 50 * 10 * 10 + 128 + 10
+    most = 2 * (min(free) // (4 * values))
+    gpus = [mx.gpu(0), mx.gpu(1)]
+    build.check_batch(most, lenet, gpus, trained=True)
+    where = rf"gpu\({free.index(min(free))}\)"
+    with pytest.raises(MemoryTooSmall, match=rf"or more on {where}, .*: use a smaller batch size, {most:,} at most"):
+        build.check_batch(most + 1, lenet, gpus, trained=True)
+
+
+def test_the_gpus_error_about_memory_is_explained():
+    text = "Traceback\n  File x\nMXNetError: Check failed: e == cudaSuccess: cudaMalloc retry failed: out of memory"
+    with pytest.raises(MemoryTooSmall, match=r"out of memory.*: use a smaller batch size"), memory_explained():
+        raise mx.base.MXNetError(text)
+
+
 def test_other_errors_stay_as_they_are():
     with pytest.raises(ZeroDivisionError), memory_explained():
         print(1 / 0)

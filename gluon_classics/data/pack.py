@@ -1,0 +1,264 @@
+"""Pack images into RecordIO files, which are read faster than a folder and can be copied as one.
+
+The files are those of MXNet's tool im2rec; see `record_files`. Images that OpenCV shows as a viewer does are packed as
+they are. Others, such as turned, transparent or 16-bit ones, are packed as PNG files with the pixels that a viewer
+shows, because other readers of such files use OpenCV.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+import contextlib
+from dataclasses import dataclass
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+import time
+from typing import Iterator, NamedTuple, Sequence
+
+import cv2
+from gluon_classics import _console, _files, _runtime
+from gluon_classics.errors import DataError
+import numpy as np
+
+from .colors import parse_color
+from .image_file import header_of, is_plain, pixels_of
+from .image_folder import list_folder
+from .images import quiet_decoders
+from .record_files import INDEX_SUFFIX, LIST_SUFFIX, SUFFIX, TEST_ENDINGS, ImageRecords, is_record_file, records_with
+from .record_io import ImageRecord, RecordFile, pack_record, unpack_image
+from .split import VALIDATION_SHARE, tested_positions
+from .stored_images import ImageFiles, ImageSource
+
+CHUNK = 256  # images that are prepared at a time
+SAY_EVERY = 10  # seconds between two lines about the progress
+SHOWN = 5  # damaged images that are named
+
+
+class Packed(NamedTuple):
+    """A file that was written.
+
+    Attributes:
+        path: The .rec file.
+        images: The number of images in it.
+        left_out: The number of damaged images that were left out.
+    """
+
+    path: Path
+    images: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Images to pack into one file, in this order.
+
+    Attributes:
+        source: The image files.
+        numbers: The number of each image in the source, (N,).
+        labels: The label of each image, (N,).
+        names: The name of each image in the list, (N,): the class, "/" and the name of the file.
+    """
+
+    source: ImageSource
+    numbers: np.ndarray
+    labels: np.ndarray
+    names: Sequence[str]
+
+    def selected(self, places: np.ndarray) -> _Part:
+        """Return the part with the images at these places."""
+        names = [self.names[place] for place in places]
+        return _Part(self.source, self.numbers[places], self.labels[places], names)
+
+    def lines(self) -> str:
+        """Return the list of im2rec: number, label and name in each line."""
+        return "".join(f"{i}\t{label:f}\t{name}\n" for i, (label, name) in enumerate(zip(self.labels, self.names)))
+
+
+def pack(
+    source,
+    out,
+    *,
+    seed: int = 0,
+    validation_share: float | None = None,
+    transparent_as: str = "white",
+    skip_damaged: bool = False,
+) -> list[Packed]:
+    """Pack a folder of images, or a .rec file again, into OUT.rec with the training images and OUT_test.rec.
+
+    The images of each file are in a random order. An interrupted call is continued by the next one.
+
+    Args:
+        source: A folder with one subfolder of images per class, or a .rec file.
+        out: The file to write, with the suffix .rec.
+        seed: The seed of the order.
+        validation_share: See `load_folder`.
+        transparent_as: See `load_folder`.
+        skip_damaged: Whether to leave out damaged images instead of refusing them.
+
+    Returns:
+        The files with the training and the test images.
+
+    Raises:
+        DataError: The images cannot be read, one of them is damaged, or a file exists.
+        OSError: A file cannot be written.
+    """
+    out = Path(_files.user_path(out, DataError))
+    if not is_record_file(out):
+        raise DataError(f"{out} must end with {SUFFIX}: rename it")
+    paths = (out, out.with_name(f"{out.stem}{TEST_ENDINGS[0]}{SUFFIX}"))
+    for path in (each.with_suffix(suffix) for each in paths for suffix in (SUFFIX, INDEX_SUFFIX, LIST_SUFFIX)):
+        if path.exists():
+            raise DataError(f"{path} exists: remove it, or give another name")
+    if not out.parent.is_dir():
+        raise DataError(f"there is no folder {out.parent}: make it first")
+    matte = parse_color(transparent_as)
+    source = Path(_files.user_path(source, DataError))
+    parts = _parts_of_records(source) if is_record_file(source) else _parts_of_folder(source)
+    if len(parts) == 1:
+        parts = _split(parts[0], validation_share or VALIDATION_SHARE)
+    elif validation_share is not None:
+        raise DataError(f"{source} has test images: leave the validation share out")
+    random = np.random.RandomState(seed % 2**32)
+    parts = [part.selected(random.permutation(len(part.labels))) for part in parts]
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(_Writer.begin(path, part, matte)) for path, part in zip(paths, parts)]
+        packed = [writer.write(skip_damaged) for writer in writers]
+        for writer in reversed(writers):  # the training images last: they are what a user names
+            writer.finish()
+    return packed
+
+
+def _parts_of_folder(folder):
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}: give a folder with one subfolder of images per class")
+    parts = []
+    for place, files in list_folder(folder):
+        paths = [path for each in files.values() for path in each.files]
+        start = len(os.path.join(place, ""))
+        labels = np.repeat(np.arange(len(files)), [len(each.files) for each in files.values()])
+        parts.append(_Part(ImageFiles(paths), np.arange(len(paths)), labels, [path[start:] for path in paths]))
+    for name in (name for part in parts for name in part.names):
+        if "\t" in name or "\n" in name or "\r" in name:
+            raise DataError(f"{name!r} has a tab or a line break in its name: rename it")
+    return parts
+
+
+def _parts_of_records(path):
+    if not path.is_file():
+        raise DataError(f"there is no file {path}: give a folder or a .rec file")
+    parts = []
+    for source in (ImageRecords(each) for each in records_with(path) if each):
+        labels = source.labels.astype(np.int64)
+        parts.append(_Part(source, np.arange(len(source)), labels, source.image_names()))
+    return parts
+
+
+def _split(part, share):
+    is_test = np.zeros(len(part.labels), bool)
+    for label in np.unique(part.labels):
+        places = np.flatnonzero(part.labels == label)
+        is_test[places] = tested_positions(len(places), share, f"class {part.names[places[0]].partition('/')[0]}")
+    return [part.selected(np.flatnonzero(~is_test)), part.selected(np.flatnonzero(is_test))]
+
+
+class _Writer:
+    """Writes a .rec file, under another name until it is complete. Continues what an interrupted process wrote."""
+
+    def __init__(self, path, part, matte, place, file):
+        self._path, self._part, self._matte = path, part, matte
+        self._place, self._file = place, file
+        self._offsets: dict[int, int] = {}
+
+    @classmethod
+    @contextlib.contextmanager
+    def begin(cls, path: Path, part: _Part, matte: tuple[int, int, int]) -> Iterator[_Writer]:
+        """Open the unfinished file of these images, or begin one. Raises DataError if another process writes it."""
+        plan = hashlib.sha256(f"{matte}\n{part.lines()}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        place = path.with_name(f".{path.stem}-{plan}.part")
+        for other in path.parent.glob(f".{path.stem}-{'?' * len(plan)}.part"):
+            if other != place:
+                _console.say(f"The images have changed since {path} was begun: it is begun again.")
+                other.unlink()
+        with open(place, "a+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DataError(f"another process is writing {path}: wait until it ends, or stop it") from None
+            try:
+                yield cls(path, part, matte, place, file)
+            finally:
+                with contextlib.suppress(OSError):  # the disk is full
+                    file.flush()
+                if place.exists() and not os.fstat(file.fileno()).st_size:
+                    place.unlink()  # nothing is lost
+
+    def write(self, skip_damaged: bool) -> Packed:
+        """Write all images that are missing."""
+        total = len(self._part.labels)
+        start = self._whole_records()
+        if start:
+            _console.say(f"{self._path}: continuing after {start:,} of {total:,} images.")
+        last_line, damaged = time.monotonic(), []
+        with quiet_decoders(), ThreadPoolExecutor(_runtime.usable_cores()) as pool:
+            for first in range(start, total, CHUNK):
+                chunk = range(first, min(first + CHUNK, total))
+                for number, content in zip(chunk, pool.map(self._prepared, chunk)):
+                    if isinstance(content, DataError):
+                        if not skip_damaged:
+                            raise DataError(f"{content} (see --skip-damaged)") from content
+                        damaged.append(content)
+                        continue
+                    self._offsets[number] = self._file.tell()
+                    self._file.write(pack_record(ImageRecord(self._part.labels[number], number, content)))
+                self._file.flush()
+                if time.monotonic() - last_line > SAY_EVERY:
+                    last_line = time.monotonic()
+                    _console.say(f"{self._path}: {chunk[-1] + 1:,} of {total:,} images")
+        for error in damaged[:SHOWN]:
+            _console.warn(f"Left out: {error}")
+        left_out = total - len(self._offsets)
+        if left_out > SHOWN:
+            _console.warn(f"{self._path}: {left_out:,} damaged images are left out in all")
+        if not self._offsets:
+            raise DataError(f"{self._path} would have no images: all are damaged")
+        return Packed(self._path, len(self._offsets), left_out)
+
+    def finish(self) -> None:
+        """Give the file its name, and write its index and its list. The .rec file comes last, so it is complete."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        index = "".join(f"{number}\t{offset}\n" for number, offset in self._offsets.items())
+        _files.write_text(self._path.with_suffix(INDEX_SUFFIX), index)
+        with _files.atomic_path(self._path.with_suffix(LIST_SUFFIX)) as temporary:
+            Path(temporary).write_bytes(self._part.lines().encode("utf-8", "surrogateescape"))
+        os.replace(self._place, self._path)
+
+    def _whole_records(self):
+        """Note the records that an earlier process wrote, cut off the rest, and return how many images are done."""
+        records = RecordFile(self._place)
+        offset = done = 0
+        with contextlib.suppress(DataError):  # the last record is cut off
+            while offset < records.size:
+                content, end = records.record(offset, "")
+                image = unpack_image(content, "")
+                self._offsets[image.number] = offset
+                offset, done = end, image.number + 1
+        self._file.truncate(offset)
+        self._file.seek(offset)
+        return done
+
+    def _prepared(self, number):
+        """Return the content of an image to pack, or the DataError if it is damaged."""
+        place = int(self._part.numbers[number])
+        try:
+            content = self._part.source.content(place)
+            header = header_of(content, self._part.source.name(place))
+            pixels = pixels_of(content, header, self._matte)
+        except DataError as error:
+            return error
+        if is_plain(content, header):
+            return content
+        _, png = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))
+        return png.tobytes()

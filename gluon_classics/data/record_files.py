@@ -1,0 +1,230 @@
+"""Data sets in RecordIO files: DATA.rec with the images, DATA.idx with their places, DATA.lst with labels and names.
+
+`gluon-classics pack` and MXNet's tool im2rec write such files. Only the .rec file is necessary. The test images are in
+a second group of files: next to DATA.rec is DATA_test.rec or DATA_val.rec, and next to DATA_train.rec the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple, Sequence
+
+from gluon_classics import _console
+from gluon_classics.errors import DataError
+import numpy as np
+
+from .colors import TRANSPARENT_AS, parse_color
+from .examples import check_labels
+from .found import hold_out
+from .image_folder import LoadedImages
+from .images import Images
+from .record_io import LABEL_BYTES, RecordFile, label_of, read_index, unpack_image
+from .split import VALIDATION_SHARE
+from .storage import read_errors
+from .stored_images import sample_of, stays_on_disk, stored_images
+
+SUFFIX, INDEX_SUFFIX, LIST_SUFFIX = ".rec", ".idx", ".lst"
+TRAIN_ENDING = "_train"
+TEST_ENDINGS = ("_test", "_val")  # the first one that exists
+
+
+class RecordFiles(NamedTuple):
+    """The .rec files of a data set.
+
+    Attributes:
+        train: The file with the training images.
+        test: The file with the test images; None if a share of the images in `train` are the test images.
+    """
+
+    train: Path
+    test: Path | None
+
+    @property
+    def name(self) -> str:
+        """The name of the data set."""
+        return _without(self.train.stem, TRAIN_ENDING)
+
+
+def is_record_file(path: Path) -> bool:
+    """Return whether a file has the name of a RecordIO file."""
+    return path.suffix.lower() == SUFFIX
+
+
+def records_with(path: Path) -> RecordFiles:
+    """Return the files of the data set with these training images. Raises DataError if they are test images."""
+    stem = path.stem
+    for ending in TEST_ENDINGS:
+        start = _without(stem, ending)
+        for train in (path.with_name(f"{start}{TRAIN_ENDING}{path.suffix}"), path.with_name(f"{start}{path.suffix}")):
+            if start != stem and train.is_file():
+                raise DataError(f"{path} has the test images of {train.name}: give {train}")
+    start = _without(stem, TRAIN_ENDING)
+    tests = (path.with_name(f"{start}{ending}{path.suffix}") for ending in TEST_ENDINGS)
+    return RecordFiles(path, next((test for test in tests if test.is_file()), None))
+
+
+def record_files(paths: Sequence[Path], place) -> RecordFiles | None:
+    """Return the only data set of RecordIO files among paths; None if there is none. Raises DataError for several."""
+    records = sorted(path for path in paths if is_record_file(path))
+    trains = []
+    for path in records:
+        try:
+            trains.append(records_with(path))
+        except DataError:
+            continue
+    if len(trains) > 1:
+        names = ", ".join(each.train.name for each in trains)
+        raise DataError(f"{place} has several RecordIO data sets ({names}): give the path of one")
+    return trains[0] if trains else None
+
+
+class ImageRecords:
+    """An `ImageSource` of the records of a file, in the order of its index.
+
+    Attributes:
+        labels: The labels of the images, (N,), float32.
+        classes: The names of the classes, if the list of the images tells them.
+
+    Raises:
+        DataError: The file, its index or its list cannot be read, or they do not belong together.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = RecordFile(path)
+        self._index = path.with_suffix(INDEX_SUFFIX)
+        if self._index.exists():
+            self._numbers, self._offsets = read_index(self._index)
+        else:
+            _console.say(f"{path} has no index ({self._index.name}): its records are looked for.")
+            self._offsets = np.fromiter(self._file.offsets(), np.int64)
+            self._numbers = np.arange(len(self._offsets))
+        if not len(self._offsets):
+            raise DataError(f"{path} has no records: pack the images again")
+        self.classes: tuple[str, ...] | None = None
+        self._names: list[str] = []
+        lines = path.with_suffix(LIST_SUFFIX)
+        if lines.exists():
+            self._read_list(lines)
+        else:
+            _console.say(f"{path} has no list of labels ({lines.name}): they are read from its records.")
+            self.labels = np.array([self._label(number) for number in range(len(self))], np.float32)
+        check_labels(self.labels)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def name(self, number: int) -> str:
+        return f"record {self._numbers[number]} of {self._file.path}"
+
+    def content(self, number: int) -> bytes:
+        name = self.name(number)
+        content, _ = self._file.record(int(self._offsets[number]), name)
+        record = unpack_image(content, name)
+        if record.label != self.labels[number]:
+            other = f"label {record.label:g}, but its list says {self.labels[number]:g}"
+            raise DataError(f"{name} has {other}: remove {self._file.path.with_suffix(LIST_SUFFIX)}")
+        return record.content
+
+    def image_names(self) -> list[str]:
+        """Return a name of each image with its class: that of the list, or its number."""
+        if self._names:
+            return self._names
+        classes = self.classes or tuple(map(str, range(int(self.labels.max()) + 1)))
+        return [f"{classes[int(label)]}/{number}" for label, number in zip(self.labels, self._numbers)]
+
+    def digest(self) -> str:
+        """Return a checksum of the index, the labels, the size of the file and a sample of the images."""
+        digest = hashlib.sha256(f"{self._file.size}\n".encode())
+        for number in sample_of(len(self)):
+            digest.update(self.content(number))
+        for array in (self._offsets.astype("<i8"), self.labels.astype("<f4")):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def _label(self, number):
+        name = self.name(number)
+        return label_of(self._file.start_of(int(self._offsets[number]), LABEL_BYTES, name), name)
+
+    def _read_list(self, path):
+        """Read the labels and names of images and classes from a list of im2rec: number, label, path in each line."""
+        with read_errors(str(path)):
+            lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        try:
+            rows = [line.split("\t") for line in lines]
+            numbers = np.array([row[0] for row in rows]).astype(np.int64)
+            labels = np.array([row[1] for row in rows]).astype(np.float32)
+            if not rows or any(len(row) != 3 for row in rows):
+                raise ValueError
+        except (ValueError, IndexError, OverflowError):
+            raise DataError(f"{path} is not a list of images with one label each: remove it") from None
+        order = np.argsort(numbers, kind="stable")
+        places = order[np.searchsorted(numbers, self._numbers, sorter=order).clip(max=len(order) - 1)]
+        if not np.array_equal(numbers[places], self._numbers):
+            raise DataError(f"{path} does not list all images of {self._file.path.name}: remove it")
+        self.labels = labels[places]
+        self._names = [rows[place][2] for place in places]
+        self.classes = _class_names({(float(row[1]), row[2].partition("/")[0]) for row in rows})
+
+
+def load_records(
+    files: RecordFiles,
+    size: int | None,
+    transparent_as: str = TRANSPARENT_AS,
+    validation_share: float | None = None,
+    in_memory: bool | None = None,
+) -> LoadedImages:
+    """Load a data set of RecordIO files.
+
+    Args:
+        files: The files.
+        size: See `load_folder`.
+        transparent_as: See `load_folder`.
+        validation_share: See `load_folder`.
+        in_memory: See `load_folder`.
+
+    Raises:
+        DataError: The files cannot be read, an image is damaged, or memory is too small.
+    """
+    train, test = files
+    if test and validation_share is not None:
+        raise DataError(f"{test} has the test images: leave the validation share out")
+    matte = parse_color(transparent_as)
+    sources = [ImageRecords(path) for path in (train, test) if path]
+    arrays = stored_images(sources, size, matte, transparent_as)
+    count = sum(map(len, arrays))
+    on_disk = stays_on_disk((count, *arrays[0].image_shape), in_memory)
+    what = f"the data set of {count:,} images in {train}"
+    parts = []
+    for source, array in zip(sources, arrays):
+        parts.append(Images(array if on_disk else array.in_memory(what), source.labels.astype(np.int64)))
+    if not test:
+        share = validation_share or VALIDATION_SHARE
+        _console.say(f"{train}: {100 * share:g} % of each class are test images (see --validation-share).")
+        parts = list(hold_out(parts[0], share, str(train)))
+    digest = hashlib.sha256("\n".join(source.digest() for source in sources).encode())
+    return LoadedImages(parts[0], parts[1], _classes(sources, parts, train), digest.hexdigest)
+
+
+def _classes(sources, parts, train):
+    """Return the names of the classes: those in the lists, or the labels. Raises DataError if two lists differ."""
+    named = [source.classes for source in sources if source.classes]
+    if len(named) == 2 and named[0] != named[1]:
+        raise DataError(f"the lists of {train.name} and of its test images name other classes: pack both together")
+    count = max(int(part.labels.max()) for part in parts) + 1
+    if named and len(named[0]) == count:
+        return named[0]
+    return tuple(map(str, range(count)))
+
+
+def _class_names(pairs):
+    """Return the names of the classes if each label has one folder, else None."""
+    names = dict(pairs)
+    whole = sorted(names) == list(range(len(names)))
+    if len(pairs) != len(names) or len(set(names.values())) != len(names) or not whole:
+        return None
+    return tuple(names[label] for label in sorted(names))
+
+
+def _without(stem, ending):
+    return stem[: -len(ending)] if stem.lower().endswith(ending) and len(stem) > len(ending) else stem

@@ -1,0 +1,238 @@
+"""Images that stay on the disk. Each is read and decoded when it is used."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+import functools
+import hashlib
+import math
+import os
+import threading
+from typing import Any, Protocol, Sequence
+
+from gluon_classics import _console, _runtime
+from gluon_classics.errors import DataError
+import numpy as np
+
+from .image_file import ImageHeader, header_of, pixels_of
+from .images import fit_image, quiet_decoders, remarks
+from .memory import available_memory, require_memory
+from .storage import format_bytes, read_errors
+
+SHARE_IN_MEMORY = 0.5  # of the available memory; a data set that takes more stays on the disk
+SAMPLED = 200  # images that are looked at first: whether some are colored, and for the checksum
+CHUNK = 1024  # images that are read at a time into memory
+
+
+class ImageSource(Protocol):
+    """Image files by number."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, number: int) -> str:
+        """Return the name of an image file for messages."""
+
+    def content(self, number: int) -> bytes:
+        """Return the bytes of an image file. Raises DataError if they cannot be read."""
+
+
+class ImageFiles:
+    """An `ImageSource` of files.
+
+    Args:
+        paths: The paths of the files.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, number: int) -> str:
+        return self.paths[number]
+
+    def content(self, number: int) -> bytes:
+        path = self.paths[number]
+        with read_errors(path), open(path, "rb") as file:
+            return file.read()
+
+
+def files_digest(parts: Sequence[tuple[Any, dict[str, Sequence[str]]]]) -> str:
+    """Return a checksum of the names and sizes of files, and of the content of a sample: it is found quickly.
+
+    Args:
+        parts: For the training and the test images, their folder and the paths of the files of each class.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for folder, paths_of in parts:
+        start = len(os.path.join(folder, ""))
+        every = [path for paths in paths_of.values() for path in paths]
+        for number in sample_of(len(every)):
+            digest.update(ImageFiles(every).content(number))
+        for name, paths in paths_of.items():
+            for path in paths:
+                with read_errors(path):
+                    size = os.stat(path).st_size
+                digest.update(os.fsencode(f"{name}\0{path[start:]}\0{size}\n"))
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """An array of images, (N, H, W, C) uint8, that reads an image when it is used.
+
+    A slice or a mask of it is such an array too. An array of numbers reads the images with these numbers, and a number
+    reads one image. Reading raises DataError if an image is damaged or does not fit to the others.
+
+    Attributes:
+        source: The image files.
+        numbers: The numbers of the images in the source, (N,).
+        image_shape: (H, W, C).
+        size: The height and width to which images are resized; None if all have the same size.
+        matte: The color that shows through transparent pixels.
+    """
+
+    source: ImageSource
+    numbers: np.ndarray
+    image_shape: tuple[int, int, int]
+    size: int | None
+    matte: tuple[int, int, int]
+    _said: set = field(default_factory=set)
+    _lock: Any = field(default_factory=threading.Lock)
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return (len(self.numbers), *self.image_shape)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice) or np.asarray(index).dtype.kind == "b":
+            return replace(self, numbers=self.numbers[index])
+        numbers = self.numbers[index]
+        images = np.empty((np.size(numbers), *self.image_shape), np.uint8)
+        self.read_into(images, np.atleast_1d(numbers))
+        return images if np.ndim(numbers) else images[0]
+
+    def read_into(self, images: np.ndarray, numbers: np.ndarray) -> None:
+        """Read the images with these numbers in the source, (M,), into an array (M, H, W, C)."""
+        threads = min(_runtime.usable_cores(), len(numbers))
+
+        def read_some(first):
+            for place in range(first, len(numbers), threads):
+                images[place] = self._read(int(numbers[place]))
+
+        with _console.quiet_libraries():
+            if threads == 1:
+                read_some(0)
+            else:
+                list(_pool().map(read_some, range(threads)))
+
+    def in_memory(self, what: str) -> np.ndarray:
+        """Return all images in memory. Raises DataError, which names the images `what`, if there is too little."""
+        size = math.prod(self.shape)
+        require_memory(size, what)
+        try:
+            images = np.empty(self.shape, np.uint8)
+        except (MemoryError, ValueError) as error:
+            raise DataError(f"{what} do not fit into memory ({format_bytes(size)})") from error
+        for start in range(0, len(self), CHUNK):
+            part = slice(start, start + CHUNK)
+            self.read_into(images[part], self.numbers[part])
+        return images
+
+    def _read(self, number):
+        name = self.source.name(number)
+        content = self.source.content(number)
+        header = header_of(content, name)
+        channels = self.image_shape[2]
+        if channels == 1 and header.channels(self.matte) == 3:
+            remedy = "convert it to grayscale, or convert another one to color"
+            raise DataError(f"{name} is colored, but the images that were looked at first are gray: {remedy}")
+        image = pixels_of(content, header, self.matte)
+        self._remark(header, image)
+        image = fit_image(image, self.size, channels)
+        if image.shape != self.image_shape:
+            (height, width), others = image.shape[:2], self.image_shape
+            raise DataError(f"{name} is {height}x{width}, not {others[0]}x{others[1]}: give a size to resize all to")
+        return image
+
+    def _remark(self, header, image):
+        for remark in remarks(header, image):
+            with self._lock:
+                is_new = remark not in self._said
+                self._said.add(remark)
+            if is_new:
+                _console.warn(f"{header.path}, perhaps not alone: {remark}")
+
+
+def sample_of(count: int) -> list[int]:
+    """Return the numbers of the images to look at first: `SAMPLED` of them, in equal distances."""
+    return np.unique(np.linspace(0, count - 1, SAMPLED).astype(int)).tolist()
+
+
+def stored_images(
+    sources: Sequence[ImageSource], size: int | None, matte: tuple[int, int, int], color_name: str
+) -> list[StoredImages]:
+    """Return the images of sources, all with the same shape. A sample is read to find out whether they are colored.
+
+    Args:
+        sources: Image files, such as those for training and those for tests.
+        size: The height and width in pixels to which images are resized. If it is None, all must have the same size.
+        matte: The color that shows through transparent pixels.
+        color_name: The name of that color for messages.
+
+    Raises:
+        DataError: An image of the sample cannot be read.
+    """
+
+    def header(place) -> ImageHeader:
+        source, number = place
+        return header_of(source.content(number), source.name(number))
+
+    sample = [(source, number) for source in sources for number in sample_of(len(source))]
+    with quiet_decoders():
+        headers = list(_pool().map(header, sample))
+        channels = max(each.channels(matte) for each in headers)
+        height = width = size
+        if height is None or width is None:
+            height, width = fit_image(pixels_of(sources[0].content(0), headers[0], matte), None, channels).shape[:2]
+    if any(each.is_transparent for each in headers):
+        _console.say(f"Images with transparency are shown on {color_name}.")
+    shape = (height, width, channels)
+    return [StoredImages(source, np.arange(len(source)), shape, size, matte) for source in sources]
+
+
+def stays_on_disk(shape: Sequence[int], in_memory: bool | None) -> bool:
+    """Return whether images are too large for memory, and say so.
+
+    Args:
+        shape: The shape of all images.
+        in_memory: What the user wants; None decides by the memory that is available.
+    """
+    needed, available = math.prod(shape), available_memory()
+    if in_memory is None and available is not None and needed > SHARE_IN_MEMORY * available:
+        _console.say(
+            f"Images are read from the disk when they are used: in memory they would take {format_bytes(needed)} of "
+            f"the {format_bytes(available)} that are free (see --in-memory)."
+        )
+        return True
+    return in_memory is False
+
+
+@functools.lru_cache(maxsize=None)
+def _pool():
+    return ThreadPoolExecutor(_runtime.usable_cores())
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has no threads of its parent

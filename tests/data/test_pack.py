@@ -1,0 +1,211 @@
+"""`pack` makes RecordIO files with the images of a folder, also after it was interrupted."""
+
+import os
+import shutil
+
+from gluon_classics.data import pack as packing
+from gluon_classics.data.datasets import load_dataset
+from gluon_classics.data.pack import pack
+from gluon_classics.errors import DataError
+import numpy as np
+from pictures import write_every_kind, write_pictures
+import pytest
+
+FILES = ["zoo.idx", "zoo.lst", "zoo.rec", "zoo_test.idx", "zoo_test.lst", "zoo_test.rec"]
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    return write_every_kind(tmp_path / "zoo")
+
+
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out" / "zoo.rec"
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def sorted_images(part):
+    """Return the labels and pixels of the images in an order that depends on nothing else."""
+    return sorted((int(label), image.tobytes()) for image, label in zip(part.images, part.labels))
+
+
+@pytest.mark.parametrize("size", [12, 40])
+def test_the_packed_images_are_those_of_the_folder(zoo, out, size):
+    packed = pack(zoo, out, transparent_as="#ff8000")
+    loaded = load_dataset(str(zoo), size, transparent_as="#ff8000")
+    data = load_dataset(str(out), size)
+    assert sorted(contents(out.parent)) == FILES
+    assert [(part.path, part.images, part.left_out) for part in packed] == [
+        (out, len(loaded.train), 0),
+        (out.with_name("zoo_test.rec"), len(loaded.test), 0),
+    ]
+    assert (data.name, data.classes) == ("zoo", loaded.classes)
+    for ours, expected in ((data.train, loaded.train), (data.test, loaded.test)):
+        assert sorted_images(ours) == sorted_images(expected)
+
+
+def test_the_order_is_random_and_follows_from_the_seed(zoo, tmp_path):
+    labels = []
+    for number, seed in enumerate((0, 0, 1)):
+        out = tmp_path / f"{number}" / "zoo.rec"
+        out.parent.mkdir()
+        pack(zoo, out, seed=seed)
+        labels.append(load_dataset(str(out), 12).train.labels.tolist())
+    assert contents(tmp_path / "0") == contents(tmp_path / "1")
+    assert labels[0] != sorted(labels[0])
+    assert labels[0] != labels[2]
+
+
+def test_test_images_of_the_folder_stay_test_images(tmp_path, data_error):
+    write_pictures(tmp_path / "zoo" / "train", {"a": 6, "b": 8})
+    write_pictures(tmp_path / "zoo" / "test", {"a": 2, "b": 1})
+    assert [part.images for part in pack(tmp_path / "zoo", tmp_path / "zoo.rec")] == [14, 3]
+    with data_error("has test images", "leave the validation share out"):
+        pack(tmp_path / "zoo", tmp_path / "other.rec", validation_share=0.5)
+    assert not (tmp_path / "other.rec").exists()
+
+
+def test_the_share_of_test_images_can_be_chosen(tmp_path):
+    write_pictures(tmp_path / "zoo", {"a": 6, "b": 8})
+    assert [part.images for part in pack(tmp_path / "zoo", tmp_path / "zoo.rec", validation_share=0.5)] == [7, 7]
+
+
+@pytest.mark.parametrize("stop", [0, 1, 5, 11, 12, 13])
+def test_an_interrupted_call_is_continued(zoo, out, tmp_path, monkeypatch, stop, capsys):
+    (tmp_path / "whole").mkdir()
+    pack(zoo, tmp_path / "whole" / "zoo.rec")
+    monkeypatch.setattr(packing, "CHUNK", 3)
+    written = []
+    pack_record = packing.pack_record
+
+    def interrupted(record):
+        if len(written) == stop:
+            raise KeyboardInterrupt
+        written.append(record)
+        return pack_record(record)
+
+    monkeypatch.setattr(packing, "pack_record", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pack(zoo, out)
+    assert not any(name in FILES for name in contents(out.parent))
+    written_before = len(written)
+    monkeypatch.setattr(packing, "pack_record", lambda record: written.append(record) or pack_record(record))
+    pack(zoo, out)
+    assert contents(out.parent) == contents(tmp_path / "whole")
+    assert ("continuing after" in capsys.readouterr().err) == (written_before > 0)
+    assert len(written) == len(load_dataset(str(out), 12).train) + len(load_dataset(str(out), 12).test)
+
+
+def test_every_unfinished_file_is_continued(zoo, out, tmp_path):
+    (tmp_path / "whole").mkdir()
+    pack(zoo, tmp_path / "whole" / "zoo.rec")
+    whole = contents(tmp_path / "whole")
+    (zoo / "cat" / "000.png").write_bytes(b"damaged")
+    with pytest.raises(DataError):
+        pack(zoo, out)
+    write_pictures(zoo, {"cat": 1})
+    (part,) = out.parent.glob(".zoo-*.part")
+    for length in range(0, len(whole["zoo.rec"]), 97):
+        for name in FILES:
+            (out.parent / name).unlink(missing_ok=True)
+        part.write_bytes(whole["zoo.rec"][:length])
+        pack(zoo, out)
+        assert contents(out.parent) == whole
+
+
+def test_a_changed_folder_is_begun_again(zoo, out, capsys):
+    (zoo / "cat" / "zzz.png").write_bytes(b"damaged")
+    with pytest.raises(DataError):
+        pack(zoo, out)
+    (zoo / "cat" / "zzz.png").unlink()
+    pack(zoo, out)
+    assert "begun again" in capsys.readouterr().err
+    assert sorted(contents(out.parent)) == FILES
+
+
+def test_damaged_images_are_refused_or_left_out(zoo, out, data_error, capsys):
+    whole = (zoo / "dog" / "001.png").read_bytes()
+    (zoo / "dog" / "001.png").write_bytes(whole[:-30])
+    with data_error(zoo / "dog" / "001.png", "damaged", "--skip-damaged"):
+        pack(zoo, out)
+    assert not out.exists()
+    packed = pack(zoo, out, skip_damaged=True)
+    assert sum(part.left_out for part in packed) == 1
+    assert f"Left out: cannot read {zoo / 'dog' / '001.png'}" in capsys.readouterr().err
+    data = load_dataset(str(out), 12)
+    assert len(data.train) + len(data.test) == sum(part.images for part in packed)
+
+
+def test_records_are_packed_again_without_damaged_ones(zoo, out, tmp_path, data_error):
+    pack(zoo, out)
+    content = bytearray(out.read_bytes())
+    content[len(content) // 2] ^= 1
+    out.write_bytes(content)
+    with data_error("record", "checksum"):
+        load_dataset(str(out), 12)
+    with data_error("record", "checksum", "--skip-damaged"):
+        pack(out, tmp_path / "again.rec")
+    packed = pack(out, tmp_path / "again.rec", skip_damaged=True)
+    assert [part.left_out for part in packed] == [1, 0]
+    data, source = load_dataset(str(tmp_path / "again.rec"), 12), load_dataset(str(zoo), 12)
+    assert data.classes == source.classes
+    assert set(sorted_images(data.train)) < set(sorted_images(source.train))
+    assert sorted_images(data.test) == sorted_images(source.test)
+
+
+def test_nothing_is_replaced(zoo, out, data_error):
+    for name in FILES:
+        (out.parent / name).write_text("mine")
+        with data_error(name, "exists"):
+            pack(zoo, out)
+        assert contents(out.parent) == {name: b"mine"}
+        (out.parent / name).unlink()
+
+
+def test_two_processes_do_not_write_the_same_file(zoo, out, monkeypatch, data_error):
+    pack_record = packing.pack_record
+
+    def twice(record):
+        with data_error("another process is writing"):
+            pack(zoo, out)
+        return pack_record(record)
+
+    monkeypatch.setattr(packing, "pack_record", twice)
+    pack(zoo, out)
+    assert sorted(contents(out.parent)) == FILES
+
+
+def test_what_cannot_be_packed_is_refused(zoo, out, tmp_path, data_error):
+    shutil.copytree(zoo, tmp_path / "tab")
+    os.rename(tmp_path / "tab" / "cat" / "000.png", tmp_path / "tab" / "cat" / "a\tb.png")
+    (tmp_path / "damaged" / "a").mkdir(parents=True)
+    (tmp_path / "damaged" / "b").mkdir()
+    for number in range(4):
+        (tmp_path / "damaged" / "ab"[number % 2] / f"{number}.png").write_bytes(b"no image")
+    for source, place, *words in (
+        (tmp_path / "missing", out, "there is no folder"),
+        (tmp_path / "missing.rec", out, "there is no file"),
+        (zoo, out.with_suffix(".zip"), "must end with .rec"),
+        (zoo, tmp_path / "nowhere" / "zoo.rec", "there is no folder", "nowhere"),
+        (tmp_path / "tab", out, "tab or a line break"),
+        (zoo / "cat", out, "subfolders"),
+    ):
+        with data_error(*words):
+            pack(source, place)
+    with data_error("fewer than"):
+        pack(tmp_path / "damaged", out, skip_damaged=True)
+    with data_error("no images: all are damaged"):
+        pack(tmp_path / "damaged", out, skip_damaged=True, validation_share=0.5)
+    assert not any(name in FILES for name in contents(out.parent))
+
+
+def test_names_that_are_not_utf_8_are_kept(zoo, out):
+    os.rename(os.fsencode(zoo / "cat" / "000.png"), os.fsencode(zoo / "cat") + b"/\xff\xe9.png")
+    pack(zoo, out)
+    data = load_dataset(str(out), 12)
+    assert np.bincount(data.train.labels).sum() == len(data.train)
