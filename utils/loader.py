@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 import weakref
 
+import cv2
 from gluon_classics._numbers import is_whole
 from gluon_classics.data import AUGMENT, FIT, RESIZE_IN
 from gluon_classics.data.datasets import DataSet, load_dataset
@@ -84,8 +85,7 @@ class Preprocess:
         if self.resize and self.fit == "resize":
             batch = _resized(pixels.astype(self.resize_in or pixels.dtype, copy=False), self.resize)
         else:
-            batch = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
-            batch /= 255
+            batch = _scaled(pixels)
         background, foreground = self.pixels
         if self.pixels != (0.0, 1.0):
             batch *= foreground - background
@@ -201,7 +201,8 @@ class DataLoader:
         """
         pixels, numbers = self._images[part], self._labels[part]
         if mirrored is not None:
-            pixels[mirrored] = pixels[mirrored][:, :, ::-1]
+            for place in np.flatnonzero(mirrored):
+                pixels[place] = _mirrored(pixels[place])
         if isinstance(self.transform, Preprocess):
             return self.transform.from_numpy(pixels, numbers)
         images = mx.nd.array(pixels, dtype=pixels.dtype)
@@ -285,7 +286,25 @@ def _resized(images, size):
     resized = np.empty((count, size, size, channels), images.dtype)
     for image, target in zip(images, resized):
         resize_image(image, size, target)
-    return np.divide(resized.transpose(0, 3, 1, 2), np.float32(255), dtype=np.float32, order="C")
+    return _scaled(resized)
+
+
+def _scaled(images):
+    """Return (N, H, W, C) in 0..255 as (N, C, H, W) float32 in 0..1."""
+    count, height, width, channels = images.shape
+    if channels != 3 or images.dtype != np.uint8:
+        return np.divide(images.transpose(0, 3, 1, 2), np.float32(255), dtype=np.float32, order="C")
+    scaled = np.empty((count, channels, height, width), np.float32)
+    for image, target in zip(images, scaled):  # several times as fast as a transpose
+        np.divide(cv2.split(image), np.float32(255), out=target, dtype=np.float32)
+    return scaled
+
+
+def _mirrored(image):
+    """Return an image (H, W, C) with left and right exchanged."""
+    if image.shape[2] not in (1, 3) or image.dtype != np.uint8:
+        return image[:, ::-1]
+    return cv2.flip(image, 1).reshape(image.shape)  # several times as fast as NumPy
 
 
 def _padded(images, size):

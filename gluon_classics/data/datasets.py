@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-import mimetypes
 import os
 from pathlib import Path
 import tempfile
@@ -45,7 +44,7 @@ from .published import EMNIST_HINT, as_published, has_published_files, known_nam
 from .record import DataRecord
 from .record_files import is_record_file, load_records, record_files, records_with
 from .split import VALIDATION_SHARE
-from .storage import is_archive, stored_files
+from .storage import CountedFiles, is_archive, remembered_folders, stored_files
 
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
 READERS = (find_idx_files, find_cifar, find_npz_files, find_csv_files)
@@ -246,8 +245,8 @@ def _existing(where):
 
 
 def _load_folder(folder, options):
-    images = _ImageNames()
-    with stored_files(folder, without=images) as files:
+    images = CountedFiles(readable_suffixes())
+    with remembered_folders(), stored_files(folder, counted=images) as files:
         found = _choose(_search(files), folder)
         archives = [file for file in files if is_archive(file.name)]
         records = record_files([file.path for file in files], folder)
@@ -295,27 +294,6 @@ def _load_file(place, options):
         if not found:
             raise DataError(f"{place} is not a data set: what is read is {FORMATS}")
         return _data_set(found, place, share=options.share)
-
-
-class _ImageNames:
-    """Tells which names are those of images, and counts them: there can be millions, which need not be listed.
-
-    Attributes:
-        first: The first path in the order of the alphabet.
-        count: The number of them.
-    """
-
-    def __init__(self):
-        self.first, self.count = None, 0
-        self._suffixes = readable_suffixes()
-
-    def __call__(self, name, prefix):
-        if name[name.rfind(".") :].lower() not in self._suffixes and not _is_other_image(name):
-            return False
-        path = f"{prefix}{name}"
-        self.first = path if self.first is None else min(self.first, path)
-        self.count += 1
-        return True
 
 
 def _search(files, name=None) -> list[Found]:
@@ -404,11 +382,6 @@ def _folder_name(found, place):
 def _name_by_content(train, test):
     digest = pixel_digest(train, test)
     return next((name for name, known in KNOWN.items() if known.sha256 == digest), None)
-
-
-def _is_other_image(name):
-    """Return whether this is the name of an image of a kind that is not read."""
-    return (mimetypes.guess_type(name)[0] or "").startswith("image/")
 
 
 def _seen(files):

@@ -10,6 +10,7 @@ import re
 from gluon_classics.errors import DataError
 
 from .image_file import readable_suffixes
+from .storage import FolderContent, folder_content
 
 _SPLITS = {"train": "train(ing)?", "validation": "val|valid(ation)?|dev", "test": "test(ing)?"}
 _ENDING = r"([ _-]?(set|data|images?|imgs?|pics|jpe?g|png|stg|stage|split))*[ _-]?\d*"  # training_set, test1, val2017
@@ -63,16 +64,21 @@ def find_layout(folder) -> FolderLayout:
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the sorted subfolders, without hidden ones and those that systems make. Raises DataError."""
-    return [Path(entry.path) for entry in entries(folder) if is_folder(entry) and not is_hidden(entry.name)]
+    found = [entry for entry in images_and_others(folder).others if is_folder(entry) and not is_hidden(entry.name)]
+    return sorted((Path(entry.path) for entry in found), key=lambda path: path.name)
 
 
-def entries(folder: Path) -> list[os.DirEntry]:
-    """Return the content of a folder, sorted by name. Raises DataError if it cannot be read."""
+def images_and_others(folder) -> FolderContent:
+    """Return the names of the image files in a folder, and the other entries. Raises DataError if it cannot be read."""
     try:
-        with os.scandir(folder) as content:
-            return sorted(content, key=lambda entry: entry.name)
+        return folder_content(folder, readable_suffixes())
     except OSError as error:
         raise DataError(f"cannot read the folder {folder}: {(error.strerror or str(error)).lower()}") from error
+
+
+def has_image_suffix(name: str) -> bool:
+    """Return whether a file has the suffix of an image that can be read."""
+    return Path(name).suffix.lower() in readable_suffixes()
 
 
 def is_folder(entry: os.DirEntry) -> bool:
@@ -118,7 +124,8 @@ def _unwrapped(folder, may_be_wrapper=lambda name: True):
     while os.path.realpath(folder) not in seen:  # a link may lead back
         seen.add(os.path.realpath(folder))
         inner = subfolders(folder)
-        has_images = any(Path(entry.name).suffix.lower() in readable_suffixes() for entry in entries(folder))
+        content = images_and_others(folder)
+        has_images = content.plain or any(has_image_suffix(entry.name) for entry in content.others)
         if len(inner) == 1 and not has_images and may_be_wrapper(inner[0].name) and subfolders(inner[0]):
             folder = inner[0]
     return folder

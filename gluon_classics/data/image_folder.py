@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import contextlib
 from dataclasses import dataclass
 import functools
+import itertools
 import math
+import operator
 import os
 from pathlib import Path
 from typing import Callable
@@ -17,8 +19,8 @@ from gluon_classics.errors import DataError
 import numpy as np
 
 from .colors import TRANSPARENT_AS, parse_color
-from .folder_layout import entries, find_layout, is_folder, subfolders
-from .image_file import UnreadableImage, read_header, read_pixels, readable_suffixes
+from .folder_layout import find_layout, has_image_suffix, images_and_others, is_folder, subfolders
+from .image_file import UnreadableImage, read_header, read_pixels
 from .image_paths import image_paths
 from .images import Images, fit_image, quiet_decoders, remarks
 from .memory import available_memory, require_memory
@@ -218,8 +220,8 @@ def _split(folder, files, share):
     train, test = {}, {}
     for name, each in files.items():
         is_test = tested_positions(len(each.files), share, str(folder / name))
-        train[name] = ClassFiles([file for file, tested in zip(each.files, is_test) if not tested], each.left_out)
-        test[name] = ClassFiles([file for file, tested in zip(each.files, is_test) if tested], Counter())
+        train[name] = ClassFiles(list(itertools.compress(each.files, map(operator.not_, is_test))), each.left_out)
+        test[name] = ClassFiles(list(itertools.compress(each.files, is_test)), Counter())
     return train, test
 
 
@@ -236,9 +238,9 @@ def _check_classes(layout, train, test):
 def _report_left_out(folder, files):
     """Warn about files that were left out: of each class, how many and why."""
     parts = [f"{name} ({_counted(each.left_out)})" for name, each in files.items() if each.left_out]
-    stray = sum(
-        Path(each.name).suffix.lower() in readable_suffixes() and not is_folder(each) for each in entries(folder)
-    )
+    content = images_and_others(folder)
+    linked = sum(has_image_suffix(entry.name) and not is_folder(entry) for entry in content.others)
+    stray = len(content.plain) + linked
     if stray:
         parts.insert(0, f"outside of the class folders ({stray:,} images)")
     if not parts:

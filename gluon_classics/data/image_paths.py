@@ -6,10 +6,7 @@ from collections import Counter
 import os
 from pathlib import Path
 
-from gluon_classics.errors import DataError
-
-from .folder_layout import is_folder, is_hidden
-from .image_file import readable_suffixes
+from .folder_layout import has_image_suffix, images_and_others, is_folder, is_hidden
 
 _SYSTEM_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")  # not counted as left out, since systems make them
 
@@ -20,7 +17,6 @@ def image_paths(folder) -> tuple[list[str], Counter[str]]:
     Raises:
         DataError: A folder cannot be read.
     """
-    suffixes = readable_suffixes()
     paths: list[str] = []
     pending = [os.fspath(folder)]
     seen = set(map(str, Path(os.path.realpath(folder)).parents))
@@ -34,32 +30,21 @@ def image_paths(folder) -> tuple[list[str], Counter[str]]:
             continue
         seen.add(place)
         folders = []
-        for entry in _scanned(current):
-            name = entry.name
-            has_suffix = name[name.rfind(".") :].lower() in suffixes
-            # most entries end here, after few steps and without a call of the system
-            if has_suffix and name[0] != "." and entry.is_file(follow_symlinks=False):
-                paths.append(entry.path)
-            elif name in _SYSTEM_FILES:
+        content = images_and_others(current)
+        start = os.path.join(current, "")
+        paths += [start + name for name in content.plain]
+        for entry in content.others:
+            if entry.name in _SYSTEM_FILES:
                 continue
-            elif is_hidden(name):
+            if is_hidden(entry.name):
                 left_out["hidden"] += 1
             elif is_folder(entry):
                 folders.append(entry.path)
-            elif has_suffix:
+            elif has_image_suffix(entry.name):
                 paths.append(entry.path)
             else:
-                left_out[Path(name).suffix.lower() or "without suffix"] += 1
+                left_out[Path(entry.name).suffix.lower() or "without suffix"] += 1
         pending += sorted(folders)
         is_flat = is_flat and not folders
     # sorted as paths are: folder by folder
     return sorted(paths, key=None if is_flat else lambda path: path.split(os.sep)), left_out
-
-
-def _scanned(folder):
-    """Yield the entries of a folder. Raises DataError if it cannot be read."""
-    try:
-        with os.scandir(folder) as content:
-            yield from content
-    except OSError as error:
-        raise DataError(f"cannot read the folder {folder}: {(error.strerror or str(error)).lower()}") from error

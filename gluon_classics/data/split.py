@@ -22,7 +22,8 @@ def tested_positions(count: int, share: float, name: str) -> list[bool]:
         DataError: The class has too few images.
     """
     exact = Fraction(str(share))
-    is_test = [math.floor(i * exact) > math.floor((i - 1) * exact) for i in range(1, count + 1)]
+    part, whole = exact.numerator, exact.denominator
+    is_test = [i * part // whole > (i - 1) * part // whole for i in range(1, count + 1)]
     if len(set(is_test)) < 2:
         least = max(math.ceil(1 / exact), 2)
         raise DataError(f"{name} has fewer than {least} images: add more, because {100 * share:g} % are test images")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from contextvars import ContextVar
 from dataclasses import dataclass
 import functools
 import gzip
+import mimetypes
 import os
 from pathlib import Path, PurePosixPath
 import tarfile
-from typing import IO, Any, Callable, Iterator
+from typing import IO, Any, Callable, Iterator, NamedTuple
 import zipfile
 import zlib
 
@@ -124,10 +126,38 @@ class FileReader:
         raise DataError(f"{self.name} is too large for such a file: get it again")
 
 
+class CountedFiles:
+    """Counts image files.
+
+    Args:
+        suffixes: The suffixes of images that are read, in lower case and with the dot.
+
+    Attributes:
+        count: The number of files.
+        first: The path of the first one in the order of the alphabet, with "/" between folders.
+    """
+
+    def __init__(self, suffixes: frozenset[str] = frozenset()) -> None:
+        self.suffixes = suffixes
+        self.count = 0
+        self.first: str | None = None
+
+    def is_counted(self, name: str) -> bool:
+        """Return whether this is the name of an image that is not hidden, also of a kind that is not read."""
+        suffix = PurePosixPath(name).suffix.lower()
+        is_image = suffix in self.suffixes or (mimetypes.types_map.get(suffix) or "").startswith("image/")
+        return bool(self.suffixes) and is_image and not name.startswith(".")
+
+    def add(self, prefix: str, names: list[str]) -> None:
+        """Count the files with these names in a folder, whose path is `prefix` without the names."""
+        if names:
+            self.count += len(names)
+            path = prefix + min(names)
+            self.first = path if self.first is None else min(self.first, path)
+
+
 @contextlib.contextmanager
-def stored_files(
-    place: Path, depth: int = DEPTH, without: Callable[[str, str], bool] | None = None
-) -> Iterator[list[StoredFile]]:
+def stored_files(place: Path, depth: int = DEPTH, counted: CountedFiles | None = None) -> Iterator[list[StoredFile]]:
     """List the files of a folder or of an archive, or a single other file. They can be read inside the context.
 
     Hidden files and the folder __MACOSX are left out, and so is what is more than `depth` folders deep.
@@ -135,8 +165,7 @@ def stored_files(
     Args:
         place: The folder or file.
         depth: Levels of folders.
-        without: For a folder, a function from the name of a file that is not hidden and the path of its folder, which
-            ends with "/", to whether the file is left out.
+        counted: Files of a folder that are only counted. There can be millions of them.
 
     Raises:
         DataError: The folder or archive cannot be read, or it unpacks to more than `TAR_LIMIT`.
@@ -144,7 +173,10 @@ def stored_files(
     with contextlib.ExitStack() as stack:
         with read_errors(str(place)):
             if place.is_dir():
-                files = sorted(_walk(place, "", depth, without, {os.path.realpath(place)}), key=lambda file: file.name)
+                files = sorted(
+                    _walk(place, "", depth, counted or CountedFiles(), {os.path.realpath(place)}),
+                    key=lambda file: file.name,
+                )
             elif not is_archive(place.name):
                 files = [StoredFile.at(place)]
             elif zipfile.is_zipfile(place):
@@ -203,19 +235,76 @@ def format_bytes(count: float) -> str:
     return f"{count:,.0f} bytes"
 
 
-def _walk(folder, prefix, depth, without, visited):
-    """Yield the files in a folder and the folders in it, each folder once, although links can lead to it again."""
+class FolderContent(NamedTuple):
+    """What is in a folder, in any order.
+
+    Attributes:
+        plain: The names of the regular files with certain suffixes that are not hidden.
+        others: All other entries.
+    """
+
+    plain: list[str]
+    others: list[os.DirEntry]
+
+
+_remembered: ContextVar[dict | None] = ContextVar("_remembered", default=None)
+
+
+@contextlib.contextmanager
+def remembered_folders() -> Iterator[None]:
+    """Inside the context, each folder is read once by `folder_content`: millions of files take seconds to list."""
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
+def folder_content(folder, suffixes: frozenset[str] = frozenset()) -> FolderContent:
+    """Return the content of a folder.
+
+    Args:
+        folder: The folder.
+        suffixes: The suffixes of plain files, in lower case and with the dot.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    known, key = _remembered.get(), (os.fspath(folder), suffixes)
+    if known is not None and key in known:
+        return known[key]
+    content = FolderContent([], [])
+    plain, others = content.plain.append, content.others.append
     with os.scandir(folder) as entries:
         for entry in entries:
-            with contextlib.suppress(OSError):  # a link to itself, or a folder that others may not read
-                if entry.is_file():
-                    if not (without and entry.name[0] != "." and without(entry.name, prefix)):
-                        yield StoredFile.at(Path(entry.path), f"{prefix}{entry.name}")
-                elif depth and entry.is_dir() and not _is_hidden(PurePosixPath(entry.name)):
-                    place = os.path.realpath(entry.path)
-                    if place not in visited:
-                        visited.add(place)
-                        yield from _walk(entry.path, f"{prefix}{entry.name}/", depth - 1, without, visited)
+            name = entry.name
+            if name[name.rfind(".") :].lower() in suffixes and name[0] != "." and entry.is_file(follow_symlinks=False):
+                plain(name)
+            else:
+                others(entry)
+    if known is not None:
+        known[key] = content
+    return content
+
+
+def _walk(folder, prefix, depth, counted, visited):
+    """Yield the files in a folder and the folders in it, each folder once, although links can lead to it again."""
+    content = folder_content(folder, counted.suffixes)
+    counted.add(prefix, content.plain)
+    for entry in content.others:
+        try:
+            if entry.is_file():
+                if counted.is_counted(entry.name):
+                    counted.add(prefix, [entry.name])
+                else:
+                    yield StoredFile.at(Path(entry.path), f"{prefix}{entry.name}")
+            elif depth and entry.is_dir() and not _is_hidden(PurePosixPath(entry.name)):
+                place = os.path.realpath(entry.path)
+                if place not in visited:
+                    visited.add(place)
+                    yield from _walk(entry.path, f"{prefix}{entry.name}/", depth - 1, counted, visited)
+        except OSError:  # a link to itself, or a folder that others may not read
+            continue
 
 
 def _is_hidden(path):
