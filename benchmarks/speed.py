@@ -268,6 +268,15 @@ def write(path, result):
     _files.write_text(path, json.dumps(result, indent=1) + "\n")
 
 
+def measured_before(path, result):
+    """Return the networks in a file that were measured in the same way by the same commit, to continue with others."""
+    if not path or not Path(path).exists():
+        return {}
+    before = json.loads(Path(path).read_text(encoding="utf-8"))
+    same = ("options", "commit", "lacking", "instruction_set", "cores", "threads", "data")
+    return before["networks"] if all(before[name] == result[name] for name in same) else {}
+
+
 def show(result):
     """Print one row for each ratio and network."""
     rows = [
@@ -294,7 +303,7 @@ def main():
     parser.add_argument(
         "--seconds", type=turns.at_least(0.1, float), default=0.8, help="of each measurement (default: %(default)s)"
     )
-    parser.add_argument("--json", metavar="FILE", help="write all measurements to FILE")
+    parser.add_argument("--json", metavar="FILE", help="write all measurements to FILE, and continue with it")
     parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name} and the README's table")
     options = parser.parse_args()
     names, lacking = contestants()
@@ -317,7 +326,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder, "images.npz"))
         np.savez(file, images=data.train.images[:], labels=data.train.labels[:])
+        result["networks"] = measured_before(options.json, result)
         for network in options.networks:
+            if network in result["networks"]:
+                continue
             _console.say(f"{network}: measuring {', '.join(names)}")
             result["networks"][network] = measure(replace(CASES[network], images_file=file), names, options)
             if options.json:  # after each network, because the others take many minutes

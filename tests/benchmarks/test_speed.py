@@ -47,6 +47,17 @@ def test_a_turn_measures_every_kind_and_marks_a_mode_that_is_left_out():
     assert workers["eager"].asked == [("steps", 1), ("epoch", 1), ("predict", 64, 1), ("predict", 1, 1)]
 
 
+def test_networks_that_were_measured_alike_are_not_measured_again(tmp_path):
+    same = ("options", "commit", "lacking", "instruction_set", "cores", "threads", "data")
+    result = {**dict.fromkeys(same, 1), "networks": {}}
+    file = tmp_path / "speed.json"
+    assert speed.measured_before(None, result) == speed.measured_before(file, result) == {}
+    speed.write(file, {**result, "networks": {"lenet": 7}})
+    assert speed.measured_before(file, result) == {"lenet": 7}
+    for name in same:
+        assert speed.measured_before(file, {**result, name: 2}) == {}
+
+
 def test_ratios_are_taken_within_a_turn():
     assert turns.ratio([10, 30, 8], [5, 10, 4]) == {"median": 2, "low": 2, "high": 3, "turns": 3}
     assert turns.ratio([10, 30], [5, None])["turns"] == 1
