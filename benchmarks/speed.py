@@ -273,7 +273,7 @@ def measured_before(path, result):
     if not path or not Path(path).exists():
         return {}
     before = json.loads(Path(path).read_text(encoding="utf-8"))
-    same = ("options", "commit", "lacking", "instruction_set", "cores", "threads", "data")
+    same = ("options", "commit", "lacking", "instruction_set", "limited_by", "cores", "threads", "data")
     return before["networks"] if all(before[name] == result[name] for name in same) else {}
 
 
@@ -317,6 +317,7 @@ def main():
         "commit": turns.commit(),
         "lacking": lacking,
         "instruction_set": instruction_set().name,
+        "limited_by": os.environ.get("DNNL_MAX_CPU_ISA"),  # None if the processor has no more
         "machine": turns.machine(),
         "cores": CORES,
         "threads": {name: environment_of(name, None)["OMP_NUM_THREADS"] for name in names},

@@ -48,7 +48,7 @@ def test_a_turn_measures_every_kind_and_marks_a_mode_that_is_left_out():
 
 
 def test_networks_that_were_measured_alike_are_not_measured_again(tmp_path):
-    same = ("options", "commit", "lacking", "instruction_set", "cores", "threads", "data")
+    same = ("options", "commit", "lacking", "instruction_set", "limited_by", "cores", "threads", "data")
     result = {**dict.fromkeys(same, 1), "networks": {}}
     file = tmp_path / "speed.json"
     assert speed.measured_before(None, result) == speed.measured_before(file, result) == {}
