@@ -13,6 +13,7 @@ import os
 import sys
 import textwrap
 import threading
+import warnings
 
 from rich import box
 from rich.console import Console
@@ -61,10 +62,12 @@ PIPE_WIDTH = 200  # columns of a table if standard output is not a terminal
 def prepare_streams() -> None:
     """Prepare standard output and error for a command.
 
-    They write a character that their encoding lacks as an escape, instead of failing. What OpenCV logs is not shown.
-    Standard error gets another descriptor, so that `quiet_libraries` hides nothing of ours.
+    They write a character that their encoding lacks as an escape, instead of failing. What OpenCV logs and what Pillow
+    warns about is not shown: it does not name the file, and our messages do. Standard error gets another descriptor, so
+    that `quiet_libraries` hides nothing of ours.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    warnings.filterwarnings("ignore", module=r"PIL\b")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -1,7 +1,8 @@
 """Load the CUDA libraries that mxnet-cu112 needs from packages of pip, so that a driver is all that must be installed.
 
-The extra `cu112` installs the packages. Their folders are not on the search path of the system, so each library is
-loaded before MXNet, and MXNet then finds it by its name. A library without a package is left to the system.
+The extra `cuda`, which `cu112` includes, installs the packages. Their folders are not on the search path of the system,
+so each library is loaded before MXNet, and MXNet then finds it by its name. A library without a package is left to the
+system.
 """
 
 from __future__ import annotations

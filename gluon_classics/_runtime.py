@@ -23,7 +23,7 @@ enough, and training uses less memory.
 Updates (MXNET_OPTIMIZER_AGGREGATION_SIZE): By default MXNet's SGD updates four parameters in one operator. This saves
 kernel launches on a GPU, but is slower on the CPU. CPU builds of MXNet update one parameter at a time.
 
-CUDA: With the package for GPUs, the libraries of the extra `cu112` are loaded first (`_cuda.py`).
+CUDA: With the package for GPUs, the libraries of the extra `cuda` are loaded first (`_cuda.py`).
 
 SciPy: If SciPy is installed, every `nd.array` uses `scipy.sparse.csr`, which is deprecated and which SciPy 2 removes.
 MXNet gets the class from `scipy.sparse` instead. SciPy itself is unchanged.
@@ -119,9 +119,9 @@ def how_to_get_mxnet() -> str:
         return f"MXNet 1.9.1 runs on Python 3.8 to {newest}: use one of these."
     if sys.version_info[:2] >= NUMPY_2_PYTHON:
         # two commands, because MXNet's metadata demands NumPy 1
-        first = "pip install --no-deps mxnet==1.9.1 (for a GPU with CUDA 11.2, mxnet-cu112==1.9.1)"
+        first = "pip install --no-deps mxnet==1.9.1 (for an NVIDIA GPU, mxnet-cu112==1.9.1)"
         return f"Install it with: {first}, and then {_install('runtime')}."
-    return f"Install it with: {_install('cpu')}. For a GPU with CUDA 11.2, use the extra cu112 instead of cpu."
+    return f"Install it with: {_install('cpu')}. For an NVIDIA GPU, use the extra cu112 instead of cpu."
 
 
 def _install(extra):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 from gluon_classics import _console
 import pytest
@@ -71,6 +72,15 @@ def test_every_encoding_can_show_every_name(encoding, monkeypatch):
     assert written.count("衣服" if encoding == "utf-8" else r"\u8863\u670d") == 4
     framed = {len(line) for line in written.splitlines() if line.startswith(("|", "+"))}
     assert len(framed) == (encoding != "utf-8")  # escapes do not move the frame of ASCII
+
+
+def test_only_warnings_of_pillow_are_not_shown():
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        _console.prepare_streams()
+        for module in ("PIL.Image", "PIL.JpegImagePlugin", "PILLOW", "numpy"):
+            warnings.warn_explicit(module, UserWarning, "file.py", 1, module=module)
+    assert [str(warning.message) for warning in shown] == ["PILLOW", "numpy"]
 
 
 def test_json_has_null_for_what_json_lacks(capsys):

@@ -64,7 +64,7 @@ def test_a_library_that_does_not_load_is_left_to_the_system(libraries, monkeypat
 def test_the_extra_installs_every_package():
     setup = configparser.ConfigParser()
     setup.read(CHECKOUT / "setup.cfg")
-    extra = set(re.findall(r"^(nvidia-[\w-]+)==", setup["options.extras_require"]["cu112"], re.MULTILINE))
+    extra = set(re.findall(r"^(nvidia-[\w-]+)==", setup["options.extras_require"]["cuda"], re.MULTILINE))
     assert extra == {library.package for library in _cuda.LIBRARIES}
 
 

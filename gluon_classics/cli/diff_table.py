@@ -48,7 +48,9 @@ FACTS = ("input", "classes", "parameters", "GMAC", "source")
 
 
 def _facts(info):
-    return format_shape(info.input_shape), info.classes, f"{info.params:,}", f"{info.gmac:#.3g}", info.source
+    params = "" if info.params is None else f"{info.params:,}"
+    gmac = "" if info.gmac is None else f"{info.gmac:#.3g}"
+    return format_shape(info.input_shape), info.classes, params, gmac, info.source
 
 
 def _rows(changes):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import fcntl
 import hashlib
 import os
 from pathlib import Path
 import time
-from typing import Iterator, NamedTuple, Sequence
+from typing import Collection, Iterator, NamedTuple, Sequence
 
 import cv2
 from gluon_classics import _console, _files, _runtime
@@ -29,7 +29,7 @@ from .images import quiet_decoders
 from .record_files import INDEX_SUFFIX, LIST_SUFFIX, SUFFIX, TEST_ENDINGS, ImageRecords, is_record_file, records_with
 from .record_io import ImageRecord, RecordFile, pack_record, unpack_image
 from .split import VALIDATION_SHARE, tested_positions
-from .stored_images import ImageFiles, ImageSource
+from .stored_images import ImageFiles, ImageSource, files_digest
 
 CHUNK = 256  # images that are prepared at a time
 SAY_EVERY = 10  # seconds between two lines about the progress
@@ -59,21 +59,24 @@ class _Part:
         numbers: The number of each image in the source, (N,).
         labels: The label of each image, (N,).
         names: The name of each image in the list, (N,): the class, "/" and the name of the file.
+        digest: A checksum of the source.
     """
 
     source: ImageSource
     numbers: np.ndarray
     labels: np.ndarray
     names: Sequence[str]
+    digest: str
 
     def selected(self, places: np.ndarray) -> _Part:
         """Return the part with the images at these places."""
         names = [self.names[place] for place in places]
-        return _Part(self.source, self.numbers[places], self.labels[places], names)
+        return replace(self, numbers=self.numbers[places], labels=self.labels[places], names=names)
 
-    def lines(self) -> str:
-        """Return the list of im2rec: number, label and name in each line."""
-        return "".join(f"{i}\t{label:f}\t{name}\n" for i, (label, name) in enumerate(zip(self.labels, self.names)))
+    def lines(self, numbers: Collection[int] | None = None) -> str:
+        """Return the list of im2rec: number, label and name in each line. With `numbers`, only for these."""
+        rows = enumerate(zip(self.labels, self.names))
+        return "".join(f"{i}\t{label:f}\t{name}\n" for i, (label, name) in rows if numbers is None or i in numbers)
 
 
 def pack(
@@ -138,7 +141,9 @@ def _parts_of_folder(folder):
         paths = [path for each in files.values() for path in each.files]
         start = len(os.path.join(place, ""))
         labels = np.repeat(np.arange(len(files)), [len(each.files) for each in files.values()])
-        parts.append(_Part(ImageFiles(paths), np.arange(len(paths)), labels, [path[start:] for path in paths]))
+        digest = files_digest([(place, {name: each.files for name, each in files.items()})])
+        names = [path[start:] for path in paths]
+        parts.append(_Part(ImageFiles(paths), np.arange(len(paths)), labels, names, digest))
     for name in (name for part in parts for name in part.names):
         if "\t" in name or "\n" in name or "\r" in name:
             raise DataError(f"{name!r} has a tab or a line break in its name: rename it")
@@ -151,7 +156,7 @@ def _parts_of_records(path):
     parts = []
     for source in (ImageRecords(each) for each in records_with(path) if each):
         labels = source.labels.astype(np.int64)
-        parts.append(_Part(source, np.arange(len(source)), labels, source.image_names()))
+        parts.append(_Part(source, np.arange(len(source)), labels, source.image_names(), source.digest(samples=False)))
     return parts
 
 
@@ -161,6 +166,20 @@ def _split(part, share):
         places = np.flatnonzero(part.labels == label)
         is_test[places] = tested_positions(len(places), share, f"class {part.names[places[0]].partition('/')[0]}")
     return [part.selected(np.flatnonzero(~is_test)), part.selected(np.flatnonzero(is_test))]
+
+
+@contextlib.contextmanager
+def _locked(place, path):
+    """Open the unfinished file of `path`. Raises DataError if another process writes it."""
+    with open(place, "a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_there = os.path.samestat(os.fstat(file.fileno()), os.stat(place))
+        except (BlockingIOError, FileNotFoundError):
+            is_there = False
+        if not is_there:  # or it has just given the file its name
+            raise DataError(f"another process is writing {path}: wait until it ends, or stop it")
+        yield file
 
 
 class _Writer:
@@ -175,17 +194,15 @@ class _Writer:
     @contextlib.contextmanager
     def begin(cls, path: Path, part: _Part, matte: tuple[int, int, int]) -> Iterator[_Writer]:
         """Open the unfinished file of these images, or begin one. Raises DataError if another process writes it."""
-        plan = hashlib.sha256(f"{matte}\n{part.lines()}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        facts = f"{matte}\n{part.digest}\n{part.lines()}"
+        plan = hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         place = path.with_name(f".{path.stem}-{plan}.part")
         for other in path.parent.glob(f".{path.stem}-{'?' * len(plan)}.part"):
             if other != place:
+                with _locked(other, path):
+                    other.unlink()
                 _console.say(f"The images have changed since {path} was begun: it is begun again.")
-                other.unlink()
-        with open(place, "a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DataError(f"another process is writing {path}: wait until it ends, or stop it") from None
+        with _locked(place, path) as file:
             try:
                 yield cls(path, part, matte, place, file)
             finally:
@@ -232,7 +249,7 @@ class _Writer:
         index = "".join(f"{number}\t{offset}\n" for number, offset in self._offsets.items())
         _files.write_text(self._path.with_suffix(INDEX_SUFFIX), index)
         with _files.atomic_path(self._path.with_suffix(LIST_SUFFIX)) as temporary:
-            Path(temporary).write_bytes(self._part.lines().encode("utf-8", "surrogateescape"))
+            Path(temporary).write_bytes(self._part.lines(self._offsets).encode("utf-8", "surrogateescape"))
         os.replace(self._place, self._path)
 
     def _whole_records(self):

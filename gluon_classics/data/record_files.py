@@ -52,31 +52,42 @@ def is_record_file(path: Path) -> bool:
 
 
 def records_with(path: Path) -> RecordFiles:
-    """Return the files of the data set with these training images. Raises DataError if they are test images."""
-    stem = path.stem
-    for ending in TEST_ENDINGS:
-        start = _without(stem, ending)
-        for train in (path.with_name(f"{start}{TRAIN_ENDING}{path.suffix}"), path.with_name(f"{start}{path.suffix}")):
-            if start != stem and train.is_file():
-                raise DataError(f"{path} has the test images of {train.name}: give {train}")
-    start = _without(stem, TRAIN_ENDING)
-    tests = (path.with_name(f"{start}{ending}{path.suffix}") for ending in TEST_ENDINGS)
-    return RecordFiles(path, next((test for test in tests if test.is_file()), None))
+    """Return the files of the data set with these training images.
+
+    Raises:
+        DataError: They are test images, or the file of the test images is missing although its index or list is not.
+    """
+    train = _train_of(path)
+    if train:
+        raise DataError(f"{path} has the test images of {train.name}: give {train}")
+    start = _without(path.stem, TRAIN_ENDING)
+    tests = [path.with_name(f"{start}{ending}{path.suffix}") for ending in TEST_ENDINGS]
+    test = next((test for test in tests if test.is_file()), None)
+    for other in (each.with_suffix(suffix) for each in tests for suffix in (INDEX_SUFFIX, LIST_SUFFIX)):
+        if not test and other.exists():
+            raise DataError(
+                f"{other} is there, but not {other.with_suffix(path.suffix).name}: get it, or remove {other}"
+            )
+    return RecordFiles(path, test)
 
 
 def record_files(paths: Sequence[Path], place) -> RecordFiles | None:
     """Return the only data set of RecordIO files among paths; None if there is none. Raises DataError for several."""
-    records = sorted(path for path in paths if is_record_file(path))
-    trains = []
-    for path in records:
-        try:
-            trains.append(records_with(path))
-        except DataError:
-            continue
+    trains = sorted(path for path in paths if is_record_file(path) and not _train_of(path))
     if len(trains) > 1:
-        names = ", ".join(each.train.name for each in trains)
+        names = ", ".join(each.name for each in trains)
         raise DataError(f"{place} has several RecordIO data sets ({names}): give the path of one")
-    return trains[0] if trains else None
+    return records_with(trains[0]) if trains else None
+
+
+def _train_of(path):
+    """Return the file with the training images to these test images; None if they are no test images."""
+    for ending in TEST_ENDINGS:
+        start = _without(path.stem, ending)
+        for train in (path.with_name(f"{start}{TRAIN_ENDING}{path.suffix}"), path.with_name(f"{start}{path.suffix}")):
+            if start != path.stem and train.is_file():
+                return train
+    return None
 
 
 class ImageRecords:
@@ -95,6 +106,7 @@ class ImageRecords:
         self._index = path.with_suffix(INDEX_SUFFIX)
         if self._index.exists():
             self._numbers, self._offsets = read_index(self._index)
+            self._check_index()
         else:
             _console.say(f"{path} has no index ({self._index.name}): its records are looked for.")
             self._offsets = np.fromiter(self._file.offsets(), np.int64)
@@ -133,14 +145,25 @@ class ImageRecords:
         classes = self.classes or tuple(map(str, range(int(self.labels.max()) + 1)))
         return [f"{classes[int(label)]}/{number}" for label, number in zip(self.labels, self._numbers)]
 
-    def digest(self) -> str:
-        """Return a checksum of the index, the labels, the size of the file and a sample of the images."""
+    def digest(self, samples: bool = True) -> str:
+        """Return a checksum of the index, the labels, the size of the file and, if wanted, a sample of the images."""
         digest = hashlib.sha256(f"{self._file.size}\n".encode())
-        for number in sample_of(len(self)):
+        for number in sample_of(len(self)) if samples else ():
             digest.update(self.content(number))
         for array in (self._offsets.astype("<i8"), self.labels.astype("<f4")):
             digest.update(array.tobytes())
         return digest.hexdigest()
+
+    def _check_index(self):
+        """Raise DataError if records are missing at the beginning or the end of the index, or listed twice."""
+        ends = [0]
+        if len(self):
+            last = int(self._offsets.argmax())
+            ends = [self._offsets.min(), self._file.record(int(self._offsets[last]), self.name(last))[1]]
+        is_whole = ends == [0, self._file.size]
+        if not is_whole or any(len(np.unique(each)) < len(self) for each in (self._numbers, self._offsets)):
+            what = f"{self._index} does not list each record of {self._file.path.name} once"
+            raise DataError(f"{what}: remove it, then the records are looked for")
 
     def _label(self, number):
         name = self.name(number)
@@ -162,6 +185,8 @@ class ImageRecords:
         places = order[np.searchsorted(numbers, self._numbers, sorter=order).clip(max=len(order) - 1)]
         if not np.array_equal(numbers[places], self._numbers):
             raise DataError(f"{path} does not list all images of {self._file.path.name}: remove it")
+        if len(rows) > len(self):
+            _console.warn(f"{path}: {len(rows) - len(self):,} of its images are not in {self._file.path.name}")
         self.labels = labels[places]
         self._names = [rows[place][2] for place in places]
         self.classes = _class_names({(float(row[1]), row[2].partition("/")[0]) for row in rows})

@@ -182,14 +182,14 @@ def _threads():
 
 def _gpu():
     if not _cuda.is_installed():
-        return Check("GPU", True, "not used", "the extra cu112 supports NVIDIA's GPUs from Maxwell to Ada")
+        return Check("GPU", True, "not used", "the extra cu112 supports NVIDIA GPUs (docs/gpu.md)")
     if not _cuda.has_driver():
         return Check("GPU", False, "no NVIDIA driver", "install the driver, or the extra cpu instead of cu112")
     missing = _cuda.missing()
     if missing:
         names = ", ".join(library.name for library in missing)
         packages = " ".join(dict.fromkeys(library.package for library in missing))
-        return Check("GPU", False, f"no {names}", f"pip install 'gluon-classics[cu112]' (it installs {packages})")
+        return Check("GPU", False, f"no {names}", f"pip install {packages}")
     gpus = _gpus()
     unsuited = [f"{name} ({'.'.join(map(str, level))})" for name, level in gpus if not _is_suited(level)]
     oldest, newest = (".".join(map(str, level)) for level in (_cuda.OLDEST_GPU, _cuda.NEWEST_GPU))

@@ -25,6 +25,7 @@ FAMILIES = (
 )
 MOST_CLASSES = 2**31  # MXNet's layers have 32-bit numbers of units
 SUGGESTED = 6  # largest number of names in a suggestion
+GLUONCV = "gluoncv:"  # in front of the name of a model of GluonCV
 FACTS = Path(__file__).with_name("facts.json")
 
 
@@ -38,8 +39,9 @@ class ModelInfo:
         source: Where the edition is published.
         input_shape: (C, H, W) of one image.
         classes: Number of classes.
-        params: Number of trainable parameters, without the running statistics of batch normalization.
-        macs: Multiply-accumulates of convolutions and dense layers for one image.
+        params: Number of trainable parameters, without the running statistics of batch normalization; None for a model
+            of GluonCV.
+        macs: Multiply-accumulates of convolutions and dense layers for one image; None for a model of GluonCV.
         departures: Differences from the paper that gave the network its name.
         training: Settings of the published training that differ from the blog's (see `experiment.settings`).
         trained_as: Arguments for the builder that give the network as it is trained.
@@ -51,17 +53,17 @@ class ModelInfo:
     source: str
     input_shape: tuple[int, int, int]
     classes: int
-    params: int
-    macs: int
+    params: int | None
+    macs: int | None
     departures: tuple[str, ...]
     training: dict[str, Any] = field(default_factory=dict, hash=False)
     trained_as: dict[str, Any] = field(default_factory=dict, hash=False)
     not_done: tuple[str, ...] = ()
 
     @property
-    def gmac(self) -> float:
+    def gmac(self) -> float | None:
         """Multiply-accumulates for one image, in billions (1e9)."""
-        return self.macs / 1e9
+        return None if self.macs is None else self.macs / 1e9
 
 
 _builders: dict[str, Callable[..., nn.Block]] = {}
@@ -104,17 +106,20 @@ def get_model(name: str, classes: int | None = None, **kwargs) -> nn.Block:
     """Build a network without initializing it: (N, C, H, W) images to (N, classes) logits.
 
     Args:
-        name: Name of the network; see `list_models`.
+        name: Name of the network; see `list_models`. "gluoncv:NAME" is a model of GluonCV, with the extra gluoncv.
         classes: Number of classes, at least 1 (default: the edition's own, 10 for the blog's).
         **kwargs: Further arguments for the builder.
 
     Raises:
         ValueError: The name is unknown, or `classes` is not a positive integer.
         ModuleNotFoundError: MXNet is not installed.
+        ClassicsError: GluonCV is not installed, or cannot build the model.
     """
     info = model_info(name)
     if classes is not None and not (is_whole(classes) and classes < MOST_CLASSES):
         raise ValueError(f"classes must be a positive integer below 2**31, not {classes!r:.40}")
+    if name.startswith(GLUONCV):
+        return _gluoncv().build(name, classes, **kwargs)
     with _runtime.missing_modules_explained():
         import_module(f".{info.family}", __package__)
     return _builders[name](classes=info.classes if classes is None else classes, **kwargs)
@@ -129,15 +134,23 @@ def model_info(name: str) -> ModelInfo:
     """Return the facts of a network.
 
     Args:
-        name: Name of the network; see `list_models`.
+        name: Name of the network; see `get_model`.
 
     Raises:
         ValueError: The name is unknown.
+        ClassicsError: GluonCV is not installed.
     """
+    if isinstance(name, str) and name.startswith(GLUONCV):
+        return _gluoncv().info(name)
     facts = _facts()
     if not isinstance(name, str) or name not in facts:
         raise ValueError(f"unknown network {name!r}: {suggestion(name, facts, 'gluon-classics list')}")
     return facts[name]
+
+
+def _gluoncv():
+    with _runtime.missing_modules_explained():
+        return import_module("._gluoncv", __package__)
 
 
 def suggestion(name: str, names: Iterable[str], command: str) -> str:

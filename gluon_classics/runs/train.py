@@ -58,7 +58,7 @@ def train(
             f"Training {settings.epochs} epochs, since the sample is a tenth of the full set (change with --epochs)."
         )
     experiment = prepare(settings, parse_contexts(ctx), dataset)
-    name = f"{model}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{model.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     with RunFolder.claim(out) if out else RunFolder.claim_new(Path("runs", name)) as folder:
         folder.start(experiment)
         devices = ", ".join(map(str, experiment.contexts))

@@ -128,6 +128,19 @@ def test_a_changed_folder_is_begun_again(zoo, out, capsys):
     assert sorted(contents(out.parent)) == FILES
 
 
+def test_a_changed_file_is_not_mixed_with_earlier_ones(zoo, out, capsys):
+    (zoo / "cat" / "zzz.png").write_bytes(b"damaged")
+    with pytest.raises(DataError):
+        pack(zoo, out)
+    write_pictures(zoo, {"cat": 1}, channels=1)
+    (zoo / "cat" / "000.png").rename(zoo / "cat" / "zzz.png")
+    write_pictures(zoo, {"cat": 1})
+    pack(zoo, out)
+    assert "begun again" in capsys.readouterr().err
+    data, loaded = load_dataset(str(out), 12), load_dataset(str(zoo), 12)
+    assert sorted_images(data.train) == sorted_images(loaded.train)
+
+
 def test_damaged_images_are_refused_or_left_out(zoo, out, data_error, capsys):
     whole = (zoo / "dog" / "001.png").read_bytes()
     (zoo / "dog" / "001.png").write_bytes(whole[:-30])

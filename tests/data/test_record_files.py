@@ -70,6 +70,14 @@ def test_a_folder_with_records_is_a_data_set(im2rec, tmp_path, data_error):
         load_dataset(str(tmp_path / "some_test.rec"))
 
 
+@pytest.mark.parametrize("suffix", [".idx", ".lst"])
+def test_lost_test_images_are_not_replaced_by_training_images(im2rec, suffix, data_error):
+    path = im2rec("some.rec", animals(15))
+    path.with_name(f"some_test{suffix}").touch()
+    with data_error(f"some_test{suffix} is there, but not some_test.rec"):
+        load_dataset(str(path))
+
+
 def test_the_classes_are_numbers_if_the_list_does_not_name_them(im2rec):
     path = im2rec("some.rec", [(i % 2, "all", picture(i)) for i in range(10)])
     assert load_dataset(str(path)).classes == ("0", "1")
@@ -114,6 +122,24 @@ def test_an_index_of_another_file_is_refused(im2rec, data_error):
     index.write_text("\n".join(f"{row.split()[0]}\t{int(row.split()[1]) + 4}" for row in rows) + "\n")
     with data_error("record", "damaged"):
         load_dataset(str(path))
+
+
+def test_an_index_without_some_records_is_refused(im2rec, data_error):
+    path = im2rec("some.rec", animals(9))
+    index = path.with_suffix(".idx")
+    rows = index.read_text().splitlines(True)
+    for changed in (rows[1:], rows[:-1], [*rows, rows[3]], [*rows[:3], rows[4].replace("4\t", "3\t"), *rows[4:]], []):
+        index.write_text("".join(changed))
+        with data_error("some.idx"):
+            load_dataset(str(path))
+
+
+def test_images_of_the_list_that_are_not_packed_are_counted(im2rec, capsys):
+    path = im2rec("some.rec", animals(15))
+    with path.with_suffix(".lst").open("a") as lines:
+        lines.write("99\t1.0\tbee/unreadable.png\n")
+    assert len(load_dataset(str(path)).train) == 12
+    assert "some.lst: 1 of its images are not in some.rec" in capsys.readouterr().err
 
 
 def test_the_same_records_elsewhere_are_the_same_data(im2rec, tmp_path):

@@ -9,7 +9,7 @@ import re
 from typing import Callable
 
 import gluon_classics
-from gluon_classics.errors import ClassicsError, require_extra
+from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.build import build
 from gluon_classics.experiment.initializers import initialize
 from gluon_classics.experiment.parameter_files import fix_shapes
@@ -17,7 +17,7 @@ from gluon_classics.experiment.parameter_format import read_arrays
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
 from gluon_classics.models.objective import first_output
-from gluon_classics.models.registry import suggestion
+from gluon_classics.models.registry import GLUONCV, suggestion
 from gluon_classics.runs.predictor import from_run
 from gluon_classics.runs.record import RECORD
 from gluon_classics.utils.seeding import seed_everything
@@ -29,7 +29,6 @@ from ..graph import Graph
 from .capture import capture, capture_symbol
 from .mxnet_operators import LOSS_LAYERS
 
-GLUONCV = "gluoncv:"
 SYMBOL, PARAMETERS = "-symbol.json", ".params"
 _EPOCH = re.compile(r"-\d{4}$")  # at the end of the name of a .params file
 _CPU = [mx.cpu()]
@@ -80,7 +79,7 @@ def source(
     if seed is not None:
         raise ClassicsError(f"{text} is not a network of this package, whose initial weights have a seed: leave it out")
     if text.startswith(GLUONCV):
-        return _from_gluoncv(text[len(GLUONCV) :], input_shape, partial)
+        return _from_gluoncv(text, input_shape, partial)
     if Path(text, RECORD).is_file():
         return _from_run(text, input_shape, partial)
     files = _model_files(text)
@@ -227,35 +226,13 @@ def _from_run(folder, input_shape, partial):
 
 
 def _from_gluoncv(name, input_shape, partial):
-    with require_extra("gluoncv", f"{GLUONCV}{name}"):
-        from gluoncv import model_zoo
-    if name.lower() not in model_zoo.get_model_list():
-        hint = suggestion(name, model_zoo.get_model_list(), "gluoncv.model_zoo.get_model_list()")
-        raise ClassicsError(f"GluonCV has no model {name!r}: {hint}")
-    net = _built_by_gluoncv(model_zoo, name)
+    try:
+        shape = input_shape or gluon_classics.model_info(name).input_shape
+    except ValueError as error:
+        raise ClassicsError(str(error)) from error
+    net = gluon_classics.get_model(name)
     net.initialize(mx.init.Xavier())
-    return from_block(net, input_shape or _gluoncv_input(name), name, partial, weights="random weights")
-
-
-def _built_by_gluoncv(model_zoo, name):
-    """Build a model without downloading weights; which arguments that takes depends on the model."""
-    without = [{"pretrained_base": False, "use_kinetics_pretrain": False}, {"pretrained_base": False}, {}]
-    reason: Exception
-    for arguments in without:
-        try:
-            return model_zoo.get_model(name, pretrained=False, **arguments)
-        except Exception as error:  # of many kinds, from the network, from MXNet, or from GluonCV's own mistakes
-            reason = error
-            if not isinstance(error, (TypeError, Warning)):  # what an unknown argument raises
-                break
-    text = (str(reason).strip().splitlines() or [type(reason).__name__])[-1]
-    raise ClassicsError(f"GluonCV cannot build {name} without its trained weights: {text}") from reason
-
-
-def _gluoncv_input(name):
-    """Return the shape of the images that a model of GluonCV was trained on."""
-    side = 32 if name.startswith("cifar_") else 299 if "inception" in name else 224
-    return (3, side, side)
+    return from_block(net, shape, name[len(GLUONCV) :], partial, weights="random weights")
 
 
 def _model_files(text):
