@@ -14,7 +14,7 @@ def picture(seed: int, height: int = 20, width: int = 16, channels: int = 3) -> 
 
 
 def write_pictures(folder: Path, counts: dict, channels: int = 3) -> Path:
-    """Write so many pictures of each class into a folder with one subfolder per class. Return the folder."""
+    """Write `counts` pictures of each class into a folder with one subfolder per class. Return the folder."""
     for name, count in counts.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):

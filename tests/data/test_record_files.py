@@ -27,7 +27,7 @@ def im2rec(tmp_path):
 
 
 def animals(count, start=0):
-    """Return (label, class, pixels) of so many images of three classes."""
+    """Return (label, class, pixels) of `count` images of three classes."""
     return [(i % 3, ("ant", "bee", "cat")[i % 3], picture(start + i)) for i in range(count)]
 
 
