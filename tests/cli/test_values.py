@@ -22,6 +22,7 @@ CALLS = {
     "draw": ["lenet", "--out", "nowhere/picture.svg"],
     "evaluate": ["nothing.params"],
     "export": ["lenet", "--to", "safetensors", "--out", "nowhere/weights"],
+    "pack": ["nothing", "--out", "nothing.rec"],
     "predict": ["nothing", "nothing.png"],
     "report": ["nothing"],
     "reproduce": ["lenet_blog-fashion-mnist", "--data", "nothing"],

@@ -7,6 +7,7 @@ import sys
 
 from gluon_classics.cli import main
 from gluon_classics.diagnostics import doctor
+from pictures import write_pictures
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
@@ -43,6 +44,7 @@ def test_the_sentence_about_speed_gives_the_lowest_mean(name):
 def test_the_commands_of_the_table_run_in_their_order(left_out, command, tmp_path):
     """`certify` trains in nine new processes."""
     (tmp_path / "examples").symlink_to(CHECKOUT / "examples")
+    write_pictures(tmp_path / "photos", {"cat": 5, "dog": 6})
     rows = re.findall(r"^\| (`gluon-classics .*`) \|", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
     lines = [line.split() for row in rows for line in re.findall(r"`(.*?)`", row)]
     assert {line[1] for line in lines} == set(main.commands)

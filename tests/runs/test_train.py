@@ -13,7 +13,7 @@ import pytest
 @pytest.mark.parametrize(("model", "asked", "epochs"), [("lenet", None, 10), ("lenet", 3, 3), ("lenet5", None, 20)])
 def test_on_the_sample_a_network_trains_at_least_10_epochs_unless_told(model, asked, epochs, monkeypatch, tmp_path):
     sample = replace(load_dataset(str(SAMPLE_FOLDER)), is_sample=True)
-    monkeypatch.setattr(train, "load_data", lambda _settings: sample)
+    monkeypatch.setattr(train, "load_data", lambda *_: sample)
     monkeypatch.setattr(train, "run_training", lambda *_: None)
     train.train(model, "cpu", tmp_path / "run", None, 10, epochs=asked)
     assert read_run(tmp_path / "run").record.settings.epochs == epochs
@@ -36,7 +36,7 @@ def test_the_shape_of_the_images_is_printed(channels, kind, monkeypatch, tmp_pat
 
 @pytest.mark.parametrize("model", ["nin_cifar10", "lenet"])
 def test_what_of_the_published_training_is_not_done_is_printed(model, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(train, "load_data", lambda _settings: load_dataset(str(SAMPLE_FOLDER)))
+    monkeypatch.setattr(train, "load_data", lambda *_: load_dataset(str(SAMPLE_FOLDER)))
     monkeypatch.setattr(train, "run_training", lambda *_: None)
     train.train(model, "cpu", tmp_path / "run", None, 10)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Not done as published: ")]
