@@ -112,10 +112,21 @@ def _base(command, place):
         },
         "results": {"folder": place.folder},
         "describe": {"name": "lenet"},
+        "pack": {"source": _classes(place) if command == "pack" else "", "out": place.folder / "new.rec"},
         "trace": {"names": "lenet", "out": place.folder / "trace", "steps": "1"},
         "compare": {"trace": place.folder / "trace", "port": place.folder / "port.npz"},
         "export": {"network": "lenet", "target": "safetensors", "out": place.folder / "exported"},
     }.get(command, {})
+
+
+def _classes(place):
+    """Make a folder with two classes of five images, and return it."""
+    content = (place.world / "images" / "0.png").read_bytes()
+    for number in range(10):
+        image = place.folder / "photos" / "ab"[number % 2] / f"{number}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.write_bytes(content)
+    return place.folder / "photos"
 
 
 def _arguments(command, values):
