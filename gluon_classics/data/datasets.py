@@ -249,17 +249,15 @@ def _load_folder(folder, options):
     with remembered_folders(), stored_files(folder, counted=images) as files:
         found = _choose(_search(files), folder)
         archives = [file for file in files if is_archive(file.name)]
-        records = record_files([file.path for file in files], folder)
+        records = [file.name for file in files if is_record_file(file.path)]
         if found:
             _refuse_disk(options.in_memory, found.what)
-            unread = [*(file.name for file in archives), *([images.first] if images.count else [])]
-            more = len(archives) + images.count - 1
-            if unread:
-                words = f" and {more:,} more" if more else ""
-                _console.say(f"{folder}: reading {found.what}, not {unread[0]}{words}; to read that, give its path")
+            _say_unread(folder, found.what, [*(file.name for file in archives), *records], images)
             return _data_set(found, folder, share=options.share)
         if records and not images.count:
-            return _load_records(records, options)
+            return _load_records(record_files([file.path for file in files], folder), options)
+        if records:
+            _say_unread(folder, "the image files", records)
         # images may be deeper than the other formats are searched
         if images.count or not files or image_paths(folder)[0]:
             loaded = load_folder(folder, options.size, options.transparent_as, options.share, options.in_memory)
@@ -267,6 +265,16 @@ def _load_folder(folder, options):
         if len(archives) != 1:
             raise DataError(f"{folder} has {_seen(files)}: what is read is {FORMATS}")
     return _load_file(archives[0].path, options)
+
+
+def _say_unread(folder, what, names, images=None):
+    """Say what is read of a folder, and which files are not: those with these names, and image files."""
+    count = images.count if images else 0
+    unread = [*names, *([images.first] if count else [])]
+    if unread:
+        more = len(names) + count - 1
+        words = f" and {more:,} more" if more else ""
+        _console.say(f"{folder}: reading {what}, not {unread[0]}{words}; to read that, give its path")
 
 
 def _load_records(records, options):

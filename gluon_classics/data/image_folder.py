@@ -78,7 +78,7 @@ def load_folder(
         validation_share: The share of the images of each class that are test images, more than 0 and less than 1
             (default: a fifth). Only for a folder without test images.
         in_memory: Whether to read all images now, or each one when it is used. The default is now, unless they would
-            take more than `SHARE_IN_MEMORY` of the available memory. Only when all are read now, files that are no
+            take more than `SHARE_IN_MEMORY` of the available memory. Only when all are read now, files that are not
             images are found and left out.
 
     Raises:

@@ -25,7 +25,7 @@ def image_paths(folder) -> tuple[list[str], Counter[str]]:
     while pending:
         current = pending.pop()
         place = os.path.realpath(current)
-        if place in seen:  # links can lead back, or to the same folder on many ways
+        if place in seen:  # links can lead back, or to the same folder by several routes
             left_out["linked folder"] += 1
             continue
         seen.add(place)

@@ -10,7 +10,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 import contextlib
 from dataclasses import dataclass, replace
+import errno
 import fcntl
+import glob
 import hashlib
 import os
 from pathlib import Path
@@ -26,14 +28,23 @@ from .colors import parse_color
 from .image_file import header_of, is_plain, pixels_of
 from .image_folder import list_folder
 from .images import quiet_decoders
-from .record_files import INDEX_SUFFIX, LIST_SUFFIX, SUFFIX, TEST_ENDINGS, ImageRecords, is_record_file, records_with
+from .record_files import (
+    INDEX_SUFFIX,
+    LIST_SUFFIX,
+    SUFFIX,
+    ImageRecords,
+    is_record_file,
+    is_test_name,
+    records_with,
+    test_files,
+)
 from .record_io import ImageRecord, RecordFile, pack_record, unpack_image
 from .split import VALIDATION_SHARE, tested_positions
 from .stored_images import ImageFiles, ImageSource, files_digest
 
 CHUNK = 256  # images that are prepared at a time
 SAY_EVERY = 10  # seconds between two lines about the progress
-SHOWN = 5  # damaged images that are named
+PLAN_DIGITS = 16  # of a checksum, in the name of an unfinished file
 
 
 class Packed(NamedTuple):
@@ -108,14 +119,13 @@ def pack(
         OSError: A file cannot be written.
     """
     out = Path(_files.user_path(out, DataError))
-    if not is_record_file(out):
+    if out.suffix != SUFFIX:
         raise DataError(f"{out} must end with {SUFFIX}: rename it")
-    paths = (out, out.with_name(f"{out.stem}{TEST_ENDINGS[0]}{SUFFIX}"))
-    for path in (each.with_suffix(suffix) for each in paths for suffix in (SUFFIX, INDEX_SUFFIX, LIST_SUFFIX)):
-        if path.exists():
-            raise DataError(f"{path} exists: remove it, or give another name")
+    if is_test_name(out):
+        raise DataError(f"{out} has the name of test images, which get a file of their own: give another name")
     if not out.parent.is_dir():
         raise DataError(f"there is no folder {out.parent}: make it first")
+    paths = (out, test_files(out)[0])
     matte = parse_color(transparent_as)
     source = Path(_files.user_path(source, DataError))
     parts = _parts_of_records(source) if is_record_file(source) else _parts_of_folder(source)
@@ -125,12 +135,46 @@ def pack(
         raise DataError(f"{source} has test images: leave the validation share out")
     random = np.random.RandomState(seed % 2**32)
     parts = [part.selected(random.permutation(len(part.labels))) for part in parts]
+    is_interrupted = _place(out, parts[0], matte).exists()
+    for path, part in zip(paths, parts):
+        _refuse_existing(path, part, matte, is_interrupted)
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(_Writer.begin(path, part, matte)) for path, part in zip(paths, parts)]
         packed = [writer.write(skip_damaged) for writer in writers]
         for writer in reversed(writers):  # the training images last: they are what a user names
             writer.finish()
     return packed
+
+
+def _refuse_existing(path, part, matte, is_interrupted):
+    """Raise DataError if a file would be replaced that is not of an interrupted call with the same images.
+
+    Such a call may have named the test images already. They become an unfinished file again, without missing images.
+    """
+    place = _place(path, part, matte)
+    if is_interrupted and not place.exists() and path.is_file() and _is_packed(path, part):
+        os.replace(path, place)
+    for each in (path, *(path.with_suffix(suffix) for suffix in (INDEX_SUFFIX, LIST_SUFFIX))):
+        if os.path.lexists(each) and (each == path or not place.exists()):
+            raise DataError(f"{each} exists: remove it, or give another name")
+
+
+def _is_packed(path, part):
+    """Return whether a .rec file has whole records of these images only, and the list of them."""
+    try:
+        records = RecordFile(path)
+        numbers = {unpack_image(records.record(offset, "")[0], "").number for offset in records.offsets()}
+        text = path.with_suffix(LIST_SUFFIX).read_bytes().decode("utf-8", "surrogateescape")
+    except (DataError, OSError):
+        return False
+    return text == part.lines(numbers)
+
+
+def _place(path, part, matte):
+    """Return where the unfinished file of these images is."""
+    facts = f"{matte}\n{part.digest}\n{part.lines()}"
+    plan = hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()[:PLAN_DIGITS]
+    return path.with_name(f".{path.stem}-{plan}.part")
 
 
 def _parts_of_folder(folder):
@@ -174,9 +218,11 @@ def _locked(place, path):
     with open(place, "a+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_there = os.path.samestat(os.fstat(file.fileno()), os.stat(place))
-        except (BlockingIOError, FileNotFoundError):
-            is_there = False
+        except OSError as error:
+            is_locked = error.errno != errno.EWOULDBLOCK  # a file system without locks: go on
+        else:
+            is_locked = True
+        is_there = is_locked and place.exists() and os.path.samestat(os.fstat(file.fileno()), os.stat(place))
         if not is_there:  # or it has just given the file its name
             raise DataError(f"another process is writing {path}: wait until it ends, or stop it")
         yield file
@@ -194,14 +240,12 @@ class _Writer:
     @contextlib.contextmanager
     def begin(cls, path: Path, part: _Part, matte: tuple[int, int, int]) -> Iterator[_Writer]:
         """Open the unfinished file of these images, or begin one. Raises DataError if another process writes it."""
-        facts = f"{matte}\n{part.digest}\n{part.lines()}"
-        plan = hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        place = path.with_name(f".{path.stem}-{plan}.part")
-        for other in path.parent.glob(f".{path.stem}-{'?' * len(plan)}.part"):
+        place = _place(path, part, matte)
+        for other in path.parent.glob(f".{glob.escape(path.stem)}-{'?' * PLAN_DIGITS}.part"):
             if other != place:
                 with _locked(other, path):
                     other.unlink()
-                _console.say(f"The images have changed since {path} was begun: it is begun again.")
+                _console.say(f"The images or the options have changed since {path} was begun: it is begun again.")
         with _locked(place, path) as file:
             try:
                 yield cls(path, part, matte, place, file)
@@ -217,27 +261,25 @@ class _Writer:
         start = self._whole_records()
         if start:
             _console.say(f"{self._path}: continuing after {start:,} of {total:,} images.")
-        last_line, damaged = time.monotonic(), []
+        missing = [number for number in range(start) if number not in self._offsets]
+        numbers = [*missing, *range(start, total)]
+        last_line = time.monotonic()
         with quiet_decoders(), ThreadPoolExecutor(_runtime.usable_cores()) as pool:
-            for first in range(start, total, CHUNK):
-                chunk = range(first, min(first + CHUNK, total))
+            for first in range(0, len(numbers), CHUNK):
+                chunk = numbers[first : first + CHUNK]
                 for number, content in zip(chunk, pool.map(self._prepared, chunk)):
                     if isinstance(content, DataError):
                         if not skip_damaged:
                             raise DataError(f"{content} (see --skip-damaged)") from content
-                        damaged.append(content)
-                        continue
-                    self._offsets[number] = self._file.tell()
-                    self._file.write(pack_record(ImageRecord(self._part.labels[number], number, content)))
+                        _console.warn(f"Left out: {content}")
+                    elif number >= start:  # else it was damaged before
+                        self._offsets[number] = self._file.tell()
+                        self._file.write(pack_record(ImageRecord(self._part.labels[number], number, content)))
                 self._file.flush()
                 if time.monotonic() - last_line > SAY_EVERY:
                     last_line = time.monotonic()
                     _console.say(f"{self._path}: {chunk[-1] + 1:,} of {total:,} images")
-        for error in damaged[:SHOWN]:
-            _console.warn(f"Left out: {error}")
         left_out = total - len(self._offsets)
-        if left_out > SHOWN:
-            _console.warn(f"{self._path}: {left_out:,} damaged images are left out in all")
         if not self._offsets:
             raise DataError(f"{self._path} would have no images: all are damaged")
         return Packed(self._path, len(self._offsets), left_out)

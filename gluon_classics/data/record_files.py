@@ -6,14 +6,17 @@ a second group of files: next to DATA.rec is DATA_test.rec or DATA_val.rec, and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 import hashlib
 from pathlib import Path
 from typing import NamedTuple, Sequence
 
 from gluon_classics import _console
+from gluon_classics._files import require_regular
 from gluon_classics.errors import DataError
 import numpy as np
 
+from .classes import number_classes
 from .colors import TRANSPARENT_AS, parse_color
 from .examples import check_labels
 from .found import hold_out
@@ -25,6 +28,7 @@ from .storage import read_errors
 from .stored_images import sample_of, stays_on_disk, stored_images
 
 SUFFIX, INDEX_SUFFIX, LIST_SUFFIX = ".rec", ".idx", ".lst"
+MOST_CLASSES = 2**24  # float32 holds all smaller whole numbers
 TRAIN_ENDING = "_train"
 TEST_ENDINGS = ("_test", "_val")  # the first one that exists
 
@@ -60,8 +64,7 @@ def records_with(path: Path) -> RecordFiles:
     train = _train_of(path)
     if train:
         raise DataError(f"{path} has the test images of {train.name}: give {train}")
-    start = _without(path.stem, TRAIN_ENDING)
-    tests = [path.with_name(f"{start}{ending}{path.suffix}") for ending in TEST_ENDINGS]
+    tests = test_files(path)
     test = next((test for test in tests if test.is_file()), None)
     for other in (each.with_suffix(suffix) for each in tests for suffix in (INDEX_SUFFIX, LIST_SUFFIX)):
         if not test and other.exists():
@@ -69,6 +72,17 @@ def records_with(path: Path) -> RecordFiles:
                 f"{other} is there, but not {other.with_suffix(path.suffix).name}: get it, or remove {other}"
             )
     return RecordFiles(path, test)
+
+
+def test_files(train: Path) -> list[Path]:
+    """Return the files that may have the test images to these training images, in the order of preference."""
+    start = _without(train.stem, TRAIN_ENDING)
+    return [train.with_name(f"{start}{ending}{train.suffix}") for ending in TEST_ENDINGS]
+
+
+def is_test_name(path: Path) -> bool:
+    """Return whether a file has the name of one with test images."""
+    return any(_without(path.stem, ending) != path.stem for ending in TEST_ENDINGS)
 
 
 def record_files(paths: Sequence[Path], place) -> RecordFiles | None:
@@ -95,26 +109,26 @@ class ImageRecords:
 
     Attributes:
         labels: The labels of the images, (N,), float32.
-        classes: The names of the classes, if the list of the images tells them.
+        classes: The names of the classes, if the list of the images has them.
 
     Raises:
         DataError: The file, its index or its list cannot be read, or they do not belong together.
     """
 
     def __init__(self, path: Path) -> None:
+        self.classes: tuple[str, ...] | None = None
+        self._names: list[str] = []
         self._file = RecordFile(path)
         self._index = path.with_suffix(INDEX_SUFFIX)
         if self._index.exists():
             self._numbers, self._offsets = read_index(self._index)
             self._check_index()
         else:
-            _console.say(f"{path} has no index ({self._index.name}): its records are looked for.")
+            _console.say(f"{path} has no index ({self._index.name}): the file is searched for records.")
             self._offsets = np.fromiter(self._file.offsets(), np.int64)
             self._numbers = np.arange(len(self._offsets))
         if not len(self._offsets):
             raise DataError(f"{path} has no records: pack the images again")
-        self.classes: tuple[str, ...] | None = None
-        self._names: list[str] = []
         lines = path.with_suffix(LIST_SUFFIX)
         if lines.exists():
             self._read_list(lines)
@@ -122,12 +136,15 @@ class ImageRecords:
             _console.say(f"{path} has no list of labels ({lines.name}): they are read from its records.")
             self.labels = np.array([self._label(number) for number in range(len(self))], np.float32)
         check_labels(self.labels)
+        if self.labels.max() >= MOST_CLASSES:
+            raise DataError(f"{path} has the label {self.labels.max():.0f}: use classes below {MOST_CLASSES:,}")
 
     def __len__(self) -> int:
         return len(self._offsets)
 
     def name(self, number: int) -> str:
-        return f"record {self._numbers[number]} of {self._file.path}"
+        image = f" ({self._names[number]})" if self._names else ""
+        return f"record {self._numbers[number]}{image} of {self._file.path}"
 
     def content(self, number: int) -> bytes:
         name = self.name(number)
@@ -142,8 +159,7 @@ class ImageRecords:
         """Return a name of each image with its class: that of the list, or its number."""
         if self._names:
             return self._names
-        classes = self.classes or tuple(map(str, range(int(self.labels.max()) + 1)))
-        return [f"{classes[int(label)]}/{number}" for label, number in zip(self.labels, self._numbers)]
+        return [f"{label:.0f}/{number}" for label, number in zip(self.labels, self._numbers)]
 
     def digest(self, samples: bool = True) -> str:
         """Return a checksum of the index, the labels, the size of the file and, if wanted, a sample of the images."""
@@ -155,15 +171,15 @@ class ImageRecords:
         return digest.hexdigest()
 
     def _check_index(self):
-        """Raise DataError if records are missing at the beginning or the end of the index, or listed twice."""
+        """Raise DataError if the index lacks the first or the last record, or has one twice."""
         ends = [0]
         if len(self):
             last = int(self._offsets.argmax())
             ends = [self._offsets.min(), self._file.record(int(self._offsets[last]), self.name(last))[1]]
         is_whole = ends == [0, self._file.size]
         if not is_whole or any(len(np.unique(each)) < len(self) for each in (self._numbers, self._offsets)):
-            what = f"{self._index} does not list each record of {self._file.path.name} once"
-            raise DataError(f"{what}: remove it, then the records are looked for")
+            what = f"{self._index} does not match {self._file.path.name}"
+            raise DataError(f"{what}: remove it, and the file is searched for records")
 
     def _label(self, number):
         name = self.name(number)
@@ -172,7 +188,10 @@ class ImageRecords:
     def _read_list(self, path):
         """Read the labels and names of images and classes from a list of im2rec: number, label, path in each line."""
         with read_errors(str(path)):
-            lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+            require_regular(path)
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
+        # not splitlines, since names may contain some of its separators
+        lines = [line[:-1] if line.endswith("\r") else line for line in text.split("\n") if line]
         try:
             rows = [line.split("\t") for line in lines]
             numbers = np.array([row[0] for row in rows]).astype(np.int64)
@@ -216,9 +235,9 @@ def load_records(
         raise DataError(f"{test} has the test images: leave the validation share out")
     matte = parse_color(transparent_as)
     sources = [ImageRecords(path) for path in (train, test) if path]
-    arrays = stored_images(sources, size, matte, transparent_as)
-    count = sum(map(len, arrays))
-    on_disk = stays_on_disk((count, *arrays[0].image_shape), in_memory)
+    count = sum(map(len, sources))
+    on_disk = stays_on_disk((count, size or 1, size or 1, 3), in_memory)
+    arrays = stored_images(sources, size, matte, transparent_as, whole=not on_disk)
     what = f"the data set of {count:,} images in {train}"
     parts = []
     for source, array in zip(sources, arrays):
@@ -228,18 +247,22 @@ def load_records(
         _console.say(f"{train}: {100 * share:g} % of each class are test images (see --validation-share).")
         parts = list(hold_out(parts[0], share, str(train)))
     digest = hashlib.sha256("\n".join(source.digest() for source in sources).encode())
-    return LoadedImages(parts[0], parts[1], _classes(sources, parts, train), digest.hexdigest)
+    parts, classes = _with_classes(sources, parts, train)
+    return LoadedImages(parts[0], parts[1], classes, digest.hexdigest)
 
 
-def _classes(sources, parts, train):
-    """Return the names of the classes: those in the lists, or the labels. Raises DataError if two lists differ."""
+def _with_classes(sources, parts, train):
+    """Return the parts and the names of the classes: those in the lists, or the labels. Raises DataError."""
     named = [source.classes for source in sources if source.classes]
     if len(named) == 2 and named[0] != named[1]:
-        raise DataError(f"the lists of {train.name} and of its test images name other classes: pack both together")
-    count = max(int(part.labels.max()) for part in parts) + 1
-    if named and len(named[0]) == count:
-        return named[0]
-    return tuple(map(str, range(count)))
+        raise DataError(f"the lists of {train.name} and of its test images name different classes: pack both together")
+    if named and all(part.labels.max() < len(named[0]) for part in parts):
+        return parts, named[0]
+    classes, first = number_classes(parts[0].labels, parts[1].labels, str(train))
+    if first:
+        _console.warn(f"{train}: labels are counted from 1, so the first class has the name {first}")
+        parts = [replace(part, labels=part.labels - first) for part in parts]
+    return parts, classes
 
 
 def _class_names(pairs):

@@ -161,6 +161,8 @@ class RecordFile:
                 offset += _HEAD.size + length + -length % 4
                 if kind in (_WHOLE, _LAST):
                     break
+            if offset > self.size:
+                raise DataError(f"{name} is cut off: get {self.path} again, or pack the images again")
 
     def _part(self, offset, name):
         mark, word = _HEAD.unpack(self._read(offset, _HEAD.size, name))
@@ -185,6 +187,7 @@ def read_index(path) -> tuple[np.ndarray, np.ndarray]:
         DataError: The index cannot be read, or is not one.
     """
     with read_errors(str(path)):
+        require_regular(path)
         text = Path(path).read_bytes()
     try:
         if not text.strip():
@@ -196,5 +199,5 @@ def read_index(path) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError
         numbers, offsets = values.reshape(-1, 2).T
     except (ValueError, OverflowError):
-        raise DataError(f"{path} is not an index of records: remove it, then the records are looked for") from None
+        raise DataError(f"{path} is not an index of records: remove it, and the file is searched for records") from None
     return numbers, offsets

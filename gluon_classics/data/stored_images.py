@@ -8,10 +8,12 @@ import functools
 import hashlib
 import math
 import os
+from pathlib import Path
 import threading
 from typing import Any, Protocol, Sequence
 
 from gluon_classics import _console, _runtime
+from gluon_classics._files import require_regular
 from gluon_classics.errors import DataError
 import numpy as np
 
@@ -55,8 +57,9 @@ class ImageFiles:
 
     def content(self, number: int) -> bytes:
         path = self.paths[number]
-        with read_errors(path), open(path, "rb") as file:
-            return file.read()
+        with read_errors(path):
+            require_regular(path)  # opening a pipe could wait forever
+            return Path(path).read_bytes()
 
 
 def files_digest(parts: Sequence[tuple[Any, dict[str, Sequence[str]]]]) -> str:
@@ -88,7 +91,7 @@ class StoredImages:
     """An array of images, (N, H, W, C) uint8, that reads an image when it is used.
 
     A slice or a mask of it is such an array too. An array of numbers reads the images with these numbers, and a number
-    reads one image. Reading raises DataError if an image is damaged or does not fit to the others.
+    reads one image. Reading raises DataError if an image is damaged or does not match the others.
 
     Attributes:
         source: The image files.
@@ -157,7 +160,7 @@ class StoredImages:
         header = header_of(content, name)
         channels = self.image_shape[2]
         if channels == 1 and header.channels(self.matte) == 3:
-            remedy = "convert it to grayscale, or convert another one to color"
+            remedy = "convert it to grayscale, or read all images with --in-memory"
             raise DataError(f"{name} is colored, but the images that were looked at first are gray: {remedy}")
         image = pixels_of(content, header, self.matte)
         self._remark(header, image)
@@ -177,30 +180,37 @@ class StoredImages:
 
 
 def sample_of(count: int) -> list[int]:
-    """Return the numbers of the images to look at first: `SAMPLED` of them, in equal distances."""
+    """Return the numbers of the images to look at first: `SAMPLED` of them, evenly spaced."""
     return np.unique(np.linspace(0, count - 1, SAMPLED).astype(int)).tolist()
 
 
 def stored_images(
-    sources: Sequence[ImageSource], size: int | None, matte: tuple[int, int, int], color_name: str
+    sources: Sequence[ImageSource],
+    size: int | None,
+    matte: tuple[int, int, int],
+    color_name: str,
+    whole: bool = False,
 ) -> list[StoredImages]:
-    """Return the images of sources, all with the same shape. A sample is read to find out whether they are colored.
+    """Return the images of sources, all with the same shape. Headers are read to find out whether they are colored.
 
     Args:
         sources: Image files, such as those for training and those for tests.
         size: The height and width in pixels to which images are resized. If it is None, all must have the same size.
         matte: The color that shows through transparent pixels.
         color_name: The name of that color for messages.
+        whole: Whether to read the headers of all images, not only of a sample.
 
     Raises:
-        DataError: An image of the sample cannot be read.
+        DataError: An image whose header is read is damaged.
     """
 
     def header(place) -> ImageHeader:
         source, number = place
         return header_of(source.content(number), source.name(number))
 
-    sample = [(source, number) for source in sources for number in sample_of(len(source))]
+    sample = [
+        (source, number) for source in sources for number in (range(len(source)) if whole else sample_of(len(source)))
+    ]
     with quiet_decoders():
         headers = list(_pool().map(header, sample))
         channels = max(each.channels(matte) for each in headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 import functools
 import hashlib
@@ -238,6 +239,9 @@ def _available(contexts):
     """Return in how many parts a batch is divided, and how many bytes are free for one (None if unknown), and where."""
     if contexts[0].device_type == "cpu":  # several contexts of the CPU share its memory
         return 1, available_memory(), ""
+    for ctx in contexts:
+        with contextlib.suppress(mx.base.MXNetError):  # nothing was allocated there yet
+            ctx.empty_cache()  # what MXNet keeps for its next arrays counts as used
     free, ctx = min((mx.context.gpu_memory_info(ctx.device_id)[0], str(ctx)) for ctx in contexts)
     return len(contexts), free, f" on {ctx}"
 

@@ -54,7 +54,8 @@ def build(name: str, classes: int | None = None, **arguments) -> nn.Block:
             return _model_zoo().get_model(name, pretrained=False, **without, **arguments)
         except Exception as error:  # of many kinds, from the network, from MXNet, or from GluonCV's own mistakes
             reason = error
-            if not isinstance(error, (TypeError, Warning)):  # what an unknown argument raises
+            is_unknown = isinstance(error, TypeError) and any(name in str(error) for name in without)
+            if not (is_unknown or isinstance(error, Warning)):  # which some models raise for an unknown argument
                 break
     text = (str(reason).strip().splitlines() or [type(reason).__name__])[-1]
     what = f" with {classes} classes" if classes is not None else ""

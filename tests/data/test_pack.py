@@ -75,6 +75,29 @@ def test_the_share_of_test_images_can_be_chosen(tmp_path):
     assert [part.images for part in pack(tmp_path / "zoo", tmp_path / "zoo.rec", validation_share=0.5)] == [7, 7]
 
 
+@pytest.mark.parametrize("stop", range(1, 6))
+def test_a_call_that_was_stopped_while_it_named_the_files_is_continued(zoo, out, tmp_path, monkeypatch, stop):
+    (tmp_path / "whole").mkdir()
+    pack(zoo, tmp_path / "whole" / "zoo.rec")
+    named = []
+
+    def stopped(act):
+        def call(*arguments):
+            if len(named) == stop:
+                raise KeyboardInterrupt
+            named.append(arguments)
+            return act(*arguments)
+
+        return call
+
+    monkeypatch.setattr(packing.os, "replace", stopped(os.replace))
+    with pytest.raises(KeyboardInterrupt):
+        pack(zoo, out)
+    monkeypatch.undo()
+    pack(zoo, out)
+    assert contents(out.parent) == contents(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("stop", [0, 1, 5, 11, 12, 13])
 def test_an_interrupted_call_is_continued(zoo, out, tmp_path, monkeypatch, stop, capsys):
     (tmp_path / "whole").mkdir()
@@ -169,6 +192,55 @@ def test_records_are_packed_again_without_damaged_ones(zoo, out, tmp_path, data_
     assert data.classes == source.classes
     assert set(sorted_images(data.train)) < set(sorted_images(source.train))
     assert sorted_images(data.test) == sorted_images(source.test)
+
+
+def test_images_that_an_interrupted_call_left_out_are_named_again(zoo, out, monkeypatch, capsys, data_error):
+    monkeypatch.setattr(packing, "CHUNK", 1)
+    pack_record, written = packing.pack_record, []
+
+    def interrupted(record):
+        if len(written) == 13:  # in the second file
+            raise KeyboardInterrupt
+        written.append(record)
+        return pack_record(record)
+
+    for name in ("cat/001.png", "cat/002.png", "dog/002.png"):
+        (zoo / name).write_bytes(b"damaged")
+    monkeypatch.setattr(packing, "pack_record", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pack(zoo, out, skip_damaged=True, validation_share=0.4)
+    monkeypatch.setattr(packing, "pack_record", pack_record)
+    with data_error("--skip-damaged"):
+        pack(zoo, out, validation_share=0.4)
+    capsys.readouterr()
+    packed = pack(zoo, out, skip_damaged=True, validation_share=0.4)
+    said = capsys.readouterr().err
+    assert said.count("Left out: ") == 3 == sum(part.left_out for part in packed)
+
+
+def test_a_pipe_is_not_waited_for(zoo, out, data_error):
+    os.mkfifo(zoo / "cat" / "pipe.png")
+    with data_error("pipe.png", "not a regular file"):
+        pack(zoo, out)
+
+
+def test_test_images_have_the_name_that_the_training_looks_for(zoo, tmp_path, data_error):
+    pack(zoo, tmp_path / "zoo_train.rec")
+    data, loaded = load_dataset(str(tmp_path / "zoo_train.rec"), 12), load_dataset(str(zoo), 12)
+    assert sorted_images(data.test) == sorted_images(loaded.test)
+    for name, words in (
+        ("zoo_test.rec", "name of test images"),
+        ("a_val.rec", "name of test images"),
+        ("A.REC", ".rec"),
+    ):
+        with data_error(name, words):
+            pack(zoo, tmp_path / name)
+
+
+def test_names_with_separators_of_lines_are_read_again(zoo, out):
+    (zoo / "cat" / "000.png").rename(zoo / "cat" / "a\u2028b\x0cc.png")
+    pack(zoo, out)
+    assert load_dataset(str(out), 12).classes == ("cat", "dog")
 
 
 def test_nothing_is_replaced(zoo, out, data_error):

@@ -1,6 +1,9 @@
 """Data sets in RecordIO files, of MXNet's tools and of ours, and damaged ones."""
 
+import os
+
 import cv2
+from gluon_classics.data import stored_images
 from gluon_classics.data.datasets import load_dataset
 from gluon_classics.data.pack import pack
 from gluon_classics.data.stored_images import StoredImages
@@ -86,8 +89,42 @@ def test_the_classes_are_numbers_if_the_list_does_not_name_them(im2rec):
 def test_two_lists_with_other_classes_are_refused(im2rec, data_error):
     path = im2rec("some.rec", animals(9))
     im2rec("some_test.rec", [(label, name.upper(), pixels) for label, name, pixels in animals(9)])
-    with data_error("name other classes"):
+    with data_error("name different classes"):
         load_dataset(str(path))
+
+
+@pytest.mark.parametrize("suffix", [".idx", ".lst"])
+def test_a_pipe_is_not_waited_for(im2rec, suffix, data_error):
+    path = im2rec("some.rec", animals(9))
+    path.with_suffix(suffix).unlink()
+    os.mkfifo(path.with_suffix(suffix))
+    with data_error(f"some{suffix}", "not a regular file"):
+        load_dataset(str(path))
+
+
+def test_labels_from_1_are_shifted(im2rec, capsys):
+    path = im2rec("some.rec", [(1 + i % 3, "all", picture(i)) for i in range(15)])
+    data = load_dataset(str(path))
+    assert data.classes == ("1", "2", "3")
+    assert sorted(set(data.train.labels.tolist())) == [0, 1, 2]
+    assert "labels are counted from 1" in capsys.readouterr().err
+
+
+def test_a_few_colored_images_make_all_colored_in_memory(im2rec, monkeypatch, data_error):
+    monkeypatch.setattr(stored_images, "SAMPLED", 1)
+    gray = [(i % 2, "ab"[i % 2], picture(i, channels=1)[..., None]) for i in range(12)]
+    path = im2rec("some.rec", [*gray, *[(i % 2, "ab"[i % 2], picture(i)) for i in range(4)]])
+    assert load_dataset(str(path), 12).train.images.shape[3] == 3
+    data = load_dataset(str(path), 12, in_memory=False)
+    with data_error("(a/", "is colored", "--in-memory"):
+        data.train.images.in_memory("it")
+
+
+def test_a_folder_with_images_and_records_says_what_is_read(im2rec, tmp_path, capsys):
+    write_pictures(tmp_path, {"a": 6, "b": 5})
+    im2rec("some.rec", animals(9))
+    assert load_dataset(str(tmp_path), 12).classes == ("a", "b")
+    assert "reading the image files, not some.rec" in capsys.readouterr().err
 
 
 def test_a_list_of_other_records_is_refused(im2rec, data_error):
@@ -106,7 +143,7 @@ def test_a_list_of_other_records_is_refused(im2rec, data_error):
             load_dataset(str(path))
 
 
-@pytest.mark.parametrize("label", [-1.0, 0.5, float("nan"), float("inf"), 3e9])
+@pytest.mark.parametrize("label", [-1.0, 0.5, float("nan"), float("inf"), 3e9, 1e30, 1e6])
 def test_labels_that_are_no_classes_are_refused(im2rec, label, data_error):
     images = animals(9)
     images[4] = (label, "cat", picture(4))
