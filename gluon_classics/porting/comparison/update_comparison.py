@@ -23,7 +23,9 @@ CHAIN_LIMIT = 1e-4
 LATER_REASON = "the gradients of this step are computed from the port's parameters, in float64"
 FEW = 20  # parameters
 MOST_SHOWN = 1e-2  # limit of a change whose error is shown; larger ones are of changes that are mostly rounding
-NOISE, NOISES = 16 * UNIT_ROUNDOFF, 4  # relative, of parameters; how often it is drawn
+NOISE = 16 * UNIT_ROUNDOFF  # relative, of parameters
+# how often it is drawn: an input of a ReLU near 0 that changes its sign in a port does so in about half of the draws
+NOISES = 12
 FREE_LIMIT = 1e-4
 MOST_ROUNDING = 0.1  # of a limit; above, the comparison says nothing
 FREE_REASON = "correct ports stay within 1e-4 for three steps, or within 4 times the trace's rounding in float32"
