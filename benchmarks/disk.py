@@ -139,7 +139,7 @@ def write_jpegs(folder, count):
 
 
 def write_links(folder, count):
-    """Write a folder with so many tiny image files: one in each class, and links to it."""
+    """Write a folder with `count` tiny image files: one in each class, and links to it."""
     random = np.random.RandomState(1)
     for label in range(TINY_CLASSES):
         place = folder / f"n{label:08}"

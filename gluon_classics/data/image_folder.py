@@ -85,9 +85,7 @@ def load_folder(
         DataError: The folder does not contain such images, an image is damaged, or memory is too small.
     """
     matte = parse_color(transparent_as)
-    layout = find_layout(folder)
-    places = [place for place in (layout.train, layout.test) if place]
-    listed = [_list(place) for place in places]
+    layout, places, listed = _listed(folder)
     count = sum(len(each.files) for part in listed for each in part.values())
     if stays_on_disk((count, *_likely_shape(listed, size)), in_memory):
         train, test = _parts(layout, listed, validation_share)
@@ -112,11 +110,9 @@ def load_folder(
 def list_folder(folder) -> list[tuple[Path, dict[str, ClassFiles]]]:
     """Return the folder and the paths of the files by class, of the training images and of the test images, if any.
 
-    No file is opened. What is used and what is left out is printed. See `load_folder` for the errors.
+    Print which files are used and which are left out. No file is opened. See `load_folder` for the errors.
     """
-    layout = find_layout(folder)
-    places = [place for place in (layout.train, layout.test) if place]
-    listed = [_list(place) for place in places]
+    layout, places, listed = _listed(folder)
     _console.say(f"{layout.found}.")
     if layout.test:
         _check_classes(layout, *listed)
@@ -125,18 +121,11 @@ def list_folder(folder) -> list[tuple[Path, dict[str, ClassFiles]]]:
     return list(zip(places, listed))
 
 
-def scan_folder(folder, validation_share: float | None = None) -> tuple[dict[str, ClassFiles], dict[str, ClassFiles]]:
-    """Find the training and the test files of each class, and print what is used and what is left out.
-
-    Only the headers of the files are read. See `load_folder` for the arguments and errors.
-
-    Returns:
-        The training files and the test files by class, with the same classes in the same order.
-    """
+def _listed(folder):
+    """Return the layout of a folder, and the places of its training and test images with their files by class."""
     layout = find_layout(folder)
-    with quiet_decoders():
-        listed = [_with_headers(place, _list(place)) for place in (layout.train, layout.test) if place]
-    return _parts(layout, listed, validation_share)
+    places = [place for place in (layout.train, layout.test) if place]
+    return layout, places, [_list(place) for place in places]
 
 
 def _parts(layout, listed, validation_share):

@@ -24,7 +24,7 @@ from gluon_classics import _console, _files, _runtime
 from gluon_classics.errors import DataError
 import numpy as np
 
-from .colors import parse_color
+from .colors import TRANSPARENT_AS, parse_color
 from .image_file import header_of, is_plain, pixels_of
 from .image_folder import list_folder
 from .images import quiet_decoders
@@ -96,7 +96,7 @@ def pack(
     *,
     seed: int = 0,
     validation_share: float | None = None,
-    transparent_as: str = "white",
+    transparent_as: str = TRANSPARENT_AS,
     skip_damaged: bool = False,
 ) -> list[Packed]:
     """Pack a folder of images, or a .rec file again, into OUT.rec with the training images and OUT_test.rec.

@@ -82,7 +82,7 @@ def unpack_image(content: bytes, name: str) -> ImageRecord:
         name: The record for messages.
 
     Raises:
-        DataError: It has no image with one label, or its checksum is wrong.
+        DataError: The record is not one image with one label, or its checksum is wrong.
     """
     label = label_of(content, name)
     flag, _, number, second = _IMAGE.unpack_from(content)

@@ -16,7 +16,7 @@ def info(name: str) -> ModelInfo:
 
     Raises:
         ClassicsError: GluonCV is not installed.
-        ValueError: GluonCV has no such model.
+        ValueError: The name is unknown.
     """
     name = _known(name)
     side = 32 if name.startswith("cifar_") else 299 if "inception" in name else 224
@@ -42,7 +42,7 @@ def build(name: str, classes: int | None = None, **arguments) -> nn.Block:
 
     Raises:
         ClassicsError: GluonCV is not installed, or cannot build the model in this way.
-        ValueError: GluonCV has no such model.
+        ValueError: The name is unknown.
     """
     name = _known(name)
     if classes is not None:

@@ -13,6 +13,7 @@ from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 import numpy as np
 import pytest
+from twins import Wired
 
 # the side of the smallest image each network takes
 SMALLEST = {"lenet": 12, "alexnet": 67, "vgg": 32, "nin": 67, "googlenet": 93, "resnet": 75}
@@ -72,17 +73,6 @@ def two_uses(F, x, conv, other):
     """MXNet writes the sum into the memory of one summand, and all summands are used again."""
     maps = conv(x)
     return F.concat(F.relu(other(maps) + maps), maps, x + conv(x), F.relu(maps), dim=1)
-
-
-class Wired(nn.HybridBlock):
-    def __init__(self, join, *layers):
-        super().__init__()
-        self.join = join
-        for layer in layers:
-            self.register_child(layer)
-
-    def hybrid_forward(self, F, x):
-        return self.join(F, x, *self._children.values())
 
 
 @pytest.mark.parametrize(

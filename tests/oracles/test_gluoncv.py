@@ -1,28 +1,18 @@
 """Our editions compared with GluonCV's networks: without the stated differences both compute the same."""
 
 from functools import partial
-import warnings
 
 from comparison import Counterpart, agree, assert_differences_are_stated, filled
 from gluon_classics import model_info
 import gluon_layers
 from gluon_layers import layers_of, pixels_as_convolutions
+from gluoncv_or_skip import VGG, model_zoo, with_old_names
 from known_differences import NORMS, ONE_TOWER, SMALLER_KERNELS
 from layer_values import fold_biases, zero_biases
 from mxnet.gluon import nn
 import pytest
 
-try:
-    with warnings.catch_warnings():
-        # GluonCV compares versions with distutils
-        warnings.filterwarnings("ignore", "distutils Version classes are deprecated", DeprecationWarning)
-        from gluoncv import model_zoo
-        from gluoncv.model_zoo.vgg import VGG
-except (ImportError, RuntimeError) as error:  # RuntimeError: GluonCV refuses PyTorch 2
-    pytest.skip(f"needs GluonCV, without PyTorch ({error}): tox -e oracle-gluoncv", allow_module_level=True)
-
-# MXNet imports an old name from SciPy, which GluonCV installs
-pytestmark = pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning")
+pytestmark = with_old_names
 
 
 def with_pixels(net, input_shape):

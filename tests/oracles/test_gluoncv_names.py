@@ -1,25 +1,16 @@
-"""Models of GluonCV are named as gluoncv:NAME wherever a network is named."""
+"""A model of GluonCV has the name gluoncv:NAME in all commands and functions that take a network."""
 
 import json
-import warnings
 
 import gluon_classics
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.diff import compare
+from gluoncv_or_skip import with_old_names
 import mxnet as mx
 import pytest
 
-try:
-    with warnings.catch_warnings():
-        # GluonCV compares versions with distutils
-        warnings.filterwarnings("ignore", "distutils Version classes are deprecated", DeprecationWarning)
-        import gluoncv  # noqa: F401
-except (ImportError, RuntimeError) as error:  # RuntimeError: GluonCV refuses PyTorch 2
-    pytest.skip(f"needs GluonCV, without PyTorch ({error}): tox -e oracle-gluoncv", allow_module_level=True)
-
-# MXNet imports an old name from SciPy, which GluonCV installs
-pytestmark = pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning")
+pytestmark = with_old_names
 
 SMALL = "gluoncv:cifar_resnet20_v1"
 
