@@ -21,6 +21,8 @@ from .context import as_contexts
 from .finite import FiniteChecks, check_parameters, is_finite, is_known_finite, not_finite
 from .metrics import RunningMetrics, batch_sums, correct_predictions
 
+SMALLEST = 1e-37  # added to mean probabilities, so that their logarithms are finite
+
 
 def accuracy(output: mx.nd.NDArray, label: mx.nd.NDArray) -> float:
     """Return the fraction 0..1 of rows of `output`, (N, classes), whose largest entry is at `label`, (N,).
@@ -69,7 +71,8 @@ def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: boo
     """Return the metrics of all examples in prediction mode; the loss is not computed.
 
     Args:
-        data_iterator: See `batches_of`.
+        data_iterator: See `batches_of`. If it is a `DataLoader` of several crops of each image, the mean of their
+            probabilities counts.
         net: Network, initialized on `ctx`.
         ctx: One context or several, over which each batch is split.
         eager: Run the network as it is instead of compiling it.
@@ -83,13 +86,14 @@ def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: boo
     contexts = as_contexts(ctx)
     forward = net if eager else for_inference(net)
     finite = FiniteChecks()
+    crops = getattr(data_iterator, "crops", 1)
     with autograd.predict_mode():
         for number, (images, labels) in enumerate(batches_of(data_iterator)):
             if not is_known_finite(data_iterator):
                 finite.add("images", number, images)
             sums = []
             for x, y in split_batch(images, labels, contexts):
-                _, scores = outputs_and_scores(net, forward, x)
+                scores = _scores(net, forward, x, crops)
                 check_labels(y.asnumpy(), scores.shape[1])
                 sums.append(batch_sums(scores, y))
                 finite.add("outputs", number, scores)
@@ -101,8 +105,15 @@ def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: boo
     return metrics
 
 
-def predict_probabilities(batches: Iterable, net: mx.gluon.nn.Block, ctx) -> np.ndarray:
+def predict_probabilities(batches: Iterable, net: mx.gluon.nn.Block, ctx, crops: int = 1) -> np.ndarray:
     """Return (N, classes): the softmax of the network's scores for all images of `batches`.
+
+    Args:
+        batches: Batches of images and labels, as NDArrays.
+        net: Network, initialized on `ctx`.
+        ctx: One context or several, over which each batch is split.
+        crops: Number of crops of each image. With more than one, images are (N, crops, C, H, W), and the result is the
+            mean over the crops.
 
     Raises:
         ClassicsError: A parameter is infinite or not a number.
@@ -117,8 +128,7 @@ def predict_probabilities(batches: Iterable, net: mx.gluon.nn.Block, ctx) -> np.
     with autograd.predict_mode():
         for number, (images, labels) in enumerate(batches_of(batches)):
             for x, _ in split_batch(images, labels, contexts):
-                _, scores = outputs_and_scores(net, forward, x)
-                rows.append(scores.softmax().asnumpy())
+                rows.append(_scores(net, forward, x, crops).softmax().asnumpy())
                 if not np.isfinite(rows[-1]).all():
                     raise not_finite("images" if not is_finite(x) else "outputs", number)
     if not rows:
@@ -130,6 +140,15 @@ def accuracy_by_class(probabilities: np.ndarray, labels: np.ndarray, classes: in
     """Return for each class the number of correctly classified images, and the number of images."""
     correct = probabilities.argmax(axis=1) == labels
     return [(int(correct[labels == c].sum()), int((labels == c).sum())) for c in range(classes)]
+
+
+def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, count: int) -> float:
+    """Return the fraction 0..1 of rows of `probabilities`, (N, classes), with the label among the `count` largest.
+
+    Of equal probabilities the first ones count, as in `argmax`.
+    """
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return float((best == np.asarray(labels)[:, None]).any(axis=1).mean())
 
 
 def outputs_and_scores(net: mx.gluon.nn.Block, forward, images: mx.nd.NDArray) -> tuple:
@@ -149,6 +168,15 @@ def outputs_and_scores(net: mx.gluon.nn.Block, forward, images: mx.nd.NDArray) -
         scores = objective_of(net).scores(outputs)
     check_scores(scores, len(images))
     return outputs, scores
+
+
+def _scores(net, forward, images, crops):
+    """Return scores (N, classes), or for several crops of each image, (N, crops, C, H, W), logarithms of their mean
+    probabilities."""
+    if crops == 1:
+        return outputs_and_scores(net, forward, images)[1]
+    _, scores = outputs_and_scores(net, forward, images.reshape((-1, *images.shape[2:])))
+    return (scores.softmax().reshape((len(images), crops, -1)).mean(axis=1) + SMALLEST).log()
 
 
 def check_scores(scores, examples: int) -> None:

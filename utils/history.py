@@ -1,7 +1,7 @@
 """The metrics of a training, epoch by epoch."""
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Sequence, Tuple
 
 METRICS = ("train_loss", "train_accuracy", "test_accuracy")
 
@@ -18,6 +18,7 @@ class EpochRecord:
         seconds: Duration of the epoch with its evaluation.
         images_per_second: Speed of the training part.
         curve: Points along the epoch: images seen, loss and accuracy since the previous point.
+        validation_accuracy: Fraction 0..1 after the epoch; None without validation images.
     """
 
     epoch: int
@@ -27,3 +28,25 @@ class EpochRecord:
     seconds: float
     images_per_second: float
     curve: Tuple[Tuple[int, float, float], ...] = ()
+    validation_accuracy: Optional[float] = None
+
+
+def best_epoch(accuracies: Sequence[float]) -> int:
+    """Return the number of the epoch with the highest accuracy, counted from 0; of equal ones, the first.
+
+    Args:
+        accuracies: Accuracy after each epoch, at least one.
+    """
+    return max(range(len(accuracies)), key=accuracies.__getitem__)
+
+
+def has_stopped(accuracies: Sequence[float], patience: Optional[int]) -> bool:
+    """Return whether a training stops early after these epochs.
+
+    Args:
+        accuracies: Accuracy after each finished epoch.
+        patience: Number of epochs without a higher accuracy than the best one, 1 or more; None never stops.
+    """
+    if patience is None or not accuracies:
+        return False
+    return len(accuracies) - 1 - best_epoch(accuracies) >= patience

@@ -5,16 +5,19 @@ from __future__ import annotations
 import atexit
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable
+from typing import Callable, Sequence
 import weakref
 
 import cv2
 from gluon_classics._numbers import is_whole
-from gluon_classics.data import AUGMENT, FIT, RESIZE_IN
+from gluon_classics.data import FIT, RESIZE_IN, TEST_CROPS
+from gluon_classics.data.augment_words import NONE, parse_augment
+from gluon_classics.data.augmentation import augmented, check_operations, draw_key, generator_of
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.examples import as_numbers, check_axes, check_data_set, check_labels, check_pixels
-from gluon_classics.data.images import Images, resize_image
-from gluon_classics.errors import DataError
+from gluon_classics.data.images import Images, center_crop, resize_image, with_shorter_side
+from gluon_classics.data.stored_images import StoredImages
+from gluon_classics.errors import DataError, SettingsError
 from gluon_classics.models.network import refuse_numpy_mode
 import mxnet as mx
 import numpy as np
@@ -47,11 +50,16 @@ class Preprocess:
     Args:
         resize: The height and width of the output in pixels (default: those of the images).
         resize_in: The type in which images are resized, "uint8" or "float32" (default: the type of the images).
-        fit: "resize", or "pad" to keep the size of the images and add rows and columns of pixels 0 around them.
-        pixels: The network inputs for the pixel values 0 and 255.
+        fit: "resize"; "pad" to keep the size of the images and add rows and columns of pixels 0 around them; or "crop"
+            to resize the shorter side and cut the middle out of the longer one.
+        pixels: The network inputs for the pixel values 0 and 255, each a number or one number for each channel.
+        image_size: The height and width to which images are brought before their middle is cut out (default: resize).
+        crops: "center", or "ten" for ten crops of each image, (N, 10, C, resize, resize): the corners and the center,
+            and the same ones mirrored.
 
     Raises:
-        ValueError: `resize` is not a whole number from 1, or another argument is unknown.
+        ValueError: A size is not a whole number from 1, `image_size` is less than `resize`, or another argument is
+            unknown.
     """
 
     def __init__(
@@ -59,18 +67,34 @@ class Preprocess:
         resize: int | None = None,
         resize_in: str | None = None,
         fit: str = "resize",
-        pixels: tuple[float, float] = (0.0, 1.0),
+        pixels: tuple[float | Sequence[float], float | Sequence[float]] = (0.0, 1.0),
+        image_size: int | None = None,
+        crops: str = TEST_CROPS[0],
     ):
-        if resize is not None and not is_whole(resize):
-            raise ValueError(f"resize is {resize!r}: use a whole number of pixels, 1 or more")
+        for name, size in (("resize", resize), ("image_size", image_size)):
+            if size is not None and not is_whole(size):
+                raise ValueError(f"{name} is {size!r}: use a whole number of pixels, 1 or more")
+        if image_size is not None and (resize is None or image_size < resize):
+            raise ValueError(f"image_size is {image_size}: use it with a smaller resize")
         if resize_in not in (None, "uint8", "float32"):
             raise ValueError(f"unknown resize_in {resize_in!r}: use 'uint8' or 'float32'")
         if fit not in FIT:
             raise ValueError(f"unknown fit {fit!r}: use one of {', '.join(FIT)}")
+        if crops not in TEST_CROPS:
+            raise ValueError(f"unknown crops {crops!r}: use one of {', '.join(TEST_CROPS)}")
+        if crops == "ten" and image_size in (None, resize):
+            raise ValueError("ten crops need images larger than resize: give a larger image_size")
         self.resize = resize
         self.resize_in = resize_in
         self.fit = fit
         self.pixels = pixels
+        self.image_size = image_size
+        self.crops = crops
+
+    @property
+    def crops_per_image(self) -> int:
+        """The number of crops of each image."""
+        return 10 if self.crops == "ten" else 1
 
     def __call__(self, images, labels):
         pixels, numbers = images.asnumpy(), labels.asnumpy()
@@ -80,16 +104,33 @@ class Preprocess:
 
     def from_numpy(self, pixels: np.ndarray, labels: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
         """Transform NumPy arrays, without a copy to NDArrays first."""
-        if self.resize and self.fit == "pad":
-            pixels = _padded(pixels, self.resize)
-        if self.resize and self.fit == "resize":
-            batch = _resized(pixels.astype(self.resize_in or pixels.dtype, copy=False), self.resize)
-        else:
-            batch = _scaled(pixels)
-        background, foreground = self.pixels
-        if self.pixels != (0.0, 1.0):
+        return self.finished(self.sized(pixels), labels)
+
+    def sized(self, pixels: np.ndarray) -> np.ndarray:
+        """Bring images (N, H, W, C) to the size from which crops are cut."""
+        size = self.image_size or self.resize
+        if size is None or pixels.shape[1:3] == (size, size):
+            return pixels
+        if self.fit == "pad":
+            return _padded(pixels, size)
+        return _resized(self.in_type(pixels), size, self.fit == "crop")
+
+    def in_type(self, pixels: np.ndarray) -> np.ndarray:
+        """Convert pixels to the type in which they are resized."""
+        return pixels.astype(self.resize_in or pixels.dtype, copy=False)
+
+    def finished(self, pixels: np.ndarray, labels: np.ndarray) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        """Cut the network's size out of images (N, H, W, C) of `sized`, and make network inputs of them."""
+        size = self.resize
+        if size is not None and pixels.shape[1:3] != (size, size):
+            pixels = _ten_crops(pixels, size) if self.crops == "ten" else center_crop(pixels, size, size)
+        batch = _scaled(pixels.reshape(-1, *pixels.shape[-3:]))
+        background, foreground = (np.reshape(np.asarray(values, np.float32), (-1, 1, 1)) for values in self.pixels)
+        if (background != 0).any() or (foreground != 1).any():
             batch *= foreground - background
             batch += background
+        if pixels.ndim == 5:
+            batch = batch.reshape(*pixels.shape[:2], *batch.shape[1:])
         # nothing else uses this memory, so MXNet can use it without a copy
         return mx.nd.from_numpy(batch), mx.nd.from_numpy(labels.astype(np.float32))
 
@@ -109,12 +150,14 @@ class DataLoader:
             does for training and test data. With 64 images per batch the source thus evaluates on 9,984 of the 10,000
             test images.
         rng: The generator of the random order (default: NumPy's global generator).
-        augment: "flip" mirrors each image left to right with probability 1/2, each time it is used. "none" does not.
+        augment: Random changes of each image each time that it is used, such as "flip"; see `data.augmentation`. With a
+            `Preprocess`, they come after the images have got its size. Other transforms follow them.
 
     Raises:
         ClassicsError: MXNet's NumPy mode is on.
         DataError: The images and labels are not like that; for example, labels are one-hot rows or below 0.
-        ValueError: `last_batch` or `augment` is unknown, or `batch_size` is not a whole number from 1.
+        SettingsError: `augment` is not an augmentation.
+        ValueError: `last_batch` is unknown, or `batch_size` is not a whole number from 1.
 
     Source: the blog's `utils.DataLoader`. Departs: like the source, this class shuffles before it transforms. The
     source converts shuffled images to float32, but this class keeps their type (see `Preprocess`).
@@ -129,13 +172,13 @@ class DataLoader:
         *,
         last_batch: str = "keep",
         rng: np.random.RandomState | None = None,
-        augment: str = AUGMENT[0],
+        augment: str = NONE,
     ) -> None:
         refuse_numpy_mode()
         if last_batch not in ("keep", "discard"):
             raise ValueError(f"unknown last_batch {last_batch!r}: use 'keep' or 'discard'")
-        if augment not in AUGMENT:
-            raise ValueError(f"unknown augment {augment!r}: use one of {', '.join(AUGMENT)}")
+        if not isinstance(augment, str):
+            raise SettingsError(f"augment is {augment!r:.60}: use text such as 'flip'")
         if not is_whole(batch_size):
             raise ValueError(f"batch_size is {batch_size!r}: use a whole number, 1 or more")
         self.dataset = dataset
@@ -143,13 +186,14 @@ class DataLoader:
         self.shuffle = shuffle
         self.transform = transform
         self.last_batch = last_batch
-        self.augment = augment
+        self.operations = parse_augment(augment)
         self._rng = rng
         self._images, self._labels = _images_and_labels(dataset)
         if isinstance(transform, Preprocess):
             check_pixels(self._images)
-        if augment == "flip":
+        if self.operations:
             check_axes(self._images)
+            check_operations(self.operations, self._images.shape[3], *self._output_size())
 
     def __len__(self):
         """Return the number of batches in a pass."""
@@ -169,45 +213,79 @@ class DataLoader:
     def __iter__(self):
         return self.batches(self._rng or np.random)
 
-    def batches(self, rng, skip: int = 0, augmentation: Callable[[int], np.random.RandomState] | None = None):
+    @property
+    def crops(self) -> int:
+        """The number of crops of each image: with more than one, batches are (N, crops, C, H, W)."""
+        return self.transform.crops_per_image if isinstance(self.transform, Preprocess) else 1
+
+    def batches(self, rng, skip: int = 0, key: np.ndarray | None = None):
         """Yield the batches of a pass in an order drawn from `rng`, without the first `skip` batches.
 
         Args:
             rng: The generator of the order.
             skip: The number of batches to leave out.
-            augmentation: Function from the number of a batch to the generator of its augmentation (default: `rng`).
+            key: The key of the augmentation in this pass, (2,) uint64 (default: drawn from `rng`).
         """
         order = np.arange(len(self._images))
         if self.shuffle:
             rng.shuffle(order)
+        if self.operations and key is None:
+            key = draw_key(rng)
         with ThreadPoolExecutor(WORKERS) as pool:
             _pools.add(pool)
             batches: deque = deque()
             for number in range(skip, len(self)):
                 part = order[number * self.batch_size : (number + 1) * self.batch_size]
-                mirrored = None
-                if self.augment == "flip":  # drawn here, since the threads run in any order
-                    mirrored = (augmentation(number) if augmentation else rng).random_sample(len(part)) < 0.5
-                batches.append(pool.submit(self.batch, part, mirrored))
+                batches.append(pool.submit(self.batch, part, key))
                 if len(batches) > AHEAD:
                     yield batches.popleft().result()
             while batches:
                 yield batches.popleft().result()
 
-    def batch(self, part: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
-        """Return the examples with these indices (M,) as a transformed batch.
+    def batch(self, part: np.ndarray, key: np.ndarray | None = None) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        """Return the examples with these numbers (M,) as a transformed batch.
 
-        `mirrored`, (M,), is whether each image is mirrored left to right first; None mirrors none.
+        Args:
+            part: The numbers of the examples in the data set.
+            key: The key of the augmentation in this pass; None leaves the images as they are.
         """
-        pixels, numbers = self._images[part], self._labels[part]
-        if mirrored is not None:
-            for place in np.flatnonzero(mirrored):
-                pixels[place] = _mirrored(pixels[place])
+        numbers = self._labels[part]
+        pixels = self._sized(part) if key is None or not self.operations else self._augmented(part, key)
         if isinstance(self.transform, Preprocess):
-            return self.transform.from_numpy(pixels, numbers)
+            return self.transform.finished(pixels, numbers)
         images = mx.nd.array(pixels, dtype=pixels.dtype)
         labels = mx.nd.array(numbers, dtype=np.float32)
         return (images, labels) if self.transform is None else self.transform(images, labels)
+
+    def _output_size(self):
+        """Return the height and width of the images after the augmentation."""
+        size = self.transform.resize if isinstance(self.transform, Preprocess) else None
+        return (size, size) if size else self._images.shape[1:3]
+
+    def _sized(self, part):
+        pixels = self._images[part]
+        return self.transform.sized(pixels) if isinstance(self.transform, Preprocess) else pixels
+
+    def _augmented(self, part, key):
+        """Return the examples with these numbers, (M, H, W, C), after the augmentation."""
+        preprocess = self.transform if isinstance(self.transform, Preprocess) else None
+        height, width = self._output_size()
+        changed: list = [None] * len(part)
+
+        def change(place, image):
+            changed[place] = augmented(image, self.operations, generator_of(key, part[place]), height, width)
+
+        if not any(operation.from_original for operation in self.operations):
+            for place, image in enumerate(self._sized(part)):
+                change(place, image)
+        elif isinstance(self._images, StoredImages):
+            in_type = preprocess.in_type if preprocess else np.asarray
+            self._images.for_each_original(part, lambda place, image: change(place, in_type(image)))
+        else:
+            pixels = self._images[part]
+            for place, image in enumerate(preprocess.in_type(pixels) if preprocess else pixels):
+                change(place, image)
+        return np.stack(changed)
 
 
 def load_data_fashion_mnist(
@@ -244,8 +322,10 @@ def make_loaders(
     resize_in: str = "uint8",
     last_batch: str = "keep",
     fit: str = "resize",
-    pixels: tuple[float, float] = (0.0, 1.0),
-    augment: str = AUGMENT[0],
+    pixels: tuple[float | Sequence[float], float | Sequence[float]] = (0.0, 1.0),
+    augment: str = NONE,
+    image_size: int | None = None,
+    test_crops: str = TEST_CROPS[0],
 ) -> tuple[DataLoader, DataLoader]:
     """Return loaders of the training images (shuffled) and test images (in order) of any data set.
 
@@ -258,6 +338,8 @@ def make_loaders(
         fit: See `Preprocess`.
         pixels: See `Preprocess`.
         augment: See `DataLoader`; for the training images only.
+        image_size: See `Preprocess`.
+        test_crops: `crops` of `Preprocess` for the test images.
 
     Returns:
         The loaders of the training and the test images.
@@ -270,23 +352,38 @@ def make_loaders(
         raise ValueError(f"unknown resize_in {resize_in!r}: use one of {', '.join(RESIZE_IN)}")
     train_in, test_in = ("float32", "uint8") if resize_in == "published" else (resize_in, resize_in)
     height, width = data.train.images.shape[1:3]
-    if fit == "pad" and resize and max(height, width) > resize:
-        raise DataError(f"images of {height}x{width} cannot be padded to {resize}x{resize}: resize them (--fit resize)")
+    size = image_size or resize
+    if fit == "pad" and size and max(height, width) > size:
+        raise DataError(f"images of {height}x{width} cannot be padded to {size}x{size}: resize them (--fit resize)")
     for part in (data.train, data.test):
         check_labels(part.labels, len(data.classes))
-    to_train, to_test = (Preprocess(resize, number_type, fit, pixels) for number_type in (train_in, test_in))
+    to_train = Preprocess(resize, train_in, fit, pixels, image_size)
+    to_test = Preprocess(resize, test_in, fit, pixels, image_size, test_crops)
     train = DataLoader(data.train, batch_size, True, to_train, last_batch=last_batch, augment=augment)
-    test = DataLoader(data.test, batch_size, False, to_test, last_batch=last_batch)
+    at_once = max(1, batch_size // to_test.crops_per_image)  # so that a batch needs no more memory
+    test = DataLoader(data.test, at_once, False, to_test, last_batch=last_batch)
     return train, test
 
 
-def _resized(images, size):
-    """Resize (N, H, W, C) in 0..255 to (N, C, size, size) float32 in 0..1."""
+def _resized(images, size, shorter_side):
+    """Resize (N, H, W, C) to (N, size, size, C)."""
     count, _, _, channels = images.shape
     resized = np.empty((count, size, size, channels), images.dtype)
     for image, target in zip(images, resized):
-        resize_image(image, size, target)
-    return _scaled(resized)
+        if shorter_side:
+            target[:] = center_crop(with_shorter_side(image, size), size, size)
+        else:
+            resize_image(image, size, size, target)
+    return resized
+
+
+def _ten_crops(images, size):
+    """Return ten crops of images (N, H, W, C), (N, 10, size, size, C): corners and center, plain and mirrored."""
+    height, width = images.shape[1:3]
+    corners = [(0, 0), (0, width - size), (height - size, 0), (height - size, width - size)]
+    plain = [images[:, top : top + size, left : left + size] for top, left in corners]
+    plain.append(center_crop(images, size, size))
+    return np.stack([*plain, *(crop[:, :, ::-1] for crop in plain)], axis=1)
 
 
 def _scaled(images):
@@ -298,13 +395,6 @@ def _scaled(images):
     for image, target in zip(images, scaled):  # several times as fast as a transpose
         np.divide(cv2.split(image), np.float32(255), out=target, dtype=np.float32)
     return scaled
-
-
-def _mirrored(image):
-    """Return an image (H, W, C) with left and right exchanged."""
-    if image.shape[2] not in (1, 3) or image.dtype != np.uint8:
-        return image[:, ::-1]
-    return cv2.flip(image, 1).reshape(image.shape)  # several times as fast as NumPy
 
 
 def _padded(images, size):

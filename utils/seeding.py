@@ -82,9 +82,9 @@ class RandomStreams:
         rng = np.random.RandomState(np.random.MT19937(self._sequence(_SOME, epoch, batches)))
         return rng.permutation(examples)[:count]
 
-    def augmentation(self, epoch: int, batches: int) -> np.random.RandomState:
-        """Return a new generator for the augmentation of the batch that follows this number of batches of an epoch."""
-        return np.random.RandomState(np.random.MT19937(self._sequence(_AUGMENT, epoch, batches)))
+    def augmentation(self, epoch: int) -> np.ndarray:
+        """Return the key of the augmentation in an epoch, (2,) uint64; see `data.augmentation`."""
+        return self._sequence(_AUGMENT, epoch).generate_state(2, np.uint64)
 
     def is_fixed_point(self, batches: int) -> bool:
         """Return whether a run can be resumed exactly after this number of batches of an epoch."""

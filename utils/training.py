@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-import functools
 import math
 import re
 import time
@@ -55,7 +54,7 @@ class Callback:
         """Run after a batch was queued; `loop.batches` counts it, `loop.metrics` are a few batches late."""
 
     def after_epoch(self, loop: TrainingLoop, record: EpochRecord) -> None:
-        """Run after an epoch and its evaluation; `loop.epoch` is the next one."""
+        """Run after an epoch and its evaluation; `loop.epoch` is the next one. Set `loop.stopped` to end the run."""
 
 
 class TrainingLoop:
@@ -71,6 +70,11 @@ class TrainingLoop:
         streams: Source of all random numbers. With it a training can start in the middle of an epoch, and
             `train_data` must be a `DataLoader`.
         step_size: Divisor of the summed gradients; by default the number of examples in the batch.
+        micro_batch_size: Number of examples that are computed at a time. The gradients of the parts of a batch are
+            added up before its update; by default a batch is one part.
+
+    Attributes:
+        stopped: Whether the training ends before its last epoch. Callbacks set it.
 
     Raises:
         ClassicsError: An argument is of another kind, or MXNet's NumPy mode is on.
@@ -87,6 +91,7 @@ class TrainingLoop:
         eager: bool = False,
         streams: RandomStreams | None = None,
         step_size: int | None = None,
+        micro_batch_size: int | None = None,
     ) -> None:
         if not callable(loss):
             raise ClassicsError(f"the loss is {kind_of(loss)}: use one such as gluon.loss.SoftmaxCrossEntropyLoss()")
@@ -94,6 +99,8 @@ class TrainingLoop:
             raise ClassicsError(f"the trainer is {kind_of(trainer)}: use gluon.Trainer(net.collect_params(), ...)")
         if not 0 <= trainer.learning_rate < math.inf:
             raise ClassicsError(f"the learning rate is {trainer.learning_rate}: use 0 or more")
+        if micro_batch_size is not None and not is_whole(micro_batch_size):
+            raise ClassicsError(f"the micro batch size is {micro_batch_size!r}: use None, or a whole number, 1 or more")
         self.net = net
         self.loss = loss
         self.trainer = trainer
@@ -102,6 +109,8 @@ class TrainingLoop:
         self.eager = eager
         self.streams = streams
         self.step_size = step_size
+        self.micro_batch_size = micro_batch_size
+        self.stopped = False
         self._forward = net if eager else compiled(net)
         self._is_first_step = True
         self._move_to(TrainingPosition())
@@ -117,9 +126,14 @@ class TrainingLoop:
         return time.perf_counter() - self._epoch_start
 
     def run(
-        self, train_data: Iterable, test_data: Iterable, num_epochs: int, start: TrainingPosition | None = None
+        self,
+        train_data: Iterable,
+        test_data: Iterable,
+        num_epochs: int,
+        start: TrainingPosition | None = None,
+        validation_data: Iterable | None = None,
     ) -> list[EpochRecord]:
-        """Train until `num_epochs` epochs are done.
+        """Train until `num_epochs` epochs are done, or a callback stops the training.
 
         Args:
             train_data: Batches of images and labels, as NDArrays, or a data iterator of `mx.io`.
@@ -127,6 +141,7 @@ class TrainingLoop:
             num_epochs: Total number of epochs.
             start: Position to start from, a fixed point of the streams. If the parameters and the trainer have the
                 state of that position, the result is bit-identical to an uninterrupted training.
+            validation_data: More batches to evaluate on; None leaves the validation accuracy out.
 
         Returns:
             The metrics of the epochs that this call finished.
@@ -142,13 +157,15 @@ class TrainingLoop:
             raise ClassicsError(f"the number of epochs is {num_epochs!r}: use a whole number, 0 or more")
         history = []
         position = start or TrainingPosition()
-        while position.epoch < num_epochs:
+        self.stopped = False
+        while position.epoch < num_epochs and not self.stopped:
             self._move_to(position)
             for callback in self.callbacks:
                 callback.before_epoch(self)
             self._train_epoch(train_data)
             trained = self.seconds
-            test_accuracy = self._test_accuracy(test_data)
+            test_accuracy = self._accuracy(test_data, "test")
+            validation_accuracy = None if validation_data is None else self._accuracy(validation_data, "validation")
             record = EpochRecord(
                 epoch=self.epoch,
                 train_loss=self.metrics.loss,
@@ -157,6 +174,7 @@ class TrainingLoop:
                 seconds=self.seconds,
                 images_per_second=self.metrics.examples / trained,
                 curve=self.metrics.curve(),
+                validation_accuracy=validation_accuracy,
             )
             history.append(record)
             position = TrainingPosition(self.epoch + 1)
@@ -165,11 +183,11 @@ class TrainingLoop:
                 callback.after_epoch(self, record)
         return history
 
-    def _test_accuracy(self, test_data):
+    def _accuracy(self, data, kind):
         try:
-            return evaluate(test_data, self.net, self.contexts, eager=self.eager).accuracy
+            return evaluate(data, self.net, self.contexts, eager=self.eager).accuracy
         except TrainingDiverged as error:
-            raise self._diverged("outputs for the test images became infinite or not a number") from error
+            raise self._diverged(f"outputs for the {kind} images became infinite or not a number") from error
 
     def _move_to(self, position):
         self.epoch, self.batches, self.metrics = position.epoch, position.batches, position.metrics
@@ -199,12 +217,48 @@ class TrainingLoop:
         if self.streams is None:
             yield from batches_of(train_data)
             return
-        augmentation = functools.partial(self.streams.augmentation, self.epoch)
-        for batch in train_data.batches(self.streams.order(self.epoch), self.batches, augmentation):
+        key = self.streams.augmentation(self.epoch)
+        for batch in train_data.batches(self.streams.order(self.epoch), self.batches, key):
             self.streams.enter(self.epoch, self.batches)
             yield images_and_labels(batch)
 
     def _train_batch(self, images, labels):
+        parts = _micro_batches(images, labels, self.micro_batch_size)
+        sums, losses = [], []
+        totals: list[nd.NDArray] = []
+        for number, part in enumerate(parts, 1):
+            sums_of_part, losses_of_part = self._compute_gradients(*part)
+            sums += sums_of_part
+            losses += losses_of_part
+            if len(parts) > 1:
+                self._add_gradients(totals, is_last=number == len(parts))
+        if self._is_first_step:
+            self._check_first_step(images, losses)
+        if self.trainer._params_to_init:
+            # the first step copies all parameters from the first context to the others, also the running statistics,
+            # and MXNet's engine does not know that the backward pass writes these
+            nd.waitall()
+        self._step(self.step_size or len(images))
+        return sums
+
+    def _add_gradients(self, totals, is_last):
+        """Add the gradients of a part of a batch to `totals`; after the last part, the totals to the gradients.
+
+        MXNet's grad_req "add" is not used: it would change the graph of batches of one part, and the gradients that a
+        callback computes, such as those of curvatures.
+        """
+        gradients = [grad for p in self.trainer._params if p.grad_req != "null" for grad in p.list_grad()]
+        if not totals:
+            totals += [nd.zeros_like(gradient) for gradient in gradients]
+        for total, gradient in zip(totals, gradients):
+            if is_last:
+                gradient += total
+            else:
+                total += gradient
+                gradient[:] = 0  # it keeps its value if the loss of the next part does not depend on the parameter
+
+    def _compute_gradients(self, images, labels):
+        """Return the sums of the metrics on each context, and the losses."""
         sums, heads = [], []
         parts = split_batch(images, labels, self.contexts)
         forward = self._forward
@@ -221,14 +275,7 @@ class TrainingLoop:
                     sums.append(batch_sums(scores, y, heads[-1]))
             heads += [_zero_loss(self.trainer, idle) for idle in self.contexts[len(parts) :]]
         autograd.backward(heads)
-        if self._is_first_step:
-            self._check_first_step(images, heads)
-        if self.trainer._params_to_init:
-            # the first step copies all parameters from the first context to the others, also the running statistics,
-            # and MXNet's engine does not know that the backward pass writes these
-            nd.waitall()
-        self._step(self.step_size or len(images))
-        return sums
+        return sums, [head.detach() for head in heads]
 
     def _step(self, size):
         try:
@@ -276,6 +323,13 @@ class TrainingLoop:
         if not self.metrics.has_risen():
             remedy += ", or check the gradient of the loss, since the loss had not risen before"
         return TrainingDiverged(f"{what} {place}: {remedy}")
+
+
+def _micro_batches(images, labels, size):
+    """Return the parts of a batch with `size` examples each; the last one may have fewer."""
+    if size is None or len(images) <= size:
+        return [(images, labels)]
+    return [(images[start : start + size], labels[start : start + size]) for start in range(0, len(images), size)]
 
 
 def _losses(loss, output, labels):

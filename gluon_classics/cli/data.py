@@ -1,27 +1,30 @@
-"""Subcommands about data: pack."""
+"""Subcommands about data: pack, statistics."""
 
 from __future__ import annotations
 
 import click
 from gluon_classics import _console
 from gluon_classics.data.colors import TRANSPARENT_AS
+from gluon_classics.errors import DataError
 
-from .options import TRANSPARENT_HELP, FiniteRange, Seed, UserPath, quiet_option
+from .options import TRANSPARENT_HELP, Count, FiniteRange, Seed, UserPath, json_option, quiet_option
+
+test_share_option = click.option(
+    "--test-share",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    help="Share of the images of each class that are test images, if there are no test images.  [default: 0.2]",
+)
 
 
 @click.command()
 @click.argument("source", type=UserPath())
 @click.option("-o", "--out", type=UserPath(), required=True, help="File to write, with the suffix .rec.")
 @click.option("--seed", type=Seed(), default=0, show_default=True, help="Seed of the order of the images.")
-@click.option(
-    "--validation-share",
-    type=FiniteRange(0, 1, min_open=True, max_open=True),
-    help="Share of the images of each class that are test images, if there are no test images.  [default: 0.2]",
-)
+@test_share_option
 @click.option("--transparent-as", metavar="COLOR", default=TRANSPARENT_AS, show_default=True, help=TRANSPARENT_HELP)
 @click.option("--skip-damaged", is_flag=True, help="Leave out damaged images and name them.  [default: stop at one]")
 @quiet_option
-def pack(source, out, seed, validation_share, transparent_as, skip_damaged, quiet):
+def pack(source, out, seed, test_share, transparent_as, skip_damaged, quiet):
     """Pack a folder of images into RecordIO files.
 
     SOURCE is a folder with one subfolder of images per class, as for the training, or a .rec file to pack again.
@@ -38,7 +41,7 @@ def pack(source, out, seed, validation_share, transparent_as, skip_damaged, quie
         source,
         out,
         seed=seed,
-        validation_share=validation_share,
+        test_share=test_share,
         transparent_as=transparent_as,
         skip_damaged=skip_damaged,
     )
@@ -46,4 +49,45 @@ def pack(source, out, seed, validation_share, transparent_as, skip_damaged, quie
     _console.table(["file", "images:", "left out:"], rows)
 
 
-COMMANDS = (pack,)
+@click.command()
+@click.argument("source", type=UserPath())
+@click.option(
+    "--image-size",
+    type=Count(),
+    help="Height and width to which the shorter side of each image is resized and the longer one cut.  "
+    "[default: the images' own]",
+)
+@test_share_option
+@click.option("--transparent-as", metavar="COLOR", default=TRANSPARENT_AS, show_default=True, help=TRANSPARENT_HELP)
+@json_option
+def statistics(source, image_size, test_share, transparent_as, as_json):
+    """Compute the mean and the standard deviation of the pixels.
+
+    SOURCE is a data set as for --data of the training. Only its training images count, and each as much as the others.
+    Pixels are divided by 255, as for the options --mean and --std of the training, which the last line shows.
+    """
+    from gluon_classics.data.datasets import load_dataset
+    from gluon_classics.data.statistics import pixel_statistics
+
+    data = load_dataset(
+        source,
+        image_size,
+        transparent_as=transparent_as,
+        test_share=test_share,
+        shorter_side=True,
+        originals=image_size is None,
+    )
+    if image_size is not None and data.train.images.shape[1] != image_size:
+        raise DataError(f"{data.origin} does not consist of image files: leave --image-size out")
+    found = pixel_statistics(data.train, image_size is None)
+    if as_json:
+        _console.echo_json({"data": data.origin, **found._asdict()})
+        return
+    names = ("red", "green", "blue") if len(found.mean) == 3 else ("gray",)
+    rows = [(name, f"{mean:.4f}", f"{std:.4f}") for name, mean, std in zip(names, found.mean, found.std)]
+    _console.table(["channel", "mean:", "standard deviation:"], rows)
+    mean, std = (",".join(f"{number:.4f}" for number in numbers) for numbers in (found.mean, found.std))
+    _console.echo(f"--mean {mean} --std {std}")
+
+
+COMMANDS = (pack, statistics)

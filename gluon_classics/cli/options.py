@@ -6,6 +6,7 @@ import math
 
 import click
 import gluon_classics
+from gluon_classics import _console
 from gluon_classics._files import user_path
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.settings import Settings
@@ -115,6 +116,11 @@ in_memory_option = click.option(
     help="For image files: read all of them first, or each one when it is used.  "
     "[default: first, unless they would take more than half of the available memory]",
 )
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print what would be done, and the expected time, memory and space on the disk. Train and write nothing.",
+)
 quiet_option = click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -130,3 +136,11 @@ def setting(field, *flags, help="", shown=None, **options):
     default = getattr(Settings, field) if shown is None else shown
     flags = flags or ("--" + field.replace("_", "-"),)
     return click.option(*flags, field, help=f"{help}  [default: {default}]", **options)
+
+
+def show_plan(plan, as_json: bool) -> None:
+    """Print a plan of `runs.plan` as a table or as JSON."""
+    if as_json:
+        _console.echo_json(plan.as_dict())
+    else:
+        _console.table(["plan", ""], plan.rows())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,17 @@ from gluon_classics import _console
 if TYPE_CHECKING:
     from gluon_classics.reproduction.verdict import Verdict
 
-from .options import Count, Seed, UserPath, checkpoint_option, ctx_option, json_option, known_recipe
+from .options import (
+    Count,
+    Seed,
+    UserPath,
+    checkpoint_option,
+    ctx_option,
+    dry_run_option,
+    json_option,
+    known_recipe,
+    show_plan,
+)
 
 
 @click.command()
@@ -20,6 +31,7 @@ def recipes(as_json):
 
     A recipe is a set of settings and the results that were published for them.
     """
+    from gluon_classics.experiment.settings_words import settings_words
     from gluon_classics.reproduction import formatting
     from gluon_classics.reproduction.recipes import list_recipes
 
@@ -29,7 +41,7 @@ def recipes(as_json):
     rows = [
         (
             recipe.name,
-            formatting.settings_words(recipe.settings),
+            settings_words(recipe.settings),
             formatting.target_words(recipe),
             formatting.source_words(recipe),
         )
@@ -55,8 +67,9 @@ def recipes(as_json):
 @click.option("--out", type=UserPath(), help="Folder for the run folders seed-N.  [default: runs/RECIPE]")
 @click.option("--publish", is_flag=True, help="Add the runs to results/ if they are comparable.")
 @checkpoint_option
+@dry_run_option
 @json_option
-def reproduce(recipe, publish, as_json, **options):
+def reproduce(recipe, publish, dry_run, as_json, **options):
     """Run a recipe and compare the results with the published ones.
 
     Print the published and the measured values of RECIPE side by side, and whether the result is reproduced.
@@ -67,6 +80,9 @@ def reproduce(recipe, publish, as_json, **options):
     from gluon_classics.reproduction.reproduce import reproduce as run_recipe
     from gluon_classics.reproduction.verdict import judge, require_statistics
 
+    if dry_run:
+        _show_recipe_plan(recipe, as_json, **options)
+        return
     require_statistics(recipe)
     if publish:
         results.require_known_code()
@@ -119,7 +135,8 @@ def show_results(added, folder, markdown, as_json):
 
 def _show_verdict(verdict: Verdict, recorded: Verdict | None) -> None:
     """Print published and own results side by side, the verdict with its reason, and that of the `recorded` runs."""
-    from gluon_classics.reproduction.formatting import settings_words, source_words, verdict_words
+    from gluon_classics.experiment.settings_words import settings_words
+    from gluon_classics.reproduction.formatting import source_words, verdict_words
 
     recipe = verdict.recipe
     _console.echo(f"{recipe.name}: {recipe.settings.model} with the settings of {recipe.edition}")
@@ -136,6 +153,22 @@ def _show_verdict(verdict: Verdict, recorded: Verdict | None) -> None:
             f"The {recorded.n} recorded runs together: {verdict_words(recorded)} "
             "(see 'gluon-classics results'; --runs makes more runs)"
         )
+    for note in recipe.notes:
+        _console.echo(f"Note: {note}")
+
+
+def _show_recipe_plan(recipe, as_json, runs, seed, ctx, out, data, checkpoint_minutes, **changes):
+    """Print the plan of one run of a recipe, and what its results will be compared with."""
+    from gluon_classics.reproduction.formatting import source_words, target_words
+    from gluon_classics.reproduction.reproduce import settings_of
+    from gluon_classics.runs.plan import plan_settings
+
+    plan = plan_settings(replace(settings_of(recipe, data, **changes), seed=seed), ctx)
+    show_plan(plan, as_json)
+    if as_json:
+        return
+    _console.echo(f"This is one of {runs:,} runs." if runs > 1 else "This is one run.")
+    _console.echo(f"Target: {target_words(recipe)} ({source_words(recipe)})")
     for note in recipe.notes:
         _console.echo(f"Note: {note}")
 

@@ -7,7 +7,7 @@ import itertools
 import click
 from gluon_classics import _console
 from gluon_classics.errors import DataError
-from gluon_classics.experiment.settings import AUGMENT, FIT, LAST_BATCH, REPORTED, RESIZE_IN, WEIGHTS
+from gluon_classics.experiment.settings import FIT, FREEZE, LAST_BATCH, REPORTED, RESIZE_IN, TEST_CROPS, WEIGHTS
 
 from .options import (
     DATA_HELP,
@@ -19,11 +19,13 @@ from .options import (
     UserPath,
     checkpoint_option,
     ctx_option,
+    dry_run_option,
     in_memory_option,
     json_option,
     known_model,
     quiet_option,
     setting,
+    show_plan,
 )
 
 
@@ -35,13 +37,27 @@ from .options import (
     help="Number of passes over the training images.  [default: 1; 10 on the embedded sample]",
 )
 @setting("batch_size", type=Count(), help="Images per batch.")
+@setting(
+    "micro_batch_size",
+    type=Count(),
+    help="Images to compute at a time, for batches that do not fit into memory: the gradients of the parts are added.",
+    shown="the whole batch",
+)
 @setting("learning_rate", "--lr", type=FiniteRange(0, min_open=True), help="Learning rate.")
 @setting(
     "schedule",
     help='Learning-rate schedule, such as "2:0.4 5:0.2": use 0.4 times the learning rate from epoch 2 on and 0.2 times '
     "from epoch 5 on. Epochs count from 0. cosine: fall along half a cosine. "
-    "decay:0.96:8: fall by 4 % every 8 epochs. warmup:5: rise linearly for 5 epochs.",
+    "decay:0.96:8: fall by 4 % every 8 epochs. warmup:5: rise linearly for 5 epochs. "
+    "plateau:0.1:5: use 0.1 times the learning rate each time that 5 epochs have not raised the accuracy; "
+    "plateau:0.1:5:3 does so 3 times at most.",
     shown="constant",
+)
+@setting(
+    "patience",
+    type=Count(),
+    help="Stop when this many epochs have not raised the accuracy.",
+    shown="train all epochs",
 )
 @setting(
     "resize",
@@ -49,13 +65,39 @@ from .options import (
     help="Height and width of the network's input in pixels.",
     shown="the network's own",
 )
-@setting("fit", type=click.Choice(FIT), help="Resize or pad images to the size of --resize.")
+@setting(
+    "image_size",
+    type=Count(),
+    help="Height and width to which images are brought before a crop of the network's size is cut from them: "
+    "by --augment for the training, from the center for tests.",
+    shown="the network's, without a crop",
+)
+@setting(
+    "fit",
+    type=click.Choice(FIT),
+    help="How images get that size. resize: change the proportions. pad: add background. "
+    "crop: resize the shorter side and cut the longer one.",
+)
 @setting("background", type=Finite(), help="Network input for the pixel value 0.")
 @setting("foreground", type=Finite(), help="Network input for the pixel value 255.")
+@setting("mean", help="Mean of the pixels, 0 to 1, to subtract: one number, or one for each channel.", shown="0")
+@setting(
+    "std",
+    help="Standard deviation to divide the pixels by. 'gluon-classics statistics' computes both from images.",
+    shown="1",
+)
 @setting(
     "augment",
-    type=click.Choice(AUGMENT),
-    help="flip: mirror each training image left to right with probability 1/2, each time it is used.",
+    metavar="NAMES",
+    help='Random changes of the training images, such as "crop:4 flip". flip: mirror. crop:N: cut the network\'s size '
+    "out of images padded by N pixels. resized-crop: cut and resize a random part. scale:256:512: resize the shorter "
+    "side to a random length and cut. color, lighting: change colors. affine: move, scale and shear.",
+)
+@setting(
+    "test_crops",
+    type=click.Choice(TEST_CROPS),
+    help="Part of a test image that is classified, if --image-size is larger than the network's input: the center, or "
+    "ten crops whose probabilities are averaged.",
 )
 @setting(
     "optimizer",
@@ -66,10 +108,17 @@ from .options import (
 @setting("seed", type=Seed(), help="Seed for initial weights, shuffling, augmentation and dropout.")
 @setting("data", type=UserPath(), help=DATA_HELP)
 @setting(
-    "validation_share",
+    "test_share",
     type=FiniteRange(0, 1, min_open=True, max_open=True),
     help="Share of the images of each class that are test images, for a folder of images without test images.",
     shown="0.2, every fifth image",
+)
+@setting(
+    "validation_share",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    help="Share of the training images of each class to hold out. Their accuracy takes the place of the test accuracy "
+    "in --schedule, --patience and --reported.",
+    shown="none",
 )
 @in_memory_option
 @setting("transparent_as", metavar="COLOR", help=TRANSPARENT_HELP)
@@ -101,7 +150,7 @@ from .options import (
 @setting(
     "reported",
     type=click.Choice(REPORTED),
-    help="Epoch whose test accuracy is the result: the last one, or the best of all epochs, as some sources report it.",
+    help="Epoch whose parameters are kept and whose test accuracy is the result: the last one, or the best one.",
 )
 @click.option(
     "--init-from",
@@ -114,11 +163,14 @@ from .options import (
     default=None,
     help="With --init-from: draw the weights of the last layer, for data with other classes.",
 )
+@setting("freeze", type=click.Choice(FREEZE), help="With --new-head, body: train the new last layer only.")
 @ctx_option
 @click.option("--out", type=UserPath(), help="Run folder to write.  [default: a new folder in runs/]")
 @checkpoint_option
+@dry_run_option
 @quiet_option
-def train(name, ctx, out, quiet, **options):
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print JSON instead of a table.")
+def train(name, ctx, out, dry_run, quiet, as_json, **options):
     """Train a network and write a run folder.
 
     The run folder contains the parameters, the metrics of each epoch (run.json), a picture of the curves, and
@@ -130,9 +182,17 @@ def train(name, ctx, out, quiet, **options):
     """
     from gluon_classics.runs import train as command
 
+    if as_json and not dry_run:
+        raise click.UsageError("--json is for --dry-run: the metrics of a run are in its run.json.")
     if quiet:
         _console.be_quiet()
-    command.train(name, ctx, out, **options)
+    if not dry_run:
+        command.train(name, ctx, out, **options)
+        return
+    from gluon_classics.runs.plan import plan_training
+
+    del options["checkpoint_minutes"]
+    show_plan(plan_training(name, ctx, out, **options), as_json)
 
 
 @click.command()
@@ -170,9 +230,14 @@ def resume(run, epochs, data, in_memory, checkpoint_minutes, quiet):
     "[default: the network's own]",
 )
 @click.option("--batch-size", type=Count(), default=64, show_default=True, help="Images per batch.")
+@click.option(
+    "--test-crops",
+    type=click.Choice(TEST_CROPS),
+    help="Classify the center of each image, or ten crops, whose probabilities are averaged.  [default: the run's]",
+)
 @ctx_option
 @json_option
-def evaluate(target, model, data, resize, batch_size, ctx, as_json):
+def evaluate(target, model, data, resize, batch_size, test_crops, ctx, as_json):
     """Measure the accuracy of a trained network on all test images.
 
     TARGET is a run folder or a parameter file. With a parameter file, --model is required.
@@ -180,7 +245,7 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
     from gluon_classics.runs import predictor
 
     network, test_data = predictor.with_test_data(target, model, data, resize, ctx)
-    result = network.evaluate(test_data, batch_size)
+    result = network.with_settings(test_crops=test_crops).evaluate(test_data, batch_size)
     if as_json:
         _console.echo_json(result)
         return
@@ -190,6 +255,8 @@ def evaluate(target, model, data, resize, batch_size, ctx, as_json):
     ]
     total = ("all", f"{result['accuracy']:.4f}", f"{result['images']:,}")
     _console.table(["class", "accuracy:", "images:"], rows, total)
+    if result["top_5"] is not None:
+        _console.echo(f"among the 5 most probable classes: {result['top_5']:.4f}")
 
 
 @click.command()

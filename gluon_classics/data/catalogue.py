@@ -1,9 +1,9 @@
-"""The published data sets: their classes, files, checksums and mirrors.
+"""The published data sets: their classes, files, checksums and mirrors, and how many images they have.
 
 Checksums of files are those of public projects. MNIST and Fashion-MNIST: see tests/data. CIFAR, EMNIST, KMNIST and
 QMNIST: tensorflow_datasets/url_checksums of github.com/tensorflow/datasets (cifar10.txt, cifar100.txt and kmnist.txt at
 333639b, emnist.txt at 8be2f33, qmnist.txt at 67aba81). Classes of EMNIST and KMNIST: torchvision/datasets/mnist.py of
-github.com/pytorch/vision at 01977a1.
+github.com/pytorch/vision at 01977a1. ImageNet: Russakovsky et al. 2015 (arXiv:1409.0575), table 2.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Known:
         first_label: The label of the first class in the files.
         is_transposed: Whether rows and columns of the images are exchanged in the files.
         folder: The name of the cache folder; None if it is the name of the data set.
+        counts: The numbers of training and of test images; None if they are not known.
+        class_count: The number of classes, if `classes` is empty.
     """
 
     classes: tuple[str, ...]
@@ -42,21 +44,36 @@ class Known:
     first_label: int = 0
     is_transposed: bool = False
     folder: str | None = None
+    counts: tuple[int, int] | None = None
+    class_count: int = 0
+
+    @property
+    def is_in_image_files(self) -> bool:
+        """Whether it consists of image files that users get themselves. Their folders name the classes."""
+        return not self.classes
+
+    @property
+    def number_of_classes(self) -> int:
+        """The number of classes."""
+        return len(self.classes) or self.class_count
 
 
 _DIGITS = tuple("0123456789")
 _UPPER, _LOWER = tuple(string.ascii_uppercase), tuple(string.ascii_lowercase)
-_EMNIST = {  # EMNIST's splits and their classes; the merged ones keep the lower-case letters that look different
-    "balanced": (*_DIGITS, *_UPPER, *"abdefghnqrt"),
-    "byclass": (*_DIGITS, *_UPPER, *_LOWER),
-    "bymerge": (*_DIGITS, *_UPPER, *"abdefghnqrt"),
-    "digits": _DIGITS,
-    "letters": _LOWER,
-    "mnist": _DIGITS,
+_MNIST_COUNTS, _CIFAR_COUNTS = (60_000, 10_000), (50_000, 10_000)
+# EMNIST's splits, their classes, training and test images; the merged ones keep the lower-case letters that look
+# different
+_EMNIST = {
+    "balanced": ((*_DIGITS, *_UPPER, *"abdefghnqrt"), (112_800, 18_800)),
+    "byclass": ((*_DIGITS, *_UPPER, *_LOWER), (697_932, 116_323)),
+    "bymerge": ((*_DIGITS, *_UPPER, *"abdefghnqrt"), (697_932, 116_323)),
+    "digits": (_DIGITS, (240_000, 40_000)),
+    "letters": (_LOWER, (124_800, 20_800)),
+    "mnist": (_DIGITS, _MNIST_COUNTS),
 }
 
 
-def _emnist(split, classes):
+def _emnist(split, classes, counts):
     return Known(
         classes=classes,
         files=(
@@ -69,6 +86,7 @@ def _emnist(split, classes):
         first_label=1 if split == "letters" else 0,
         is_transposed=True,
         folder="emnist",
+        counts=counts,
     )
 
 
@@ -96,6 +114,7 @@ KNOWN = {
             "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
         ),
         sha256="ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f",
+        counts=_MNIST_COUNTS,
     ),
     "mnist": Known(
         classes=_DIGITS,
@@ -117,6 +136,7 @@ KNOWN = {
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
         ),
         sha256="06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
+        counts=_MNIST_COUNTS,
     ),
     "cifar10": Known(
         classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
@@ -129,6 +149,7 @@ KNOWN = {
         ),
         mirrors=("https://www.cs.toronto.edu/~kriz/",),
         channels=3,
+        counts=_CIFAR_COUNTS,
     ),
     "cifar100": Known(
         classes=(
@@ -153,6 +174,7 @@ KNOWN = {
         ),
         mirrors=("https://www.cs.toronto.edu/~kriz/",),
         channels=3,
+        counts=_CIFAR_COUNTS,
     ),
     "kmnist": Known(
         classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
@@ -169,6 +191,7 @@ KNOWN = {
             RemoteFile(f"{TEST_LABELS}.gz", 5_120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
         ),
         mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+        counts=_MNIST_COUNTS,
     ),
     "qmnist": Known(
         classes=_DIGITS,
@@ -195,6 +218,9 @@ KNOWN = {
             ),
         ),
         mirrors=("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
+        counts=(60_000, 60_000),
     ),
-    **{f"emnist-{split}": _emnist(split, classes) for split, classes in _EMNIST.items()},
+    **{f"emnist-{split}": _emnist(split, *facts) for split, facts in _EMNIST.items()},
+    # ILSVRC-2012. It cannot be downloaded without registration, and no checksum of it is published
+    "imagenet": Known(classes=(), files=(), mirrors=(), channels=3, counts=(1_281_167, 50_000), class_count=1000),
 }

@@ -8,6 +8,9 @@ A data set with a known name is taken from the first of these places that has it
 3. A download to the cache, verified with SHA-256. $MXNET_GLUON_REPO, a variable of MXNet, replaces the mirrors.
 4. For Fashion-MNIST only: the sample of real images embedded in this package, with a warning.
 
+ImageNet, which needs a registration, is not downloaded. Its folder has `train/` and `val/` with one subfolder of image
+files per class, as that of GluonCV, or RecordIO files.
+
 A folder or file is given to the readers of `READERS`. Each of them returns the data sets of its format that it finds
 there. If there is none, the folder must have one subfolder of images per class.
 """
@@ -42,8 +45,9 @@ from .images import Images
 from .npz_files import find_npz_files
 from .published import EMNIST_HINT, as_published, has_published_files, known_name, may_be_emnist
 from .record import DataRecord
-from .record_files import is_record_file, load_records, record_files, records_with
-from .split import VALIDATION_SHARE
+from .record_files import SUFFIX as RECORD_SUFFIX
+from .record_files import RecordFiles, is_record_file, load_records, record_files, records_with
+from .split import TEST_SHARE
 from .storage import CountedFiles, is_archive, remembered_folders, stored_files
 
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
@@ -106,8 +110,10 @@ def load_dataset(
     cache=None,
     *,
     transparent_as: str = TRANSPARENT_AS,
-    validation_share: float | None = None,
+    test_share: float | None = None,
     in_memory: bool | None = None,
+    shorter_side: bool = False,
+    originals: bool = False,
 ) -> DataSet:
     """Load a data set by name, or from a folder or file. What was converted, chosen or left out is printed.
 
@@ -116,21 +122,21 @@ def load_dataset(
         size: The height and width in pixels to which images in subfolders are resized (default: their own size).
         cache: The cache folder of a data set known by name (default: see the module).
         transparent_as: See `load_folder`.
-        validation_share: The share of the images of each class that are test images, more than 0 and less than 1
+        test_share: The share of the images of each class that are test images, more than 0 and less than 1
             (default: a fifth). Only for data without test images.
         in_memory: Whether to read all images now, or each one when it is used; see `load_folder`. Only for image files.
+        shorter_side: For image files, how they get that size; see `fit_image`.
+        originals: For image files, whether the training images are used in their own sizes, too.
 
     Raises:
         DataError: The data set cannot be found, read or downloaded.
     """
+    options = _Options(size, transparent_as, test_share, in_memory, shorter_side, originals)
     if where in KNOWN:
-        _refuse_share(validation_share, where)
-        _refuse_disk(in_memory, where)
-        return _load_known(where, Path(user_path(cache, DataError)) if cache else cache_folder(where))
+        return _load_known(where, Path(user_path(cache, DataError)) if cache else cache_folder(where), options)
     place = _existing(where)
     if not place:
         raise DataError(f"there is no folder {where}: give an existing folder or file, or one of {', '.join(KNOWN)}")
-    options = _Options(size, transparent_as, validation_share, in_memory)
     return (_load_file if place.is_file() else _load_folder)(place, options)
 
 
@@ -142,11 +148,25 @@ class _Options:
     transparent_as: str
     share: float | None
     in_memory: bool | None
+    shorter_side: bool
+    originals: bool
+
+    def load(self, reader, what):
+        """Call `load_folder` or `load_records` with these options."""
+        return reader(
+            what,
+            self.size,
+            self.transparent_as,
+            self.share,
+            self.in_memory,
+            shorter_side=self.shorter_side,
+            originals=self.originals,
+        )
 
 
-def _refuse_share(validation_share, what):
-    if validation_share is not None:
-        raise DataError(f"{what} has test images: leave the validation share out")
+def _refuse_share(test_share, what):
+    if test_share is not None:
+        raise DataError(f"{what} has test images: leave the test share out")
 
 
 def _refuse_disk(in_memory, what):
@@ -174,8 +194,12 @@ def installed_folder(name: str, cache: Path | None = None) -> Path | None:
     return next((folder for folder in folders if _holds(name, folder)), None)
 
 
-def _load_known(name, cache):
+def _load_known(name, cache, options):
+    _refuse_share(options.share, name)
     folder = installed_folder(name, cache)
+    if KNOWN[name].is_in_image_files:
+        return _load_images(name, folder, cache, options)
+    _refuse_disk(options.in_memory, name)
     if folder:
         return _read(name, folder, str(folder))
     try:
@@ -191,6 +215,24 @@ def _load_known(name, cache):
             f"For the full data set, {remedy} ({error})."
         )
         return sample
+
+
+def _load_images(name, folder, cache, options):
+    """Load a data set of image files that is known by name from its folder, or None. Warn if it has other numbers."""
+    if not folder:
+        what = "train/ and val/, each with one subfolder of images per class, or train.rec and val.rec"
+        raise DataError(f"{name} is not in {cache}: put {what} there, or give their folder with --data")
+    pair = [folder / f"{part}{RECORD_SUFFIX}" for part in ("train", "val")]
+    is_pair = all(path.is_file() for path in pair)
+    found = _load_records(RecordFiles(*pair), options) if is_pair else _load_folder(folder, options)
+    numbers = (len(found.train), len(found.test), len(found.classes))
+    expected = (*(KNOWN[name].counts or ()), KNOWN[name].number_of_classes)
+    if numbers != expected:
+        seen, published = (
+            "{:,} training and {:,} test images in {:,} classes".format(*each) for each in (numbers, expected)
+        )
+        _console.warn(f"{folder} has {seen}; the published {name} has {published}")
+    return replace(found, name=name, origin=str(folder))
 
 
 def _download(name, cache):
@@ -219,6 +261,8 @@ def _holds(name, folder):
     """Return whether a folder has all files of a data set, or the archive with them, which is not opened."""
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
         return False
+    if KNOWN[name].is_in_image_files:
+        return any(path.is_dir() for path in folder.glob("train/*")) or any(folder.glob(f"*{RECORD_SUFFIX}"))
     with stored_files(folder) as files:
         return bool(_archives(files, name)) or any(not found.missing for found in _search(files, name))
 
@@ -260,7 +304,7 @@ def _load_folder(folder, options):
             _say_unread(folder, "the image files", records)
         # images may be deeper than the other formats are searched
         if images.count or not files or image_paths(folder)[0]:
-            loaded = load_folder(folder, options.size, options.transparent_as, options.share, options.in_memory)
+            loaded = options.load(load_folder, folder)
             return _with_classes(folder.resolve().name, loaded, folder)
         if len(archives) != 1:
             raise DataError(f"{folder} has {_seen(files)}: what is read is {FORMATS}")
@@ -278,7 +322,7 @@ def _say_unread(folder, what, names, images=None):
 
 
 def _load_records(records, options):
-    loaded = load_records(records, options.size, options.transparent_as, options.share, options.in_memory)
+    loaded = options.load(load_records, records)
     return _with_classes(records.name, loaded, records.train)
 
 
@@ -345,9 +389,9 @@ def _data_set(found, place, origin=None, name=None, is_sample=False, share=None)
     if test:
         _refuse_share(share, origin)
     else:
-        share = share or VALIDATION_SHARE
+        share = share or TEST_SHARE
         train, test = hold_out(train, share, origin)
-        what = f"there are no labeled test images: {100 * share:g} % of each class are (see --validation-share)"
+        what = f"there are no labeled test images: {100 * share:g} % of each class are (see --test-share)"
         messages.append((_console.say, what))
     folder = _folder_name(found, place)
     if classes:  # only CIFAR's files have them; other data sets have the same format

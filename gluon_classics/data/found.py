@@ -136,10 +136,20 @@ def to_contents(parts: Sequence[Arrays], notes: Iterable[str] = ()) -> Contents:
     return Contents(train, test, notes=notes)
 
 
-def hold_out(images: Images, share: float, name: str) -> tuple[Images, Images]:
-    """Split images into training and test images, a share of each class. Raises DataError if a class has too few."""
+def hold_out(images: Images, share: float, name: str, purpose: str = "test images") -> tuple[Images, Images]:
+    """Split images into two parts: the second has a share of each class.
+
+    Args:
+        images: The images.
+        share: The share of the second part, more than 0 and less than 1.
+        name: The data set, for messages.
+        purpose: What the images of the second part are, for messages.
+
+    Raises:
+        DataError: A class has too few images.
+    """
     is_test = np.zeros(len(images), bool)
     for label in np.unique(images.labels):
         places = np.flatnonzero(images.labels == label)
-        is_test[places] = tested_positions(len(places), share, f"class {label} of {name}")
+        is_test[places] = tested_positions(len(places), share, f"class {label} of {name}", purpose)
     return Images(*images[~is_test]), Images(*images[is_test])

@@ -22,9 +22,9 @@ from .colors import TRANSPARENT_AS, parse_color
 from .folder_layout import find_layout, has_image_suffix, images_and_others, is_folder, subfolders
 from .image_file import UnreadableImage, read_header, read_pixels
 from .image_paths import image_paths
-from .images import Images, fit_image, quiet_decoders, remarks
+from .images import Images, fit_image, naming, quiet_decoders, remarks
 from .memory import available_memory, require_memory
-from .split import VALIDATION_SHARE, tested_positions
+from .split import TEST_SHARE, tested_positions
 from .stored_images import ImageFiles, files_digest, stays_on_disk, stored_images
 
 _NAMED = 5  # classes in the line about files that are left out
@@ -64,8 +64,11 @@ def load_folder(
     folder,
     size: int | None,
     transparent_as: str = TRANSPARENT_AS,
-    validation_share: float | None = None,
+    test_share: float | None = None,
     in_memory: bool | None = None,
+    *,
+    shorter_side: bool = False,
+    originals: bool = False,
 ) -> LoadedImages:
     """Load a folder with one subfolder of images per class; see `find_layout` for other layouts.
 
@@ -75,11 +78,13 @@ def load_folder(
         folder: The folder.
         size: The height and width in pixels to which images are resized. If it is None, all must have the same size.
         transparent_as: The color that shows through transparent pixels; see `parse_color`.
-        validation_share: The share of the images of each class that are test images, more than 0 and less than 1
+        test_share: The share of the images of each class that are test images, more than 0 and less than 1
             (default: a fifth). Only for a folder without test images.
         in_memory: Whether to read all images now, or each one when it is used. The default is now, unless they would
             take more than `SHARE_IN_MEMORY` of the available memory. Only when all are read now, files that are not
             images are found and left out.
+        shorter_side: See `fit_image`.
+        originals: Whether the training images are used in their own sizes, too; see `StoredImages.for_each_original`.
 
     Raises:
         DataError: The folder does not contain such images, an image is damaged, or memory is too small.
@@ -87,17 +92,18 @@ def load_folder(
     matte = parse_color(transparent_as)
     layout, places, listed = _listed(folder)
     count = sum(len(each.files) for part in listed for each in part.values())
-    if stays_on_disk((count, *_likely_shape(listed, size)), in_memory):
-        train, test = _parts(layout, listed, validation_share)
+    if stays_on_disk((count, *_likely_shape(listed, size)), in_memory, originals):
+        train, test = _parts(layout, listed, test_share)
         sources = [ImageFiles(_all_files(part)) for part in (train, test)]
-        images = stored_images(sources, size, matte, transparent_as)
+        images = stored_images(sources, size, matte, transparent_as, shorter_side=shorter_side)
         parts = [Images(array, _labels(part)) for array, part in zip(images, (train, test))]
         paths = [{name: each.files for name, each in part.items()} for part in (train, test)]
     else:
         with quiet_decoders():
-            train, test = _parts(layout, [*map(_with_headers, places, listed)], validation_share)
+            train, test = _parts(layout, [*map(_with_headers, places, listed)], test_share)
             headers = [*_all_files(train), *_all_files(test)]
-            images = _read_all(headers, size, _common_channels(headers, matte, transparent_as), matte)
+            channels = _common_channels(headers, matte, transparent_as)
+            images = _read_all(headers, size, channels, matte, shorter_side)
         count = len(_all_files(train))
         parts = [Images(images[:count], _labels(train)), Images(images[count:], _labels(test))]
         paths = [
@@ -128,19 +134,19 @@ def _listed(folder):
     return layout, places, [_list(place) for place in places]
 
 
-def _parts(layout, listed, validation_share):
+def _parts(layout, listed, test_share):
     """Return the training and the test files by class, and print what is used and what is left out."""
     train = listed[0]
     if layout.test:
-        if validation_share is not None:
-            raise DataError(f"{layout.test} has the test images: leave the validation share out")
+        if test_share is not None:
+            raise DataError(f"{layout.test} has the test images: leave the test share out")
         _console.say(f"{layout.found}.")
         test = listed[1]
         _check_classes(layout, train, test)
         _report_left_out(layout.test, test)
     else:
-        share = validation_share or VALIDATION_SHARE
-        _console.say(f"{layout.found}: {100 * share:g} % of each class are test images (see --validation-share).")
+        share = test_share or TEST_SHARE
+        _console.say(f"{layout.found}: {100 * share:g} % of each class are test images (see --test-share).")
         train, test = _split(layout.train, train, share)
     _report_left_out(layout.train, train)
     return train, test
@@ -208,7 +214,7 @@ def _split(folder, files, share):
     """Return the training and the test files of each class."""
     train, test = {}, {}
     for name, each in files.items():
-        is_test = tested_positions(len(each.files), share, str(folder / name))
+        is_test = tested_positions(len(each.files), share, str(folder / name), "test images")
         train[name] = ClassFiles(list(itertools.compress(each.files, map(operator.not_, is_test))), each.left_out)
         test[name] = ClassFiles(list(itertools.compress(each.files, is_test)), Counter())
     return train, test
@@ -255,7 +261,7 @@ def _common_channels(headers, matte, transparent_as):
     return 3 if colored else 1
 
 
-def _read_all(headers, size, channels, matte):
+def _read_all(headers, size, channels, matte, shorter_side):
     """Return (N, H, W, C) uint8."""
     first = headers[0]
     shape = (size, size, channels) if size else fit_image(read_pixels(first, matte), None, channels).shape
@@ -272,7 +278,8 @@ def _read_all(headers, size, channels, matte):
         header = headers[number]
         image = read_pixels(header, matte)
         found = remarks(header, image)
-        image = fit_image(image, size, channels)
+        with naming(header.path):
+            image = fit_image(image, size, channels, shorter_side)
         if image.shape != shape:
             height, width = image.shape[:2]
             raise DataError(

@@ -12,6 +12,7 @@ import cv2
 from gluon_classics import _console
 from gluon_classics._format import format_value
 from gluon_classics._numbers import is_whole
+from gluon_classics.errors import DataError
 import numpy as np
 
 from .colors import TRANSPARENT_AS, parse_color
@@ -61,7 +62,12 @@ class Images:
 
 
 def read_image(
-    path, size: int | None = None, channels: int | None = None, transparent_as: str = TRANSPARENT_AS
+    path,
+    size: int | None = None,
+    channels: int | None = None,
+    transparent_as: str = TRANSPARENT_AS,
+    *,
+    shorter_side: bool = False,
 ) -> np.ndarray:
     """Read an image file as a viewer shows it.
 
@@ -70,6 +76,7 @@ def read_image(
         size: The height and width in pixels to which the image is resized (default: its own size).
         channels: 1 for grayscale or 3 for red, green and blue (default: as the file has it).
         transparent_as: The color that shows through transparent pixels; see `parse_color`.
+        shorter_side: See `fit_image`.
 
     Returns:
         (H, W, C) uint8.
@@ -93,7 +100,8 @@ def read_image(
         _console.say(f"{path} has transparency: it is shown on {transparent_as}")
     for remark in remarks(header, image):
         _console.warn(f"{path}: {remark}")
-    return fit_image(image, size, channels)
+    with naming(path):
+        return fit_image(image, size, channels, shorter_side)
 
 
 def remarks(header: ImageHeader, image: np.ndarray) -> list[str]:
@@ -106,28 +114,72 @@ def remarks(header: ImageHeader, image: np.ndarray) -> list[str]:
     return found
 
 
-def fit_image(image: np.ndarray, size: int | None, channels: int | None) -> np.ndarray:
+def fit_image(image: np.ndarray, size: int | None, channels: int | None, shorter_side: bool = False) -> np.ndarray:
     """Give an image the wanted size and channels; None keeps its own.
-
-    A side that shrinks to less than half is averaged over areas first. Bilinear resizing alone would skip pixels, so
-    that thin lines disappear.
 
     Args:
         image: (H, W, C) uint8.
         size: The new height and width in pixels.
         channels: 1 for grayscale or 3 for red, green and blue.
+        shorter_side: Whether to resize the shorter side to `size` and to cut the middle out of the longer one.
+            Otherwise the proportions change.
     """
-    if channels == 1 and image.shape[2] == 3:
-        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
-    elif channels == 3 and image.shape[2] == 1:
-        image = np.repeat(image, 3, axis=2)
+    image = with_channels(image, channels)
     if size is None:
         return image
-    height, width, depth = image.shape
-    halved = tuple(size if side > 2 * size else side for side in (width, height))
-    if halved != (width, height):
-        image = cv2.resize(image, halved, interpolation=cv2.INTER_AREA).reshape(*halved[::-1], depth)
-    return resize_image(image, size)
+    if shorter_side:
+        return center_crop(with_shorter_side(image, size), size, size)
+    return resize_smoothly(image, size, size)
+
+
+@contextlib.contextmanager
+def naming(name):
+    """Put the name of an image in front of errors of `fit_image` and `with_shorter_side`."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+
+
+def with_channels(image: np.ndarray, channels: int | None) -> np.ndarray:
+    """Return an image (H, W, C) uint8 in grayscale (1) or in color (3); None keeps it."""
+    if channels == 1 and image.shape[2] == 3:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+    if channels == 3 and image.shape[2] == 1:
+        return np.repeat(image, 3, axis=2)
+    return image
+
+
+def with_shorter_side(image: np.ndarray, size: int) -> np.ndarray:
+    """Resize an image (H, W, C) so that its shorter side has `size` pixels, with the same proportions.
+
+    Raises:
+        DataError: The longer side would be too long. The error does not name the image; see `naming`.
+    """
+    sides = image.shape[:2]
+    height, width = (max(size, round(side * size / min(sides))) for side in sides)
+    if max(height, width) > LARGEST_SIDE:
+        raise DataError(f"it is {sides[0]}x{sides[1]}, too long to resize its shorter side to {size}: remove it")
+    return resize_smoothly(image, height, width)
+
+
+def resize_smoothly(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize an image (H, W, C) bilinearly.
+
+    A side that shrinks to less than half is averaged over areas first. Bilinear resizing alone would skip pixels, so
+    that thin lines disappear.
+    """
+    sides = image.shape[:2]
+    halved = tuple(new if side > 2 * new else side for side, new in zip(sides, (height, width)))
+    if halved != sides:
+        image = cv2.resize(image, halved[::-1], interpolation=cv2.INTER_AREA).reshape(*halved, -1)
+    return resize_image(image, height, width)
+
+
+def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return the middle of images (..., H, W, C). If it cannot be in the middle, it is half a pixel up or left."""
+    top, left = (image.shape[-3] - height) // 2, (image.shape[-2] - width) // 2
+    return image[..., top : top + height, left : left + width, :]
 
 
 @contextlib.contextmanager
@@ -138,17 +190,18 @@ def quiet_decoders():
         yield
 
 
-def resize_image(image: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:
+def resize_image(image: np.ndarray, height: int, width: int, out: np.ndarray | None = None) -> np.ndarray:
     """Resize an image bilinearly. The result is bit-identical to that of `mxnet.image.imresize`.
 
     Args:
         image: (H, W, C), uint8 or float32.
-        size: The new height and width in pixels.
-        out: An array (size, size, C) of the same type to write to, or None.
+        height: The new height in pixels.
+        width: The new width in pixels.
+        out: An array (height, width, C) of the same type to write to, or None.
 
     Returns:
-        (size, size, C), of the type of the image.
+        (height, width, C), of the type of the image.
     """
     # IPP, in OpenCV's wheels, rounds float32 differently from MXNet's OpenCV; the setting applies to this thread only
     cv2.ipp.setUseIPP(False)
-    return cv2.resize(image, (size, size), dst=out).reshape(size, size, -1)
+    return cv2.resize(image, (width, height), dst=out).reshape(height, width, -1)

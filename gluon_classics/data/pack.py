@@ -39,7 +39,7 @@ from .record_files import (
     test_files,
 )
 from .record_io import ImageRecord, RecordFile, pack_record, unpack_image
-from .split import VALIDATION_SHARE, tested_positions
+from .split import TEST_SHARE, tested_positions
 from .stored_images import ImageFiles, ImageSource, files_digest
 
 CHUNK = 256  # images that are prepared at a time
@@ -95,7 +95,7 @@ def pack(
     out,
     *,
     seed: int = 0,
-    validation_share: float | None = None,
+    test_share: float | None = None,
     transparent_as: str = TRANSPARENT_AS,
     skip_damaged: bool = False,
 ) -> list[Packed]:
@@ -107,7 +107,7 @@ def pack(
         source: A folder with one subfolder of images per class, or a .rec file.
         out: The file to write, with the suffix .rec.
         seed: The seed of the order.
-        validation_share: See `load_folder`.
+        test_share: See `load_folder`.
         transparent_as: See `load_folder`.
         skip_damaged: Whether to leave out damaged images instead of refusing them.
 
@@ -130,9 +130,9 @@ def pack(
     source = Path(_files.user_path(source, DataError))
     parts = _parts_of_records(source) if is_record_file(source) else _parts_of_folder(source)
     if len(parts) == 1:
-        parts = _split(parts[0], validation_share or VALIDATION_SHARE)
-    elif validation_share is not None:
-        raise DataError(f"{source} has test images: leave the validation share out")
+        parts = _split(parts[0], test_share or TEST_SHARE)
+    elif test_share is not None:
+        raise DataError(f"{source} has test images: leave the test share out")
     random = np.random.RandomState(seed % 2**32)
     parts = [part.selected(random.permutation(len(part.labels))) for part in parts]
     is_interrupted = _place(out, parts[0], matte).exists()
@@ -208,7 +208,8 @@ def _split(part, share):
     is_test = np.zeros(len(part.labels), bool)
     for label in np.unique(part.labels):
         places = np.flatnonzero(part.labels == label)
-        is_test[places] = tested_positions(len(places), share, f"class {part.names[places[0]].partition('/')[0]}")
+        name = part.names[places[0]].partition("/")[0]
+        is_test[places] = tested_positions(len(places), share, f"class {name}", "test images")
     return [part.selected(np.flatnonzero(~is_test)), part.selected(np.flatnonzero(is_test))]
 
 

@@ -28,6 +28,8 @@ def known_name(names: Iterable[str], channels: int | None = None) -> str | None:
     """
     for name in map(_letters, names):
         for known, facts in KNOWN.items():
+            if facts.is_in_image_files:  # its classes are not known
+                continue
             if _letters(known) == name and channels in (None, facts.channels):
                 return known
     return None

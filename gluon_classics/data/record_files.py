@@ -23,7 +23,7 @@ from .found import hold_out
 from .image_folder import LoadedImages
 from .images import Images
 from .record_io import LABEL_BYTES, RecordFile, label_of, read_index, unpack_image
-from .split import VALIDATION_SHARE
+from .split import TEST_SHARE
 from .storage import read_errors
 from .stored_images import sample_of, stays_on_disk, stored_images
 
@@ -215,8 +215,11 @@ def load_records(
     files: RecordFiles,
     size: int | None,
     transparent_as: str = TRANSPARENT_AS,
-    validation_share: float | None = None,
+    test_share: float | None = None,
     in_memory: bool | None = None,
+    *,
+    shorter_side: bool = False,
+    originals: bool = False,
 ) -> LoadedImages:
     """Load a data set of RecordIO files.
 
@@ -224,27 +227,29 @@ def load_records(
         files: The files.
         size: See `load_folder`.
         transparent_as: See `load_folder`.
-        validation_share: See `load_folder`.
+        test_share: See `load_folder`.
         in_memory: See `load_folder`.
+        shorter_side: See `load_folder`.
+        originals: See `load_folder`.
 
     Raises:
         DataError: The files cannot be read, an image is damaged, or memory is too small.
     """
     train, test = files
-    if test and validation_share is not None:
-        raise DataError(f"{test} has the test images: leave the validation share out")
+    if test and test_share is not None:
+        raise DataError(f"{test} has the test images: leave the test share out")
     matte = parse_color(transparent_as)
     sources = [ImageRecords(path) for path in (train, test) if path]
     count = sum(map(len, sources))
-    on_disk = stays_on_disk((count, size or 1, size or 1, 3), in_memory)
-    arrays = stored_images(sources, size, matte, transparent_as, whole=not on_disk)
+    on_disk = stays_on_disk((count, size or 1, size or 1, 3), in_memory, originals)
+    arrays = stored_images(sources, size, matte, transparent_as, not on_disk, shorter_side)
     what = f"the data set of {count:,} images in {train}"
     parts = []
     for source, array in zip(sources, arrays):
         parts.append(Images(array if on_disk else array.in_memory(what), source.labels.astype(np.int64)))
     if not test:
-        share = validation_share or VALIDATION_SHARE
-        _console.say(f"{train}: {100 * share:g} % of each class are test images (see --validation-share).")
+        share = test_share or TEST_SHARE
+        _console.say(f"{train}: {100 * share:g} % of each class are test images (see --test-share).")
         parts = list(hold_out(parts[0], share, str(train)))
     digest = hashlib.sha256("\n".join(source.digest() for source in sources).encode())
     parts, classes = _with_classes(sources, parts, train)

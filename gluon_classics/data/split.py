@@ -7,16 +7,17 @@ import math
 
 from gluon_classics.errors import DataError
 
-VALIDATION_SHARE = 0.2  # every fifth image of each class
+TEST_SHARE = 0.2  # every fifth image of each class
 
 
-def tested_positions(count: int, share: float, name: str) -> list[bool]:
+def tested_positions(count: int, share: float, name: str, purpose: str) -> list[bool]:
     """Return for each image of a class whether it is a test image: with a share of 1/5, every fifth one is.
 
     Args:
         count: The number of images of the class.
         share: The share of the test images, more than 0 and less than 1.
         name: The class, for messages.
+        purpose: What these images are, for messages.
 
     Raises:
         DataError: The class has too few images.
@@ -26,5 +27,5 @@ def tested_positions(count: int, share: float, name: str) -> list[bool]:
     is_test = [i * part // whole > (i - 1) * part // whole for i in range(1, count + 1)]
     if len(set(is_test)) < 2:
         least = max(math.ceil(1 / exact), 2)
-        raise DataError(f"{name} has fewer than {least} images: add more, because {100 * share:g} % are test images")
+        raise DataError(f"{name} has fewer than {least} images: add more, because {100 * share:g} % are {purpose}")
     return is_test

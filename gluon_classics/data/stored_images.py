@@ -10,7 +10,7 @@ import math
 import os
 from pathlib import Path
 import threading
-from typing import Any, Protocol, Sequence
+from typing import Any, Callable, Protocol, Sequence
 
 from gluon_classics import _console, _runtime
 from gluon_classics._files import require_regular
@@ -18,7 +18,7 @@ from gluon_classics.errors import DataError
 import numpy as np
 
 from .image_file import ImageHeader, header_of, pixels_of
-from .images import fit_image, quiet_decoders, remarks
+from .images import fit_image, naming, quiet_decoders, remarks, with_channels
 from .memory import available_memory, require_memory
 from .storage import format_bytes, read_errors
 
@@ -99,6 +99,7 @@ class StoredImages:
         image_shape: (H, W, C).
         size: The height and width to which images are resized; None if all have the same size.
         matte: The color that shows through transparent pixels.
+        shorter_side: See `fit_image`.
     """
 
     source: ImageSource
@@ -106,6 +107,7 @@ class StoredImages:
     image_shape: tuple[int, int, int]
     size: int | None
     matte: tuple[int, int, int]
+    shorter_side: bool = False
     _said: set = field(default_factory=set)
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -129,17 +131,28 @@ class StoredImages:
 
     def read_into(self, images: np.ndarray, numbers: np.ndarray) -> None:
         """Read the images with these numbers in the source, (M,), into an array (M, H, W, C)."""
-        threads = min(_runtime.usable_cores(), len(numbers))
 
-        def read_some(first):
-            for place in range(first, len(numbers), threads):
-                images[place] = self._read(int(numbers[place]))
+        def read(place):
+            images[place] = self._fitted(int(numbers[place]))
 
-        with _console.quiet_libraries():
-            if threads == 1:
-                read_some(0)
-            else:
-                list(_pool().map(read_some, range(threads)))
+        _in_threads(read, len(numbers))
+
+    def for_each_original(self, places: np.ndarray, use: Callable[[int, np.ndarray], None]) -> None:
+        """Read images of their own sizes, in threads.
+
+        Args:
+            places: The places of the images in this array, (M,).
+            use: Called with 0..M-1 and the image, (H, W, C) uint8.
+        """
+        numbers = self.numbers[places]
+
+        def read(place):
+            number = int(numbers[place])
+            image = self._read(number)
+            with naming(self.source.name(number)):
+                use(place, image)
+
+        _in_threads(read, len(numbers))
 
     def in_memory(self, what: str) -> np.ndarray:
         """Return all images in memory. Raises DataError, which names the images `what`, if there is too little."""
@@ -154,7 +167,18 @@ class StoredImages:
             self.read_into(images[part], self.numbers[part])
         return images
 
+    def _fitted(self, number):
+        image = self._read(number)
+        with naming(self.source.name(number)):
+            image = fit_image(image, self.size, None, self.shorter_side)
+        if image.shape != self.image_shape:
+            (height, width), others = image.shape[:2], self.image_shape
+            what = f"{self.source.name(number)} is {height}x{width}, not {others[0]}x{others[1]}"
+            raise DataError(f"{what}: give a size to resize all to")
+        return image
+
     def _read(self, number):
+        """Return an image of its own size, with the channels of all."""
         name = self.source.name(number)
         content = self.source.content(number)
         header = header_of(content, name)
@@ -164,11 +188,7 @@ class StoredImages:
             raise DataError(f"{name} is colored, but the images that were looked at first are gray: {remedy}")
         image = pixels_of(content, header, self.matte)
         self._remark(header, image)
-        image = fit_image(image, self.size, channels)
-        if image.shape != self.image_shape:
-            (height, width), others = image.shape[:2], self.image_shape
-            raise DataError(f"{name} is {height}x{width}, not {others[0]}x{others[1]}: give a size to resize all to")
-        return image
+        return with_channels(image, channels)
 
     def _remark(self, header, image):
         for remark in remarks(header, image):
@@ -177,6 +197,21 @@ class StoredImages:
                 self._said.add(remark)
             if is_new:
                 _console.warn(f"{header.path}, perhaps not alone: {remark}")
+
+
+def _in_threads(work, count):
+    """Call `work` with 0..count-1."""
+    threads = min(_runtime.usable_cores(), count)
+
+    def some(first):
+        for place in range(first, count, threads):
+            work(place)
+
+    with _console.quiet_libraries():
+        if threads == 1:
+            some(0)
+        else:
+            list(_pool().map(some, range(threads)))
 
 
 def sample_of(count: int) -> list[int]:
@@ -190,6 +225,7 @@ def stored_images(
     matte: tuple[int, int, int],
     color_name: str,
     whole: bool = False,
+    shorter_side: bool = False,
 ) -> list[StoredImages]:
     """Return the images of sources, all with the same shape. Headers are read to find out whether they are colored.
 
@@ -199,6 +235,7 @@ def stored_images(
         matte: The color that shows through transparent pixels.
         color_name: The name of that color for messages.
         whole: Whether to read the headers of all images, not only of a sample.
+        shorter_side: See `fit_image`.
 
     Raises:
         DataError: An image whose header is read is damaged.
@@ -220,16 +257,24 @@ def stored_images(
     if any(each.is_transparent for each in headers):
         _console.say(f"Images with transparency are shown on {color_name}.")
     shape = (height, width, channels)
-    return [StoredImages(source, np.arange(len(source)), shape, size, matte) for source in sources]
+    return [StoredImages(source, np.arange(len(source)), shape, size, matte, shorter_side) for source in sources]
 
 
-def stays_on_disk(shape: Sequence[int], in_memory: bool | None) -> bool:
-    """Return whether images are too large for memory, and say so.
+def stays_on_disk(shape: Sequence[int], in_memory: bool | None, originals: bool = False) -> bool:
+    """Return whether images stay on the disk, and say so if they are too large for memory.
 
     Args:
         shape: The shape of all images.
         in_memory: What the user wants; None decides by the memory that is available.
+        originals: Whether the images are used in their own sizes. Then they stay on the disk.
+
+    Raises:
+        DataError: They cannot be in memory.
     """
+    if originals:
+        if in_memory:
+            raise DataError("random parts of image files are read when they are used: leave --in-memory out")
+        return True
     needed, available = math.prod(shape), available_memory()
     if in_memory is None and available is not None and needed > SHARE_IN_MEMORY * available:
         _console.say(

@@ -1,7 +1,8 @@
 """`gluon-classics certify`: check whether training is bit-identical in different setups.
 
 A short training is repeated in new processes. They differ in threads, compilation and devices, repeat the first run,
-or resume from a checkpoint. The parameters, outputs and loss are compared with those of the first run.
+or resume from a checkpoint. The training augments images, holds some out and computes batches in parts. The parameters,
+outputs and loss are compared with those of the first run.
 """
 
 from __future__ import annotations

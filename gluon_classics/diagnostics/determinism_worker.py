@@ -1,4 +1,7 @@
-"""One process of `certify`: train a network for some steps on random images and write the outcome."""
+"""One process of `certify`: train a network for some steps on random images and write the outcome.
+
+The images are augmented, some are held out for validation, and batches are computed in parts.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 
 from gluon_classics import model_info
 from gluon_classics.compiler.compiled import for_inference
+from gluon_classics.data.augment_words import NONE
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import Images
 from gluon_classics.experiment.build import Experiment, prepare
@@ -25,7 +29,8 @@ import numpy as np
 
 from .determinism import FIRST_PART, REST
 
-BATCH = 8
+BATCH, MICRO_BATCH = 8, 5
+AUGMENT = "crop:2 flip"  # of networks that were published without augmentation
 CHECKPOINT, OUTCOME = "half.ckpt", "outcome.npz"
 
 
@@ -64,18 +69,30 @@ def main(wanted: dict) -> None:
 
 
 def _experiment(model, steps, devices):
-    settings = Settings.of(model, data="made up", batch_size=BATCH)
+    settings = Settings.of(
+        model,
+        data="made up",
+        batch_size=BATCH,
+        micro_batch_size=MICRO_BATCH,
+        validation_share=0.5,
+        reported="best",
+        test_crops="center",
+    )
+    if settings.augment == NONE:
+        settings = replace(settings, augment=AUGMENT)
     if settings.optimizer == "sgd":
         settings = replace(settings, momentum=0.9)
     classes = tuple(map(str, range(model_info(model).classes)))
     shape = (*model_info(model).input_shape[1:], model_info(model).input_shape[0])
     rng = np.random.RandomState(0)
 
-    def images(count):
-        pixels = rng.randint(0, 256, (count, *shape)).astype(np.uint8)
-        return Images(pixels, rng.randint(0, len(classes), count))
+    def images(count, times=1):
+        """Return images whose classes have a multiple of `times` images each."""
+        labels = np.tile(rng.randint(0, len(classes), count), times)
+        return Images(rng.randint(0, 256, (len(labels), *shape)).astype(np.uint8), labels)
 
-    data = DataSet("made up", images(steps * BATCH), images(BATCH), classes, "random numbers")
+    # half of the images of each class are held out
+    data = DataSet("made up", images(steps * BATCH, times=2), images(BATCH), classes, "random numbers")
     experiment = prepare(replace(settings, epochs=1), [mx.cpu(i) for i in range(devices)], data)
     return replace(experiment, streams=RandomStreams(settings.seed))
 
@@ -85,9 +102,12 @@ def _outcome(experiment: Experiment, record, eager):
     parameters = experiment.net._collect_params_with_prefix()
     arrays = {name: parameter._reduce().asnumpy() for name, parameter in parameters.items()}
     forward = experiment.net if eager else for_inference(experiment.net)
-    ((images, labels),) = experiment.test_data
     with autograd.predict_mode():
-        outputs = [forward(x).as_in_context(mx.cpu()) for x, _ in split_batch(images, labels, experiment.contexts)]
+        outputs = [
+            forward(x).as_in_context(mx.cpu())
+            for images, labels in experiment.test_data
+            for x, _ in split_batch(images, labels, experiment.contexts)
+        ]
     return {**arrays, "outputs": nd.concat(*outputs, dim=0).asnumpy(), "loss": np.array([record.train_loss])}
 
 

@@ -8,18 +8,21 @@ import functools
 import hashlib
 import json
 import math
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 from gluon_classics import get_model, model_info
 from gluon_classics._format import format_shape
+from gluon_classics.data.augment_words import parse_augment
 from gluon_classics.data.datasets import DataSet, load_dataset
+from gluon_classics.data.found import hold_out
 from gluon_classics.data.memory import available_memory
 from gluon_classics.errors import ClassicsError, DataError, MemoryTooSmall
 from gluon_classics.inspection.summary import MOST_VALUES, Summary, summarize
+from gluon_classics.models._batch_norm import ScratchBatchNorm
 from gluon_classics.models.objective import objective_of
 from gluon_classics.utils.batches import no_examples
 from gluon_classics.utils.history import EpochRecord
-from gluon_classics.utils.loader import DataLoader, make_loaders
+from gluon_classics.utils.loader import DataLoader, Preprocess, make_loaders
 from gluon_classics.utils.seeding import RandomStreams, seed_everything
 from gluon_classics.utils.training import Callback, TrainingLoop, TrainingPosition
 import mxnet as mx
@@ -27,9 +30,9 @@ from mxnet import gluon
 
 from .diagonal_lm import DiagonalLM, StepSizeCallback
 from .initializers import initialize
-from .optimizers import ScheduleCallback, make_optimizer
+from .optimizers import PatienceCallback, ScheduleCallback, make_optimizer
 from .parameter_files import copy_parameters, fix_shapes, load_parameters
-from .settings import Settings
+from .settings import Settings, parse_channels
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,12 @@ class Experiment:
         data: Data set, limited to the settings' subset.
         train_data: Loader of the training images.
         test_data: Loader of the test images.
+        validation_data: Loader of the training images that are held out; None without any.
         net: Network, initialized on the contexts.
         loss: Loss of the network's outputs and labels.
         trainer: Updates the network's parameters.
         contexts: Devices to train on.
-        parameters: Number of trainable parameters.
+        parameters: Number of trainable parameters of the network, frozen or not.
         streams: Source of all random numbers.
     """
 
@@ -53,6 +57,7 @@ class Experiment:
     data: DataSet
     train_data: DataLoader
     test_data: DataLoader
+    validation_data: DataLoader | None
     net: gluon.nn.Block
     loss: gluon.loss.Loss
     trainer: gluon.Trainer
@@ -78,14 +83,20 @@ class Experiment:
         return hashlib.sha256(json.dumps(nodes).encode()).hexdigest()
 
     def train(
-        self, callbacks: Sequence[Callback] = (), start: TrainingPosition | None = None, *, eager: bool = False
+        self,
+        callbacks: Sequence[Callback] = (),
+        start: TrainingPosition | None = None,
+        *,
+        eager: bool = False,
+        history: Sequence[EpochRecord] = (),
     ) -> list[EpochRecord]:
-        """Train until the settings' number of epochs is done.
+        """Train until the settings' number of epochs is done, or their patience is over.
 
         Args:
             callbacks: Called after those that set the learning rate and the optimizer's step sizes.
             start: Position to start from; see `TrainingLoop.run`.
             eager: Run the network as it is instead of its compiled twin.
+            history: Metrics of the epochs before `start`.
 
         Returns:
             The metrics of the epochs that this call finished.
@@ -94,7 +105,10 @@ class Experiment:
             DataError: There are no examples.
             TrainingDiverged: The loss, or a parameter at the end of an epoch, is infinite or not a number.
         """
-        own: list[Callback] = [ScheduleCallback(self.settings)]
+        patience = PatienceCallback(self.settings, history)
+        if patience.has_stopped:
+            return []
+        own: list[Callback] = [ScheduleCallback(self.settings, history), patience]
         if isinstance(self.trainer.optimizer, DiagonalLM):
             own.append(StepSizeCallback(self.train_data, self.streams))
         loop = TrainingLoop(
@@ -106,17 +120,21 @@ class Experiment:
             eager=eager,
             streams=self.streams,
             step_size=self.settings.batch_size if self.settings.last_batch == "scale" else None,
+            micro_batch_size=self.settings.micro_batch_size,
         )
-        return loop.run(self.train_data, self.test_data, self.settings.epochs, start)
+        return loop.run(self.train_data, self.test_data, self.settings.epochs, start, self.validation_data)
 
 
-def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None = None) -> Experiment:
+def prepare(
+    settings: Settings, contexts: list[mx.Context], data: DataSet | None = None, *, restored: bool = False
+) -> Experiment:
     """Seed all generators, and build the network, its loaders and its trainer.
 
     Args:
         settings: Settings of the run.
         contexts: Devices to train on.
         data: Data set; None loads that of the settings.
+        restored: Whether the parameters will be those of a checkpoint. Then the settings' file is not read.
 
     Raises:
         ClassicsError: The network, the data or the initial parameters cannot be used together.
@@ -126,24 +144,30 @@ def prepare(settings: Settings, contexts: list[mx.Context], data: DataSet | None
     net = build(settings.model, len(data.classes), trained=True)
     input_shape = (data.train.images.shape[3], settings.size, settings.size)
     summary = summarize(net, input_shape)  # fails now if images are too small
-    check_batch(min(settings.batch_size, len(data.train)), summary, contexts, trained=True)
-    if settings.init_from and not settings.new_head:
+    computed = settings.micro_batch_size or settings.batch_size
+    check_batch(min(computed, len(data.train)), summary, contexts, trained=True)
+    if settings.init_from and not settings.new_head and not restored:
         load_parameters(net, settings.init_from, contexts, input_shape)
     else:
         initialize(net, settings, contexts, input_shape)
         fix_shapes(net, contexts, input_shape)  # draws the weights now, before training draws random numbers
     if settings.new_head:
         head = head_parameters(settings.model, len(data.classes), input_shape)
-        copy_parameters(net, settings.init_from, input_shape, head)
-    train_data, test_data = loaders(settings, data)
-    for loader, purpose in ((train_data, "train"), (test_data, "evaluate")):
-        if not loader.examples:
+        if not restored:
+            copy_parameters(net, settings.init_from, input_shape, head)
+        if settings.freeze == "body":
+            freeze_body(net, head)
+    train_data, test_data, validation_data = loaders(settings, data)
+    for loader, purpose in ((train_data, "train"), (test_data, "evaluate"), (validation_data, "validate")):
+        if loader is not None and not loader.examples:
             raise no_examples(loader, purpose)
+    check_batch(min(test_data.batch_size, len(data.test)) * test_data.crops, summary, contexts)
     return Experiment(
         settings=settings,
         data=data,
         train_data=train_data,
         test_data=test_data,
+        validation_data=validation_data,
         net=net,
         loss=objective_of(net).loss(),
         trainer=gluon.Trainer(list(net.collect_params().values()), make_optimizer(settings)),
@@ -195,6 +219,40 @@ def head_parameters(model: str, classes: int, input_shape) -> list[str]:
     return head
 
 
+def freeze_body(net: gluon.nn.Block, head: Sequence[str]) -> None:
+    """Let training change only the parameters of the last layers.
+
+    Batch normalization of the other layers uses its running statistics in training too, and keeps them.
+
+    Args:
+        net: The network. Its parameters have their shapes.
+        head: Names of the parameters of the last layers, from `head_parameters`.
+
+    Raises:
+        ClassicsError: The last layers have fixed parameters, or another layer keeps its running statistics by itself.
+    """
+    parameters = net._collect_params_with_prefix()
+    trained = {id(parameters[name]) for name in head}
+    if all(parameters[name].grad_req == "null" for name in head):
+        raise ClassicsError(f"the last layer of {type(net).__name__} has fixed weights: leave freeze out")
+    for parameter in parameters.values():
+        if id(parameter) not in trained:
+            parameter.grad_req = "null"
+
+    def keep_statistics(block):
+        own = block._reg_params
+        if "running_mean" not in own or any(id(parameter) in trained for parameter in own.values()):
+            return
+        if isinstance(block, gluon.nn.BatchNorm):
+            block._kwargs["use_global_stats"] = True
+        elif isinstance(block, ScratchBatchNorm):
+            block.use_running = True
+        else:
+            raise ClassicsError(f"{type(block).__name__} cannot keep its running statistics: leave freeze out")
+
+    net.apply(keep_statistics)
+
+
 def check_batch(images: int, counts: Summary, contexts: Sequence[mx.Context], trained: bool = False) -> None:
     """Raise a MemoryTooSmall if a batch cannot fit into memory or into MXNet's arrays.
 
@@ -207,10 +265,12 @@ def check_batch(images: int, counts: Summary, contexts: Sequence[mx.Context], tr
         trained: Whether the network is trained.
     """
     sizes = [math.prod(row.output_shape) for row in counts.rows if row.leaf and row.params] or [0]
-    check_arrays(images, counts.input_shape, max(sizes), sum(sizes) if trained else max(sizes), contexts)
+    check_arrays(images, counts.input_shape, max(sizes), sum(sizes) if trained else max(sizes), contexts, trained)
 
 
-def check_arrays(images: int, image_shape, largest: int, kept: int, contexts: Sequence[mx.Context]) -> None:
+def check_arrays(
+    images: int, image_shape, largest: int, kept: int, contexts: Sequence[mx.Context], trained: bool = False
+) -> None:
     """Raise a MemoryTooSmall if images and what is computed from them cannot fit into memory or into MXNet's arrays.
 
     Args:
@@ -219,6 +279,7 @@ def check_arrays(images: int, image_shape, largest: int, kept: int, contexts: Se
         largest: Number of values of the largest array for one image, except for the image itself.
         kept: Number of values for one image that are in memory at the same time, in float32.
         contexts: Devices that share the batch.
+        trained: Whether the batch is one of training, which can be computed in parts.
     """
     of_input = math.prod(image_shape)
     batch = f"a batch of {images:,} images of {format_shape(image_shape)}"
@@ -226,13 +287,13 @@ def check_arrays(images: int, image_shape, largest: int, kept: int, contexts: Se
     if share * max(of_input, largest) > MOST_VALUES:
         most = MOST_VALUES // max(of_input, largest) * len(contexts)
         what = "has an array of more than 2^31 - 1 values, which MXNet cannot have"
-        raise MemoryTooSmall(f"{batch} {what}: {_smaller(most)}")
+        raise MemoryTooSmall(f"{batch} {what}: {_smaller(most, trained)}")
     per_image = 4 * (of_input + kept)
     parts, available, place = _available(contexts)
     needed = per_image * math.ceil(images / parts)
     if available is not None and needed > available:
         gigabytes = f"{needed / 1e9:,.1f} GB of memory or more{place}, and {available / 1e9:,.1f} GB are available"
-        raise MemoryTooSmall(f"{batch} needs {gigabytes}: {_smaller(available // per_image * parts)}")
+        raise MemoryTooSmall(f"{batch} needs {gigabytes}: {_smaller(available // per_image * parts, trained)}")
 
 
 def _available(contexts):
@@ -246,8 +307,9 @@ def _available(contexts):
     return len(contexts), free, f" on {ctx}"
 
 
-def _smaller(most):
-    return f"use a smaller batch size, {most:,} at most, or smaller images" if most else "use smaller images"
+def _smaller(most, trained):
+    in_parts = ", compute it in parts (--micro-batch-size)" if trained else ""
+    return f"use a smaller batch size, {most:,} at most{in_parts}, or smaller images" if most else "use smaller images"
 
 
 def load_data(settings: Settings, in_memory: bool | None = None) -> DataSet:
@@ -262,10 +324,12 @@ def load_data(settings: Settings, in_memory: bool | None = None) -> DataSet:
     """
     data = load_dataset(
         settings.data,
-        settings.size,
+        settings.image_size or settings.size,
         transparent_as=settings.transparent_as,
-        validation_share=settings.validation_share,
+        test_share=settings.test_share,
         in_memory=in_memory,
+        shorter_side=settings.fit == "crop",
+        originals=any(operation.from_original for operation in parse_augment(settings.augment)),
     )
     return limited(data, settings)
 
@@ -279,16 +343,63 @@ def limited(data: DataSet, settings: Settings) -> DataSet:
     return replace(data, train=data.train.subset(settings.subset))
 
 
-def loaders(settings: Settings, data: DataSet) -> tuple[DataLoader, DataLoader]:
-    """Return loaders of the training and the test images. Images of the right size are not resized."""
-    resize = None if data.train.images.shape[1:3] == (settings.size, settings.size) else settings.size
-    return make_loaders(
-        data,
-        settings.batch_size,
-        resize,
+def evaluation_preprocess(settings: Settings) -> Preprocess:
+    """Return what brings test images to the network's input."""
+    return Preprocess(
+        settings.size,
+        "float32" if settings.resize_in == "float32" else "uint8",
+        settings.fit,
+        settings.pixels,
+        settings.image_size,
+        settings.test_crops,
+    )
+
+
+class Loaders(NamedTuple):
+    """The loaders of an experiment.
+
+    Attributes:
+        train: The training images that are trained on.
+        test: The test images.
+        validation: The training images that are held out; None without any.
+    """
+
+    train: DataLoader
+    test: DataLoader
+    validation: DataLoader | None
+
+
+def loaders(settings: Settings, data: DataSet) -> Loaders:
+    """Return the loaders of a data set.
+
+    Raises:
+        DataError: The images do not fit the settings: their size, their channels, or the validation share.
+    """
+    channels = data.train.images.shape[3]
+    for name in ("mean", "std"):
+        count = len(parse_channels(name, getattr(settings, name)))
+        if count not in (0, 1, channels):
+            remedy = "give one number for each channel, or one for all"
+            raise DataError(f"{name} has {count} numbers, but the images have {channels} channels: {remedy}")
+    train, validation = data.train, None
+    if settings.validation_share is not None:
+        train, validation = hold_out(data.train, settings.validation_share, data.origin, "held out for validation")
+    discard = settings.last_batch == "discard"
+    make = functools.partial(
+        make_loaders,
+        resize=settings.size,
+        image_size=settings.image_size,
         resize_in=settings.resize_in,
-        last_batch="discard" if settings.last_batch == "discard" else "keep",
+        last_batch="discard" if discard else "keep",
         fit=settings.fit,
         pixels=settings.pixels,
         augment=settings.augment,
+        test_crops=settings.test_crops,
+    )
+    # which test images "discard" leaves out depends on the batch size
+    at_once = settings.batch_size if discard or not settings.micro_batch_size else settings.micro_batch_size
+    return Loaders(
+        train=make(replace(data, train=train), settings.batch_size)[0],
+        test=make(data, at_once)[1],
+        validation=make(replace(data, test=validation), at_once)[1] if validation else None,
     )

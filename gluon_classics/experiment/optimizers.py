@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Iterable, Sequence
 
 from gluon_classics.errors import SettingsError
+from gluon_classics.utils.history import EpochRecord, has_stopped
 from gluon_classics.utils.training import Callback
 import mxnet as mx
 
@@ -21,7 +23,7 @@ def make_optimizer(settings: Settings) -> mx.optimizer.Optimizer:
     return mx.optimizer.create(settings.optimizer, **options)
 
 
-def rate_factor(schedule: str, epoch: int, epochs: int) -> float:
+def rate_factor(schedule: str, epoch: int, epochs: int, accuracies: Sequence[float] = ()) -> float:
     """Return what a learning-rate schedule multiplies the learning rate by.
 
     See `Settings.schedule`. Before the first step of the schedule the factor is 1.
@@ -30,30 +32,88 @@ def rate_factor(schedule: str, epoch: int, epochs: int) -> float:
         schedule: The schedule.
         epoch: Number of the epoch, counted from 0.
         epochs: Total number of epochs, for the half cosine.
+        accuracies: Accuracies after the finished epochs, for a plateau.
     """
     parsed = parse_schedule(schedule)
     factor = ([1.0] + [factor for start, factor in parsed.steps if start <= epoch])[-1]
     if parsed.cosine:
         factor *= (1 + math.cos(math.pi * epoch / epochs)) / 2
-    if parsed.decay:
-        decay, every = parsed.decay
-        try:
+    try:
+        if parsed.decay:
+            decay, every = parsed.decay
             factor *= decay ** int(epoch / every)
-        except OverflowError:
-            raise SettingsError(f"the schedule {schedule!r} grows beyond all numbers: use other numbers") from None
+        if parsed.plateau:
+            fall, waited, most = parsed.plateau
+            factor *= fall ** plateaus(accuracies, waited, most)
+    except OverflowError:
+        raise SettingsError(f"the schedule {schedule!r} grows beyond all numbers: use other numbers") from None
     if epoch < parsed.warm_up:
         done = epoch / parsed.warm_up
         factor *= WARM_UP_FROM * (1 - done) + done
     return factor
 
 
-class ScheduleCallback(Callback):
-    """Sets the learning rate of each epoch."""
+def plateaus(accuracies: Sequence[float], waited: int, most: int | None = None) -> int:
+    """Return how many times some epochs have not raised the accuracy.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        accuracies: Accuracy after each finished epoch.
+        waited: Number of epochs without an accuracy above the best one of all, since that or since the last time.
+        most: Largest result; None has none.
+    """
+    best, since, count = -math.inf, 0, 0
+    for accuracy in accuracies:
+        since += 1
+        if accuracy > best:
+            best, since = accuracy, 0
+        elif since == waited:
+            since, count = 0, count + 1
+    return count if most is None else min(count, most)
+
+
+def accuracies_of(epochs: Iterable[EpochRecord], settings: Settings) -> list[float]:
+    """Return the accuracies that schedules, `patience` and `reported` use."""
+    return [getattr(epoch, settings.metric) for epoch in epochs]
+
+
+class ScheduleCallback(Callback):
+    """Sets the learning rate of each epoch.
+
+    Args:
+        settings: Settings of the run.
+        history: Metrics of the finished epochs, if the training is resumed.
+    """
+
+    def __init__(self, settings: Settings, history: Iterable[EpochRecord] = ()) -> None:
         self._settings = settings
+        self._accuracies = accuracies_of(history, settings)
 
     def before_epoch(self, loop):
         settings = self._settings
-        factor = rate_factor(settings.schedule, loop.epoch, settings.epochs)
+        factor = rate_factor(settings.schedule, loop.epoch, settings.epochs, self._accuracies)
         loop.trainer.set_learning_rate(settings.learning_rate * factor)
+
+    def after_epoch(self, loop, record):
+        self._accuracies += accuracies_of([record], self._settings)
+
+
+class PatienceCallback(Callback):
+    """Stops the training when the settings' number of epochs have not raised the accuracy.
+
+    Args:
+        settings: Settings of the run.
+        history: Metrics of the finished epochs, if the training is resumed.
+    """
+
+    def __init__(self, settings: Settings, history: Iterable[EpochRecord] = ()) -> None:
+        self._settings = settings
+        self._accuracies = accuracies_of(history, settings)
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the training is over, after the epochs so far."""
+        return has_stopped(self._accuracies, self._settings.patience)
+
+    def after_epoch(self, loop, record):
+        self._accuracies += accuracies_of([record], self._settings)
+        loop.stopped = loop.stopped or self.has_stopped

@@ -7,7 +7,8 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import gluon_classics
 from gluon_classics._format import format_value, is_utf8
-from gluon_classics.data import AUGMENT, FIT, LAST_BATCH, RESIZE_IN
+from gluon_classics.data import FIT, LAST_BATCH, RESIZE_IN, TEST_CROPS
+from gluon_classics.data.augment_words import NONE, parse_augment
 from gluon_classics.data.colors import TRANSPARENT_AS, parse_color
 from gluon_classics.errors import SettingsError
 
@@ -17,6 +18,7 @@ INITIALIZERS = ("xavier", "normal", "uniform")  # these may have a number
 PYTORCH = "pytorch"
 WITHOUT_NUMBER = ("he", PYTORCH)
 REPORTED = ("last", "best")
+FREEZE = ("none", "body")
 WARM_UP_FROM = 0.1  # factor of the first epoch of a warm-up, as in pycls, the code of RegNet's authors
 DIAGONAL_LM = "diagonallm"
 _WITHOUT_MOMENTUM = (
@@ -38,8 +40,11 @@ class Settings:
     Attributes:
         model: Name of the network.
         data: Name of a known data set, or a folder.
-        validation_share: Share of the images of each class that are test images, more than 0 and less than 1, for a
-            folder of images without test images; None is every fifth image.
+        test_share: Share of the images of each class that are test images, more than 0 and less than 1, for a folder of
+            images without test images; None is every fifth image.
+        validation_share: Share of the training images of each class, more than 0 and less than 1, that are not trained
+            on but measure each epoch; None holds none out. Schedules, `patience` and `reported` use their accuracy
+            instead of the test accuracy.
         transparent_as: Color that shows through transparent pixels of image files: "white", "black" or "#rrggbb".
         subset: Number of training images to use, the first ones; None uses all.
         epochs: Passes over the training images.
@@ -47,16 +52,29 @@ class Settings:
         learning_rate: Learning rate.
         schedule: Learning-rate schedule: epochs (from 0) and the factor from each one on, as in "2:0.4 5:0.2";
             "cosine", half a cosine over all epochs; "decay:0.96:8", the factor 0.96 after every 8 epochs; "warmup:5",
-            a linear rise for 5 epochs. These factors multiply.
+            a linear rise for 5 epochs; "plateau:0.1:5:3", the factor 0.1 each time that 5 epochs have not raised the
+            accuracy, three times at most. These factors multiply.
+        patience: Number of epochs without a higher accuracy after which the training stops; None never stops it early.
         optimizer: MXNet's name of the optimizer, "tfrmsprop" for TensorFlow's RMSProp, or "diagonallm" for LeNet-5.
         momentum: 0..1, for optimizers that take one.
         weight_decay: Weight decay, 0 or more.
-        resize: Side of the images in pixels; None is the network's own input.
-        fit: How images get that size: "resize", or "pad" with background around them.
+        micro_batch_size: Number of images that are computed at a time. The gradients of the parts of a batch are added
+            up before the update; None computes the whole batch at once. Batch normalization sees the parts.
+        resize: Side of the network's input in pixels; None is the network's own.
+        image_size: Side in pixels to which images are brought before a crop of the network's size is cut from them;
+            None is the network's size, without a crop.
+        fit: How images get that size: "resize", "pad" with background around them, or "crop", which resizes the shorter
+            side and cuts the longer one.
         resize_in: Number type in which images are resized; see `utils.loader.load_data_fashion_mnist`.
         background: Value of the pixel 0.
         foreground: Value of the pixel 255.
-        augment: "flip" mirrors each training image left to right with probability 1/2; "none" does not.
+        mean: Mean of the pixels, 0..1, that is subtracted: one number, or one for each channel, as in
+            "0.485,0.456,0.406". With `std`, it takes the place of `background` and `foreground`.
+        std: Standard deviation that pixels are divided by, in the same form.
+        augment: Augmentations of the training images in their order, such as "crop:4 flip"; "none" has none. See
+            `data.augmentation`.
+        test_crops: How images larger than the network's input are evaluated: by their "center", or by the mean
+            probabilities of "ten" crops: the corners and the center, each also mirrored.
         last_batch: What to do with the examples that do not fill a batch. "keep" trains on them as on any batch,
             "discard" leaves them out (of the test images too), "scale" divides the sum of their gradients by the full
             batch size, so that the last step of an epoch is smaller.
@@ -68,9 +86,11 @@ class Settings:
         init_from: Parameter file to start from instead of random weights.
         new_head: Whether the last layers, whose shapes depend on the number of classes, get random weights instead of
             those of `init_from`.
+        freeze: "body" trains only the last layers that `new_head` draws; "none" trains all.
         seed: Seed of the weights, the order of the images, their augmentation and dropout, 0 or more.
-        reported: The epoch whose test accuracy is the result of the run: "last", or "best", the highest of all epochs,
-            as some sources report it.
+        reported: The epoch whose parameters are kept and whose test accuracy is the result of the run: "last", or
+            "best", the one with the highest validation accuracy. Without validation images it is the one with the
+            highest test accuracy, as some sources report it.
 
     Raises:
         SettingsError: A value is unknown, out of range, or impossible together with another.
@@ -78,27 +98,35 @@ class Settings:
 
     model: str
     data: str = "fashion-mnist"
+    test_share: Optional[float] = None
     validation_share: Optional[float] = None
     transparent_as: str = TRANSPARENT_AS
     subset: Optional[int] = None
     epochs: int = 1
     batch_size: int = 64
     learning_rate: float = 0.01
+    micro_batch_size: Optional[int] = None
     schedule: str = ""
+    patience: Optional[int] = None
     optimizer: str = "sgd"
     momentum: float = 0.0
     weight_decay: float = 0.0
     resize: Optional[int] = None
+    image_size: Optional[int] = None
     fit: str = FIT[0]
     resize_in: str = RESIZE_IN[0]
     background: float = 0.0
     foreground: float = 1.0
-    augment: str = AUGMENT[0]
+    mean: str = ""
+    std: str = ""
+    augment: str = NONE
+    test_crops: str = TEST_CROPS[0]
     last_batch: str = LAST_BATCH[0]
     init: str = "xavier"
     weights: str = WEIGHTS[0]
     init_from: Optional[str] = None
     new_head: bool = False
+    freeze: str = FREEZE[0]
     seed: int = 0
     reported: str = REPORTED[0]
 
@@ -124,21 +152,27 @@ class Settings:
             raise SettingsError(f"the optimizer {self.optimizer} takes no momentum: leave momentum out")
         if self.optimizer == DIAGONAL_LM and self.model != "lenet5":
             raise SettingsError(f"the optimizer {DIAGONAL_LM} works with lenet5 only: choose another optimizer")
-        if self.background == self.foreground:
-            raise SettingsError("background and foreground are equal, so all images would be the same: change one")
+        self._check_pixels()
+        self._check_sizes()
         if self.init == PUBLISHED and info.training.get("init") != PUBLISHED:
             raise SettingsError(
                 f"{self.model} was published without its own initializer: use xavier, normal, uniform, he or pytorch"
             )
         if self.weights != WEIGHTS[0] and self.init in (PUBLISHED, PYTORCH):
             raise SettingsError(f"{self.weights} weights are never {self.init}: use xavier, normal, uniform or he")
-        if self.validation_share is not None and not 0 < self.validation_share < 1:
-            raise SettingsError(
-                f"validation_share is {self.validation_share:g}: it must be more than 0 and less than 1"
-            )
+        for name in ("test_share", "validation_share"):
+            share = getattr(self, name)
+            if share is not None and not 0 < share < 1:
+                raise SettingsError(f"{name} is {share:g}: it must be more than 0 and less than 1")
         parse_color(self.transparent_as)
         if self.new_head and not self.init_from:
             raise SettingsError("new_head is for parameters from a file: name one with init_from")
+        if self.freeze != FREEZE[0] and not self.new_head:
+            raise SettingsError("freeze body is for a new last layer: use it with new_head")
+        if self.micro_batch_size is not None and self.micro_batch_size > self.batch_size:
+            raise SettingsError(
+                f"micro_batch_size is {self.micro_batch_size}, more than the batch size {self.batch_size}: use less"
+            )
         if not self.data:
             raise SettingsError("data is empty: name a data set or a folder")
         parse_initializer(self.init)
@@ -150,10 +184,50 @@ class Settings:
         chosen = {name: value for name, value in given.items() if value is not None}
         return cls(model, **{**gluon_classics.model_info(model).training, **chosen})
 
+    def _check_pixels(self):
+        if self.background == self.foreground:
+            raise SettingsError("background and foreground are equal, so all images would be the same: change one")
+        mean, std = parse_channels("mean", self.mean), parse_channels("std", self.std)
+        if min(std, default=1) <= 0:
+            raise SettingsError(f"std is {self.std}: it must be greater than 0")
+        if len({len(numbers) for numbers in (mean, std)} - {0, 1}) > 1:
+            raise SettingsError(f"mean has {len(mean)} numbers and std has {len(std)}: use one for each channel")
+        if (mean or std) and self.pixels_differ:
+            raise SettingsError("mean and std take the place of background and foreground: leave those out")
+        if not all(abs(value) <= _LARGEST_FLOAT for values in self.pixels for value in values):
+            raise SettingsError(f"std is {self.std}: it is so small that float32 cannot hold the pixels")
+
+    def _check_sizes(self):
+        if self.image_size is not None and self.image_size < self.size:
+            raise SettingsError(f"image_size is {self.image_size}, less than the network's {self.size}: use more")
+        for operation in parse_augment(self.augment):
+            if operation.name == "scale" and operation.numbers[0] < self.size:
+                least = f"{operation.numbers[0]:g}, less than the network's {self.size}"
+                raise SettingsError(f"the smallest size of the augmentation scale is {least}: use more")
+        if self.test_crops == "ten" and self.image_size in (None, self.size):
+            raise SettingsError(f"ten crops need images larger than the network's {self.size}: set image_size")
+
     @property
-    def pixels(self) -> Tuple[float, float]:
-        """Values of the pixels 0 and 255."""
-        return self.background, self.foreground
+    def pixels_differ(self) -> bool:
+        """Whether `background` and `foreground` are not 0 and 1."""
+        return (self.background, self.foreground) != (0.0, 1.0)
+
+    @property
+    def pixels(self) -> Tuple[Tuple[float, ...], Tuple[float, ...]]:
+        """Values of the pixel 0 and of the pixel 255: one number each, or one for each channel."""
+        if not (self.mean or self.std):
+            return (self.background,), (self.foreground,)
+        mean, std = parse_channels("mean", self.mean) or (0.0,), parse_channels("std", self.std) or (1.0,)
+        count = max(len(mean), len(std))
+        pairs = list(zip(mean * (count // len(mean)), std * (count // len(std))))
+        return tuple(-center / spread for center, spread in pairs), tuple(
+            (1 - center) / spread for center, spread in pairs
+        )
+
+    @property
+    def metric(self) -> str:
+        """Name of the accuracy that schedules, `patience` and `reported` use."""
+        return "test_accuracy" if self.validation_share is None else "validation_accuracy"
 
     @property
     def size(self) -> int:
@@ -164,14 +238,17 @@ class Settings:
 _CHOICES = {
     "fit": FIT,
     "resize_in": RESIZE_IN,
-    "augment": AUGMENT,
+    "test_crops": TEST_CROPS,
+    "freeze": FREEZE,
     "last_batch": LAST_BATCH,
     "weights": WEIGHTS,
     "optimizer": tuple(OPTIMIZERS),
     "reported": REPORTED,
 }
 _LOWEST = {
-    **dict.fromkeys(("epochs", "batch_size", "subset", "resize"), (1, "1 or more")),
+    **dict.fromkeys(
+        ("epochs", "batch_size", "micro_batch_size", "patience", "subset", "resize", "image_size"), (1, "1 or more")
+    ),
     **dict.fromkeys(("seed", "weight_decay"), (0, "0 or more")),
 }
 
@@ -208,17 +285,20 @@ class Schedule(NamedTuple):
         cosine: Whether the factor also falls along half a cosine.
         decay: A factor, and the number of epochs after each of which it applies again; None without one.
         warm_up: Number of epochs at the beginning in which the factor rises.
+        plateau: A factor, the number of epochs without a higher accuracy after which it applies again, and how often it
+            does at most (None: always); None without one.
     """
 
     steps: Tuple[Tuple[int, float], ...]
     cosine: bool
     decay: Optional[Tuple[float, float]]
     warm_up: int
+    plateau: Optional[Tuple[float, int, Optional[int]]]
 
 
 def parse_schedule(schedule: str) -> Schedule:
     """Return the parts of a learning-rate schedule. Raises SettingsError for a malformed schedule."""
-    found: Dict[str, Any] = {"cosine": [], "decay": [], "warmup": [], "step": []}
+    found: Dict[str, Any] = {"cosine": [], "decay": [], "warmup": [], "plateau": [], "step": []}
     try:
         for word in schedule.split():
             name, *numbers = word.split(":")
@@ -230,18 +310,23 @@ def parse_schedule(schedule: str) -> Schedule:
             elif name == "warmup":
                 (epochs,) = map(int, numbers)
                 found[name].append(epochs)
+            elif name == "plateau":
+                fall, waited, *most = numbers
+                (limit,) = map(int, most) if most else (None,)
+                found[name].append((float(fall), int(waited), limit))
             else:
                 (factor,) = map(float, numbers)
                 found["step"].append((int(name), factor))
         positive = [*(number for pair in found["decay"] for number in pair), *(factor for _, factor in found["step"])]
-        if any(start < 0 for start, _ in found["step"]) or any(epochs < 1 for epochs in found["warmup"]):
+        counts = [*found["warmup"], *(count for _, *each in found["plateau"] for count in each if count is not None)]
+        if any(start < 0 for start, _ in found["step"]) or any(count < 1 for count in counts):
             raise ValueError
-        if not all(0 < number < math.inf for number in positive):
+        if not all(0 < number < math.inf for number in (*positive, *(fall for fall, *_ in found["plateau"]))):
             raise ValueError
     except ValueError:
         raise SettingsError(
             f"{schedule!r} is not a schedule: list epochs (from 0) and the factor from each one on, as in 2:0.4 5:0.2, "
-            "or use cosine, decay:0.96:8 and warmup:5"
+            "or use cosine, decay:0.96:8, warmup:5 and plateau:0.1:5"
         ) from None
     steps = tuple(sorted(found.pop("step")))
     if len(dict(steps)) < len(steps):
@@ -250,7 +335,20 @@ def parse_schedule(schedule: str) -> Schedule:
         if len(values) > 1:
             raise SettingsError(f"the schedule {schedule!r} repeats {name}: use it once")
     first = {name: next(iter(values), None) for name, values in found.items()}
-    return Schedule(steps, bool(first["cosine"]), first["decay"], first["warmup"] or 0)
+    return Schedule(steps, bool(first["cosine"]), first["decay"], first["warmup"] or 0, first["plateau"])
+
+
+def parse_channels(name: str, text: str) -> Tuple[float, ...]:
+    """Return the numbers in a text such as "0.485,0.456,0.406". Raises SettingsError, with `name`, for another text."""
+    try:
+        numbers = tuple(map(float, text.replace(",", " ").split()))
+        if not all(abs(number) <= _LARGEST_FLOAT for number in numbers) or (text and not numbers):
+            raise ValueError
+    except ValueError:
+        raise SettingsError(
+            f"{name} is {format_value(text)}: write one number, or one for each channel, as in 0.485,0.456,0.406"
+        ) from None
+    return numbers
 
 
 def parse_initializer(text: str) -> Tuple[str, Optional[float]]:

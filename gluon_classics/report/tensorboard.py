@@ -13,7 +13,7 @@ from gluon_classics.errors import ClassicsError, require_extra
 from gluon_classics.runs.record import TIME, Run
 from gluon_classics.utils.history import METRICS
 
-SCALARS = (*METRICS, "images_per_second")
+SCALARS = (*METRICS, "validation_accuracy", "images_per_second")
 
 
 def check_free(labels, folder) -> None:
@@ -59,4 +59,5 @@ def _write(writer, record):
             writer.add_scalar("images/accuracy", accuracy, seen + images, moment)
         seen += epoch.curve[-1][0] if epoch.curve else 0
         for metric in SCALARS:
-            writer.add_scalar(f"epoch/{metric}", getattr(epoch, metric), epoch.epoch + 1, clock)
+            if getattr(epoch, metric) is not None:
+                writer.add_scalar(f"epoch/{metric}", getattr(epoch, metric), epoch.epoch + 1, clock)

@@ -33,6 +33,8 @@ def draw(epochs: Sequence[EpochRecord], title: str, path) -> None:
     left.set_ylabel("loss")
     right.plot(places, accuracies, label="training")
     right.plot(ends, [epoch.test_accuracy for epoch in epochs], "o", label="test")
+    if epochs[0].validation_accuracy is not None:
+        right.plot(ends, [epoch.validation_accuracy for epoch in epochs], "x", label="validation")
     right.set_ylabel("accuracy")
     for axes in (left, right):
         axes.set_xlabel("epochs")

@@ -1,6 +1,6 @@
 """Run folders: the parameters, the record and a picture of one training run.
 
-    net.params   the network's parameters, in Gluon's own format
+    net.params   the network's parameters after the last epoch or the best one, in Gluon's own format
     run.json     the record: recipe, settings, data, provenance, status and the metrics of each epoch
     points.json  points along each epoch: images seen, loss and accuracy since the previous point
     curves.png   loss and accuracies over the epochs (needs matplotlib)
@@ -25,6 +25,7 @@ from gluon_classics._format import first_line, is_utf8
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.build import Experiment
 from gluon_classics.experiment.parameter_files import save_parameters
+from gluon_classics.experiment.settings import REPORTED
 from gluon_classics.utils.history import EpochRecord
 
 from . import curves
@@ -150,15 +151,24 @@ class RunFolder:
         write_text(self.path / RECORD, self.record.to_json())
 
     def add_epoch(self, epoch: EpochRecord) -> None:
-        """Write an epoch's metrics and the parameters after it."""
-        self.save_parameters()
-        self.record = replace(self.record, epochs=(*self.record.epochs, epoch))
+        """Write an epoch's metrics, and the parameters after it if it is the one to report so far."""
+        record = replace(self.record, epochs=(*self.record.epochs, epoch))
+        if record.reported_epoch == epoch.epoch:
+            self.save_parameters(epoch.epoch)
+        self.record = replace(self.record, epochs=record.epochs)
         points = [epoch.curve for epoch in self.record.epochs]
         write_text(self.path / POINTS, json.dumps(points, allow_nan=False) + "\n")
         self.set_status("running")
 
-    def save_parameters(self) -> None:
+    def save_position(self) -> None:
+        """Write the parameters in the middle of an epoch, unless those of a finished epoch are to be kept."""
+        if self.record.settings.reported == REPORTED[0] or not self.record.epochs:
+            self.save_parameters(None)
+
+    def save_parameters(self, epoch: int | None) -> None:
         """Write the current parameters, and their checksum to the record.
+
+        `epoch` is the number of the epoch after which they are saved; None within an epoch.
 
         Before the file is replaced, the record gets the checksums of both the new and the old one. If the process is
         killed between the two writes, the file is therefore still known. The next record has only the new checksum.
@@ -167,7 +177,7 @@ class RunFolder:
 
         def announce(sha256):
             either = tuple(known for known in (sha256, sha256_of(path)) if known)
-            self.record = replace(self.record, parameters_sha256=either)
+            self.record = replace(self.record, parameters_sha256=either, parameters_epoch=epoch)
             write_text(self.path / RECORD, self.record.to_json())
 
         save_parameters(self._net, path, announce)

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from gluon_classics import _console
+from gluon_classics.data.augment_words import NONE
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError, MemoryTooSmall, RunError, memory_explained
-from gluon_classics.experiment.build import build, check_batch, load_data, loaders
+from gluon_classics.experiment.build import build, check_batch, evaluation_preprocess, load_data, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
+from gluon_classics.experiment.published_training import for_images, published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
 from gluon_classics.utils.context import parse_contexts
-from gluon_classics.utils.evaluation import accuracy_by_class, predict_probabilities
-from gluon_classics.utils.loader import Preprocess
+from gluon_classics.utils.evaluation import accuracy_by_class, predict_probabilities, top_accuracy
 import mxnet as mx
 import numpy as np
 
@@ -25,6 +26,7 @@ from .record import read_run
 from .run_data import data_of, is_data_of, load_other, named_as_in
 
 BATCH = 64  # image files that are classified together
+TOP = 5  # classes among which the right one may be, as in results on ImageNet
 CHUNK = 8 * BATCH  # image files whose results are returned together
 
 
@@ -64,15 +66,27 @@ class Trained:
         size = self.settings.size
         counts = summarize(self.net, (self.image_shape[2], size, size))
         check_batch(min(batch_size, len(data.test)), counts, self.contexts)
-        _, test_data = loaders(replace(self.settings, batch_size=batch_size, last_batch="keep"), data)
-        return predict_probabilities(test_data, self.net, self.contexts)
+        test_data = self._test_loader(data, batch_size)
+        return predict_probabilities(test_data, self.net, self.contexts, test_data.crops)
+
+    def _test_loader(self, data, batch_size):
+        settings = replace(
+            self.settings,
+            batch_size=batch_size,
+            micro_batch_size=None,
+            last_batch="keep",
+            augment=NONE,
+            validation_share=None,
+        )
+        return loaders(settings, data).test
 
     def evaluate(self, data: DataSet, batch_size: int = 64) -> dict:
         """Evaluate the network on all test images of `data`.
 
         Returns:
-            The network, the data, the number of images, the accuracy as a fraction 0..1, and for each class the number
-            of its images and of correct predictions.
+            The network, the data, the number of images, the accuracy as a fraction 0..1, the fraction of images whose
+            class is among the `TOP` most probable ones (None with no more classes), and for each class the number of
+            its images and of correct predictions.
 
         Raises:
             DataError: `data` has other classes or channels than the training data.
@@ -85,6 +99,7 @@ class Trained:
             "is_sample": data.is_sample,
             "images": len(data.test),
             "accuracy": sum(right for right, _ in counts) / len(data.test),
+            f"top_{TOP}": top_accuracy(probabilities, data.test.labels, TOP) if len(data.classes) > TOP else None,
             "classes": [
                 {"class": name, "right": right, "images": images} for name, (right, images) in zip(self.classes, counts)
             ],
@@ -131,7 +146,8 @@ class Trained:
         batches = self._batches(results, invert)
         first = next(batches, None)
         if first is not None:
-            rows = predict_probabilities(itertools.chain([first], batches), self.net, self.contexts)
+            crops = evaluation_preprocess(self.settings).crops_per_image
+            rows = predict_probabilities(itertools.chain([first], batches), self.net, self.contexts, crops)
             readable = (result for result in results if "error" not in result)
             for result, row in zip(readable, rows):
                 best = np.argsort(-row, kind="stable")[:top]
@@ -190,8 +206,9 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
         return network, given
     if model is None:
         raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
-    settings = Settings.of(model, data=data, resize=resize)
+    settings = published_settings(model, data=data, resize=resize)
     dataset = load_data(settings)
+    settings, _ = for_images(settings, dataset.train.images.shape[3], dataset.train.labels, {})
     return _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx), dataset
 
 
@@ -217,7 +234,7 @@ def read_input(path, image_shape, settings: Settings, invert: bool = False) -> n
         DataError: The file is not an image.
     """
     size, _, channels = image_shape
-    image = read_image(path, size, channels, settings.transparent_as)
+    image = read_image(path, size, channels, settings.transparent_as, shorter_side=settings.fit == "crop")
     return 255 - image if invert else image
 
 
@@ -229,10 +246,7 @@ def image_batch(images, settings: Settings):
         settings: Settings of the training.
 
     Returns:
-        Images, (N, C, size, size), and labels of 0, (N,).
+        Images, (N, C, size, size), or (N, 10, C, size, size) for ten crops, and labels of 0, (N,).
     """
     stacked = np.stack(images)
-    resize = None if settings.size == stacked.shape[1] else settings.size
-    resize_in = "float32" if settings.resize_in == "float32" else "uint8"  # as of test images
-    preprocess = Preprocess(resize, resize_in, settings.fit, settings.pixels)
-    return preprocess(mx.nd.array(stacked, dtype=np.uint8), mx.nd.zeros(len(stacked)))
+    return evaluation_preprocess(settings)(mx.nd.array(stacked, dtype=np.uint8), mx.nd.zeros(len(stacked)))

@@ -64,8 +64,10 @@ class ProgressCallback(Callback):
             _console.say(f"{self._title}: {done}, {self._state(loop)}")
 
     def after_epoch(self, loop, record):
+        held_out = record.validation_accuracy
+        validation = "" if held_out is None else f"validation accuracy {held_out:.4f}, "
         _console.say(
-            f"{self._title}: loss {record.train_loss:.3f}, train accuracy {record.train_accuracy:.3f}, "
+            f"{self._title}: loss {record.train_loss:.3f}, train accuracy {record.train_accuracy:.3f}, {validation}"
             f"test accuracy {record.test_accuracy:.4f}, {record.seconds:.1f} s, "
             f"{record.images_per_second:,.0f} images/s"
         )

@@ -14,10 +14,10 @@ from gluon_classics._format import first_line, is_utf8
 from gluon_classics.data.record import DataRecord
 from gluon_classics.errors import RunError
 from gluon_classics.experiment.settings import REPORTED, Settings
-from gluon_classics.utils.history import EpochRecord
+from gluon_classics.utils.history import EpochRecord, best_epoch, has_stopped
 import msgspec
 
-FORMAT = 2
+FORMAT = 3
 PARAMETERS, RECORD, POINTS, CURVES = "net.params", "run.json", "points.json", "curves.png"
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # of `started`
 LARGEST_LOSS = 3.4028234663852886e38  # of float32, in which losses are computed
@@ -106,6 +106,8 @@ class RunRecord:
         resumed: When and where the run was resumed.
         parameters_sha256: SHA-256 of net.params. There are two while the file is replaced, and none in older records
             and before the first epoch.
+        parameters_epoch: Number of the epoch whose parameters net.params has, counted from 0; None in older records,
+            before the first epoch, and within an epoch.
     """
 
     recipe: Optional[str]
@@ -121,9 +123,11 @@ class RunRecord:
     trained_images: Optional[int] = None
     resumed: Tuple[Resumption, ...] = ()
     parameters_sha256: Tuple[str, ...] = ()
+    parameters_epoch: Optional[int] = None
 
     def __post_init__(self):
         check_epochs(self.epochs)
+        check_validation(self.epochs, self.settings)
         if self.status not in STATUSES:
             raise ValueError(f"unknown status {self.status!r}")
         counts = {
@@ -133,6 +137,7 @@ class RunRecord:
             "data.train_images": (self.data.train_images, 1),
             "data.test_images": (self.data.test_images, 0),
             "seconds": (self.seconds, 0),
+            "parameters_epoch": (self.parameters_epoch, 0),
         }
         for name, (count, lowest) in counts.items():
             if count is not None and not lowest <= count < math.inf:
@@ -157,11 +162,24 @@ class RunRecord:
         return self.epochs[-1]
 
     @property
+    def accuracies(self) -> Tuple[float, ...]:
+        """The accuracy after each epoch that schedules, `patience` and `reported` use."""
+        return tuple(getattr(epoch, self.settings.metric) for epoch in self.epochs)
+
+    @property
+    def reported_epoch(self) -> int:
+        """The number of the epoch whose parameters are kept: the last one or the best one, as the settings say."""
+        return len(self.epochs) - 1 if self.settings.reported == REPORTED[0] else best_epoch(self.accuracies)
+
+    @property
     def result(self) -> EpochRecord:
-        """The last epoch; its test accuracy is the highest of all epochs if the settings report the best one."""
-        if self.settings.reported == REPORTED[0]:
-            return self.last
-        return replace(self.last, test_accuracy=max(epoch.test_accuracy for epoch in self.epochs))
+        """The last epoch, with the test accuracy of the reported one."""
+        return replace(self.last, test_accuracy=self.epochs[self.reported_epoch].test_accuracy)
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the training is over after these epochs, because the last ones have not raised the accuracy."""
+        return has_stopped(self.accuracies, self.settings.patience)
 
     def to_json(self) -> str:
         """Return the content of run.json. The points along an epoch are in a separate file."""
@@ -180,6 +198,8 @@ class RunRecord:
             number = content.pop("format")
             if number == 1:
                 content = _from_format_1(content)
+            if number in (1, 2):
+                content = {**content, "settings": with_current_names(content["settings"])}
             elif number != FORMAT:
                 raise ValueError(f"it has format {number}, this version reads {FORMAT}: update the package")
             _check_size(content)
@@ -201,15 +221,24 @@ def check_epochs(epochs: Iterable[EpochRecord]) -> None:
     for number, epoch in enumerate(epochs):
         if epoch.epoch != number:
             raise ValueError("the epochs are not numbered 0, 1, 2, ...")
-        for name in ("train_accuracy", "test_accuracy"):
-            if not 0 <= getattr(epoch, name) <= 1:
-                raise ValueError(f"{name} of epoch {number} is {getattr(epoch, name)}: it must be between 0 and 1")
+        for name in ("train_accuracy", "test_accuracy", "validation_accuracy"):
+            accuracy = getattr(epoch, name)
+            if not (0 <= accuracy <= 1 if accuracy is not None else name == "validation_accuracy"):
+                raise ValueError(f"{name} of epoch {number} is {accuracy}: it must be between 0 and 1")
         for name in ("seconds", "images_per_second"):
             if not 0 <= getattr(epoch, name) < math.inf:
                 raise ValueError(f"{name} of epoch {number} is {getattr(epoch, name)}: it must be 0 or more")
         if not abs(epoch.train_loss) <= LARGEST_LOSS:
             raise ValueError(f"train_loss of epoch {number} is {epoch.train_loss}: float32 cannot hold it")
         check_curve(epoch.curve)
+
+
+def check_validation(epochs: Iterable[EpochRecord], settings: Settings) -> None:
+    """Raise ValueError unless the epochs have a validation accuracy if, and only if, the run has validation images."""
+    for epoch in epochs:
+        if (epoch.validation_accuracy is None) != (settings.validation_share is None):
+            what = f"validation_accuracy of epoch {epoch.epoch} is {epoch.validation_accuracy}"
+            raise ValueError(f"{what}, but validation_share is {settings.validation_share}")
 
 
 def check_curve(curve: Iterable[Tuple[int, float, float]]) -> None:
@@ -236,6 +265,14 @@ def _check_size(content):
             _check_size(entry)
     elif isinstance(content, int) and content.bit_length() > 63:
         raise ValueError("a number is larger than 2^63")
+
+
+def with_current_names(settings: Dict[str, Any]) -> Dict[str, Any]:
+    """Return settings of format 1 or 2 with the current names: the share of the test images was `validation_share`."""
+    if "test_share" in settings or "validation_share" not in settings:
+        return settings
+    others = {name: value for name, value in settings.items() if name != "validation_share"}
+    return {**others, "test_share": settings["validation_share"]}
 
 
 def _from_format_1(content):

@@ -18,9 +18,9 @@ from .checkpoint import Damaged, checkpoints
 from .checkpoint_facts import CheckpointFacts, read_training
 from .folder import FILES, RunFolder
 from .provenance import provenance
-from .record import Run, read_run
+from .record import Run, read_run, with_current_names
 from .run_data import absolute_data, data_of
-from .runner import run_training
+from .runner import run_training, stopped_words
 from .state import restore
 
 
@@ -51,6 +51,9 @@ def resume(
         done = len(record.epochs)
         if done > settings.epochs:
             raise RunError(f"{path} has {done} epochs already: choose a larger number with --epochs")
+        if record.status == "done" and record.has_stopped:
+            _console.say(f"Nothing left to do: {path} stopped {stopped_words(record)}.")
+            return
         if record.status == "done" and done == settings.epochs:
             _console.say(f"Nothing left to do: all {done} epochs of {path} are done (use --epochs to train more).")
             return
@@ -60,8 +63,7 @@ def resume(
             raise RunError(f"the cosine schedule of {path} is for {record.settings.epochs} epochs: leave --epochs out")
         contexts = parse_contexts(",".join(_context_name(device) for device in record.provenance.devices))
         # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
-        initial = replace(settings, init_from=None, new_head=False) if checkpoint else settings
-        experiment = replace(prepare(initial, contexts, data_of(run, data, in_memory)), settings=settings)
+        experiment = prepare(settings, contexts, data_of(run, data, in_memory), restored=checkpoint is not None)
         start, history = _restore(checkpoint, run, experiment, damaged)
         for useless in damaged:
             useless.unlink()
@@ -105,6 +107,7 @@ def _newest_checkpoint(run: Run, damaged: list[Path]) -> _Checkpoint | None:
 def _check_settings(saved, settings, path):
     # settings that the version of the checkpoint did not know have their defaults; the number of epochs may change, and
     # so may the place of the data, whose checksum is compared
+    saved = with_current_names(saved)
     saved = {**asdict(Settings(settings.model)), **saved, "epochs": settings.epochs, "data": settings.data}
     changed = [name for name, value in asdict(settings).items() if saved.get(name) != value]
     if changed:

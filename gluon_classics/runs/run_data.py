@@ -57,10 +57,10 @@ def load_other(run: Run, data: str) -> DataSet:
     If the run's test images are a share of its data, so are those of the other data, unless it has test images.
     """
     settings = replace(run.record.settings, data=absolute_data(data), subset=None)
-    if settings.validation_share is not None:
+    if settings.test_share is not None:
         with contextlib.suppress(DataError):
             return load_data(settings)
-    return load_data(replace(settings, validation_share=None))
+    return load_data(replace(settings, test_share=None))
 
 
 def is_data_of(run: Run, data: DataSet) -> bool:

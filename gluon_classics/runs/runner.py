@@ -15,6 +15,7 @@ from .checkpoint import checkpoint_path, checkpoints, remove_old, write_checkpoi
 from .folder import RunFolder
 from .interrupts import KILLED_BY, Interrupts
 from .progress import ProgressCallback
+from .record import PARAMETERS, RunRecord
 from .state import capture
 
 
@@ -23,7 +24,7 @@ class _Stopped(Exception):
 
 
 class RecordCallback(Callback):
-    """Writes the metrics and the parameters of each epoch."""
+    """Writes the metrics of each epoch, and the parameters of the last or the best one."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
@@ -55,17 +56,17 @@ class CheckpointCallback(Callback):
     def after_batch(self, loop):
         if not self._experiment.streams.is_fixed_point(loop.batches):
             return
-        if self._interrupts.signal or time.perf_counter() - self._last >= self._seconds_between:
+        interrupted = self._interrupts.signal
+        if interrupted or time.perf_counter() - self._last >= self._seconds_between:
             self._write(loop.position)
-        self._stop_if_interrupted()
+        if interrupted:
+            with _writing(self._folder):
+                self._folder.save_position()
+            raise _Stopped
 
     def after_epoch(self, loop, record):
         self._write(loop.position)
-        if loop.epoch < self._experiment.settings.epochs:
-            self._stop_if_interrupted()
-
-    def _stop_if_interrupted(self):
-        if self._interrupts.signal:
+        if self._interrupts.signal and not loop.stopped and loop.epoch < self._experiment.settings.epochs:
             raise _Stopped
 
     def _write(self, position):
@@ -86,10 +87,8 @@ def run_training(
     with Interrupts() as interrupts:
         try:
             _train(experiment, folder, checkpoint_minutes, start, interrupts)
-        except (KeyboardInterrupt, _Stopped) as error:
+        except (KeyboardInterrupt, _Stopped):
             with _writing(folder):
-                if isinstance(error, _Stopped):
-                    folder.save_parameters()
                 folder.set_status("interrupted")
             _console.warn(f"Interrupted. To resume: {resume_command(folder)}")
         except BaseException as error:
@@ -106,7 +105,9 @@ def run_training(
 def _train(experiment, folder, checkpoint_minutes, start, interrupts):
     with ProgressCallback(experiment.settings.epochs, experiment.train_data.examples) as progress:
         checkpoint = CheckpointCallback(experiment, folder, checkpoint_minutes, interrupts)
-        experiment.train([progress, RecordCallback(folder), checkpoint], start)
+        experiment.train([progress, RecordCallback(folder), checkpoint], start, history=folder.record.epochs)
+    if folder.record.has_stopped:
+        _console.say(f"Stopped {stopped_words(folder.record)}")
     with _writing(folder):
         folder.set_status("done")
         remove_old(folder.path, kept=1)  # enough to train more epochs from
@@ -116,8 +117,21 @@ def _say_result(experiment, folder):
     settings, data = experiment.settings, experiment.data
     what = f"{len(data.test):,} test images" + (" of the EMBEDDED SAMPLE" if data.is_sample else "")
     accuracy = folder.record.result.test_accuracy
-    which = " in the best epoch" if settings.reported == "best" else ""
+    epoch = folder.record.reported_epoch
+    which = f" in the best epoch, {epoch + 1}" if settings.reported == "best" else ""
     _console.say(f"{settings.model}: {accuracy:.2%} of {what} classified correctly{which}; run folder {folder.path}")
+    if which and folder.record.parameters_epoch != epoch:
+        _console.warn(
+            f"{PARAMETERS} does not have the parameters of the best epoch, {epoch + 1}: the run was resumed with other "
+            "code or versions. To get them, train again."
+        )
+
+
+def stopped_words(record: RunRecord) -> str:
+    """Return after which epoch a training with `patience` stopped, and why."""
+    count = record.settings.patience
+    epochs = "1 epoch has" if count == 1 else f"{count} epochs have"
+    return f"after epoch {len(record.epochs)}: {epochs} not raised the {record.settings.metric.replace('_', ' ')}"
 
 
 def resume_command(folder: RunFolder) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 
 from .checkpoint import Damaged
 from .checkpoint_facts import CheckpointFacts, MetricsFacts
+from .record import check_validation
 
 # attributes of an optimizer that its trainer sets, and an alias of an entry of _all_index_update_counts
 _NOT_STATE = ("param_dict", "sym_info", "idx2name", "lr_scheduler", "_index_update_count")
@@ -262,5 +263,9 @@ def restore(
     metrics = RunningMetrics.of_state(asdict(facts.metrics))
     if not experiment.streams.is_fixed_point(facts.batches) or metrics.examples > experiment.train_data.examples:
         raise Damaged(f"no training stops after {facts.batches} batches of {metrics.examples} images")
+    try:
+        check_validation(facts.epochs, experiment.settings)
+    except ValueError as error:
+        raise Damaged(str(error)) from error
     restore_trainer(experiment.net, experiment.trainer, facts.state, arrays)
     return TrainingPosition(facts.epoch, facts.batches, metrics, facts.seconds), facts.epochs

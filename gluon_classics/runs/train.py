@@ -10,6 +10,7 @@ from gluon_classics import _console, model_info
 from gluon_classics._files import user_path
 from gluon_classics.errors import memory_explained
 from gluon_classics.experiment.build import load_data, prepare
+from gluon_classics.experiment.published_training import for_images, published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils.context import parse_contexts
 
@@ -49,14 +50,11 @@ def train(
     Raises:
         ClassicsError: The training cannot start, or failed.
     """
-    options = {**options, "epochs": epochs, "init_from": _parameter_file(init_from)}
-    settings = Settings.of(model, data=None if data is None else absolute_data(data), **options)
+    options = {**options, "epochs": epochs, "init_from": parameter_file(init_from)}
+    settings = given_settings(model, data, options)
     dataset = load_data(settings, in_memory)
-    if epochs is None and dataset.is_sample and settings.epochs < SAMPLE_EPOCHS:
-        settings = replace(settings, epochs=SAMPLE_EPOCHS)
-        _console.say(
-            f"Training {settings.epochs} epochs, since the sample is a tenth of the full set (change with --epochs)."
-        )
+    height, width, channels = dataset.train.images.shape[1:]
+    settings = settings_for(settings, channels, dataset.train.labels, dataset.is_sample, options)
     experiment = prepare(settings, parse_contexts(ctx), dataset)
     name = f"{model.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     with RunFolder.claim(out) if out else RunFolder.claim_new(Path("runs", name)) as folder:
@@ -64,13 +62,44 @@ def train(
         devices = ", ".join(map(str, experiment.contexts))
         if model_info(model).not_done:
             _console.say(f"Not done as published: {'; '.join(model_info(model).not_done)}")
-        height, width, channels = dataset.train.images.shape[1:]
         images = f"{len(dataset.train):,} {'color' if channels == 3 else 'grayscale'} images of {height}x{width}"
         _console.say(f"Training {model} on {images} at {settings.size}x{settings.size}, {devices}")
         run_training(experiment, folder, checkpoint_minutes)
 
 
-def _parameter_file(init_from):
+def given_settings(model: str, data, options: dict) -> Settings:
+    """Return the settings of a training as they are before its images are known.
+
+    Args:
+        model: Name of the network.
+        data: Name of a known data set, or a folder; None is the default.
+        options: Fields of `Settings`; None is the default.
+    """
+    return published_settings(model, data=None if data is None else absolute_data(data), **options)
+
+
+def settings_for(settings: Settings, channels: int, labels, is_sample: bool, options: dict) -> Settings:
+    """Return the settings of a training on these images. Print what changes.
+
+    Args:
+        settings: The result of `given_settings`.
+        channels: Number of channels of the images.
+        labels: Classes of the training images, (N,).
+        is_sample: Whether they are the embedded sample.
+        options: The fields that the user chose, as in `given_settings`.
+    """
+    settings, left_out = for_images(settings, channels, labels, options)
+    if left_out:
+        _console.say(left_out)
+    if options["epochs"] is None and is_sample and settings.epochs < SAMPLE_EPOCHS:
+        settings = replace(settings, epochs=SAMPLE_EPOCHS)
+        _console.say(
+            f"Training {settings.epochs} epochs, since the sample is a tenth of the full set (change with --epochs)."
+        )
+    return settings
+
+
+def parameter_file(init_from):
     """Return the absolute path of a parameter file, or of the one in a run folder. Raises RunError if it is damaged."""
     if init_from is None:
         return None

@@ -28,6 +28,7 @@ CALLS = {
     "reproduce": ["lenet_blog-fashion-mnist", "--data", "nothing"],
     "results": ["--results", "nothing"],
     "resume": ["nothing"],
+    "statistics": ["nothing"],
     "summary": ["lenet"],
     "trace": ["nothing", "--out", "nowhere"],
     "train": ["lenet", "--data", "nothing"],

@@ -368,31 +368,31 @@ def test_without_test_images_a_share_of_the_others_is_used(tree, wrappers, split
     data = load_dataset(str(folder))
     assert data.test.images[:, 0, 0, 0].tolist() == [4, 9, 14, 19]
     assert "20 % of each class are test images" in capsys.readouterr().err
-    assert load_dataset(str(folder), validation_share=0.3).test.images[:10, 0, 0, 0].tolist() == [3, 6, 9, 13, 16, 19]
+    assert load_dataset(str(folder), test_share=0.3).test.images[:10, 0, 0, 0].tolist() == [3, 6, 9, 13, 16, 19]
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.29, 29), (0.57, 57), (0.999, 99)])
 def test_the_share_is_exact(tree, share, count):
     folder = tree(*(f"{name}/{number:03}" for name in "ab" for number in range(100)))
-    assert len(load_dataset(str(folder), validation_share=share).test) == 2 * count
+    assert len(load_dataset(str(folder), test_share=share).test) == 2 * count
 
 
 def test_a_share_that_leaves_a_class_without_test_images_is_refused(tree, data_error):
     folder = tree(*(f"{name}/{number}" for name in "ab" for number in range(9)))
     with data_error(folder / "a", "fewer than 10", "10 %"):
-        load_dataset(str(folder), validation_share=0.1)
+        load_dataset(str(folder), test_share=0.1)
 
 
 def test_a_share_of_a_folder_with_test_images_is_refused(tree, data_error):
     folder = tree(*both("train", "test"))
-    with data_error(folder / "test", "leave the validation share out"):
-        load_dataset(str(folder), validation_share=0.1)
+    with data_error(folder / "test", "leave the test share out"):
+        load_dataset(str(folder), test_share=0.1)
 
 
 @pytest.mark.parametrize("data", ["fashion-mnist", str(SAMPLE_FOLDER)])
 def test_a_share_of_data_that_are_no_image_files_is_refused(data, data_error):
-    with data_error(data, "leave the validation share out"):
-        load_dataset(data, validation_share=0.1)
+    with data_error(data, "leave the test share out"):
+        load_dataset(data, test_share=0.1)
 
 
 @pytest.mark.parametrize(
@@ -472,7 +472,7 @@ def test_read_image_resizes_as_mxnet_does(tmp_path, picture, channels):
 @pytest.mark.parametrize("size", [4, 28, 31, 32, 96, 224])
 def test_resizing_keeps_the_type_and_is_bit_identical_to_mxnets(rng, dtype, size):
     image = rng.randint(0, 256, (9, 13, 3)).astype(dtype)
-    resized = resize_image(image, size)
+    resized = resize_image(image, size, size)
     assert resized.dtype == dtype
     np.testing.assert_array_equal(resized, mx.image.imresize(mx.nd.array(image, dtype=dtype), size, size).asnumpy())
 

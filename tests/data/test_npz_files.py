@@ -90,18 +90,18 @@ def test_images_and_labels_alone_are_split(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("share", "tested"), [(0.125, 5), (0.25, 10), (0.5, 20)])
-def test_the_validation_share_is_that_of_each_class(tmp_path, share, tested):
+def test_the_test_share_is_that_of_each_class(tmp_path, share, tested):
     arrays = some_arrays()
     np.savez(str(tmp_path / "set.npz"), images=arrays["x_train"], labels=arrays["y_train"])
-    data = load_dataset(str(tmp_path), validation_share=share)
+    data = load_dataset(str(tmp_path), test_share=share)
     np.testing.assert_array_equal(np.bincount(data.test.labels), [tested // 5] * 5)
 
 
-def test_a_validation_share_of_data_with_test_images_is_rejected(tmp_path, data_error):
+def test_a_test_share_of_data_with_test_images_is_rejected(tmp_path, data_error):
     np.savez(str(tmp_path / "set.npz"), **some_arrays())
     for place in (tmp_path, tmp_path / "set.npz"):
-        with data_error("has test images", "validation share"):
-            load_dataset(str(place), validation_share=0.1)
+        with data_error("has test images", "test share"):
+            load_dataset(str(place), test_share=0.1)
 
 
 def test_validation_images_are_used_only_without_test_images(tmp_path, capsys):

@@ -65,14 +65,14 @@ def test_test_images_of_the_folder_stay_test_images(tmp_path, data_error):
     write_pictures(tmp_path / "zoo" / "train", {"a": 6, "b": 8})
     write_pictures(tmp_path / "zoo" / "test", {"a": 2, "b": 1})
     assert [part.images for part in pack(tmp_path / "zoo", tmp_path / "zoo.rec")] == [14, 3]
-    with data_error("has test images", "leave the validation share out"):
-        pack(tmp_path / "zoo", tmp_path / "other.rec", validation_share=0.5)
+    with data_error("has test images", "leave the test share out"):
+        pack(tmp_path / "zoo", tmp_path / "other.rec", test_share=0.5)
     assert not (tmp_path / "other.rec").exists()
 
 
 def test_the_share_of_test_images_can_be_chosen(tmp_path):
     write_pictures(tmp_path / "zoo", {"a": 6, "b": 8})
-    assert [part.images for part in pack(tmp_path / "zoo", tmp_path / "zoo.rec", validation_share=0.5)] == [7, 7]
+    assert [part.images for part in pack(tmp_path / "zoo", tmp_path / "zoo.rec", test_share=0.5)] == [7, 7]
 
 
 @pytest.mark.parametrize("stop", range(1, 6))
@@ -208,12 +208,12 @@ def test_images_that_an_interrupted_call_left_out_are_named_again(zoo, out, monk
         (zoo / name).write_bytes(b"damaged")
     monkeypatch.setattr(packing, "pack_record", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pack(zoo, out, skip_damaged=True, validation_share=0.4)
+        pack(zoo, out, skip_damaged=True, test_share=0.4)
     monkeypatch.setattr(packing, "pack_record", pack_record)
     with data_error("--skip-damaged"):
-        pack(zoo, out, validation_share=0.4)
+        pack(zoo, out, test_share=0.4)
     capsys.readouterr()
-    packed = pack(zoo, out, skip_damaged=True, validation_share=0.4)
+    packed = pack(zoo, out, skip_damaged=True, test_share=0.4)
     said = capsys.readouterr().err
     assert said.count("Left out: ") == 3 == sum(part.left_out for part in packed)
 
@@ -285,7 +285,7 @@ def test_what_cannot_be_packed_is_refused(zoo, out, tmp_path, data_error):
     with data_error("fewer than"):
         pack(tmp_path / "damaged", out, skip_damaged=True)
     with data_error("no images: all are damaged"):
-        pack(tmp_path / "damaged", out, skip_damaged=True, validation_share=0.5)
+        pack(tmp_path / "damaged", out, skip_damaged=True, test_share=0.5)
     assert not any(name in FILES for name in contents(out.parent))
 
 

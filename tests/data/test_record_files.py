@@ -51,7 +51,7 @@ def test_only_the_records_are_necessary(im2rec, capsys):
     images = animals(15)
     path = im2rec("some.rec", images, listed=False)
     path.with_suffix(".idx").unlink()
-    data = load_dataset(str(path), validation_share=0.4)
+    data = load_dataset(str(path), test_share=0.4)
     said = capsys.readouterr().err
     for words in ("has no index", "has no list", "40 % of each class are test images"):
         assert words in said

@@ -2,7 +2,7 @@
 
 import json
 
-from gluon_classics.diagnostics import determinism
+from gluon_classics.diagnostics import determinism, determinism_worker
 import numpy as np
 import pytest
 
@@ -50,6 +50,15 @@ def test_dropout_is_identical_when_repeated_resumed_or_eager_but_not_on_two_devi
 def test_augmentation_and_pytorchs_initial_weights_are_identical_when_repeated_or_resumed(few_cases):
     _, again, resumed, *_ = determinism.certify("lenet_cifar10", 2)
     assert (again["verdict"], resumed["verdict"]) == ("bit-identical", "bit-identical")
+
+
+@pytest.mark.parametrize("model", ["lenet", "lenet_cifar10"])
+def test_the_training_holds_images_out_augments_and_computes_batches_in_parts(model):
+    experiment = determinism_worker._experiment(model, steps=3, devices=1)
+    assert experiment.train_data.examples == 3 * determinism_worker.BATCH
+    assert len(experiment.validation_data.dataset.images) == 3 * determinism_worker.BATCH
+    assert experiment.settings.micro_batch_size < determinism_worker.BATCH
+    assert experiment.train_data.operations
 
 
 @pytest.mark.slow

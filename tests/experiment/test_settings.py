@@ -8,7 +8,7 @@ import sys
 
 from gluon_classics.errors import SettingsError
 from gluon_classics.experiment import optimizers
-from gluon_classics.experiment.settings import OPTIMIZERS, Settings
+from gluon_classics.experiment.settings import OPTIMIZERS, Settings, parse_schedule
 import mxnet as mx
 import numpy as np
 import pytest
@@ -23,7 +23,9 @@ WRONG = [
     ("subset", 0, "1 or more"),
     ("validation_share", 0, "more than 0 and less than 1"),
     ("validation_share", 1.0, "more than 0 and less than 1"),
-    ("validation_share", math.nan, "a finite number"),
+    ("test_share", 0, "more than 0 and less than 1"),
+    ("test_share", 1.0, "more than 0 and less than 1"),
+    ("test_share", math.nan, "a finite number"),
     ("transparent_as", "red", "use white, black"),
     ("transparent_as", "#fff", "use white, black"),
     ("transparent_as", 255, "text"),
@@ -46,9 +48,31 @@ WRONG = [
     ("weight_decay", -1e-4, "0 or more"),
     ("background", math.inf, "a finite number"),
     ("foreground", 0.0, "background and foreground are equal"),
-    ("fit", "stretch", "use one of resize, pad"),
+    ("fit", "stretch", "use one of resize, pad, crop"),
     ("resize_in", "float16", "use one of uint8, float32, published"),
-    ("augment", "crop", "use one of none, flip"),
+    ("augment", "flop", "use none, or one or more of flip, crop"),
+    ("augment", "scale:27:50", "smallest size of the augmentation scale is 27, less than the network's 28"),
+    ("augment", None, "text"),
+    ("mean", "a", "one for each channel"),
+    ("mean", ",", "one for each channel"),
+    ("mean", "nan", "one for each channel"),
+    ("std", "0", "greater than 0"),
+    ("std", "0.5,-0.5,0.5", "greater than 0"),
+    ("std", "1e-40", "so small that float32 cannot hold"),
+    ("image_size", 27, "less than the network's 28"),
+    ("image_size", 0, "1 or more"),
+    ("test_crops", "five", "use one of center, ten"),
+    ("test_crops", "ten", "ten crops need images larger than the network's 28"),
+    ("micro_batch_size", 0, "1 or more"),
+    ("micro_batch_size", 65, "more than the batch size 64"),
+    ("patience", 0, "1 or more"),
+    ("freeze", "head", "use one of none, body"),
+    ("freeze", "body", "use it with new_head"),
+    ("schedule", "plateau:0.1", "is not a schedule"),
+    ("schedule", "plateau:0.1:0", "is not a schedule"),
+    ("schedule", "plateau:0:5", "is not a schedule"),
+    ("schedule", "plateau:0.1:5:0", "is not a schedule"),
+    ("schedule", "plateau:0.1:5 plateau:0.1:5", "repeats plateau"),
     ("reported", "mean", "use one of last, best"),
     ("last_batch", "damp", "use one of keep, discard, scale"),
     ("weights", "seed", "use one of seeded, unseeded"),
@@ -130,3 +154,28 @@ def test_settings_are_checked_without_loading_mxnet():
     code = "import sys; from gluon_classics.experiment.settings import Settings; Settings('lenet5', init='normal(1)')"
     result = subprocess.run([sys.executable, "-c", f"{code}; print('mxnet' in sys.modules)"], capture_output=True)
     assert result.stdout.split() == [b"False"]
+
+
+def test_mean_and_std_are_the_values_of_the_pixels_0_and_255():
+    settings = Settings("lenet", mean="0.5,0.25,0", std="0.5 0.25 1")
+    assert settings.pixels == ((-1.0, -1.0, 0.0), (1.0, 3.0, 1.0))
+    assert Settings("lenet", mean="0.5").pixels == ((-0.5,), (0.5,))
+    assert Settings("lenet", mean="0.5", std="0.5,1").pixels == ((-1.0, -0.5), (1.0, 0.5))
+    assert Settings("lenet", background=-0.1, foreground=1.175).pixels == ((-0.1,), (1.175,))
+
+
+def test_mean_and_background_exclude_each_other():
+    for one, other in (({"mean": "0.5"}, {"background": -1.0}), ({"std": "0.5"}, {"foreground": 2.0})):
+        with pytest.raises(SettingsError, match="take the place of background and foreground"):
+            Settings("lenet", **one, **other)
+
+
+def test_mean_and_std_of_different_numbers_of_channels_are_refused():
+    with pytest.raises(SettingsError, match="mean has 2 numbers and std has 3"):
+        Settings("lenet", mean="0,0", std="1,1,1")
+
+
+def test_a_plateau_is_part_of_a_schedule():
+    assert parse_schedule("plateau:0.1:5").plateau == (0.1, 5, None)
+    assert parse_schedule("warmup:2 plateau:0.5:3:2").plateau == (0.5, 3, 2)
+    assert parse_schedule("cosine").plateau is None

@@ -151,6 +151,25 @@ def test_the_page_says_that_a_run_was_interrupted(at_home, trained_run, tmp_path
     assert "This run is interrupted: 2 of 7 epochs are done." in (tmp_path / "page.html").read_text()
 
 
+def test_the_page_of_a_run_with_validation_images_has_their_accuracies_and_the_best_epoch(
+    at_home, trained_run, tmp_path
+):
+    record = record_of(trained_run)
+    held_out = (0.75, 0.5)
+    epochs = [replace(epoch, validation_accuracy=value) for epoch, value in zip(record.epochs, held_out)]
+    settings = replace(record.settings, validation_share=0.2, reported="best", patience=1, epochs=7)
+    run = changed(trained_run, tmp_path / "run", epochs=tuple(epochs), settings=settings)
+    report.write_report([run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
+    page = Elements((tmp_path / "page.html").read_text())
+    numbers = {(epoch, metric): value for _, epoch, metric, value, _ in numbers_of(page)}
+    assert [float(numbers[number, "validation_accuracy"]) for number in ("0", "1")] == list(held_out)
+    assert float(numbers[None, "test_accuracy"]) == epochs[0].test_accuracy
+    text = page.all[0].text
+    assert "test accuracy of epoch 1" in text
+    assert "The training stopped early, after 2 of 7 epochs." in text
+    assert "after its best epoch" in text
+
+
 def test_the_page_says_that_parameters_are_not_those_of_the_last_epoch(at_home, trained_run, tmp_path):
     *others, last = record_of(trained_run).epochs
     run = changed(trained_run, tmp_path / "run", epochs=(*others, replace(last, test_accuracy=0.125)))

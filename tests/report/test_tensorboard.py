@@ -1,5 +1,6 @@
 """Event files of TensorBoard have the metrics of run.json."""
 
+from dataclasses import replace
 import struct
 import sys
 
@@ -8,6 +9,7 @@ from gluon_classics.report import report
 from gluon_classics.runs.record import read_run
 from gluon_classics.utils.history import METRICS
 import numpy as np
+from pages import changed, record_of
 import pytest
 
 
@@ -48,6 +50,16 @@ def test_the_event_file_has_the_metrics_of_the_record_and_the_points_along_each_
         assert found[key] == np.float32(value)
     times = [time for *_, time in scalars(tmp_path / "logs" / trained_run.name)]
     assert times == sorted(times)
+
+
+def test_the_event_file_has_the_validation_accuracies_of_a_run_with_validation_images(at_home, trained_run, tmp_path):
+    record = record_of(trained_run)
+    epochs = tuple(replace(epoch, validation_accuracy=0.5 + epoch.epoch / 8) for epoch in record.epochs)
+    settings = replace(record.settings, validation_share=0.2)
+    run = changed(trained_run, tmp_path / "run", epochs=epochs, settings=settings)
+    report.write_report([run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
+    found = [(step, value) for tag, step, value, _ in scalars(tmp_path / "logs" / "run") if "validation" in tag]
+    assert found == [(1, 0.5), (2, 0.625)]
 
 
 def test_existing_event_files_are_not_mixed_with_new_ones(at_home, trained_run, tmp_path):

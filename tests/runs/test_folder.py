@@ -116,13 +116,13 @@ def test_a_parameter_file_of_another_run_is_refused(trained_run, tmp_path):
     arrays = mx.nd.load(str(path))
     arrays["0.bias"] += 1
     mx.nd.save(str(path), arrays)
-    for use in (lambda: from_run(tmp_path / "run", "cpu"), lambda: train._parameter_file(tmp_path / "run")):
+    for use in (lambda: from_run(tmp_path / "run", "cpu"), lambda: train.parameter_file(tmp_path / "run")):
         with pytest.raises(RunError, match=r"net\.params is damaged, or of another run"):
             use()
     text = (tmp_path / "run" / "run.json").read_text()
     record = replace(RunRecord.from_json(text), parameters_sha256=())
     (tmp_path / "run" / "run.json").write_text(record.to_json())
-    assert train._parameter_file(tmp_path / "run") == str(path), "older records have no checksum"
+    assert train.parameter_file(tmp_path / "run") == str(path), "older records have no checksum"
 
 
 @pytest.mark.parametrize("older", [False, True])
@@ -132,7 +132,7 @@ def test_a_process_that_is_killed_while_it_replaces_the_parameters_leaves_a_run_
     """Every state of the folder between two writes is tried: os.replace is the only one that changes a file."""
     with RunFolder.claim(tmp_path / "run") as folder:
         folder.start(experiment)
-        folder.save_parameters()
+        folder.save_parameters(None)
         folder.set_status("running")
         if older:
             folder.record = replace(folder.record, parameters_sha256=())
@@ -147,7 +147,7 @@ def test_a_process_that_is_killed_while_it_replaces_the_parameters_leaves_a_run_
             states.append(read_run(folder.path).parameters.read_bytes())
 
         monkeypatch.setattr(os, "replace", replacing)
-        folder.save_parameters()
+        folder.save_parameters(None)
         folder.set_status("running")
     assert len(states) == 6
     assert states[2] != states[3] == states[5]

@@ -88,7 +88,7 @@ def test_a_damaged_image_ends_the_training_with_its_name(command, tmp_path):
         (["missing", "-o", "a.rec"], "there is no folder missing"),
         (["zoo", "-o", "a.zip"], "a.zip must end with .rec"),
         (["zoo", "-o", "no/a.rec"], "there is no folder no"),
-        (["zoo", "-o", "a.rec", "--validation-share", "0.001"], "fewer than 1000 images"),
+        (["zoo", "-o", "a.rec", "--test-share", "0.001"], "fewer than 1000 images"),
         (["zoo", "-o", "a.rec", "--transparent-as", "blueish"], "blueish"),
     ],
 )

@@ -135,7 +135,7 @@ def test_ctrl_c_during_a_batch_stops_the_run_at_the_next_fixed_point(folder):
 
 
 def test_the_second_ctrl_c_also_prints_how_to_resume(folder, monkeypatch, capfd):
-    def interrupted(*_arguments):
+    def interrupted(*_arguments, **_options):
         interrupt()
         interrupt()
 

@@ -87,7 +87,7 @@ def test_another_color_for_transparent_pixels_changes_only_the_settings(data):
 @pytest.mark.parametrize("resize_in", ["uint8", "float32", "published"])
 def test_an_image_file_becomes_the_same_input_as_the_test_image(resize, resize_in, data, tmp_path):
     settings = Settings("lenet", resize=resize, resize_in=resize_in, background=-0.1, foreground=1.175)
-    _, test_data = loaders(settings, data)
+    test_data = loaders(settings, data).test
     cv2.imwrite(str(tmp_path / "image.png"), data.test.images[3])
     images, _ = image_batch([read_input(tmp_path / "image.png", (28, 28, 1), settings)], settings)
     np.testing.assert_array_equal(images.asnumpy()[0], next(iter(test_data))[0][3].asnumpy())
@@ -109,8 +109,8 @@ def test_files_that_cannot_be_read_do_not_change_the_results_of_the_others(netwo
 
 
 def test_a_file_that_does_not_fit_into_memory_is_reported_like_a_bad_one(network, image, monkeypatch):
-    def read(path, *given):
-        return np.zeros((10**6, 10**8)) if path == "huge.png" else read_image(path, *given)
+    def read(path, *given, **options):
+        return np.zeros((10**6, 10**8)) if path == "huge.png" else read_image(path, *given, **options)
 
     monkeypatch.setattr(predictor, "read_image", read)
     huge, good = network.predictions(["huge.png", image()])
@@ -141,7 +141,8 @@ def test_images_are_read_only_when_their_results_are_wanted(network, image, monk
     read = []
     monkeypatch.setattr(predictor, "CHUNK", 4)
     monkeypatch.setattr(predictor, "BATCH", 2)
-    monkeypatch.setattr(predictor, "read_image", lambda *given: read.append(given) or np.zeros((28, 28, 1), np.uint8))
+    blank = np.zeros((28, 28, 1), np.uint8)
+    monkeypatch.setattr(predictor, "read_image", lambda *given, **_: read.append(given) or blank)
     results = network.predictions(1000 * ["image.png"])
     for _ in range(5):
         next(results)

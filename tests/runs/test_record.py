@@ -83,7 +83,7 @@ def test_a_metric_that_is_not_finite_is_refused(make_record, number):
         (lambda content: content.update(status="happy"), "unknown status 'happy'"),
         (lambda content: content["settings"].update(warmth=3), "unknown setting 'warmth'"),
         (lambda content: content["settings"].update(model="lenet7"), "lenet7"),
-        (lambda content: content.update(format=99), "format 99, this version reads 2: update the package"),
+        (lambda content: content.update(format=99), "format 99, this version reads 3: update the package"),
         (lambda content: content.pop("format"), "no format number"),
         (lambda content: content.update(settings=[]), "Expected `object`, got `array`"),
         (lambda content: content.update(format=1), "not the record of a run"),
@@ -107,6 +107,62 @@ def test_records_of_format_1_get_the_current_names():
     assert (before["settings"]["last_batch"], record.settings.last_batch) == ("damp", "scale")
     assert record.provenance.processor.name == before["environment"]["processor"]
     assert [epoch.train_loss for epoch in record.epochs] == [epoch["train_loss"] for epoch in before["epochs"]]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_validation_share_of_older_records_is_the_test_share(make_record, number):
+    content = {**json.loads(make_record(LENET).to_json()), "format": number}
+    del content["settings"]["test_share"]
+    content["settings"]["validation_share"] = 0.25
+    if number == 1:
+        content["environment"] = {**content.pop("provenance"), "processor": "a processor"}
+    settings = RunRecord.from_json(json.dumps(content)).settings
+    assert (settings.test_share, settings.validation_share) == (0.25, None)
+    content["format"] = 3
+    with pytest.raises(ValueError, match=r"validation_share is 0\.25|provenance"):
+        RunRecord.from_json(json.dumps(content))
+
+
+def test_recorded_results_are_read():
+    """No record of results/ reports its best epoch, which has another meaning since format 3."""
+    files = sorted(RESULTS.glob("*/seed-*.json"))
+    assert len(files) > 100
+    for file in files:
+        record = RunRecord.from_json(file.read_text())
+        assert record.settings.reported == "last"
+        assert record.result == record.last
+
+
+@pytest.mark.parametrize(
+    ("share", "accuracy", "words"),
+    [
+        (0.1, 1.5, "validation_accuracy of epoch 0 is 1.5: it must be between 0 and 1"),
+        (0.1, None, "validation_accuracy of epoch 0 is None, but validation_share is 0.1"),
+        (None, 0.5, "validation_accuracy of epoch 0 is 0.5, but validation_share is None"),
+    ],
+)
+def test_epochs_have_a_possible_validation_accuracy_if_there_are_validation_images(make_record, share, accuracy, words):
+    content = json.loads(make_record(LENET).to_json())
+    content["settings"]["validation_share"] = share
+    for epoch in content["epochs"]:
+        epoch["validation_accuracy"] = accuracy
+    with pytest.raises(ValueError, match=words):
+        RunRecord.from_json(json.dumps(content))
+
+
+def test_the_best_epoch_by_the_validation_accuracy_gives_the_result(make_record):
+    record = make_record(LENET)
+    held_out = [0.2, 0.7, 0.7, *[0.6] * 7]
+    epochs = [
+        replace(epoch, test_accuracy=0.9 - 0.1 * epoch.epoch / 10, validation_accuracy=accuracy)
+        for epoch, accuracy in zip(record.epochs, held_out)
+    ]
+    settings = replace(record.settings, validation_share=0.1, reported="best", patience=8)
+    record = replace(record, settings=settings, epochs=tuple(epochs))
+    assert record.reported_epoch == 1
+    assert record.result == replace(record.last, test_accuracy=epochs[1].test_accuracy)
+    assert record.has_stopped
+    assert not replace(record, settings=replace(settings, patience=9)).has_stopped
 
 
 def test_a_setting_that_an_older_record_lacks_gets_its_default(make_record):

@@ -314,61 +314,6 @@ def test_an_unknown_type_for_resizing_is_rejected(root, resize_in):
 # ---------------------------------------------------------------- augmentation
 
 
-def columns(count):
-    """Return images (count, 2, 3, 1) whose three columns differ, so that a mirrored image shows."""
-    pixels = np.tile(np.array([1, 2, 3], np.uint8)[None, None, :, None], (count, 2, 1, 1))
-    return Images(pixels, np.arange(count, dtype=np.uint8))
-
-
-def mirrored(loader, **arguments):
-    """Return the labels of the images of a pass that are mirrored; all others must be as they are."""
-    found = set()
-    for images, labels in loader.batches(np.random.RandomState(7), **arguments):
-        for rows, label in zip(images.asnumpy()[..., 0], labels.asnumpy()):
-            assert rows.tolist() in ([[1, 2, 3]] * 2, [[3, 2, 1]] * 2)
-            if rows[0, 0] == 3:
-                found.add(int(label))
-    return found
-
-
-def test_half_of_the_images_are_mirrored_and_others_in_each_pass():
-    loader = DataLoader(columns(200), 32, shuffle=True, augment="flip")
-    first, second = (
-        mirrored(loader, augmentation=lambda batch, epoch=epoch: np.random.RandomState(100 * epoch + batch))
-        for epoch in (0, 1)
-    )
-    for found in (first, second):
-        assert abs(len(found) - 100) < 5 * np.sqrt(200) / 2  # five standard deviations
-    assert first != second
-    assert mirrored(DataLoader(columns(200), 32, shuffle=True)) == set()
-
-
-def test_a_batch_is_mirrored_alike_whether_or_not_earlier_batches_are_skipped():
-    loader = DataLoader(columns(100), 8, shuffle=True, augment="flip")
-    whole, rest = (mirrored(loader, skip=skip, augmentation=np.random.RandomState) for skip in (0, 5))
-    order = np.arange(100)
-    np.random.RandomState(7).shuffle(order)
-    assert rest == whole & set(order[40:].tolist())
-    assert rest
-
-
-def test_only_training_images_are_mirrored():
-    data = DataSet("few", columns(64), columns(64), tuple(map(str, range(64))), "")
-    train, test = make_loaders(data, 16, augment="flip")
-    assert (train.augment, test.augment) == ("flip", "none")
-
-
-def test_the_data_set_is_not_mirrored_itself():
-    images = columns(64)
-    mirrored(DataLoader(images, 16, shuffle=False, augment="flip"))
-    np.testing.assert_array_equal(images.images, columns(64).images)
-
-
-def test_an_unknown_augmentation_is_rejected():
-    with pytest.raises(ValueError, match="unknown augment 'crop': use one of none, flip"):
-        DataLoader(columns(4), 2, shuffle=True, augment="crop")
-
-
 def test_the_root_folder_may_be_a_string_and_is_searched_first(root, small_home, monkeypatch):
     monkeypatch.setenv("MXNET_HOME", str(small_home))
     train, test = load_data_fashion_mnist(BATCH, None, str(root))
@@ -541,5 +486,5 @@ def test_pixel_values_0_and_255_become_the_given_network_inputs(real, resize, fi
 
 
 def test_an_unknown_fit_is_rejected(real):
-    with pytest.raises(ValueError, match="unknown fit 'crop': use one of resize, pad"):
-        make_loaders(real, BATCH, 32, fit="crop")
+    with pytest.raises(ValueError, match="unknown fit 'stretch': use one of resize, pad, crop"):
+        make_loaders(real, BATCH, 32, fit="stretch")

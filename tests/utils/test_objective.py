@@ -8,6 +8,7 @@ from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment import build, initializers
 from gluon_classics.experiment.diagonal_lm import StepSizeCallback
 from gluon_classics.experiment.optimizers import rate_factor
+from gluon_classics.experiment.published_training import for_images, published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.models.googlenet import AuxiliaryLoss
 from gluon_classics.models.lenet5 import MAPLoss
@@ -135,7 +136,8 @@ def test_other_networks_are_trained_with_the_blogs_settings(sample):
 
 
 def test_googlenet_v1_has_its_auxiliary_classifiers_in_training_only(sample):
-    made = build.prepare(Settings.of("googlenet_v1", resize=80), [mx.cpu()], sample)
+    settings, _ = for_images(published_settings("googlenet_v1", resize=80), 1, sample.train.labels, {})
+    made = build.prepare(settings, [mx.cpu()], sample)
     assert isinstance(made.loss, AuxiliaryLoss)
     assert made.parameters > utils.summarize(build.build("googlenet_v1", 10), (1, 80, 80)).params
     assert not hasattr(build.build("googlenet_v1", 10), "auxiliary_4a")
@@ -260,7 +262,7 @@ def test_networks_of_papers_have_the_papers_training_and_say_what_is_missing(nam
         own.momentum,
         own.weight_decay,
         own.epochs,
-        own.augment == "flip",
+        "flip" in own.augment.split(),
     ] == expected
     found = {epoch: own.learning_rate * rate_factor(own.schedule, epoch, own.epochs) for epoch in rates}
     assert found == pytest.approx(rates)

@@ -53,6 +53,7 @@ PICTURES = (
     ("uint8", lambda images: (images * 255).astype(np.uint8), None),
     ("(N, 784)", lambda images: images.reshape(len(images), -1), True),
 )
+AUGMENTATIONS = ("none", "flip", "crop:2 flip", "resized-crop color", "affine", "lighting", "x", "", "crop:x", None, 3)
 ODD = (None, -1, 0, 1.5, math.nan, "x", "", b"x", [], {}, (), True, 2**31, 2**63, 10**400, object, np.zeros(0), "2")
 
 
@@ -249,7 +250,7 @@ def loader_of_types(rng, place):
         def __getitem__(self, index):
             return dataset
 
-    options = {"last_batch": rng.choice(("keep", "x", None, 3)), "augment": rng.choice(("none", "flip", "x", None, 3))}
+    options = {"last_batch": rng.choice(("keep", "x", None, 3)), "augment": rng.choice(AUGMENTATIONS)}
     size = rng.choice((*ODD, 2, 2, 2))
     source = rng.choice((Odd(), dataset))
     return _call(
@@ -266,7 +267,7 @@ def preprocessing(rng, place):
     shape = rng.choice(("(N, H, W, C)",) * 4 + ("(N, H, W)", "(H, W, C)", "none"))
     given = {"(N, H, W)": images[..., 0], "(H, W, C)": images[0], "none": images[:0]}.get(shape, images).astype(dtype)
     resize = rng.choice((None, None, 9, 12, *ODD[:10], 2**31))
-    fit = rng.choice(("resize", "resize", "pad", "x"))
+    fit = rng.choice(("resize", "resize", "pad", "crop", "x"))
     labels = _labels(rng)
     wrong = True if shape in ("(N, H, W)", "(H, W, C)") or (fit == "x" and resize) else None
 

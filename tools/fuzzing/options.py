@@ -58,8 +58,15 @@ FORMS = {
     ),
     "schedule": (
         *("2:nan", "2:inf", "-1:0.5", "1:0", "1:-1", "1:1e308", "warmup:0", "warmup:" + "9" * 30, "decay:0.5:1e-300"),
+        *("plateau:0.1", "plateau:0.1:0", "plateau:0:1", "plateau:0.1:1:0", "plateau:1e400:1", "plateau:0.5:1:1:1"),
         *("cosine cosine", "2:0.5 2:0.5", "cosine:1", "decay:0.5", "2", ":", "warmup:1.5", "9" * 30 + ":0.5", "²:1"),
     ),
+    "augment": (
+        *("flip flip", "crop:-1", "crop:99999", "crop:1.5", "resized-crop:0", "resized-crop:0.5:9", "scale:9:5", ":"),
+        *("scale:1:2", "color:nan", "lighting", "lighting:inf", "affine:1", "none none", "flip:", "²", "crop scale"),
+    ),
+    "mean": ("0.5,0.5", "nan", ",", "1e39", "-1e38", "0.5;0.5", "²", "0 0 0 0"),
+    "std": ("0", "-1", "1e-45", "inf", "1,1", ",,", "1e-38"),
     "init": (
         "xavier(0)",
         "xavier(1e400)",
@@ -113,6 +120,7 @@ def _base(command, place):
         "results": {"folder": place.folder},
         "describe": {"name": "lenet"},
         "pack": {"source": _classes(place) if command == "pack" else "", "out": place.folder / "new.rec"},
+        "statistics": {"source": _classes(place) if command == "statistics" else ""},
         "trace": {"names": "lenet", "out": place.folder / "trace", "steps": "1"},
         "compare": {"trace": place.folder / "trace", "port": place.folder / "port.npz"},
         "export": {"network": "lenet", "target": "safetensors", "out": place.folder / "exported"},

@@ -23,10 +23,12 @@ LARGEST = sys.float_info.max
 RANGES: dict[str, typing.Callable[[float], bool]] = {
     "learning_rate": lambda value: value > 0,
     "momentum": lambda value: 0 <= value < 1,
-    **dict.fromkeys(("epochs", "batch_size", "subset", "resize"), lambda value: value >= 1),
-    **dict.fromkeys(("seed", "weight_decay", "epoch", "batches"), lambda value: value >= 0),
+    **dict.fromkeys(("epochs", "batch_size", "subset", "resize", "image_size"), lambda value: value >= 1),
+    **dict.fromkeys(("micro_batch_size", "patience"), lambda value: value >= 1),
+    **dict.fromkeys(("test_share", "validation_share"), lambda value: 0 < value < 1),
+    **dict.fromkeys(("seed", "weight_decay", "epoch", "batches", "parameters_epoch"), lambda value: value >= 0),
     **dict.fromkeys(("seconds", "images_per_second"), lambda value: value >= 0),
-    **dict.fromkeys(("train_accuracy", "test_accuracy"), lambda value: 0 <= value <= 1),
+    **dict.fromkeys(("train_accuracy", "test_accuracy", "validation_accuracy"), lambda value: 0 <= value <= 1),
     **dict.fromkeys(("train_images", "parameters", "tested_images", "trained_images"), lambda value: value >= 1),
 }
 # what an evaluation depends on
@@ -38,6 +40,10 @@ DECISIVE = (
     "resize_in",
     "background",
     "foreground",
+    "mean",
+    "std",
+    "image_size",
+    "test_crops",
     "classes",
     "image_shape",
     "format",
@@ -91,9 +97,9 @@ def _is_wrong(text):
         content = runs.strict_json(text)
     except (ValueError, RecursionError):
         return True
-    if not isinstance(content, dict) or content.get("format") not in (1, 2):
+    if not isinstance(content, dict) or content.get("format") not in (1, 2, 3):
         return True
-    if content["format"] == 1:  # has other fields
+    if content["format"] < 3:  # has other fields
         return None
     return True if not fits(content, RunRecord) else None
 

@@ -1,0 +1,105 @@
+"""The published settings of a network, for images and sizes that its source did not have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Mapping
+
+from gluon_classics import model_info
+from gluon_classics.data.augment_words import NONE, parse_augment
+import numpy as np
+
+from .settings import Settings, parse_channels
+
+COLOR_CHANGES = ("color", "lighting")  # augmentations for color images
+PIXEL_VALUES = ("background", "foreground")
+
+
+def published_settings(model: str, **given: Any) -> Settings:
+    """Return the settings that a network was published with, changed by what is `given` and not None.
+
+    As `Settings.of`, but if the network's input gets another size, so do the images that it is cut from, in proportion.
+    And `background` or `foreground` replace a published mean and standard deviation.
+
+    Args:
+        model: Name of the network.
+        given: Fields of `Settings`.
+
+    Raises:
+        SettingsError: A value is unknown, out of range, or impossible together with another.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    published = dict(model_info(model).training)
+    if any(name in given for name in PIXEL_VALUES):
+        published = {name: value for name, value in published.items() if name not in ("mean", "std")}
+    resize = given.get("resize")
+    if isinstance(resize, int) and resize > 0:
+        factor = resize / model_info(model).input_shape[1]
+        if "image_size" in published:
+            published["image_size"] = _scaled(published["image_size"], factor)
+        if "augment" in published:
+            published["augment"] = _with_sizes(published["augment"], factor)
+    return Settings(model, **{**published, **given})
+
+
+def for_images(settings: Settings, channels: int, labels: np.ndarray, given: Mapping[str, Any]) -> tuple[Settings, str]:
+    """Leave out of the published settings what these training images cannot have.
+
+    A class with few images has none to hold out. For grayscale images, see `for_channels`.
+
+    Args:
+        settings: The settings.
+        channels: Number of channels of the images.
+        labels: Classes of the training images, (N,).
+        given: Fields of `settings` that the user chose; None is not a choice. They are never changed.
+
+    Returns:
+        The settings, and what was left out as a sentence for users; empty if nothing was.
+    """
+    settings, said = for_channels(settings, channels, given)
+    share = settings.validation_share
+    if share is None or not {"validation_share", "reported"}.isdisjoint(_chosen(given)):
+        return settings, said
+    fewest = int(np.unique(labels, return_counts=True)[1].min())
+    if fewest * share >= 1 and fewest * (1 - share) >= 1:
+        return settings, said
+    few = f"A class has {fewest:,} training images: none are held out for validation, as published."
+    return replace(settings, validation_share=None, reported="last"), " ".join(filter(None, [said, few]))
+
+
+def for_channels(settings: Settings, channels: int, given: Mapping[str, Any] = MappingProxyType({})):
+    """Leave out of the published settings what grayscale images have not: colors to normalize or to change.
+
+    The arguments and the result are those of `for_images`.
+    """
+    changes: dict[str, Any] = {}
+    if channels == 1:
+        if any(len(parse_channels(name, getattr(settings, name))) > 1 for name in ("mean", "std")):
+            changes.update(mean="", std="")
+        if any(name in COLOR_CHANGES for name, _ in parse_augment(settings.augment)):
+            words = [word for word in settings.augment.split() if word.partition(":")[0] not in COLOR_CHANGES]
+            changes["augment"] = " ".join(words) or NONE
+    changes = {name: value for name, value in changes.items() if name not in _chosen(given)}
+    if not changes:
+        return settings, ""
+    return replace(settings, **changes), "Grayscale images: the published mean, std and changes of colors are left out."
+
+
+def _chosen(given):
+    return {name for name, value in given.items() if value is not None}
+
+
+def _scaled(size, factor):
+    return max(1, round(size * factor))
+
+
+def _with_sizes(augment, factor):
+    """Return augmentations with the sizes of "scale" in proportion."""
+    words = []
+    for word in augment.split():
+        name, *numbers = word.split(":")
+        if name == "scale":
+            numbers = [str(_scaled(int(number), factor)) for number in numbers]
+        words.append(":".join([name, *numbers]))
+    return " ".join(words)
