@@ -10,9 +10,9 @@ import gluon_classics
 from gluon_classics import _files
 from gluon_classics._format import format_shape
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.experiment.settings_words import settings_words
 from gluon_classics.inspection.layer_graph import IMAGE, layers
 from gluon_classics.models.registry import FAMILIES
-from gluon_classics.reproduction.formatting import settings_words
 
 PAGE = Path(__file__).parents[1] / "docs" / "editions.md"
 HEAD = """# Editions

@@ -30,10 +30,15 @@ class ScratchBatchNorm(nn.Block):
         gamma: Initializer of the scale.
         beta: Initializer of the shift.
         running_var: Initializer of the running variance.
+
+    Attributes:
+        use_running: Whether training mode normalizes with the running statistics too, and does not change them, as with
+            `use_global_stats` of `nn.BatchNorm`.
     """
 
     def __init__(self, features, dimensions, gamma="ones", beta="zeros", running_var="ones", **kwargs):
         super().__init__(**kwargs)
+        self.use_running = False
         self._axes = (0,) if dimensions == 2 else (0, 2, 3)
         self._shape = (1, features) if dimensions == 2 else (1, features, 1, 1)
         constant = {"shape": (features,), "grad_req": "null", "differentiable": False}
@@ -46,7 +51,7 @@ class ScratchBatchNorm(nn.Block):
         if isinstance(x, mx.sym.Symbol):  # shape inference: as in prediction mode
             return self._with_running(mx.sym, x, *(p.var() for p in self._reg_params.values()))
         gamma, beta, *running = (p.data(x.context) for p in self._reg_params.values())
-        if not autograd.is_training():
+        if self.use_running or not autograd.is_training():
             return self._with_running(mx.nd, x, gamma, beta, *running)
         mean = x.mean(axis=self._axes, keepdims=True)
         centered = x - mean

@@ -2,13 +2,16 @@
 
 Source    `alexnet`: the blog; its network is the one of the Gluon tutorials of early 2018.
           `alexnet_2012`: the paper; layers from section 3.5, local response normalization from 3.3, overlapping pools
-          from 3.4, initial weights and training from section 5.
+          from 3.4, initial weights and training from section 5, the sizes of images from 2, crops, flips and lighting
+          from 4.1.
 Departs   `alexnet`, from the paper: one tower (no groups), no local response normalization, no padding in the first
           convolution (54x54 feature maps at 224; the paper's 55x55 need 227), pools without padding, 1 input channel
           and 10 classes. Xavier initialization; the paper draws N(0, .01) and sets some biases to 1.
           `alexnet_2012`: 227x227 input; the paper prints 224x224, which does not give 55x55 feature maps.
 Open      - `alexnet_2012`: the paper prints an input of 224x224, but only 227x227 gives its 55x55 feature maps.
           - `alexnet_2012`: that local response normalization includes channels of both towers is not verified.
+          - `alexnet_2012`: the paper subtracts the mean image from pixels in 0..255. Settings have only a mean color,
+            that of the released VGG.
           - `alexnet_2012`: BVLC's replica (github.com/BVLC/caffe at 9b89154, models/bvlc_alexnet) did not train with
             biases of 1 and starts them from .1; we keep the paper's.
 """
@@ -19,6 +22,7 @@ import mxnet as mx
 from mxnet.gluon import nn
 
 from ._blocks import LocalResponseNorm, dense_head
+from ._pixels import CENTERED, MEAN_COLOR, PATIENCE, SHORTER_256
 from .network import Network
 from .registry import register
 
@@ -123,15 +127,14 @@ def alexnet(classes=10, **kwargs):
     params=60_965_224,
     macs=724_406_816,
     departures=("227x227 input (the paper prints 224x224, which does not give its 55x55 feature maps)",),
-    # section 5; 90 cycles through the training images
+    # section 5, with 90 cycles through the training images; images from section 2, augmentation from section 4.1
     training={
         **{"epochs": 90, "batch_size": 128, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4},
-        **{"init": "published", "augment": "flip"},
+        **{"init": "published", "schedule": "plateau:0.1:5:3", "augment": "crop flip lighting:0.1"},
+        **SHORTER_256,
+        **CENTERED,
     },
-    not_done=(
-        "the rate is divided by 10 when the validation error stops improving, three times in all",
-        "random crops of 256x256 images, subtraction of the mean image, and random changes of the intensity of colors",
-    ),
+    not_done=(PATIENCE.format("validation error"), MEAN_COLOR),
 )
 def alexnet_2012(classes=1000, **kwargs):
     """Build the paper's AlexNet, with its initial weights."""

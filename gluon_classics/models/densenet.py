@@ -5,7 +5,9 @@ Source    `densenet_tutorial`: the Gluon tutorials of early 2018, for 32x32 imag
           Learning (D2L). `densenet121` to `densenet201`: DenseNet-BC of the paper's table 1. What the table does not
           show (no biases in convolutions, batch normalization and ReLU before the global pool, a growth rate of 48 for
           161 layers) is from the authors' models. Training: the paper's section 4.2; the authors' code
-          (github.com/liuzhuang13/DenseNet at e3d24fb, opts.lua and train.lua) agrees.
+          (github.com/liuzhuang13/DenseNet at e3d24fb, opts.lua and train.lua) agrees. Augmentation and tests are from
+          datasets/imagenet.lua of fb.resnet.torch (github.com/facebookarchive/fb.resnet.torch at 0c85640), which that
+          code belongs to.
 Departs   From the paper, `densenet_tutorial` and `densenet_d2l`: layers have no bottleneck, convolutions keep their
           biases, 1 input channel; `densenet_d2l` has 4 layers in each block. `densenet_tutorial` ends in 1x1 average
           pooling: images larger than 32x32 give the classifier more features.
@@ -24,6 +26,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import chain
+from ._pixels import BICUBIC, NORMALIZED, SHORTER_256, TORCH_AUGMENTATION
 from .network import Network
 from .registry import register
 
@@ -164,7 +167,9 @@ TUTORIAL_DEPARTURES = (
 # section 4.2: ImageNet
 TRAINING = {
     **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
-    **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+    **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": TORCH_AUGMENTATION},
+    **SHORTER_256,
+    **NORMALIZED,
 }
 paper = partial(
     register,
@@ -173,7 +178,7 @@ paper = partial(
     classes=1000,
     departures=(INITIALIZATION,),
     training=TRAINING,
-    not_done=("random crops of various sizes and aspect ratios, random changes and normalization of colors",),
+    not_done=(BICUBIC,),
 )
 
 

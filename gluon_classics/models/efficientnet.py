@@ -25,6 +25,7 @@ from mxnet.gluon import nn
 
 from . import _blocks
 from ._blocks import chain
+from ._pixels import BICUBIC, NORMALIZED, RESIZED_CROP
 from .network import Network
 from .registry import register
 from .senet import SqueezeExcitation
@@ -163,6 +164,14 @@ class EfficientNet(Network):
             )
 
 
+# section 5.2; the number of epochs, the warm-up, the ratio of rate and batch, and crops are from the authors' code
+TRAINING = {
+    **{"epochs": 350, "batch_size": 4096, "learning_rate": 0.256, "schedule": "decay:0.97:2.4 warmup:5"},
+    **{"optimizer": "tfrmsprop", "momentum": 0.9, "weight_decay": 1e-5, "augment": f"{RESIZED_CROP} flip"},
+    **{"validation_share": 0.0195, "reported": "best"},  # 25,000 training images
+    **{"fit": "crop", **NORMALIZED},
+}
+CROP_PADDING = 32  # pixels by which the shorter side is longer than the crop, in tests
 paper = partial(
     register,
     classes=1000,
@@ -170,25 +179,25 @@ paper = partial(
         "the same padding on both sides (authors: TensorFlow's, on one side for stride 2)",
         "the caller's initializer sets the initial weights (authors: normal, by fan-out)",
     ),
-    # section 5.2; the number of epochs, the warm-up and the ratio of rate and batch are from the authors' code
-    training={
-        **{"epochs": 350, "batch_size": 4096, "learning_rate": 0.256, "schedule": "decay:0.97:2.4 warmup:5"},
-        **{"optimizer": "tfrmsprop", "momentum": 0.9, "weight_decay": 1e-5, "augment": "flip"},
-    },
     not_done=(
         "the rate changes within epochs, and the warm-up starts from 0",
         "averaged parameters for prediction, label smoothing of .1, no weight decay of batch normalization",
-        "early stopping on 25,000 training images that are held out",
-        "AutoAugment, random crops, and normalization of colors",
+        "AutoAugment",
+        BICUBIC,
         "initial weights: normal, by fan-out",
     ),
 )
 scaled = partial(paper, source="arXiv:1905.11946, section 3.3, and the authors' code")
 
 
+def with_side(size):
+    """Return the facts that depend on the height and width of the network's input."""
+    return {"input_shape": (3, size, size), "training": {**TRAINING, "image_size": size + CROP_PADDING}}
+
+
 @paper(
     source="arXiv:1905.11946, table 1, and the authors' code",
-    input_shape=(3, 224, 224),
+    **with_side(224),
     params=5_288_548,
     macs=385_814_752,
 )
@@ -197,43 +206,43 @@ def efficientnet_b0(classes=1000, **kwargs):
     return EfficientNet(B0, classes, **kwargs)
 
 
-@scaled(input_shape=(3, 240, 240), params=7_794_184, macs=686_802_832)
+@scaled(**with_side(240), params=7_794_184, macs=686_802_832)
 def efficientnet_b1(classes=1000, **kwargs):
     """Build the paper's EfficientNet-B1."""
     return EfficientNet(B1, classes, **kwargs)
 
 
-@scaled(input_shape=(3, 260, 260), params=9_109_994, macs=993_561_872)
+@scaled(**with_side(260), params=9_109_994, macs=993_561_872)
 def efficientnet_b2(classes=1000, **kwargs):
     """Build the paper's EfficientNet-B2."""
     return EfficientNet(B2, classes, **kwargs)
 
 
-@scaled(input_shape=(3, 300, 300), params=12_233_232, macs=1_827_141_392)
+@scaled(**with_side(300), params=12_233_232, macs=1_827_141_392)
 def efficientnet_b3(classes=1000, **kwargs):
     """Build the paper's EfficientNet-B3."""
     return EfficientNet(B3, classes, **kwargs)
 
 
-@scaled(input_shape=(3, 380, 380), params=19_341_616, macs=4_393_771_024)
+@scaled(**with_side(380), params=19_341_616, macs=4_393_771_024)
 def efficientnet_b4(classes=1000, **kwargs):
     """Build the paper's EfficientNet-B4."""
     return EfficientNet(B4, classes, **kwargs)
 
 
-@scaled(input_shape=(3, 456, 456), params=30_389_784, macs=10_266_384_752)
+@scaled(**with_side(456), params=30_389_784, macs=10_266_384_752)
 def efficientnet_b5(classes=1000, **kwargs):
     """Build the paper's EfficientNet-B5."""
     return EfficientNet(B5, classes, **kwargs)
 
 
-@scaled(input_shape=(3, 528, 528), params=43_040_704, macs=19_067_593_536)
+@scaled(**with_side(528), params=43_040_704, macs=19_067_593_536)
 def efficientnet_b6(classes=1000, **kwargs):
     """Build the paper's EfficientNet-B6."""
     return EfficientNet(B6, classes, **kwargs)
 
 
-@scaled(input_shape=(3, 600, 600), params=66_347_960, macs=37_745_884_192)
+@scaled(**with_side(600), params=66_347_960, macs=37_745_884_192)
 def efficientnet_b7(classes=1000, **kwargs):
     """Build the paper's EfficientNet-B7."""
     return EfficientNet(B7, classes, **kwargs)

@@ -2,7 +2,8 @@
 
 Source    `googlenet`: the blog, as printed. `googlenet_tutorial`: the Gluon tutorials of early 2018.
           `googlenet_d2l`: Dive into Deep Learning (D2L). `googlenet_v1`: the paper; layers from table 1 and figure 3,
-          auxiliary classifiers and the weight of their losses from section 5, training from section 6.
+          auxiliary classifiers and the weight of their losses from section 5, training from section 6, tests with one
+          crop from section 7.
 Departs   `googlenet`, from the tutorial: the convolutions that the source calls 3x3 and 5x5 are printed with kernel 1
           and no padding, so the pooling path is the only one of an inception block that sees neighboring pixels.
           From the paper, all but `googlenet_v1`: no local response normalization, no dropout, no auxiliary
@@ -14,6 +15,11 @@ Open      - `googlenet`: whether the blog ran the 1x1 kernels that it prints is 
           - `googlenet_v1`: that local response normalization has AlexNet's settings (k 2, alpha 1e-4) is a guess.
             BVLC's replica (github.com/BVLC/caffe, models/bvlc_googlenet) has k 1 and an alpha of 1e-4 that Caffe
             divides by the 5 channels of the sum: 2e-5 in the paper's formula.
+          - `googlenet_v1`: the paper takes photometric distortions from Howard (arXiv:1312.5402) and prints no numbers.
+            Brightness, contrast and saturation times .5 to 1.5, then AlexNet's lighting, are Howard's as far as we
+            know; his paper was not at hand.
+          - `googlenet_v1`: the paper subtracts the mean and does not say whether pixels are scaled. Here they stay in
+            0..255, as in the same replica.
           - `googlenet_v1`: the paper prints no batch size, initial rate, weight decay or number of epochs. The same
             replica (commit 9b89154) has 32, .01, 2e-4 and 250, and multiplies the rate by .96 after every 8 epochs too.
 """
@@ -25,6 +31,7 @@ from mxnet import gluon
 from mxnet.gluon import nn
 
 from ._blocks import ByMode, LocalResponseNorm, chain, print_output_shapes
+from ._pixels import CENTERED, RESIZED_CROP, SHORTER_256
 from .network import Network
 from .objective import Objective
 from .registry import register
@@ -351,12 +358,17 @@ def googlenet_d2l(classes=10, **kwargs):
         "auxiliary classifiers only on request (auxiliary=True), as in `train`",
     ),
     # section 6
-    training={"momentum": 0.9, "schedule": "decay:0.96:8"},
+    training={
+        **{"momentum": 0.9, "schedule": "decay:0.96:8"},
+        "augment": f"{RESIZED_CROP} color:0.5:0.5:0.5 lighting:0.1",
+        **SHORTER_256,
+        **CENTERED,
+    },
     trained_as={"auxiliary": True},
     not_done=(
         "batch size, initial rate and number of epochs, which the paper does not print (the blog's are used)",
         "asynchronous updates, and averaged parameters for prediction",
-        "random crops of 8 to 100 % of the image, and photometric distortions",
+        "random interpolation methods for resizing",
     ),
 )
 def googlenet_v1(classes=1000, auxiliary=False, **kwargs):

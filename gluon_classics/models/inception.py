@@ -9,7 +9,7 @@ Source    `inception_bn`: MXNet's example (github.com/apache/mxnet, commit 98ce5
           `inception_v3`: the authors' code (github.com/tensorflow/models, commit 0231a2e,
           research/slim/nets/inception_v3.py), which says that it builds the paper's network. It gives what the paper
           leaves to supplementary files: the channels of each path, and dropout of .2. Names of stages are the code's.
-          Training: the paper's section 8.
+          Training: the paper's section 8; crops and pixels in -1..1 from the code's inception_preprocessing.py.
 Departs   `inception_bn`, from the paper: the first convolution is not separable. The first two pools round down, which
           leaves 55x55 and 27x27 maps (figure 5: 56x56 and 28x28). Convolutions have biases, which section 3.2 leaves
           out. From the example: the last pool is global (7x7, which is the same for images of 224x224), and the
@@ -43,6 +43,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import chain, hybrid_chain
+from ._pixels import SIGNED
 from .network import Network
 from .registry import register
 
@@ -326,12 +327,13 @@ def inception_bn(classes=1000, **kwargs):
     # section 8
     training={
         **{"epochs": 100, "batch_size": 32, "learning_rate": 0.045, "schedule": "decay:0.94:2"},
-        **{"optimizer": "tfrmsprop", "augment": "flip"},
+        **{"optimizer": "tfrmsprop", "augment": "resized-crop:0.05:0.75 flip"},
+        **{"image_size": 342, **SIGNED},  # the middle seven eighths of both sides
     },
     not_done=(
         "50 workers; an epsilon of 1 in RMSProp (here .001); gradients clipped at 2",
         "label smoothing of .1, the auxiliary classifier, averaged parameters for prediction",
-        "random crops and changes of colors",
+        "random changes of colors (TF-Slim: with hue, and brightness that is added)",
     ),
     source="arXiv:1512.00567 and the authors' code",
     input_shape=(3, 299, 299),

@@ -6,7 +6,7 @@ Source    `mobilenet_v1`: table 1 of "MobileNets: efficient convolutional neural
           width 1. Not in the papers: no convolution has a bias, the classifier has one. A block of v2 with expansion 1
           has no first convolution, as in torchvision. Training of `mobilenet_v2`: the paper's section 6.1; the number
           of batches is from the authors' README (github.com/tensorflow/models at 0ba83cf,
-          research/slim/nets/mobilenet/README.md).
+          research/slim/nets/mobilenet/README.md), crops and pixels in -1..1 from TF-Slim's inception_preprocessing.py.
 Departs   The caller's initializer sets the initial weights. Padding is the same on both sides, where TensorFlow's
           "SAME" pads one side only for stride 2 (sizes are equal).
 Open      - `mobilenet_v1`: table 1 prints stride 2 for the last depthwise convolution, but 7x7 maps before and after
@@ -25,6 +25,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import chain, conv_norm
+from ._pixels import SIGNED
 from .network import Network
 from .registry import register
 
@@ -201,12 +202,13 @@ def mobilenet_v1(classes=1000, **kwargs):
     # section 6.1; 5.5 million batches of 96 images
     training={
         **{"epochs": 412, "batch_size": 96, "learning_rate": 0.045, "schedule": "decay:0.98:1"},
-        **{"optimizer": "tfrmsprop", "momentum": 0.9, "weight_decay": 4e-5, "augment": "flip"},
+        **{"optimizer": "tfrmsprop", "momentum": 0.9, "weight_decay": 4e-5, "augment": "resized-crop:0.05:0.75 flip"},
+        **{"image_size": 256, **SIGNED},  # the middle seven eighths of both sides
     },
     not_done=(
         "16 asynchronous workers",
         "no weight decay of depthwise convolutions and batch normalization (authors' code)",
-        "random crops and changes of colors",
+        "random changes of colors (TF-Slim: with hue, and brightness that is added)",
     ),
     params=3_504_872,
     macs=300_774_272,

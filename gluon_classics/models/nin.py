@@ -28,6 +28,7 @@ import mxnet as mx
 from mxnet.gluon import nn
 
 from ._blocks import chain
+from ._pixels import CENTERED, MEAN_COLOR
 from .network import Network
 from .registry import register
 
@@ -204,11 +205,11 @@ def nin_cifar10_caffe(classes=10, **kwargs):
     # the release's solver: 450,000 batches of 64, and a tenth of the rate after every 200,000
     training={
         **{"epochs": 22, "learning_rate": 0.01, "schedule": "10:0.1 20:0.01", "momentum": 0.9, "weight_decay": 5e-4},
-        "augment": "flip",
+        **{"image_size": 256, "augment": "crop flip", **CENTERED},
     },
     not_done=(
         "biases learn at twice the rate and without weight decay",
-        "random 224x224 crops, and subtraction of the mean image",
+        MEAN_COLOR,
         "initial weights: normal, with a standard deviation of .01 or .05",
     ),
 )

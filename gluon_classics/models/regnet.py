@@ -7,7 +7,7 @@ Source    `regnetx_200mf` to `regnetx_800mf`: depth, w_0, w_a, w_m and group wid
           excitation. Its place after the 3x3 convolution, and a quarter of the channels of the block's input for its
           first layer, are from the authors' code (github.com/facebookresearch/pycls, commit 5719de6).
           Training: configs/dds_baselines of the same code, MODEL_ZOO.md of which names the paper, and the defaults of
-          pycls/core/config.py, such as Nesterov's momentum.
+          pycls/core/config.py, such as Nesterov's momentum. Augmentation and tests: pycls/datasets/imagenet.py.
           `regnetx32_d2l`: Dive into Deep Learning (D2L), the edition for PyTorch; the one for MXNet differs.
 Departs   From the paper: the caller's initializer sets the initial weights (authors: normal, by fan-out).
           `regnetx32_d2l`: two stages (paper: four), biases in the convolutions, 1 input channel.
@@ -22,6 +22,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import chain, conv_norm
+from ._pixels import NORMALIZED, RESIZED_CROP, SHORTER_256
 from .network import Network
 from .registry import register
 from .resnet import WithShortcut
@@ -131,10 +132,11 @@ paper = partial(
     # configs/dds_baselines/regnetx and regnety: all have the same
     training={
         **{"epochs": 100, "batch_size": 1024, "learning_rate": 0.8, "schedule": "cosine warmup:5"},
-        **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 5e-5, "augment": "flip"},
+        **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 5e-5, "augment": f"{RESIZED_CROP} flip lighting:0.1"},
+        **SHORTER_256,
+        **NORMALIZED,
     },
     not_done=(
-        "random crops of various sizes and aspect ratios, random changes and normalization of colors",
         "running statistics that are computed from 8,192 images after each epoch",
         "initial weights: normal, by fan-out",
     ),

@@ -11,6 +11,7 @@ Source    `resnet`: the blog; its network is the ResNet-18 of the Gluon tutorial
           `resnet20_cifar10` to `resnet110_cifar10`: the paper's section 4.2 with n = 3, 5, 7, 9 and 18. All shortcuts
           are identities (option A). Table 6 has the numbers of parameters. No convolution has a bias.
           Training: section 3.4 for ImageNet, section 4.2 for CIFAR-10. The authors' README has the same batches of 256.
+          Tests: their README has one crop of 224x224 from the middle of images whose shorter side has 256 pixels.
 Departs   From the paper, `resnet` and `resnet18_tutorial`: the first convolution has no padding, no batch normalization
           and no ReLU; every convolution keeps its bias, which batch normalization makes useless; the projection has no
           batch normalization; 3x3 average pooling (paper: global), so 2048 features reach the classifier at 224 and 512
@@ -32,6 +33,7 @@ from typing import NamedTuple, Tuple
 from mxnet.gluon import nn
 
 from ._blocks import chain, conv_norm, hybrid_chain, print_output_shapes
+from ._pixels import CENTERED, CIFAR_CENTERED, MEAN_COLOR, PATIENCE, SHORTER_256
 from .network import Network
 from .registry import register
 
@@ -309,7 +311,9 @@ OPTION_B = (
 # section 3.4; 600,000 batches of 256 images are 120 epochs of ImageNet
 TRAINING = {
     **{"epochs": 120, "batch_size": 256, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4},
-    **{"init": "he", "augment": "flip"},
+    **{"init": "he", "schedule": "plateau:0.1:5", "augment": "scale:256:480 flip lighting:0.1"},
+    **SHORTER_256,
+    **CENTERED,
 }
 paper = partial(
     register,
@@ -318,16 +322,17 @@ paper = partial(
     classes=1000,
     training=TRAINING,
     not_done=(
-        "the rate is divided by 10 when the error stops falling",
-        "random crops of rescaled images, subtraction of the mean image, and random changes of colors",
+        PATIENCE.format("error"),
+        MEAN_COLOR,
+        "running statistics that are computed from training images after the training (authors' README)",
     ),
 )
 # section 4.2; 64,000 batches of 128 images, and the rate falls after 32,000 and 48,000
 CIFAR_TRAINING = {
     **{"epochs": 164, "batch_size": 128, "learning_rate": 0.1, "schedule": "82:0.1 123:0.01"},
-    **{"momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+    **{"momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "crop:4 flip"},
+    **CIFAR_CENTERED,
 }
-CIFAR_CROPS = "random crops of images padded by 4 pixels, and subtraction of the mean image"
 cifar10 = partial(
     register,
     source="arXiv:1512.03385, section 4.2",
@@ -335,7 +340,7 @@ cifar10 = partial(
     classes=10,
     departures=(INITIALIZATION,),
     training=CIFAR_TRAINING,
-    not_done=(CIFAR_CROPS,),
+    not_done=(MEAN_COLOR,),
 )
 
 
@@ -440,7 +445,7 @@ def resnet56_cifar10(classes=10, **kwargs):
     macs=252_887_680,
     # a tenth of the rate in the first epoch, which has 391 batches
     training={**CIFAR_TRAINING, "schedule": "0:0.1 1:1 82:0.1 123:0.01"},
-    not_done=(CIFAR_CROPS, "a tenth of the rate until the training error is below 80 % (about 400 batches)"),
+    not_done=(MEAN_COLOR, "a tenth of the rate until the training error is below 80 % (about 400 batches)"),
 )
 def resnet110_cifar10(classes=10, **kwargs):
     """Build the paper's ResNet-110 for CIFAR-10."""

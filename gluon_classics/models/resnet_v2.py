@@ -22,6 +22,7 @@ from functools import partial
 from mxnet.gluon import nn
 
 from ._blocks import chain, hybrid_chain
+from ._pixels import CENTERED, MEAN_COLOR, SHORTER_256
 from .network import Network
 from .registry import register
 from .resnet import BLOCKS as FIRST_BLOCKS
@@ -137,9 +138,11 @@ INITIALIZATION = "the caller's initializer sets the initial weights (paper: He i
 # appendix: as ResNet, and the rate falls after 30 and 60 epochs
 TRAINING = {
     **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
-    **{"momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+    **{"momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "scale:256:480 flip lighting:0.1"},
+    **SHORTER_256,
+    **CENTERED,
 }
-NOT_DONE = ("random crops of rescaled images, subtraction of the mean image, and random changes of colors",)
+NOT_DONE = (MEAN_COLOR, "tests on crops of 320x320 pixels (here: 224x224)")
 paper = partial(
     register,
     source="arXiv:1603.05027, figure 4(e) and table 5",

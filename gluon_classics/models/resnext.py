@@ -5,7 +5,8 @@ Source    `resnext50_32x4d`: the paper's table 1, with blocks of figure 3(c): th
           the cardinality. `resnext101_32x4d`, `resnext101_64x4d`: the same blocks in the depths of ResNet-101, as in
           the paper's section 5.1. The authors' code adds that the 3x3 convolution has the stride, and that convolutions
           have no biases (github.com/facebookresearch/ResNeXt, commit 1f59a2c). Training: section 4; 100 epochs and
-          Nesterov's momentum are from opts.lua and train.lua of that code.
+          Nesterov's momentum are from opts.lua and train.lua of that code, augmentation and tests from
+          datasets/imagenet.lua of fb.resnet.torch, which it is based on.
 Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization; the code has its
           variant by fan-out).
           Dive into Deep Learning (D2L) has a ResNeXt block, but no network of such blocks.
@@ -16,6 +17,7 @@ from functools import partial
 from mxnet.gluon import nn
 
 from ._blocks import conv_norm
+from ._pixels import BICUBIC, NORMALIZED, SHORTER_256, TORCH_AUGMENTATION
 from .registry import register
 from .resnet import BLOCKS, BOTTLENECK_EXPANSION, ResNetV1
 
@@ -59,9 +61,11 @@ paper = partial(
     # section 4 (the rate falls three times) and the authors' code
     training={
         **{"epochs": 100, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01 90:0.001"},
-        **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": "flip"},
+        **{"optimizer": "nag", "momentum": 0.9, "weight_decay": 1e-4, "init": "he", "augment": TORCH_AUGMENTATION},
+        **SHORTER_256,
+        **NORMALIZED,
     },
-    not_done=("random crops of various sizes and aspect ratios, random changes and normalization of colors",),
+    not_done=(BICUBIC,),
 )
 
 

@@ -7,19 +7,23 @@ Source    `se_resnet50`: the paper's table 1, the middle column; block as in its
           The authors' models (github.com/hujie-frank/SENet at 0262d43, models/SE-ResNet-50.prototxt, and those of 101
           and 152 layers) have these biases too; the first, 1x1 convolution of a bottleneck has the stride, and no other
           convolution has a bias. Training: the paper's section 5.1. The README confirms batches of 1024 and a rate of
-          .6, and says that the released weights are from another training, with batches of 256 and a rate of .1.
+          .6, and says that the released weights are from another training, with batches of 256 and a rate of .1. It has
+          crops of 8 to 100 % with aspect ratios of 3/4 to 4/3, and tests on the middle of images of 256 pixels.
 Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization). From the
           authors' models: pool1 has a padding of 1; theirs has none and rounds up, which gives the same sizes from
           other windows. `released=True` builds the network of their weights.
 Open      - `se_resnet50`: equation 3 has no biases, but the published number of parameters and the authors' model
             include them. We follow these.
           - `se_resnet*`: neither the paper nor the README prints a weight decay. We use none.
+          - `se_resnet*`: the README lists random rotations and shifts of pixels, too. The paper does not, so they may
+            belong to the training of the released weights only.
 """
 
 from functools import partial
 
 from mxnet.gluon import nn
 
+from ._pixels import CENTERED, RESIZED_CROP, SHORTER_256
 from .registry import register
 from .resnet import BLOCKS, BOTTLENECK_EXPANSION, ResNetV1, bottleneck, building_block
 
@@ -71,9 +75,11 @@ paper = partial(
     classes=1000,
     training={
         **{"epochs": 100, "batch_size": 1024, "learning_rate": 0.6, "schedule": "30:0.1 60:0.01 90:0.001"},
-        **{"momentum": 0.9, "init": "he", "augment": "flip"},
+        **{"momentum": 0.9, "init": "he", "augment": f"{RESIZED_CROP} flip"},
+        **SHORTER_256,
+        **CENTERED,
     },
-    not_done=("random crops of various sizes and aspect ratios, and subtraction of the mean color",),
+    not_done=("batches that are drawn with a balance of the classes",),
 )
 INITIALIZATION = "the caller's initializer sets the initial weights (paper: He initialization)"
 

@@ -4,12 +4,15 @@ size", arXiv:1602.07360).
 Source    `squeezenet1_0`: the paper's table 1. `squeezenet1_1`: the authors' release of version 1.1
           (github.com/forresti/SqueezeNet, commit 51147dc). ReLU after every convolution, also the last one, and pools
           that round up, as in Caffe, are from the release. Training: its solver.prototxt and train_val.prototxt, which
-          the paper refers to; both versions have the same. It has no flips.
+          the paper refers to; both versions have the same. It has crops of 227x227 pixels, a mean color, and no flips.
 Departs   `squeezenet1_0`: 227x227 input, as in the release (the table prints 224x224, which does not give its 111x111
           feature maps); no padding in conv10, as in the table (release: 1). `squeezenet1_1`: later than the paper.
           Both: the caller's initializer sets the initial weights (release: Caffe's Xavier initialization, which uses
           the fan-in only, and in conv10 a normal distribution with a standard deviation of .01).
 Open      - `squeezenet1_0`: the table prints 224x224 images and 111x111 maps after conv1; only 227x227 gives them.
+          - `squeezenet1_*`: how the images in the release's database got their size is not known. Here both sides are
+            resized to 256 pixels, as Caffe's tools do. The mean color is that of the released VGG; the release rounds
+            it.
           - `squeezenet1_0`: conv10 gives 13x13 maps in the table, 15x15 in the release, which pads it by 1.
 """
 
@@ -18,6 +21,7 @@ from typing import NamedTuple, Tuple
 
 from mxnet.gluon import nn
 
+from ._pixels import CENTERED
 from .network import Network
 from .registry import register
 
@@ -105,8 +109,11 @@ INITIALIZATION = "the caller's initializer sets the initial weights (release: Xa
 # 170,000 batches of 16 times 32 images
 published = partial(
     register,
-    training={"epochs": 68, "batch_size": 512, "learning_rate": 0.04, "momentum": 0.9, "weight_decay": 2e-4},
-    not_done=("the rate falls linearly to 0", "random crops, and subtraction of the mean color"),
+    training={
+        **{"epochs": 68, "batch_size": 512, "learning_rate": 0.04, "momentum": 0.9, "weight_decay": 2e-4},
+        **{"image_size": 256, "augment": "crop", **CENTERED},
+    },
+    not_done=("the rate falls linearly to 0",),
 )
 
 

@@ -4,8 +4,9 @@ Source    `vgg`: the blog; `VGGNet` takes any architecture, and the printed one 
           `vgg11`, `vgg11_lrn`, `vgg13`, `vgg16_c`, `vgg16`, `vgg19`: configurations A, A-LRN, B, C, D and E of the
           paper's table 1. `vgg11_bn`, `vgg13_bn`, `vgg16_bn`, `vgg19_bn`: A, B, D and E with batch normalization (Ioffe
           & Szegedy 2015, arXiv:1502.03167), as in MXNet's model zoo and in torchvision.
-          Training: the paper's section 3.1. MXNet's zoo prints none for `vgg*_bn`; theirs is torchvision's
-          (references/classification/README.md of github.com/pytorch/vision in November 2021).
+          Training: the paper's section 3.1; configurations A, A-LRN and B with images whose shorter side has 256
+          pixels, the others with 256 to 512 (table 3). MXNet's zoo prints none for `vgg*_bn`; theirs is torchvision's
+          (references/classification, README.md and presets.py, of github.com/pytorch/vision in November 2021).
           `vgg11_tutorial`: the Gluon tutorials of early 2018. `vgg11_d2l`: Dive into Deep Learning (D2L).
           `vgg_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L, at 95847d1.
 Departs   From the paper: the caller's initializer sets the initial weights. The paper draws those of configuration A
@@ -23,6 +24,7 @@ from typing import NamedTuple
 from mxnet.gluon import nn
 
 from ._blocks import LocalResponseNorm, chain, dense_head
+from ._pixels import CENTERED, NORMALIZED, PATIENCE, RESIZED_CROP, SHORTER_256
 from .network import Network
 from .registry import register
 
@@ -99,21 +101,30 @@ class VGGNet(Network):
 
 DRAWN = "the caller's initializer sets the initial weights (paper: normal, with a variance of .01)"
 FROM_A = "no layer starts from trained weights (paper: some start from configuration A's)"
+# section 3.1
+TRAINING = {
+    **{"epochs": 74, "batch_size": 256, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4},
+    "schedule": "plateau:0.1:5:3",
+    **SHORTER_256,
+    **CENTERED,
+}
+NOT_DONE = (
+    PATIENCE.format("validation accuracy"),
+    "tests on the whole image, with convolutions instead of dense layers (here: the middle of the image)",
+)
 paper = partial(
     register,
     input_shape=(3, 224, 224),
     classes=1000,
-    # section 3.1
-    training={
-        **{"epochs": 74, "batch_size": 256, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4},
-        "augment": "flip",
-    },
-    not_done=(
-        "the rate is divided by 10 when the validation accuracy stops improving, three times in all",
-        "random crops of rescaled images, random shifts of colors, and subtraction of the mean color",
-    ),
+    training={**TRAINING, "augment": "scale:256:256 flip lighting:0.1"},
+    not_done=NOT_DONE,
 )
-NORMALIZED = "batch normalization between each convolution and its ReLU (later than the paper)"
+jittered = partial(
+    paper,
+    training={**TRAINING, "augment": "scale:256:512 flip lighting:0.1"},
+    not_done=(*NOT_DONE, "weights of a network that was trained on images of 384 pixels to start from"),
+)
+WITH_BN = "batch normalization between each convolution and its ReLU (later than the paper)"
 # torchvision: its defaults, of 8 processes with 32 images each; only networks without batch normalization start at .01
 zoo = partial(
     register,
@@ -122,9 +133,11 @@ zoo = partial(
     classes=1000,
     training={
         **{"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "schedule": "30:0.1 60:0.01"},
-        **{"momentum": 0.9, "weight_decay": 1e-4, "augment": "flip"},
+        **{"momentum": 0.9, "weight_decay": 1e-4, "augment": f"{RESIZED_CROP} flip"},
+        **SHORTER_256,
+        **NORMALIZED,
     },
-    not_done=("random crops of various sizes and aspect ratios, and normalization of colors",),
+    not_done=("initial weights: normal, by fan-out in convolutions, with a standard deviation of .01 in dense layers",),
 )
 
 
@@ -179,7 +192,7 @@ def vgg13(classes=1000, **kwargs):
     return VGGNet(B, classes, **kwargs)
 
 
-@paper(
+@jittered(
     source="arXiv:1409.1556, table 1, column C",
     params=133_638_952,
     macs=11_770_888_192,
@@ -190,7 +203,7 @@ def vgg16_c(classes=1000, **kwargs):
     return VGGNet(C, classes, **kwargs)
 
 
-@paper(
+@jittered(
     source="arXiv:1409.1556, table 1, column D",
     params=138_357_544,
     macs=15_470_264_320,
@@ -201,7 +214,7 @@ def vgg16(classes=1000, **kwargs):
     return VGGNet(D, classes, **kwargs)
 
 
-@paper(
+@jittered(
     source="arXiv:1409.1556, table 1, column E",
     params=143_667_240,
     macs=19_632_062_464,
@@ -215,7 +228,7 @@ def vgg19(classes=1000, **kwargs):
 @zoo(
     params=132_868_840,
     macs=7_609_090_048,
-    departures=(NORMALIZED,),
+    departures=(WITH_BN,),
 )
 def vgg11_bn(classes=1000, **kwargs):
     """Build configuration A with batch normalization."""
@@ -225,7 +238,7 @@ def vgg11_bn(classes=1000, **kwargs):
 @zoo(
     params=133_053_736,
     macs=11_308_466_176,
-    departures=(NORMALIZED,),
+    departures=(WITH_BN,),
 )
 def vgg13_bn(classes=1000, **kwargs):
     """Build configuration B with batch normalization."""
@@ -235,7 +248,7 @@ def vgg13_bn(classes=1000, **kwargs):
 @zoo(
     params=138_365_992,
     macs=15_470_264_320,
-    departures=(NORMALIZED,),
+    departures=(WITH_BN,),
 )
 def vgg16_bn(classes=1000, **kwargs):
     """Build configuration D with batch normalization."""
@@ -245,7 +258,7 @@ def vgg16_bn(classes=1000, **kwargs):
 @zoo(
     params=143_678_248,
     macs=19_632_062_464,
-    departures=(NORMALIZED,),
+    departures=(WITH_BN,),
 )
 def vgg19_bn(classes=1000, **kwargs):
     """Build configuration E with batch normalization."""

@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import asdict, fields
+from dataclasses import asdict
 import statistics
 
-from gluon_classics.experiment.settings import WEIGHTS, Settings
 from gluon_classics.utils.history import METRICS
 
 from .equivalence import Comparison
 from .recipes import Recipe, name_of
 from .verdict import Verdict
 
-UNUSUAL = {  # settings that are shown where they are not the default
-    "momentum": "momentum {}",
-    "weight_decay": "weight decay {}",
-    "fit": "fit {}",
-    "resize_in": "resizing {}",
-    "augment": "random {}s",
-    "last_batch": "last batch {}",
-    "reported": "{} test accuracy",
-}
-
 
 def digits(recipe: Recipe, metric: str) -> int:
     """Return the number of decimals of a metric in tables: 4 for losses, and for accuracies close to 1."""
     return 4 if metric == "train_loss" or recipe.settings.data == "mnist" else 3
-
-
-def settings_words(settings: Settings, without: Collection[str] = ()) -> str:
-    """Return what decides a run, in one line. `without` names fields to leave out."""
-    optimizer = "lr" if "optimizer" in without else settings.optimizer
-    schedule = f" ({settings.schedule})" if settings.schedule else ""
-    weights = f" ({settings.weights} weights)" if settings.weights != WEIGHTS[0] else ""
-    parts = {
-        "resize": f"{settings.size}x{settings.size}",
-        "batch_size": f"batch {settings.batch_size}",
-        "learning_rate": f"{optimizer} {settings.learning_rate:g}{schedule}",
-        "init": f"{settings.init}{weights}",
-        **{
-            field.name: UNUSUAL[field.name].format(getattr(settings, field.name))
-            for field in fields(Settings)
-            if field.name in UNUSUAL and getattr(settings, field.name) != field.default
-        },
-        "epochs": f"{settings.epochs} epochs" if settings.epochs > 1 else "1 epoch",
-    }
-    return ", ".join(words for name, words in parts.items() if name not in without)
 
 
 def published_words(recipe: Recipe, metric: str, epoch: int, decimals: int | None = None) -> str:

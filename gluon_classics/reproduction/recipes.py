@@ -1,7 +1,7 @@
 """Recipes: settings with the results that were published for them.
 
 A recipe is named `<model>-<data>-<variant>`. The tables are in `recipes_blog` (the blog and the Gluon tutorial),
-`recipes_d2l` (Dive into Deep Learning) and `recipes_other`.
+`recipes_d2l` (Dive into Deep Learning), `recipes_imagenet` (the papers' networks for ImageNet) and `recipes_other`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOSS_DECIMALS = 3  # that every published loss has
 FULL_DECIMALS = 6  # of accuracies that were not rounded
 GUESSING = 1.2  # times the accuracy of guessing: a network that is no better has learned nothing
 NOT_PUBLISHED = "no published result is known"  # a note
-ROWS = ("recipes_blog", "recipes_d2l", "recipes_other")
+ROWS = ("recipes_blog", "recipes_d2l", "recipes_other", "recipes_imagenet")
 BANDS = Path(__file__).with_name("short_bands.json")
 ORIGINAL = Path(__file__).with_name("original_runs.json")  # written by tools/make_original.py from results/original/
 

@@ -38,9 +38,7 @@ def reproduce(
     Raises:
         ClassicsError: A run cannot be started, or did not reach its end.
     """
-    settings = replace(recipe.settings, **{name: value for name, value in changes.items() if value is not None})
-    if data:
-        settings = replace(settings, data=absolute_data(data))
+    settings = settings_of(recipe, data, **changes)
     parent = Path(out) if out else Path("runs", _folder_name(recipe, settings))
     paths = {number: parent / f"seed-{number}" for number in range(seed, seed + runs)}
     dataset = None
@@ -57,6 +55,12 @@ def reproduce(
             _console.say(f"{recipe.name}, seed {number}: training on {len(dataset.train):,} images; run folder {path}")
             run_training(experiment, folder, checkpoint_minutes)
     return [read_run(path) for path in paths.values()]
+
+
+def settings_of(recipe: Recipe, data, **changes) -> Settings:
+    """Return the settings of a recipe with the images of the folder `data` (None: found by name), and with changes."""
+    settings = replace(recipe.settings, **{name: value for name, value in changes.items() if value is not None})
+    return replace(settings, data=absolute_data(data)) if data else settings
 
 
 def _folder_name(recipe, settings):

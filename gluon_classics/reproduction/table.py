@@ -7,6 +7,7 @@ import statistics
 from typing import Sequence
 
 import gluon_classics
+from gluon_classics.experiment.settings_words import settings_words
 from gluon_classics.runs.record import RunRecord
 from gluon_classics.utils.history import METRICS
 
@@ -17,7 +18,6 @@ from .formatting import (
     mean_words,
     original_words,
     published_words,
-    settings_words,
     source_words,
     verdict_words,
 )

@@ -114,7 +114,7 @@ def incomparable(recipe: Recipe, record: RunRecord) -> list[str]:
     reasons = []
     if record.status != "done":
         reasons.append(f"the run is {record.status}")
-    elif len(record.epochs) != settings.epochs:
+    elif len(record.epochs) != settings.epochs and not record.has_stopped:
         reasons.append(f"it has {len(record.epochs)} of its {settings.epochs} epochs")
     for name, wanted in asdict(recipe.settings).items():
         found = getattr(settings, name)

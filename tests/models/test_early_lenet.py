@@ -263,5 +263,5 @@ def test_a_feature_map_of_h3_starts_from_the_inputs_that_it_has():
 @pytest.mark.parametrize("name", EDITIONS)
 def test_pixels_are_between_minus_1_and_1(name):
     settings = Settings.of(name)
-    assert settings.pixels == (-1, 1)
+    assert settings.pixels == ((-1,), (1,))
     assert settings.init == "published"

@@ -43,7 +43,7 @@ def test_our_variants_of_a_recipe_differ_in_one_setting(suffix, changes):
 
 def test_recipes_without_a_published_value_say_so():
     for recipe in RECIPES.values():
-        assert bool(recipe.published()) == (NOT_PUBLISHED not in recipe.notes)
+        assert bool(recipe.published()) == (not any(note.startswith(NOT_PUBLISHED) for note in recipe.notes))
 
 
 NOT_TRACED = {  # published results whose repository or commit we do not know, and those next to builds that are named
@@ -55,7 +55,8 @@ NOT_TRACED = {  # published results whose repository or commit we do not know, a
 
 
 def test_published_results_name_a_repository_and_a_commit_except_for_known_ones():
-    recipes = RECIPES.values()
+    """Those on ImageNet may name a table of a paper."""
+    recipes = [recipe for recipe in RECIPES.values() if recipe.settings.data != "imagenet"]
     sources = {run.source for recipe in recipes for run in recipe.runs}
     sources |= {recipe.builds.source for recipe in recipes if recipe.builds}
     assert {source for source in sources if not re.search(r" (at|to) [0-9a-f]{7,8}\b", source)} == NOT_TRACED

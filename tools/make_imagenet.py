@@ -1,0 +1,38 @@
+"""Write the table of the recipes into docs/imagenet.md, between its markers: python tools/make_imagenet.py"""
+
+from pathlib import Path
+
+from gluon_classics.reproduction import results
+from gluon_classics.reproduction.formatting import mean_words, published_words, source_words
+from gluon_classics.reproduction.recipes import list_recipes
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "imagenet.md"
+START, END = "<!-- recipes -->\n", "<!-- /recipes -->"
+METRIC = "test_accuracy"
+
+
+def table() -> str:
+    """Return the recipes as a Markdown table, with our results if there are any."""
+    ours = {verdict.recipe.name: mean_words(verdict.values(METRIC)) for verdict in results.read(ROOT / "results")}
+    rows = ["| recipe | target | source | ours |", "|---|---|---|---|"]
+    for recipe in list_recipes():
+        if recipe.settings.data == "imagenet":
+            target = published_words(recipe, METRIC, recipe.settings.epochs) or "none (see its notes)"
+            rows.append(f"| `{recipe.name}` | {target} | {source_words(recipe)} | {ours.get(recipe.name, 'not run')} |")
+    return "\n".join(rows)
+
+
+def with_table(text: str) -> str:
+    """Return `text` with the current table between its markers."""
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}{table()}\n{END}{after}"
+
+
+def main():
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
