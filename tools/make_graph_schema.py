@@ -13,6 +13,7 @@ FILE = Path(__file__).resolve().parents[1] / "docs" / "graph.schema.json"
 
 TEXT, NUMBER, INTEGER, BOOLEAN = ({"type": name} for name in ("string", "number", "integer", "boolean"))
 SIZES = {"type": "array", "items": INTEGER}
+PER_CHANNEL = {"type": ["number", "array"], "items": NUMBER, "description": "For all channels, or for each."}
 SHAPE = {
     "type": "array",
     "items": {"type": ["integer", "null"]},
@@ -65,17 +66,19 @@ def training():
     known = [name for name in optimizer if name != "formula"]
     resize = record({"method": TEXT, "type": {"enum": ["uint8", "float32"]}, "rounding": TEXT})
     image = {
-        **{"size": SIZES, "fit": {"enum": ["resize", "pad"]}, "resize": resize},
-        **{"pixel_0_becomes": NUMBER, "pixel_255_becomes": NUMBER, "channels": TEXT, "layout": TEXT},
+        **{"size": SIZES, "fit": {"enum": ["resize", "pad", "crop"]}, "resize": resize},
+        **{"pixel_0_becomes": PER_CHANNEL, "pixel_255_becomes": PER_CHANNEL, "channels": TEXT, "layout": TEXT},
     }
+    sometimes = {"image_size": SIZES, "crop": TEXT, "mean": PER_CHANNEL, "standard_deviation": PER_CHANNEL}
     parts = {
         "loss": record({"terms": {"type": "array", "items": term}, "reduction": TEXT}),
         "optimizer": record(optimizer, known),
         "batch_size": INTEGER,
         "epochs": INTEGER,
         "augmentation": TEXT,
+        **{"micro_batch_size": INTEGER, "frozen": TEXT, "evaluation": TEXT},
         "initializer": record({"name": TEXT, "weights": TEXT, "biases": TEXT}),
-        "preprocessing": record(image),
+        "preprocessing": record({**image, **sometimes}, list(image)),
     }
     return record(parts, ["loss"], description="How the network is trained. Only the loss is always known.")
 

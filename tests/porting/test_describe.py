@@ -69,10 +69,7 @@ def training_lines(name):
 def test_schedules_augmentation_and_pytorchs_initial_values_are_in_words():
     lines = training_lines("lenet_cifar10")
     assert any("learning rate 0.001, times the factors 74:0.5 149:0.25 (epoch:factor)" in line for line in lines)
-    assert (
-        "augmentation: each training image is mirrored left to right with probability 1/2, each time it is used"
-        in lines
-    )
+    assert "augmentation of each training image: mirrored left to right with probability 1/2" in lines
     uniform = "uniform within +-1 / sqrt(fan_in)"
     assert f"initial weights: {uniform}; biases {uniform}, of their layer" in lines
     cosine = "times (1 + cos(pi * epoch / epochs)) / 2, times 0.1 + 0.9 * epoch / 5 in the first 5 epochs"
@@ -131,7 +128,9 @@ def test_the_facts_of_the_training_are_in_words():
     lines = describe.training_lines(network.graph, training_facts(network.graph, network.settings))
     assert "loss: 0.3 times -log(softmax(x)[label]) of x = auxiliary_4a.linear" in lines
     assert "loss of a batch: mean over the batch of the per-example loss" in lines
-    assert "pixels: 0..255 become 0..1; channels red, green, blue; layout (N, C, H, W)" in lines
+    black, white = "-123.68 -116.78 -103.938", "131.32 138.22 151.062"
+    assert f"pixels: 0..255 become {black}..{white}; channels red, green, blue; layout (N, C, H, W)" in lines
+    assert "its middle of 224x224 is cut out" in next(line for line in lines if line.startswith("image: "))
     network = source("lenet5")
     facts = training_facts(network.graph, network.settings)
     assert facts["preprocessing"]["pixel_0_becomes"] == -0.1

@@ -16,10 +16,10 @@ DEFINED = "bilinear, centers of pixels at half-integers, no antialiasing (OpenCV
 
 
 @functools.lru_cache(maxsize=None)
-def _trace(size=20, dtype="uint8", fit="resize", pixels=(0.0, 1.0)):
+def _trace(size=20, dtype="uint8", fit="resize", pixels=(0.0, 1.0), image_size=None):
     """Return a trace with a raw image and what a recipe makes of it."""
     trace = small_network.trace(1)
-    image, _ = Preprocess(size, dtype, fit, pixels).from_numpy(RAW[None], np.zeros(1))
+    image, _ = Preprocess(size, dtype, fit, pixels, image_size).from_numpy(RAW[None], np.zeros(1))
     rounding = "to whole pixel values" if dtype == "uint8" else "none"
     recipe = {
         "size": [size, size],
@@ -28,6 +28,8 @@ def _trace(size=20, dtype="uint8", fit="resize", pixels=(0.0, 1.0)):
         "pixel_0_becomes": pixels[0],
         "pixel_255_becomes": pixels[1],
     }
+    if image_size:
+        recipe["image_size"] = [image_size, image_size]
     tensors = {**trace.tensors, "raw": RAW, "preprocessed": image[0].asnumpy()}
     return replace(trace, recipe={**trace.recipe, "preprocessing": recipe}, tensors=tensors)
 
@@ -142,9 +144,12 @@ OTHERS = {
 }
 
 
+UNCROPPED = "the whole image is resized, but its middle is defined to be cut out"
+
+
 def test_each_mistake_of_preprocessing_is_tested():
     resizes = {f"the resize is {method}, {rounding}" for method in METHODS for rounding in ROUNDINGS}
-    planted = {*resizes, *OTHERS, "the image is padded, not resized"}
+    planted = {*resizes, *OTHERS, "the image is padded, not resized", UNCROPPED}
     assert planted == {variant.name for variant in IMAGE_VARIANTS}
 
 
@@ -184,6 +189,40 @@ def test_padding_in_the_place_of_a_resize_is_named_and_the_reverse():
     report = _compare(padded, _as_input(_resized("bilinear", 32)))
     assert report.first.cause == "the resize is bilinear, without rounding"
     assert "P" in _compare(padded, padded.tensors["preprocessed"]).level
+
+
+# what the pixels 0 and 255 become with the mean and the standard deviation of ImageNet
+NORMALIZED = tuple(tuple(map(float, ((value - MEAN) / DEVIATION).ravel())) for value in (0, 1))
+
+
+def _normalized(image):
+    return (_as_input(image) - MEAN) / DEVIATION
+
+
+@pytest.mark.parametrize("method", ["bilinear", "bilinear with antialiasing", "nearest neighbor", "mean over areas"])
+def test_another_resize_of_a_crop_is_named_also_with_normalized_pixels(method):
+    trace = _trace(20, "float32", "crop", NORMALIZED, image_size=24)
+    report = _compare(trace, _normalized(_resized(method, 24)[2:22, 2:22]))
+    if method == "bilinear":
+        assert report.conforms, report.text(everything=True)
+    else:
+        assert any(method in cause for cause in (report.first.cause, *report.first.alternatives))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_whole_image_in_the_place_of_its_middle_is_named(dtype):
+    trace = _trace(20, dtype, "crop", NORMALIZED, image_size=24)
+    rounding = ROUNDINGS["rounded to whole pixel values" if dtype == "uint8" else "without rounding"]
+    report = _compare(trace, _normalized(rounding(_resized("bilinear", 20))))
+    assert UNCROPPED in (report.first.cause, *report.first.alternatives)
+    assert "P" in _compare(trace, _normalized(rounding(_resized("bilinear", 24)[2:22, 2:22]))).level
+
+
+def test_pixels_that_are_not_normalized_are_named():
+    trace = _trace(20, "float32", pixels=NORMALIZED)
+    report = _compare(trace, _as_input(_resized("bilinear", 20)))
+    assert not report.conforms
+    assert "normalized" in report.first.cause
 
 
 @pytest.mark.parametrize("size", [20, 32, 96])

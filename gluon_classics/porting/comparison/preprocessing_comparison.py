@@ -55,7 +55,7 @@ def _is_rounded_as_defined(case):
     resize = case.recipe.get("resize")
     if not isinstance(resize, dict) or resize.get("rounding") != "to whole pixel values":
         return False
-    if case.recipe.get("fit") != "resize" or case.found.shape[1:] == case.raw.shape[:2]:
+    if case.recipe.get("fit") not in ("resize", "crop") or case.found.shape[1:] == case.raw.shape[:2]:
         return False
     pixels = case.pixels(case.found)
     is_whole = np.abs(pixels - np.round(pixels)) < BORDER  # float32 inputs near 1 give pixels within 2e-5

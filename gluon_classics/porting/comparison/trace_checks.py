@@ -25,7 +25,7 @@ def check_recipe(recipe) -> None:
         isinstance(optimizer, dict) and optimizer.get("name") == "sgd" and _is_number(optimizer.get("momentum")),
         isinstance(steps, list) and all(_is_number(row.get("learning_rate")) for row in steps),
         isinstance(decay, dict) and all(map(_is_number, decay.values())),
-        isinstance(image, dict) and all(_is_number(image[key]) for key in _PIXELS if key in image),
+        isinstance(image, dict) and all(_are_numbers(image[key]) for key in _PIXELS if key in image),
     )
     for key, is_right in zip(("optimizer", "steps", "weight_decay", "preprocessing"), right):
         if not is_right:
@@ -34,6 +34,10 @@ def check_recipe(recipe) -> None:
 
 def _is_number(value):
     return isinstance(value, (int, float)) and abs(value) < float("inf")
+
+
+def _are_numbers(value):
+    return all(map(_is_number, value)) if isinstance(value, list) else _is_number(value)
 
 
 def check_fingerprints(fingerprints) -> None:

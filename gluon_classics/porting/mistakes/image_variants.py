@@ -36,7 +36,9 @@ class Image(NamedTuple):
         return (values.transpose(1, 2, 0) - low) / (high - low) * 255
 
     def _range(self):
-        return self.recipe.get("pixel_0_becomes", 0.0), self.recipe.get("pixel_255_becomes", 1.0)
+        """Return what the pixels 0 and 255 become: one number for all channels, (1,), or one for each, (C,)."""
+        names = {"pixel_0_becomes": 0.0, "pixel_255_becomes": 1.0}
+        return [np.reshape(self.recipe.get(name, default), -1) for name, default in names.items()]
 
 
 def _linear(distance):
@@ -107,11 +109,20 @@ _METHODS = {
 }
 
 
-def resized(case, method=BILINEAR) -> np.ndarray:
-    """Return the pixels of the raw image in the size of the input, without rounding."""
-    _, height, width = case.reference.shape
+def resized(case, method=BILINEAR, cropped=True) -> np.ndarray:
+    """Return the pixels of the raw image in the size of the input, without rounding.
+
+    Args:
+        case: The image.
+        method: A name of `_METHODS`.
+        cropped: Whether to resize to the recipe's image_size and cut out the middle, if it has one.
+    """
+    wanted = case.reference.shape[1:]
+    height, width = (cropped and case.recipe.get("image_size")) or wanted
     rows, columns = _METHODS[method](case.raw.shape[0], height), _METHODS[method](case.raw.shape[1], width)
-    return np.einsum("ih,hwc,jw->ijc", rows, case.raw, columns)
+    top, left = (height - wanted[0]) // 2, (width - wanted[1]) // 2
+    pixels = np.einsum("ih,hwc,jw->ijc", rows, case.raw, columns)
+    return pixels[top : top + wanted[0], left : left + wanted[1]]
 
 
 BORDER = 1e-3  # of a pixel: values that are nearer to a border, such as ties, may be rounded either way
@@ -138,6 +149,14 @@ def _resized(method, rounding):
     return result
 
 
+def _uncropped(case):
+    """Return the raw image, resized to the size of the input as a whole, if the recipe cuts its middle out."""
+    if "image_size" not in case.recipe:
+        return None
+    pixels = resized(case, cropped=False)
+    return case.scaled(np.round(pixels) if case.recipe["resize"]["type"] == "uint8" else pixels)
+
+
 def _padded(case):
     """Return the raw image with pixels 0 around it."""
     missing = [large - small for large, small in zip(case.reference.shape[1:], case.raw.shape)]
@@ -161,6 +180,7 @@ IMAGE_VARIANTS = [
         for method in _METHODS
         for rounding in _ROUNDINGS
     ),
+    Variant("the whole image is resized, but its middle is defined to be cut out", (), _uncropped),
     Variant("the image is padded, not resized", (), _padded),
     *(_as_input(variant) for variant in INPUT_VARIANTS if "another order" not in variant.name),  # it is one image
 ]

@@ -11,6 +11,13 @@ from ..graph import Graph, Operation
 from ..operators import KINDS
 from .training_facts import schedule_words
 
+_FITS = {
+    "resize": "resized",
+    "pad": "padded with pixels 0",
+    "crop": "the shorter side resized and the longer one cut",
+}
+_STATISTICS = {"mean": "mean", "standard_deviation": "standard deviation"}
+
 
 class Row(NamedTuple):
     """A row of the table of operations.
@@ -241,21 +248,32 @@ def training_lines(graph: Graph, facts: dict[str, Any]) -> list[str]:
     )
     if "formula" in optimizer:
         lines.append(f"update: {optimizer['formula']}")
-    lines.append(f"batch size {facts['batch_size']}, {facts['epochs']} epoch{'s' * (facts['epochs'] > 1)}")
+    parts = f", computed in parts of {facts['micro_batch_size']}" if "micro_batch_size" in facts else ""
+    lines.append(f"batch size {facts['batch_size']}{parts}, {facts['epochs']} epoch{'s' * (facts['epochs'] > 1)}")
+    if "frozen" in facts:
+        lines.append(f"not trained: {facts['frozen']}")
     lines.append(f"initial weights: {facts['initializer']['weights']}; biases {facts['initializer']['biases']}")
     if facts["augmentation"] != "none":
-        lines.append(f"augmentation: {facts['augmentation']}")
+        lines.append(f"augmentation of each training image: {facts['augmentation']}")
     if own:
         lines.append(f"initial values that the network sets: {own}")
     image = facts["preprocessing"]
-    fit = "resized" if image["fit"] == "resize" else "padded with pixels 0"
-    method = f", {image['resize']['method']}, in {image['resize']['type']}" if image["fit"] == "resize" else ""
-    lines.append(f"image: {fit} to {format_shape(image['size'])}{method}")
-    lines.append(
-        f"pixels: 0..255 become {image['pixel_0_becomes']:g}..{image['pixel_255_becomes']:g}; "
-        f"channels {image['channels']}; layout {image['layout']}"
-    )
+    fit = _FITS[image["fit"]]
+    method = f", {image['resize']['method']}, in {image['resize']['type']}" if image["fit"] != "pad" else ""
+    crop = f"; its middle of {format_shape(image['size'])} is cut out" if "image_size" in image else ""
+    lines.append(f"image: {fit} to {format_shape(image.get('image_size', image['size']))}{method}{crop}")
+    if "evaluation" in facts:
+        lines.append(f"tests: {facts['evaluation']}")
+    low, high = (_numbers(image[f"pixel_{value}_becomes"]) for value in (0, 255))
+    lines.append(f"pixels: 0..255 become {low}..{high}; channels {image['channels']}; layout {image['layout']}")
+    statistics = [f"{words} {_numbers(image[key])}" for key, words in _STATISTICS.items() if key in image]
+    if statistics:
+        lines.append(f"these are pixels / 255, less the mean, over the standard deviation: {', '.join(statistics)}")
     return lines
+
+
+def _numbers(value):
+    return " ".join(f"{number:g}" for number in (value if isinstance(value, list) else [value]))
 
 
 def unsupported(graph: Graph) -> str:

@@ -14,6 +14,7 @@ from gluon_classics.experiment.build import build
 from gluon_classics.experiment.initializers import initialize
 from gluon_classics.experiment.parameter_files import fix_shapes
 from gluon_classics.experiment.parameter_format import read_arrays
+from gluon_classics.experiment.published_training import for_channels, published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
 from gluon_classics.models.objective import first_output
@@ -201,10 +202,12 @@ def from_symbol(
 
 
 def _own(name, input_shape, partial, seed):
-    settings = Settings.of(name, seed=seed)
     info = gluon_classics.model_info(name)
-    net = build(name, info.classes, trained=True)
     shape = input_shape or info.input_shape
+    is_other_square = shape[1:] != info.input_shape[1:] and len(set(shape[1:])) == 1
+    settings = published_settings(name, seed=seed, resize=shape[1] if is_other_square else None)
+    settings, _ = for_channels(settings, shape[0])
+    net = build(name, info.classes, trained=True)
     summarize(net, shape)  # its error names the smallest image
     weights = f"initial weights, seed {settings.seed}"
     made = from_block(net, shape, name, partial, settings=settings, weights=weights)

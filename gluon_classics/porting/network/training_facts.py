@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import gluon_classics
+from gluon_classics.data.augment_words import NONE, parse_augment
 from gluon_classics.experiment.settings import (
     PUBLISHED,
     PYTORCH,
     WARM_UP_FROM,
     Settings,
+    parse_channels,
     parse_initializer,
     parse_schedule,
 )
@@ -32,8 +34,13 @@ _INITIALIZERS = {
     PYTORCH: (1.0, "uniform within +-{} / sqrt(fan_in)"),
 }
 _AUGMENTATIONS = {
-    "none": "none",
-    "flip": "each training image is mirrored left to right with probability 1/2, each time it is used",
+    "flip": "mirrored left to right with probability 1/2",
+    "crop": "a random part of the input's size, cut out with {} rows and columns of pixels 0 around the image",
+    "resized-crop": "a random part with {} to 1 of the area and an aspect ratio of {} to its inverse, resized",
+    "scale": "the shorter side resized to a random length of {} to {}, and a random part of the input's size cut out",
+    "color": "brightness, contrast and saturation multiplied by random factors of 1 +- {}, {} and {}, in random order",
+    "lighting": "random multiples of the principal components of ImageNet's colors added, of {} standard deviations",
+    "affine": "moved, scaled, squeezed and sheared by random amounts of up to {} of the image",
 }
 PUBLISHED_INITIALIZER = "the network's own; each parameter names its initializer"
 
@@ -67,7 +74,15 @@ def training_facts(graph: Graph, settings: Settings | None) -> dict[str, Any]:
     }
     facts["batch_size"] = settings.batch_size
     facts["epochs"] = settings.epochs
-    facts["augmentation"] = _AUGMENTATIONS[settings.augment]
+    if settings.micro_batch_size:
+        facts["micro_batch_size"] = settings.micro_batch_size
+    if settings.freeze == "body":
+        facts["frozen"] = "all parameters and running statistics except those of the layers that give the classes"
+    facts["augmentation"] = augmentation_words(settings.augment)
+    if settings.test_crops == "ten":
+        facts["evaluation"] = (
+            "mean probabilities of ten parts of the input's size: the corners and the middle, each also mirrored"
+        )
     facts["initializer"] = {
         "name": settings.init,
         "weights": _initial_values(settings.init),
@@ -77,20 +92,36 @@ def training_facts(graph: Graph, settings: Settings | None) -> dict[str, Any]:
     return facts
 
 
+def augmentation_words(augment: str) -> str:
+    """Return what happens to each training image each time that it is used, in words."""
+    operations = parse_augment(augment)
+    words = [_AUGMENTATIONS[name].format(*(f"{number:g}" for number in numbers)) for name, numbers in operations]
+    return "; ".join(words) or NONE
+
+
 def preprocessing(graph: Graph, settings: Settings) -> dict[str, Any]:
     """Return what happens to an image before it enters the network."""
     (shape,) = graph.inputs.values()
     channels, height, width = shape[1:]
+    crop = {"image_size": [settings.image_size] * 2, "crop": "the middle"} if settings.image_size else {}
+    statistics = {
+        words: list(parse_channels(name, getattr(settings, name)))
+        for words, name in (("mean", "mean"), ("standard_deviation", "std"))
+        if getattr(settings, name)
+    }
+    black, white = settings.pixels
     return {
         "size": [height, width],
+        **crop,
         "fit": settings.fit,
         "resize": {
             "method": "bilinear, centers of pixels at half-integers, no antialiasing (OpenCV's INTER_LINEAR)",
             "type": _resize_type(settings),
             "rounding": "to whole pixel values" if _resize_type(settings) == "uint8" else "none",
         },
-        "pixel_0_becomes": settings.background,
-        "pixel_255_becomes": settings.foreground,
+        **statistics,
+        "pixel_0_becomes": black[0] if len(black) == 1 else list(black),
+        "pixel_255_becomes": white[0] if len(white) == 1 else list(white),
         "channels": "grayscale" if channels == 1 else "red, green, blue" if channels == 3 else str(channels),
         "layout": "(N, C, H, W)",
     }
@@ -107,6 +138,10 @@ def schedule_words(schedule: str) -> str:
         parts.append("(1 + cos(pi * epoch / epochs)) / 2")
     if parsed.decay:
         parts.append("{:g} ** floor(epoch / {:g})".format(*parsed.decay))
+    if parsed.plateau:
+        fall, waited, most = parsed.plateau
+        limit = f", {most} times at most" if most else ""
+        parts.append(f"{fall:g} each time that {waited} epochs have not raised the accuracy{limit}")
     if parsed.warm_up:
         rest = 1 - WARM_UP_FROM
         parts.append(f"{WARM_UP_FROM:g} + {rest:g} * epoch / {parsed.warm_up} in the first {parsed.warm_up} epochs")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Iterator
 
 import gluon_classics
 from gluon_classics._format import format_shape
+from gluon_classics.data import TEST_CROPS
 from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
 from gluon_classics.errors import ClassicsError
-from gluon_classics.utils.loader import Preprocess
+from gluon_classics.experiment.build import evaluation_preprocess
 import numpy as np
 
 from ..comparison.reference_trace import COMPACT
@@ -82,7 +83,7 @@ def prepared(network: Source, weights: str | None, options: TraceOptions) -> Sta
     """
     graph = network.graph
     _check_outputs(graph)
-    pixels = network.settings.pixels if network.settings else (0.0, 1.0)
+    pixels = _range_of_inputs(network.settings)
     batches = [probe_batch(graph, options.seed, step, options.batch, pixels) for step in range(1, options.steps + 1)]
     images = probe_batch(graph, options.seed, 0, max(CALIBRATION, options.batch), pixels).images
     kind, parameters, drawn_from = _weights(network, weights, images, options.seed)
@@ -193,6 +194,14 @@ def _recipe(network, weights, pixels, options):
     }
 
 
+def _range_of_inputs(settings):
+    """Return the smallest and the largest value of an input."""
+    if settings is None:
+        return 0.0, 1.0
+    low, high = settings.pixels
+    return min(*low, *high), max(*low, *high)
+
+
 def _float32(number):
     return float(np.float32(number))
 
@@ -206,9 +215,10 @@ def preprocessed(network):
     settings = network.settings
     if settings is None or height != width or channels not in (1, 3):
         return {}
+    if settings.image_size and height != settings.size:  # a run, traced with another input: its crop is not defined
+        return {}
     images = load_dataset(str(SAMPLE_FOLDER)).test.images[:channels, :, :, 0]
     raw = np.stack(list(images), axis=-1)
-    resize_in = "float32" if settings.resize_in == "float32" else "uint8"
-    transform = Preprocess(None if height == raw.shape[0] else height, resize_in, settings.fit, settings.pixels)
+    transform = evaluation_preprocess(replace(settings, resize=height, test_crops=TEST_CROPS[0]))
     result, _ = transform.from_numpy(raw[None], np.zeros(1))
     return {"raw": raw, "preprocessed": result[0].asnumpy()}
