@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+import itertools
 from typing import Callable, Sequence
 import weakref
 
@@ -226,16 +227,45 @@ class DataLoader:
             skip: The number of batches to leave out.
             key: The key of the augmentation in this pass, (2,) uint64 (default: drawn from `rng`).
         """
+        order, key = self._order(rng, key)
+        yield from self._prepared((self._part(order, number) for number in range(skip, len(self))), key)
+
+    def in_parts(self, rng, size: int, skip: int = 0, key: np.ndarray | None = None):
+        """Yield the batches of a pass in parts, so that no more than a few parts are in memory.
+
+        Args:
+            rng: See `batches`.
+            size: The number of examples in a part; the last part of a batch may have fewer.
+            skip: See `batches`.
+            key: See `batches`.
+
+        Yields:
+            For each batch the number of its examples, the number of its parts, and an iterator of its parts. All parts
+            must be used before the next batch.
+        """
+        order, key = self._order(rng, key)
+        batches = [self._part(order, number) for number in range(skip, len(self))]
+        parts = self._prepared((part for batch in batches for part in _cut(batch, size)), key)
+        for batch in batches:
+            count = -(-len(batch) // size)
+            yield len(batch), count, itertools.islice(parts, count)
+
+    def _order(self, rng, key):
+        """Return the order of the examples in a pass, and the key of its augmentation."""
         order = np.arange(len(self._images))
         if self.shuffle:
             rng.shuffle(order)
-        if self.operations and key is None:
-            key = draw_key(rng)
+        return order, draw_key(rng) if self.operations and key is None else key
+
+    def _part(self, order, number):
+        return order[number * self.batch_size : (number + 1) * self.batch_size]
+
+    def _prepared(self, parts, key):
+        """Yield the examples with the numbers of each part as a batch. Threads prepare the next ones."""
         with ThreadPoolExecutor(WORKERS) as pool:
             _pools.add(pool)
             batches: deque = deque()
-            for number in range(skip, len(self)):
-                part = order[number * self.batch_size : (number + 1) * self.batch_size]
+            for part in parts:
                 batches.append(pool.submit(self.batch, part, key))
                 if len(batches) > AHEAD:
                     yield batches.popleft().result()
@@ -360,9 +390,15 @@ def make_loaders(
     to_train = Preprocess(resize, train_in, fit, pixels, image_size)
     to_test = Preprocess(resize, test_in, fit, pixels, image_size, test_crops)
     train = DataLoader(data.train, batch_size, True, to_train, last_batch=last_batch, augment=augment)
-    at_once = max(1, batch_size // to_test.crops_per_image)  # so that a batch needs no more memory
+    # a batch of crops needs no more memory; but which images "discard" leaves out depends on the batch size
+    at_once = batch_size if last_batch == "discard" else max(1, batch_size // to_test.crops_per_image)
     test = DataLoader(data.test, at_once, False, to_test, last_batch=last_batch)
     return train, test
+
+
+def _cut(numbers, size):
+    """Return numbers (M,) in parts of `size` numbers."""
+    return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
 
 def _resized(images, size, shorter_side):
@@ -371,7 +407,7 @@ def _resized(images, size, shorter_side):
     resized = np.empty((count, size, size, channels), images.dtype)
     for image, target in zip(images, resized):
         if shorter_side:
-            target[:] = center_crop(with_shorter_side(image, size), size, size)
+            target[:] = center_crop(with_shorter_side(image, size, resize_image), size, size)
         else:
             resize_image(image, size, size, target)
     return resized

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+import itertools
 import math
 import re
 import time
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Iterable, NamedTuple, Sequence
 
 from gluon_classics._numbers import is_whole
 from gluon_classics.compiler.compiled import compiled
@@ -195,12 +196,10 @@ class TrainingLoop:
         self._images = FiniteChecks()  # of this epoch
 
     def _train_epoch(self, train_data):
-        for images, labels in self._batches(train_data):
+        for batch in self._batches(train_data):
             for callback in self.callbacks:
                 callback.before_batch(self)
-            if not is_known_finite(train_data):
-                self._images.add("images", self.batches, images)
-            self.metrics.add(len(images), self._train_batch(images, labels))
+            self.metrics.add(batch.examples, self._train_batch(batch, is_known_finite(train_data)))
             self.batches += 1
             self._check_loss()
             for callback in self.callbacks:
@@ -214,31 +213,40 @@ class TrainingLoop:
 
     def _batches(self, train_data):
         """Yield the rest of the epoch's batches. With streams, MXNet's generators are seeded at each fixed point."""
+        size = self.micro_batch_size
         if self.streams is None:
-            yield from batches_of(train_data)
+            yield from (_Batch.cut(images, labels, size) for images, labels in batches_of(train_data))
             return
-        key = self.streams.augmentation(self.epoch)
-        for batch in train_data.batches(self.streams.order(self.epoch), self.batches, key):
+        order, key = self.streams.order(self.epoch), self.streams.augmentation(self.epoch)
+        batches: Iterable[_Batch]
+        if size is None:
+            batches = (_Batch.cut(*images_and_labels(batch)) for batch in train_data.batches(order, self.batches, key))
+        else:
+            batches = itertools.starmap(_Batch, train_data.in_parts(order, size, self.batches, key))
+        for batch in batches:
             self.streams.enter(self.epoch, self.batches)
-            yield images_and_labels(batch)
+            yield batch
 
-    def _train_batch(self, images, labels):
-        parts = _micro_batches(images, labels, self.micro_batch_size)
+    def _train_batch(self, batch, is_finite_for_sure):
         sums, losses = [], []
         totals: list[nd.NDArray] = []
-        for number, part in enumerate(parts, 1):
-            sums_of_part, losses_of_part = self._compute_gradients(*part)
+        for number, (images, labels) in enumerate(batch.parts, 1):
+            if not is_finite_for_sure:
+                self._images.add("images", self.batches, images)
+            sums_of_part, losses_of_part = self._compute_gradients(images, labels)
             sums += sums_of_part
             losses += losses_of_part
-            if len(parts) > 1:
-                self._add_gradients(totals, is_last=number == len(parts))
+            if batch.pieces > 1:
+                self._add_gradients(totals, is_last=number == batch.pieces)
+            if self._is_first_step and not is_finite(images):
+                raise not_finite("images", self.batches)
         if self._is_first_step:
-            self._check_first_step(images, losses)
+            self._check_first_step(losses)
         if self.trainer._params_to_init:
             # the first step copies all parameters from the first context to the others, also the running statistics,
             # and MXNet's engine does not know that the backward pass writes these
             nd.waitall()
-        self._step(self.step_size or len(images))
+        self._step(self.step_size or batch.examples)
         return sums
 
     def _add_gradients(self, totals, is_last):
@@ -288,11 +296,9 @@ class TrainingLoop:
                 f"the loss does not depend on parameter {name[1]} of the trainer: leave it out of the trainer"
             ) from error
 
-    def _check_first_step(self, images, losses):
+    def _check_first_step(self, losses):
         """Check what is finite before any update, when it cannot depend on the learning rate."""
         self._is_first_step = False
-        if not is_finite(images):
-            raise not_finite("images", self.batches)
         check_parameters(self.net)
         if not all(map(is_finite, losses)):
             raise TrainingDiverged(
@@ -325,11 +331,29 @@ class TrainingLoop:
         return TrainingDiverged(f"{what} {place}: {remedy}")
 
 
-def _micro_batches(images, labels, size):
-    """Return the parts of a batch with `size` examples each; the last one may have fewer."""
-    if size is None or len(images) <= size:
-        return [(images, labels)]
-    return [(images[start : start + size], labels[start : start + size]) for start in range(0, len(images), size)]
+class _Batch(NamedTuple):
+    """A batch that is computed in parts.
+
+    Attributes:
+        examples: Number of its examples.
+        pieces: Number of its parts.
+        parts: Pairs of images and labels, which can be read once.
+    """
+
+    examples: int
+    pieces: int
+    parts: Iterable
+
+    @classmethod
+    def cut(cls, images, labels, size=None):
+        """Return a batch in parts of `size` examples; None is one part. The last part may have fewer."""
+        examples = len(images)
+        if size is None or examples <= size:
+            return cls(examples, 1, [(images, labels)])
+        ends = [
+            (start, min(start + size, examples)) for start in range(0, examples, size)
+        ]  # MXNet 1.6 wants them exact
+        return cls(examples, len(ends), [(images[start:end], labels[start:end]) for start, end in ends])
 
 
 def _losses(loss, output, labels):

@@ -221,7 +221,8 @@ def _load_images(name, folder, cache, options):
     """Load a data set of image files that is known by name from its folder, or None. Warn if it has other numbers."""
     if not folder:
         what = "train/ and val/, each with one subfolder of images per class, or train.rec and val.rec"
-        raise DataError(f"{name} is not in {cache}: put {what} there, or give their folder with --data")
+        given = f"./{name}, which is here" if Path(name).is_dir() else "their folder"
+        raise DataError(f"{name} is not in {cache}: put {what} there, or give {given}, with --data")
     pair = [folder / f"{part}{RECORD_SUFFIX}" for part in ("train", "val")]
     is_pair = all(path.is_file() for path in pair)
     found = _load_records(RecordFiles(*pair), options) if is_pair else _load_folder(folder, options)

@@ -282,9 +282,8 @@ def _read_all(headers, size, channels, matte, shorter_side):
             image = fit_image(image, size, channels, shorter_side)
         if image.shape != shape:
             height, width = image.shape[:2]
-            raise DataError(
-                f"{header.path} is {height}x{width}, but {first.path} is not: give a size to resize all images to"
-            )
+            what = f"{header.path} is {height}x{width}, but {first.path} is not"
+            raise DataError(f"{what}: give a size to resize all images to (without fit pad)")
         images[number] = image
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 import warnings
 
 import cv2
@@ -15,14 +15,13 @@ from gluon_classics._numbers import is_whole
 from gluon_classics.errors import DataError
 import numpy as np
 
+from .augment_words import LARGEST_SIDE
 from .colors import TRANSPARENT_AS, parse_color
 from .examples import check_data_set, check_labels, check_pixels, check_shapes
 from .image_file import NEARLY_BLACK, ImageHeader, read_header, read_pixels
 
 if TYPE_CHECKING:
     from .stored_images import StoredImages
-
-LARGEST_SIDE = 2**15 - 1  # of an image that OpenCV resizes, in pixels
 
 
 @dataclass(frozen=True)
@@ -150,8 +149,13 @@ def with_channels(image: np.ndarray, channels: int | None) -> np.ndarray:
     return image
 
 
-def with_shorter_side(image: np.ndarray, size: int) -> np.ndarray:
+def with_shorter_side(image: np.ndarray, size: int, resize: Callable | None = None) -> np.ndarray:
     """Resize an image (H, W, C) so that its shorter side has `size` pixels, with the same proportions.
+
+    Args:
+        image: The image.
+        size: The new length of the shorter side.
+        resize: `resize_smoothly` (the default) or `resize_image`.
 
     Raises:
         DataError: The longer side would be too long. The error does not name the image; see `naming`.
@@ -160,7 +164,7 @@ def with_shorter_side(image: np.ndarray, size: int) -> np.ndarray:
     height, width = (max(size, round(side * size / min(sides))) for side in sides)
     if max(height, width) > LARGEST_SIDE:
         raise DataError(f"it is {sides[0]}x{sides[1]}, too long to resize its shorter side to {size}: remove it")
-    return resize_smoothly(image, height, width)
+    return (resize or resize_smoothly)(image, height, width)
 
 
 def resize_smoothly(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -174,7 +174,7 @@ class StoredImages:
         if image.shape != self.image_shape:
             (height, width), others = image.shape[:2], self.image_shape
             what = f"{self.source.name(number)} is {height}x{width}, not {others[0]}x{others[1]}"
-            raise DataError(f"{what}: give a size to resize all to")
+            raise DataError(f"{what}: give a size to resize all to (without fit pad)")
         return image
 
     def _read(self, number):
@@ -184,7 +184,7 @@ class StoredImages:
         header = header_of(content, name)
         channels = self.image_shape[2]
         if channels == 1 and header.channels(self.matte) == 3:
-            remedy = "convert it to grayscale, or read all images with --in-memory"
+            remedy = "convert it to grayscale, or the others to color"
             raise DataError(f"{name} is colored, but the images that were looked at first are gray: {remedy}")
         image = pixels_of(content, header, self.matte)
         self._remark(header, image)

@@ -10,7 +10,7 @@ import json
 import math
 from typing import NamedTuple, Sequence
 
-from gluon_classics import get_model, model_info
+from gluon_classics import _console, get_model, model_info
 from gluon_classics._format import format_shape
 from gluon_classics.data.augment_words import parse_augment
 from gluon_classics.data.datasets import DataSet, load_dataset
@@ -27,6 +27,7 @@ from gluon_classics.utils.seeding import RandomStreams, seed_everything
 from gluon_classics.utils.training import Callback, TrainingLoop, TrainingPosition
 import mxnet as mx
 from mxnet import gluon
+import numpy as np
 
 from .diagonal_lm import DiagonalLM, StepSizeCallback
 from .initializers import initialize
@@ -264,8 +265,13 @@ def check_batch(images: int, counts: Summary, contexts: Sequence[mx.Context], tr
         contexts: Devices that share the batch.
         trained: Whether the network is trained.
     """
-    sizes = [math.prod(row.output_shape) for row in counts.rows if row.leaf and row.params] or [0]
+    sizes = kept_values(counts)
     check_arrays(images, counts.input_shape, max(sizes), sum(sizes) if trained else max(sizes), contexts, trained)
+
+
+def kept_values(counts: Summary) -> list[int]:
+    """Return the number of values that each layer with parameters gives for one image."""
+    return [math.prod(row.output_shape) for row in counts.rows if row.leaf and row.params] or [0]
 
 
 def check_arrays(
@@ -324,7 +330,7 @@ def load_data(settings: Settings, in_memory: bool | None = None) -> DataSet:
     """
     data = load_dataset(
         settings.data,
-        settings.image_size or settings.size,
+        None if settings.fit == "pad" else settings.image_size or settings.size,
         transparent_as=settings.transparent_as,
         test_share=settings.test_share,
         in_memory=in_memory,
@@ -340,7 +346,12 @@ def limited(data: DataSet, settings: Settings) -> DataSet:
         return data
     if settings.subset > len(data.train):
         raise DataError(f"{data.origin} has {len(data.train):,} training images, not {settings.subset:,}")
-    return replace(data, train=data.train.subset(settings.subset))
+    train = data.train.subset(settings.subset)
+    missing = len(data.classes) - len(np.unique(train.labels))
+    if missing:
+        what = f"{missing:,} of the {len(data.classes):,} classes have no image"
+        _console.warn(f"{data.origin}: among the first {settings.subset:,} training images, {what}")
+    return replace(data, train=train)
 
 
 def evaluation_preprocess(settings: Settings) -> Preprocess:

@@ -13,14 +13,15 @@ import numpy as np
 from .settings import Settings, parse_channels
 
 COLOR_CHANGES = ("color", "lighting")  # augmentations for color images
-PIXEL_VALUES = ("background", "foreground")
+PIXEL_VALUES = ("mean", "std", "background", "foreground")  # what network inputs follow from
+_LEFT_OUT = {"mean": "mean", "std": "std", "augment": "changes of colors"}
 
 
 def published_settings(model: str, **given: Any) -> Settings:
     """Return the settings that a network was published with, changed by what is `given` and not None.
 
     As `Settings.of`, but if the network's input gets another size, so do the images that it is cut from, in proportion.
-    And `background` or `foreground` replace a published mean and standard deviation.
+    And one of `mean`, `std`, `background` and `foreground` takes the place of all that are published.
 
     Args:
         model: Name of the network.
@@ -32,7 +33,7 @@ def published_settings(model: str, **given: Any) -> Settings:
     given = {name: value for name, value in given.items() if value is not None}
     published = dict(model_info(model).training)
     if any(name in given for name in PIXEL_VALUES):
-        published = {name: value for name, value in published.items() if name not in ("mean", "std")}
+        published = {name: value for name, value in published.items() if name not in PIXEL_VALUES}
     resize = given.get("resize")
     if isinstance(resize, int) and resize > 0:
         factor = resize / model_info(model).input_shape[1]
@@ -64,7 +65,10 @@ def for_images(settings: Settings, channels: int, labels: np.ndarray, given: Map
     fewest = int(np.unique(labels, return_counts=True)[1].min())
     if fewest * share >= 1 and fewest * (1 - share) >= 1:
         return settings, said
-    few = f"A class has {fewest:,} training images: none are held out for validation, as published."
+    few = (
+        f"A class has only {fewest:,} training images, so none are held out for validation (published: "
+        f"{100 * share:g} %), and the last epoch is reported."
+    )
     return replace(settings, validation_share=None, reported="last"), " ".join(filter(None, [said, few]))
 
 
@@ -83,7 +87,9 @@ def for_channels(settings: Settings, channels: int, given: Mapping[str, Any] = M
     changes = {name: value for name, value in changes.items() if name not in _chosen(given)}
     if not changes:
         return settings, ""
-    return replace(settings, **changes), "Grayscale images: the published mean, std and changes of colors are left out."
+    *first, last = (words for name, words in _LEFT_OUT.items() if name in changes)
+    what = f"{', '.join(first)} and {last}" if first else last
+    return replace(settings, **changes), f"Grayscale images: the published {what} are left out."
 
 
 def _chosen(given):

@@ -68,7 +68,7 @@ class Settings:
         resize_in: Number type in which images are resized; see `utils.loader.load_data_fashion_mnist`.
         background: Value of the pixel 0.
         foreground: Value of the pixel 255.
-        mean: Mean of the pixels, 0..1, that is subtracted: one number, or one for each channel, as in
+        mean: Mean of the pixels, in 0..1, that is subtracted: one number, or one for each channel, as in
             "0.485,0.456,0.406". With `std`, it takes the place of `background` and `foreground`.
         std: Standard deviation that pixels are divided by, in the same form.
         augment: Augmentations of the training images in their order, such as "crop:4 flip"; "none" has none. See
@@ -188,8 +188,10 @@ class Settings:
         if self.background == self.foreground:
             raise SettingsError("background and foreground are equal, so all images would be the same: change one")
         mean, std = parse_channels("mean", self.mean), parse_channels("std", self.std)
-        if min(std, default=1) <= 0:
-            raise SettingsError(f"std is {self.std}: it must be greater than 0")
+        if not all(0 < spread <= 1 for spread in std):
+            raise SettingsError(f"std is {self.std}: it must be greater than 0 and at most 1, of pixels divided by 255")
+        if not all(0 <= center <= 1 for center in mean):
+            raise SettingsError(f"mean is {self.mean}: it must be from 0 to 1, of pixels divided by 255")
         if len({len(numbers) for numbers in (mean, std)} - {0, 1}) > 1:
             raise SettingsError(f"mean has {len(mean)} numbers and std has {len(std)}: use one for each channel")
         if (mean or std) and self.pixels_differ:
@@ -200,11 +202,17 @@ class Settings:
     def _check_sizes(self):
         if self.image_size is not None and self.image_size < self.size:
             raise SettingsError(f"image_size is {self.image_size}, less than the network's {self.size}: use more")
+        is_cut = self.image_size not in (None, self.size)
         for operation in parse_augment(self.augment):
             if operation.name == "scale" and operation.numbers[0] < self.size:
                 least = f"{operation.numbers[0]:g}, less than the network's {self.size}"
                 raise SettingsError(f"the smallest size of the augmentation scale is {least}: use more")
-        if self.test_crops == "ten" and self.image_size in (None, self.size):
+            if operation.from_original and self.fit == "pad":
+                raise SettingsError(f"fit pad and the augmentation {operation.name} exclude each other: use fit crop")
+            if operation.name == "crop" and operation.numbers == (0,) and not is_cut:
+                remedy = "give it a border, as in crop:4, or set image_size"
+                raise SettingsError(f"the augmentation crop has nothing to cut from images of {self.size}: {remedy}")
+        if self.test_crops == "ten" and not is_cut:
             raise SettingsError(f"ten crops need images larger than the network's {self.size}: set image_size")
 
     @property

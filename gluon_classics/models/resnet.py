@@ -25,6 +25,8 @@ Departs   From the paper, `resnet` and `resnet18_tutorial`: the first convolutio
           table 2 pads with zeros, option A).
 Open      - `resnet18_v1`, `resnet34_v1`: the authors released no models of these depths. Biases and the padding of the
             pool are those of the deeper networks here.
+          - `resnet20_cifar10` to `resnet110_cifar10`: the border around the images before a crop is black. Code that
+            pads after the mean is subtracted has a border of the mean color.
 """
 
 from functools import partial
@@ -33,7 +35,7 @@ from typing import NamedTuple, Tuple
 from mxnet.gluon import nn
 
 from ._blocks import chain, conv_norm, hybrid_chain, print_output_shapes
-from ._pixels import CENTERED, CIFAR_CENTERED, MEAN_COLOR, PATIENCE, SHORTER_256
+from ._pixels import BLACK_BORDER, CENTERED, CIFAR_CENTERED, MEAN_COLOR, PATIENCE, SHORTER_256
 from .network import Network
 from .registry import register
 
@@ -340,7 +342,7 @@ cifar10 = partial(
     classes=10,
     departures=(INITIALIZATION,),
     training=CIFAR_TRAINING,
-    not_done=(MEAN_COLOR,),
+    not_done=(MEAN_COLOR, BLACK_BORDER),
 )
 
 
@@ -445,7 +447,11 @@ def resnet56_cifar10(classes=10, **kwargs):
     macs=252_887_680,
     # a tenth of the rate in the first epoch, which has 391 batches
     training={**CIFAR_TRAINING, "schedule": "0:0.1 1:1 82:0.1 123:0.01"},
-    not_done=(MEAN_COLOR, "a tenth of the rate until the training error is below 80 % (about 400 batches)"),
+    not_done=(
+        MEAN_COLOR,
+        BLACK_BORDER,
+        "a tenth of the rate until the training error is below 80 % (about 400 batches)",
+    ),
 )
 def resnet110_cifar10(classes=10, **kwargs):
     """Build the paper's ResNet-110 for CIFAR-10."""

@@ -157,7 +157,10 @@ RECIPES = (
         "densenet161",
         "22.2",
         printed="github.com/liuzhuang13/DenseNet at 0085cc9, README.md, one crop",
-        notes=("the paper's last version has no DenseNet-161",),
+        notes=(
+            "the paper's last version has no DenseNet-161: the published network was trained in another way, with "
+            "smaller batches for 100 epochs",
+        ),
     ),
     _densenet("densenet169", "23.80", "6.85"),
     _densenet("densenet201", "22.58", "6.34"),

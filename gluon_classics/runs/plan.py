@@ -21,7 +21,7 @@ from gluon_classics.data.images import Images
 from gluon_classics.data.memory import available_memory
 from gluon_classics.data.storage import format_bytes
 from gluon_classics.errors import DataError, RunError, memory_explained
-from gluon_classics.experiment.build import Experiment, build, load_data, loaders, prepare
+from gluon_classics.experiment.build import Experiment, build, kept_values, load_data, loaders, prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.experiment.settings_words import settings_words
 from gluon_classics.inspection.summary import summarize
@@ -351,8 +351,7 @@ def _batch_bytes(experiment, size):
     """Return what `check_batch` finds that a batch needs at least, in bytes."""
     net = build(experiment.settings.model, len(experiment.data.classes), trained=True)
     counts = summarize(net, experiment.input_shape)
-    kept = sum(math.prod(row.output_shape) for row in counts.rows if row.leaf and row.params)
-    return 4 * size * (math.prod(experiment.input_shape) + kept)
+    return 4 * size * (math.prod(experiment.input_shape) + sum(kept_values(counts)))
 
 
 def _peak_memory():

@@ -26,7 +26,6 @@ from .record import read_run
 from .run_data import data_of, is_data_of, load_other, named_as_in
 
 BATCH = 64  # image files that are classified together
-TOP = 5  # classes among which the right one may be, as in results on ImageNet
 CHUNK = 8 * BATCH  # image files whose results are returned together
 
 
@@ -49,7 +48,13 @@ class Trained:
     contexts: list[mx.Context]
 
     def with_settings(self, **changes) -> Trained:
-        """Return the same network with other settings of its input; None keeps one."""
+        """Return the same network with other settings of its input; None keeps one.
+
+        Raises:
+            RunError: The network was trained on whole images, so that there are no crops.
+        """
+        if changes.get("test_crops") == "ten" and self.settings.image_size in (None, self.settings.size):
+            raise RunError("the network was trained without --image-size, so images have no ten crops: leave them out")
         given = {name: value for name, value in changes.items() if value is not None}
         return replace(self, settings=replace(self.settings, **given))
 
@@ -85,7 +90,7 @@ class Trained:
 
         Returns:
             The network, the data, the number of images, the accuracy as a fraction 0..1, the fraction of images whose
-            class is among the `TOP` most probable ones (None with no more classes), and for each class the number of
+            class is among the 5 most probable ones (None with no more classes), and for each class the number of
             its images and of correct predictions.
 
         Raises:
@@ -99,7 +104,7 @@ class Trained:
             "is_sample": data.is_sample,
             "images": len(data.test),
             "accuracy": sum(right for right, _ in counts) / len(data.test),
-            f"top_{TOP}": top_accuracy(probabilities, data.test.labels, TOP) if len(data.classes) > TOP else None,
+            "top_5": top_accuracy(probabilities, data.test.labels, 5) if len(data.classes) > 5 else None,
             "classes": [
                 {"class": name, "right": right, "images": images} for name, (right, images) in zip(self.classes, counts)
             ],
@@ -156,9 +161,10 @@ class Trained:
 
     def _batches(self, results, invert):
         """Yield batches of the images that can be read. The others get their error."""
-        for start in range(0, len(results), BATCH):
+        size = max(1, BATCH // evaluation_preprocess(self.settings).crops_per_image)
+        for start in range(0, len(results), size):
             images = []
-            for result in results[start : start + BATCH]:
+            for result in results[start : start + size]:
                 try:
                     with memory_explained():
                         images.append(read_input(result["image"], self.image_shape, self.settings, invert))

@@ -55,6 +55,8 @@ def train(
     dataset = load_data(settings, in_memory)
     height, width, channels = dataset.train.images.shape[1:]
     settings = settings_for(settings, channels, dataset.train.labels, dataset.is_sample, options)
+    if init_from is not None:
+        _warn_of_other_inputs(Path(user_path(init_from)), settings)
     experiment = prepare(settings, parse_contexts(ctx), dataset)
     name = f"{model.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     with RunFolder.claim(out) if out else RunFolder.claim_new(Path("runs", name)) as folder:
@@ -107,3 +109,18 @@ def parameter_file(init_from):
     if (path / RECORD).is_file():
         return str(read_run(path).parameters)
     return str(path / PARAMETERS if path.is_dir() else path)
+
+
+def _warn_of_other_inputs(source, settings):
+    """Warn if the run to start from made other network inputs of the same pixels."""
+    if not (source / RECORD).is_file():
+        return
+    before = read_run(source).record.settings
+    if before.pixels != settings.pixels:
+        theirs, ours = (" to ".join(map(_numbers, each.pixels)) for each in (before, settings))
+        remedy = "give the same --mean and --std, or --background and --foreground, unless you want that"
+        _console.warn(f"in {source} pixels became {theirs}, and here they become {ours}: {remedy}")
+
+
+def _numbers(values):
+    return ",".join(f"{value:g}" for value in values)

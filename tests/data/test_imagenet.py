@@ -76,7 +76,7 @@ def test_if_it_is_missing_one_line_says_where_to_put_it(places):
         load_dataset("imagenet", 16)
     place = places.home / "datasets" / "imagenet"
     assert str(error.value).startswith(f"imagenet is not in {place}: put train/ and val/, each with one subfolder")
-    assert str(error.value).endswith("or give their folder with --data")
+    assert str(error.value).endswith("or give their folder, with --data")
     assert not place.exists()
 
 

@@ -116,7 +116,7 @@ def test_a_few_colored_images_make_all_colored_in_memory(im2rec, monkeypatch, da
     path = im2rec("some.rec", [*gray, *[(i % 2, "ab"[i % 2], picture(i)) for i in range(4)]])
     assert load_dataset(str(path), 12).train.images.shape[3] == 3
     data = load_dataset(str(path), 12, in_memory=False)
-    with data_error("(a/", "is colored", "--in-memory"):
+    with data_error("(a/", "is colored", "the others to color"):
         data.train.images.in_memory("it")
 
 

@@ -106,5 +106,8 @@ def test_no_images_are_held_out_of_a_small_class_and_this_is_said():
     assert for_images(settings, 3, LABELS, {}) == (settings, "")
     small, said = for_images(settings, 3, LABELS[:510], {})
     assert (small.validation_share, small.reported) == (None, "last")
-    assert said == "A class has 51 training images: none are held out for validation, as published."
+    assert said == (
+        "A class has only 51 training images, so none are held out for validation (published: 1.95 %), and the last "
+        "epoch is reported."
+    )
     assert for_images(settings, 3, LABELS[:510], {"validation_share": 0.0195}) == (settings, "")

@@ -58,6 +58,9 @@ WRONG = [
     ("mean", "nan", "one for each channel"),
     ("std", "0", "greater than 0"),
     ("std", "0.5,-0.5,0.5", "greater than 0"),
+    ("std", "58.4,57.1,57.4", "of pixels divided by 255"),
+    ("mean", "123.68", "of pixels divided by 255"),
+    ("augment", "flip crop", "has nothing to cut from images of 28: give it a border"),
     ("std", "1e-40", "so small that float32 cannot hold"),
     ("image_size", 27, "less than the network's 28"),
     ("image_size", 0, "1 or more"),
@@ -179,3 +182,8 @@ def test_a_plateau_is_part_of_a_schedule():
     assert parse_schedule("plateau:0.1:5").plateau == (0.1, 5, None)
     assert parse_schedule("warmup:2 plateau:0.5:3:2").plateau == (0.5, 3, 2)
     assert parse_schedule("cosine").plateau is None
+
+
+def test_padding_and_crops_of_the_original_image_exclude_each_other():
+    with pytest.raises(SettingsError, match="fit pad and the augmentation resized-crop exclude each other"):
+        Settings("lenet", fit="pad", augment="flip resized-crop")

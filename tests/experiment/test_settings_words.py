@@ -55,7 +55,7 @@ def test_settings_that_need_others_are_shown():
     ("augment", "words"),
     [
         ("flip", "random flips"),
-        ("crop", "random crops"),
+        ("crop:4", "random crops of images padded by 4"),
         ("resized-crop:0.08:0.75", "random crops of 8 to 100 % of the area with aspect ratios of 0.75 to 1.33"),
         ("scale:256:480", "random crops of images whose shorter side has 256 to 480 pixels"),
         ("scale:256:256", "random crops of images whose shorter side has 256 pixels"),

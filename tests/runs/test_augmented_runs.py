@@ -3,6 +3,8 @@
 import json
 
 from gluon_classics.data.images import read_image
+from gluon_classics.experiment.build import load_data
+from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs import predictor
 import numpy as np
 from PIL import Image
@@ -88,7 +90,7 @@ def test_ten_crops_are_the_result_of_a_run_and_can_be_chosen_later(command, trai
 def test_ten_crops_of_a_run_without_a_margin_are_refused(command, trained_run):
     result = command("evaluate", trained_run, "--test-crops", "ten")
     assert result.returncode == 1
-    assert "ten crops need images larger than the network's 28" in result.stderr
+    assert "was trained without --image-size, so images have no ten crops: leave them out" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -111,3 +113,40 @@ def test_lighting_of_gray_images_is_refused(command, tmp_path):
     assert result.returncode == 1
     assert "lighting is for color images" in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_start_from_a_run_with_other_inputs_is_mentioned(command, train, photos, tmp_path):
+    run = train("normalized", "--epochs", "1")
+    options = ["--data", photos, "--init-from", run, "--epochs", "1", "--out"]
+    other = command("train", "lenet", *options, tmp_path / "other")
+    assert other.returncode == 0
+    assert (
+        "pixels became -2.1179,-2.03571,-1.80444 to 2.24891,2.42857,2.64, and here they become 0 to 1" in other.stderr
+    )
+    same = command("train", "lenet", *options, tmp_path / "same", *PIXELS)
+    assert "pixels became" not in same.stderr
+
+
+def test_image_files_are_padded_as_the_settings_say(command, tmp_path):
+    for name in ("ant", "bee"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(5):
+            Image.fromarray(np.full((20, 20), 255, np.uint8)).save(tmp_path / "data" / name / f"{i}.png")
+    options = ["--data", tmp_path / "data", "--fit", "pad", "--batch-size", "4"]
+    result = command("train", "lenet", *options, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    network, data = predictor.with_test_data(tmp_path / "run")
+    images = predictor.image_batch(list(data.test.images[:1]), network.settings)[0].asnumpy()[0, 0]
+    assert images.sum() == 20 * 20
+    assert (images[4:24, 4:24] == 1).all()
+    Image.fromarray(np.zeros((20, 22), np.uint8)).save(tmp_path / "data" / "ant" / "wide.png")
+    other = command("train", "lenet", *options, "--out", tmp_path / "other")
+    assert other.returncode == 1
+    assert "(without fit pad)" in other.stderr
+
+
+def test_a_subset_without_some_classes_is_mentioned(photos, capsys):
+    load_data(Settings("lenet", data=str(photos), subset=10))
+    assert "among the first 10 training images, 1 of the 2 classes have no image" in capsys.readouterr().err
+    load_data(Settings("lenet", data=str(photos), subset=40))
+    assert "have no image" not in capsys.readouterr().err

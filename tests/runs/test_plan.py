@@ -6,6 +6,7 @@ from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.errors import DataError, MemoryTooSmall, RunError
 from gluon_classics.experiment import build
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.runs import plan as planning
 from gluon_classics.runs.plan import duration_words, plan_settings, plan_training
 from gluon_classics.runs.record import read_run
 from gluon_classics.runs.train import train
@@ -85,13 +86,16 @@ def test_a_plan_writes_nothing(empty_home, capsys):
     assert "Measuring steps with 4 random images of 28x28." in capsys.readouterr().err
 
 
-def test_ten_crops_take_longer_to_test(empty_home):
+def test_ten_crops_take_ten_times_as_long_to_test(empty_home, monkeypatch):
+    monkeypatch.setattr(planning, "_prediction_seconds", lambda *_: 1000.0)  # of a batch of 4
     photos = str(write_pictures(empty_home / "photos", {"a": 5, "b": 5}))
     one, ten = (
         plan_training("lenet", "cpu", None, photos, batch_size=4, image_size=32, fit="crop", test_crops=crops)
         for crops in ("center", "ten")
     )
     assert ten.test_images == one.test_images == 2
+    assert 499 < one.seconds_per_epoch < 600
+    assert 4999 < ten.seconds_per_epoch < 5100
     assert "ten crops in tests" in dict(ten.rows())["settings"]
 
 

@@ -1,4 +1,4 @@
-"""What depends on the epochs so far, or on parts of batches, is resumed to the bit."""
+"""What depends on the epochs so far, or on parts of batches, is resumed bit-identically."""
 
 from dataclasses import asdict
 

@@ -52,7 +52,7 @@ def test_what_of_the_published_training_is_not_done_is_printed(model, monkeypatc
 def test_on_grayscale_images_published_settings_for_colors_are_left_out(option, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(train, "run_training", lambda *_: None)
     train.train("resnet20_cifar10", "cpu", tmp_path / "run", str(SAMPLE_FOLDER), 10, **option)
-    line = "Grayscale images: the published mean, std and changes of colors are left out."
+    line = "Grayscale images: the published mean and std are left out."
     assert line in capsys.readouterr().err.splitlines()
     settings = read_run(tmp_path / "run").record.settings
     assert (settings.mean, settings.std, settings.augment) == ("", "", option.get("augment", "crop:4 flip"))

@@ -364,6 +364,27 @@ def test_the_number_of_prepared_batches_is_limited():
     assert counting.begun == 20
 
 
+@pytest.mark.parametrize("skip", [0, 2])
+def test_batches_in_parts_have_the_same_examples_and_only_a_few_parts_are_prepared(skip):
+    loader = DataLoader(numbered(50), 16, shuffle=True)
+    prepared, make = [], loader.batch
+    loader.batch = lambda part, key: prepared.append(len(part)) or make(part, key)
+    whole = [labels.asnumpy() for _, labels in loader.batches(np.random.RandomState(1), skip)]
+    prepared.clear()
+    seen, found = 0, []
+    for examples, count, parts in loader.in_parts(np.random.RandomState(1), 5, skip):
+        labels = []
+        for _, some in parts:
+            seen += 1
+            assert len(prepared) <= seen + AHEAD
+            labels.append(some.asnumpy())
+        assert (examples, count) == (sum(map(len, labels)), len(labels))
+        found.append(np.concatenate(labels))
+    assert set(prepared) <= {5, 1, 2}
+    assert len(found) == len(whole)
+    assert all(np.array_equal(one, other) for one, other in zip(found, whole))
+
+
 def test_no_batch_is_prepared_before_the_first_one_is_requested():
     counting = Counting()
     batches = iter(DataLoader(numbered(200), 10, True, counting))

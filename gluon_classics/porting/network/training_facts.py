@@ -103,7 +103,8 @@ def preprocessing(graph: Graph, settings: Settings) -> dict[str, Any]:
     """Return what happens to an image before it enters the network."""
     (shape,) = graph.inputs.values()
     channels, height, width = shape[1:]
-    crop = {"image_size": [settings.image_size] * 2, "crop": "the middle"} if settings.image_size else {}
+    is_cut = settings.image_size and (height, width) == (settings.size, settings.size)
+    crop = {"image_size": [settings.image_size] * 2, "crop": "the middle"} if is_cut else {}
     statistics = {
         words: list(parse_channels(name, getattr(settings, name)))
         for words, name in (("mean", "mean"), ("standard_deviation", "std"))
