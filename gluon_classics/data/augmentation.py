@@ -1,7 +1,7 @@
 """Random changes of training images.
 
-Each image has a generator of its own, which depends on the seed, the epoch and the number of the image only. So the
-result does not depend on the order of the images, the batch size, or how many threads or processes share the work.
+Every image has its own random generator, seeded from the run's seed, the epoch and the image's number. The result is
+therefore the same for any order of the images, any batch size, and any number of threads or processes.
 
 No library fits: Gluon's transforms and `mx.image` draw from a global generator, which the threads would share.
 Albumentations is no longer developed, and imgaug does not work with NumPy 1.24 and later.

@@ -178,7 +178,7 @@ class StoredImages:
         return image
 
     def _read(self, number):
-        """Return an image of its own size, with the channels of all."""
+        """Return an image in its original size, in gray or color like the whole data set."""
         name = self.source.name(number)
         content = self.source.content(number)
         header = header_of(content, name)

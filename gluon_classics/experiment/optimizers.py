@@ -71,13 +71,8 @@ def plateaus(accuracies: Sequence[float], waited: int, most: int | None = None) 
     return count if most is None else min(count, most)
 
 
-def accuracies_of(epochs: Iterable[EpochRecord], settings: Settings) -> list[float]:
-    """Return the accuracies that schedules, `patience` and `reported` use."""
-    return [getattr(epoch, settings.metric) for epoch in epochs]
-
-
-class ScheduleCallback(Callback):
-    """Sets the learning rate of each epoch.
+class _WithAccuracies(Callback):
+    """Knows the accuracies that schedules and `patience` use, of all finished epochs.
 
     Args:
         settings: Settings of the run.
@@ -86,28 +81,23 @@ class ScheduleCallback(Callback):
 
     def __init__(self, settings: Settings, history: Iterable[EpochRecord] = ()) -> None:
         self._settings = settings
-        self._accuracies = accuracies_of(history, settings)
+        self._accuracies = [getattr(epoch, settings.metric) for epoch in history]
+
+    def after_epoch(self, loop, record):
+        self._accuracies.append(getattr(record, self._settings.metric))
+
+
+class ScheduleCallback(_WithAccuracies):
+    """Sets the learning rate of each epoch."""
 
     def before_epoch(self, loop):
         settings = self._settings
         factor = rate_factor(settings.schedule, loop.epoch, settings.epochs, self._accuracies)
         loop.trainer.set_learning_rate(settings.learning_rate * factor)
 
-    def after_epoch(self, loop, record):
-        self._accuracies += accuracies_of([record], self._settings)
 
-
-class PatienceCallback(Callback):
-    """Stops the training when the settings' number of epochs have not raised the accuracy.
-
-    Args:
-        settings: Settings of the run.
-        history: Metrics of the finished epochs, if the training is resumed.
-    """
-
-    def __init__(self, settings: Settings, history: Iterable[EpochRecord] = ()) -> None:
-        self._settings = settings
-        self._accuracies = accuracies_of(history, settings)
+class PatienceCallback(_WithAccuracies):
+    """Stops the training when the settings' number of epochs have not raised the accuracy."""
 
     @property
     def has_stopped(self) -> bool:
@@ -115,5 +105,5 @@ class PatienceCallback(Callback):
         return has_stopped(self._accuracies, self._settings.patience)
 
     def after_epoch(self, loop, record):
-        self._accuracies += accuracies_of([record], self._settings)
+        super().after_epoch(loop, record)
         loop.stopped = loop.stopped or self.has_stopped
