@@ -5,7 +5,8 @@ import time
 import gluon_classics  # before MXNet: it sets the number of threads
 from gluon_classics import utils
 from gluon_classics.compiler.compiled import for_inference
-from gluon_classics.utils.loader import DataLoader, Preprocess
+from gluon_classics.utils.loader import DataLoader
+from gluon_classics.utils.preprocess import Preprocess
 from gluon_classics.utils.training import TrainingLoop
 from loader import BlogLoader
 import mxnet as mx

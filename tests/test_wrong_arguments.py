@@ -9,7 +9,7 @@ from gluon_classics.inspection.diff import compare
 from gluon_classics.inspection.summary import summarize
 from gluon_classics.utils.context import parse_contexts
 from gluon_classics.utils.evaluation import predict_probabilities
-from gluon_classics.utils.loader import Preprocess
+from gluon_classics.utils.preprocess import Preprocess
 import mxnet as mx
 from mxnet import gluon, nd
 from mxnet.gluon import nn

@@ -22,7 +22,8 @@ from gluon_classics.models._batch_norm import ScratchBatchNorm
 from gluon_classics.models.objective import objective_of
 from gluon_classics.utils.batches import no_examples
 from gluon_classics.utils.history import EpochRecord
-from gluon_classics.utils.loader import DataLoader, Preprocess, make_loaders
+from gluon_classics.utils.loader import DataLoader, make_loaders
+from gluon_classics.utils.preprocess import Preprocess
 from gluon_classics.utils.seeding import RandomStreams, seed_everything
 from gluon_classics.utils.training import Callback, TrainingLoop, TrainingPosition
 import mxnet as mx

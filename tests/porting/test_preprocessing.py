@@ -6,7 +6,7 @@ import functools
 from gluon_classics.data.datasets import SAMPLE_FOLDER, load_dataset
 from gluon_classics.porting.comparison.comparison import assert_conforms, compare
 from gluon_classics.porting.mistakes.image_variants import IMAGE_VARIANTS
-from gluon_classics.utils.loader import Preprocess
+from gluon_classics.utils.preprocess import Preprocess
 import numpy as np
 import pytest
 import small_network

@@ -4,7 +4,8 @@ from gluon_classics.data.augment_words import parse_augment
 from gluon_classics.data.augmentation import augmented, generator_of
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.images import Images, read_image, resize_image
-from gluon_classics.utils.loader import DataLoader, Preprocess, make_loaders
+from gluon_classics.utils.loader import DataLoader, make_loaders
+from gluon_classics.utils.preprocess import Preprocess
 from gluon_classics.utils.seeding import RandomStreams
 from mxnet import gluon
 import numpy as np

@@ -13,7 +13,8 @@ from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.idx import write_idx
 from gluon_classics.data.images import Images
 from gluon_classics.errors import DataError
-from gluon_classics.utils.loader import AHEAD, DataLoader, Preprocess, load_data_fashion_mnist, make_loaders
+from gluon_classics.utils.loader import AHEAD, DataLoader, load_data_fashion_mnist, make_loaders
+from gluon_classics.utils.preprocess import Preprocess
 import mxnet as mx
 from mxnet import gluon, nd
 import numpy as np

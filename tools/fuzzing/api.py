@@ -260,7 +260,7 @@ def loader_of_types(rng, place):
 
 
 def preprocessing(rng, place):
-    from gluon_classics.utils.loader import Preprocess
+    from gluon_classics.utils.preprocess import Preprocess
 
     images = np.random.RandomState(rng.getrandbits(32)).randint(256, size=(IMAGES, 9, 9, 1))
     dtype = rng.choice((np.uint8, np.float32, np.float64, np.int32, np.int64, np.float16, np.int8))
