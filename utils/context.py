@@ -34,6 +34,26 @@ def _usable(ctx):
     return True
 
 
+def contexts_of_worker(text: str, number: int, workers: int) -> list[mx.Context]:
+    """Return the contexts of one of several workers on this machine.
+
+    Args:
+        text: See `parse_contexts`. With "auto", the workers share the GPUs of the machine.
+        number: Number of the worker among those of this machine, counted from 0.
+        workers: Number of workers of this machine.
+
+    Raises:
+        ClassicsError: See `parse_contexts`, or there are fewer GPUs than workers.
+    """
+    contexts = parse_contexts(text)
+    if text != AUTO or contexts[0].device_type == "cpu":
+        return contexts
+    if len(contexts) < workers:
+        what = f"{workers} workers cannot share {len(contexts)} GPUs"
+        raise ClassicsError(f"{what}: use one worker per GPU, or the CPU (--ctx cpu)")
+    return contexts[number::workers]
+
+
 def as_contexts(ctx) -> list[mx.Context]:
     """Return one context or a sequence of contexts as a list. Raises ClassicsError for anything else."""
     contexts = [ctx] if isinstance(ctx, mx.Context) else ctx

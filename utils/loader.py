@@ -57,6 +57,9 @@ class DataLoader:
         rng: The generator of the random order (default: NumPy's global generator).
         augment: Random changes of each image each time that it is used, such as "flip"; see `data.augmentation`. With a
             `Preprocess`, they come after the images have got its size. Other transforms follow them.
+        share: The number of this process and the number of processes that share the data. Each batch is divided into as
+            many parts of almost equal size, and this loader yields the part with the number. A part may be empty, and
+            is then left out.
 
     Raises:
         ClassicsError: MXNet's NumPy mode is on.
@@ -78,6 +81,7 @@ class DataLoader:
         last_batch: str = "keep",
         rng: np.random.RandomState | None = None,
         augment: str = NONE,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         refuse_numpy_mode()
         if last_batch not in ("keep", "discard"):
@@ -92,6 +96,7 @@ class DataLoader:
         self.transform = transform
         self.last_batch = last_batch
         self.operations = parse_augment(augment)
+        self.share = share
         self._rng = rng
         self._images, self._labels = _images_and_labels(dataset)
         if isinstance(transform, Preprocess):
@@ -109,6 +114,15 @@ class DataLoader:
     def examples(self) -> int:
         """The number of examples in a pass."""
         return min(len(self) * self.batch_size, len(self._images))
+
+    @property
+    def share_examples(self) -> int:
+        """The number of examples in a pass that are of the share of this process."""
+        whole, rest = divmod(self.examples, self.batch_size)
+        rank, size = self.share
+        return sum(
+            times * (count // size + (rank < count % size)) for times, count in ((whole, self.batch_size), (1, rest))
+        )
 
     @property
     def is_finite(self) -> bool:
@@ -132,27 +146,29 @@ class DataLoader:
             key: The key of the augmentation in this pass, (2,) uint64 (default: drawn from `rng`).
         """
         order, key = self._order(rng, key)
-        yield from self._prepared((self._part(order, number) for number in range(skip, len(self))), key)
+        parts = (self._part(order, number) for number in range(skip, len(self)))
+        yield from self._prepared((part for part in parts if len(part)), key)
 
-    def in_parts(self, rng, size: int, skip: int = 0, key: np.ndarray | None = None):
+    def in_parts(self, rng, size: int | None, skip: int = 0, key: np.ndarray | None = None):
         """Yield the batches of a pass in parts, so that no more than a few parts are in memory.
 
         Args:
             rng: See `batches`.
-            size: The number of examples in a part; the last part of a batch may have fewer.
+            size: The number of examples in a part; the last part of a batch may have fewer. None is all of a batch.
             skip: See `batches`.
             key: See `batches`.
 
         Yields:
-            For each batch the number of its examples, the number of its parts, and an iterator of its parts. All parts
-            must be used before the next batch.
+            For each batch the number of its examples in all shares, the number of its parts in this share, and an
+            iterator of these parts. All of them must be used before the next batch.
         """
         order, key = self._order(rng, key)
+        size = size or self.batch_size
         batches = [self._part(order, number) for number in range(skip, len(self))]
         parts = self._prepared((part for batch in batches for part in _cut(batch, size)), key)
-        for batch in batches:
+        for number, batch in enumerate(batches, skip):
             count = -(-len(batch) // size)
-            yield len(batch), count, itertools.islice(parts, count)
+            yield len(self._batch(order, number)), count, itertools.islice(parts, count)
 
     def _order(self, rng, key):
         """Return the order of the examples in a pass, and the key of its augmentation."""
@@ -161,8 +177,13 @@ class DataLoader:
             rng.shuffle(order)
         return order, draw_key(rng) if self.operations and key is None else key
 
-    def _part(self, order, number):
+    def _batch(self, order, number):
         return order[number * self.batch_size : (number + 1) * self.batch_size]
+
+    def _part(self, order, number):
+        """Return the numbers of the examples of a batch that are of this share."""
+        rank, size = self.share
+        return np.array_split(self._batch(order, number), size)[rank]
 
     def _prepared(self, parts, key):
         """Yield the examples with the numbers of each part as a batch. Threads prepare the next ones."""
@@ -260,6 +281,7 @@ def make_loaders(
     augment: str = NONE,
     image_size: int | None = None,
     test_crops: str = TEST_CROPS[0],
+    share: tuple[int, int] = (0, 1),
 ) -> tuple[DataLoader, DataLoader]:
     """Return loaders of the training images (shuffled) and test images (in order) of any data set.
 
@@ -274,6 +296,7 @@ def make_loaders(
         augment: See `DataLoader`; for the training images only.
         image_size: See `Preprocess`.
         test_crops: `crops` of `Preprocess` for the test images.
+        share: See `DataLoader`.
 
     Returns:
         The loaders of the training and the test images.
@@ -293,10 +316,10 @@ def make_loaders(
         check_labels(part.labels, len(data.classes))
     to_train = Preprocess(resize, train_in, fit, pixels, image_size)
     to_test = Preprocess(resize, test_in, fit, pixels, image_size, test_crops)
-    train = DataLoader(data.train, batch_size, True, to_train, last_batch=last_batch, augment=augment)
+    train = DataLoader(data.train, batch_size, True, to_train, last_batch=last_batch, augment=augment, share=share)
     # a batch of crops needs no more memory; but which images "discard" leaves out depends on the batch size
     at_once = batch_size if last_batch == "discard" else max(1, batch_size // to_test.crops_per_image)
-    test = DataLoader(data.test, at_once, False, to_test, last_batch=last_batch)
+    test = DataLoader(data.test, at_once, False, to_test, last_batch=last_batch, share=share)
     return train, test
 
 

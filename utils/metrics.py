@@ -57,6 +57,11 @@ class RunningMetrics:
         return self._loss / self.examples if self.examples else np.nan
 
     @property
+    def correct(self) -> float:
+        """Number of the examples read so far that were classified correctly."""
+        return self._correct
+
+    @property
     def accuracy(self) -> float:
         """Fraction 0..1 of the examples read so far that were classified correctly (nan before the first)."""
         return self._correct / self.examples if self.examples else np.nan

@@ -55,20 +55,24 @@ class RandomStreams:
     Attributes:
         seed: The seed of the run, 0 or more.
         every: The number of batches between two fixed points, 1 or more.
+        rank: The number of this process, if several train together. Only MXNet's numbers, such as dropout masks, depend
+            on it.
     """
 
     seed: int
     every: int = 1
+    rank: int = 0
 
     @classmethod
-    def for_work(cls, seed: int, macs: int) -> RandomStreams:
+    def for_work(cls, seed: int, macs: int, rank: int = 0) -> RandomStreams:
         """Return streams with as many fixed points as possible at a small cost.
 
         Args:
             seed: The seed of the run.
             macs: The forward multiply-accumulates of a batch.
+            rank: The number of this process.
         """
-        return cls(seed, max(1, min(BATCHES_BETWEEN_SEEDS, round(WORK_BETWEEN_SEEDS / macs))))
+        return cls(seed, max(1, min(BATCHES_BETWEEN_SEEDS, round(WORK_BETWEEN_SEEDS / macs))), rank)
 
     def order(self, epoch: int) -> np.random.RandomState:
         """Return a new generator for the order of the examples in an epoch."""
@@ -93,7 +97,8 @@ class RandomStreams:
     def enter(self, epoch: int, batches: int) -> None:
         """Seed MXNet's generators if there is a fixed point after this number of batches of the epoch."""
         if self.is_fixed_point(batches):
-            _seed_mxnet(self._sequence(_MXNET, epoch, batches).generate_state(1)[0])
+            ranks = (self.rank,) if self.rank else ()
+            _seed_mxnet(self._sequence(_MXNET, epoch, batches, *ranks).generate_state(1)[0])
 
     def _sequence(self, *key):
         return np.random.SeedSequence(self.seed, spawn_key=key)

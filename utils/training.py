@@ -15,11 +15,13 @@ from gluon_classics.data.examples import check_labels
 from gluon_classics.errors import ClassicsError, InputError, TrainingDiverged
 from gluon_classics.models.network import kind_of
 from mxnet import autograd, base, gluon, nd
+import numpy as np
 
 from .batches import batches_of, images_and_labels, no_examples, split_batch
 from .context import as_contexts
 from .evaluation import evaluate, outputs_and_scores
 from .finite import FiniteChecks, check_parameters, first_not_finite, is_finite, is_known_finite, not_finite
+from .group import Alone, average_statistics
 from .history import EpochRecord
 from .metrics import RunningMetrics, batch_sums
 from .seeding import RandomStreams
@@ -73,6 +75,8 @@ class TrainingLoop:
         step_size: Divisor of the summed gradients; by default the number of examples in the batch.
         micro_batch_size: Number of examples that are computed at a time. The gradients of the parts of a batch are
             added up before its update; by default a batch is one part.
+        group: Processes that train the network together; by default this one alone. With several, `streams` is needed,
+            the loaders must yield the share of this process, and the trainer must add up the gradients of all.
 
     Attributes:
         stopped: Whether the training ends before its last epoch. Callbacks set it.
@@ -93,6 +97,7 @@ class TrainingLoop:
         streams: RandomStreams | None = None,
         step_size: int | None = None,
         micro_batch_size: int | None = None,
+        group: Alone | None = None,
     ) -> None:
         if not callable(loss):
             raise ClassicsError(f"the loss is {kind_of(loss)}: use one such as gluon.loss.SoftmaxCrossEntropyLoss()")
@@ -111,6 +116,7 @@ class TrainingLoop:
         self.streams = streams
         self.step_size = step_size
         self.micro_batch_size = micro_batch_size
+        self.group = group or Alone()
         self.stopped = False
         self._forward = net if eager else compiled(net)
         self._is_first_step = True
@@ -164,6 +170,7 @@ class TrainingLoop:
             for callback in self.callbacks:
                 callback.before_epoch(self)
             self._train_epoch(train_data)
+            average_statistics(self.net, self.group)
             trained = self.seconds
             test_accuracy = self._accuracy(test_data, "test")
             validation_accuracy = None if validation_data is None else self._accuracy(validation_data, "validation")
@@ -185,10 +192,18 @@ class TrainingLoop:
         return history
 
     def _accuracy(self, data, kind):
+        correct = examples = 0.0
+        cause = None
         try:
-            return evaluate(data, self.net, self.contexts, eager=self.eager).accuracy
+            if self.group.size == 1 or data.share_examples:
+                metrics = evaluate(data, self.net, self.contexts, eager=self.eager)
+                correct, examples = metrics.correct, metrics.examples
         except TrainingDiverged as error:
-            raise self._diverged(f"outputs for the {kind} images became infinite or not a number") from error
+            cause = error
+        correct, examples, failures = self.group.sum(np.array([correct, examples, cause is not None]))
+        if failures:
+            raise self._diverged(f"outputs for the {kind} images became infinite or not a number") from cause
+        return float(correct / examples)
 
     def _move_to(self, position):
         self.epoch, self.batches, self.metrics = position.epoch, position.batches, position.metrics
@@ -218,19 +233,14 @@ class TrainingLoop:
             yield from (_Batch.cut(images, labels, size) for images, labels in batches_of(train_data))
             return
         order, key = self.streams.order(self.epoch), self.streams.augmentation(self.epoch)
-        batches: Iterable[_Batch]
-        if size is None:
-            batches = (_Batch.cut(*images_and_labels(batch)) for batch in train_data.batches(order, self.batches, key))
-        else:
-            batches = itertools.starmap(_Batch, train_data.in_parts(order, size, self.batches, key))
-        for batch in batches:
+        for batch in itertools.starmap(_Batch, train_data.in_parts(order, size, self.batches, key)):
             self.streams.enter(self.epoch, self.batches)
             yield batch
 
     def _train_batch(self, batch, is_finite_for_sure):
         sums, losses = [], []
         totals: list[nd.NDArray] = []
-        for number, (images, labels) in enumerate(batch.parts, 1):
+        for number, (images, labels) in enumerate(map(images_and_labels, batch.parts), 1):
             if not is_finite_for_sure:
                 self._images.add("images", self.batches, images)
             sums_of_part, losses_of_part = self._compute_gradients(images, labels)
@@ -240,8 +250,11 @@ class TrainingLoop:
                 self._add_gradients(totals, is_last=number == batch.pieces)
             if self._is_first_step and not is_finite(images):
                 raise not_finite("images", self.batches)
+        if not batch.pieces:
+            autograd.backward(self._zero_losses(self.contexts))
         if self._is_first_step:
             self._check_first_step(losses)
+        sums = self.group.queue_sum(sums)
         if self.trainer._params_to_init:
             # the first step copies all parameters from the first context to the others, also the running statistics,
             # and MXNet's engine does not know that the backward pass writes these
@@ -281,9 +294,15 @@ class TrainingLoop:
                 heads.append(_losses(self.loss, output, y))
                 with autograd.pause():
                     sums.append(batch_sums(scores, y, heads[-1]))
-            heads += [_zero_loss(self.trainer, idle) for idle in self.contexts[len(parts) :]]
+            heads += self._zero_losses(self.contexts[len(parts) :])
         autograd.backward(heads)
         return sums, [head.detach() for head in heads]
+
+    def _zero_losses(self, contexts):
+        """Return 0 for each context, computed from all parameters, so that the gradients of idle ones become 0."""
+        parameters = [parameter for parameter in self.trainer._params if parameter.grad_req != "null"]
+        with autograd.record():
+            return [sum((parameter.data(ctx) * 0).sum() for parameter in parameters) for ctx in contexts]
 
     def _step(self, size):
         try:
@@ -335,8 +354,8 @@ class _Batch(NamedTuple):
     """A batch that is computed in parts.
 
     Attributes:
-        examples: Number of its examples.
-        pieces: Number of its parts.
+        examples: Number of its examples, in all processes.
+        pieces: Number of its parts in this process; 0 if it has no examples for it.
         parts: Pairs of images and labels, which can be read once.
     """
 
@@ -372,12 +391,6 @@ def _losses(loss, output, labels):
         raise ClassicsError(f"the loss returns one value for {examples} examples: return one per example")
     found = kind_of(losses) if shape is None else f"an array of shape {shape}"
     raise ClassicsError(f"the loss returns {found} for {examples} examples: return an NDArray with one value for each")
-
-
-def _zero_loss(trainer, ctx):
-    """Return 0, computed from all parameters on a context without examples, so that its gradients become 0."""
-    parameters = [parameter for parameter in trainer._params if parameter.grad_req != "null"]
-    return sum((parameter.data(ctx) * 0).sum() for parameter in parameters)
 
 
 class _BlogLines(Callback):

@@ -33,16 +33,17 @@ class _Commands(click.Group):
         return super().main(*args, **options)
 
     def parse_args(self, ctx, args):
-        with _errors_in_one_line(ctx):
+        with errors_in_one_line(ctx):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx):
-        with _errors_in_one_line(ctx):
+        with errors_in_one_line(ctx):
             return super().invoke(ctx)
 
 
 @contextlib.contextmanager
-def _errors_in_one_line(ctx):
+def errors_in_one_line(ctx):
+    """Inside the context, an error that the user can fix becomes one of click, with one line."""
     try:
         with _runtime.missing_modules_explained(), memory_explained():
             yield

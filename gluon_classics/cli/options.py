@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from typing import NamedTuple
 
 import click
 import gluon_classics
 from gluon_classics import _console
 from gluon_classics._files import user_path
+from gluon_classics.distributed.hosts import REMOTE_SHELL
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.settings import Settings
 
@@ -123,6 +126,57 @@ dry_run_option = click.option(
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+class Placement(NamedTuple):
+    """The options of `placement_options`, as they were given."""
+
+    hosts: str | None
+    port: int | None
+    remote_shell: str
+    restarts: int
+
+    @property
+    def is_given(self) -> bool:
+        """Whether they name hosts or a port."""
+        return self.hosts is not None or self.port is not None
+
+    def of(self, workers: int):
+        """Return the `distributed.launcher.Placement` of a number of workers. Raises ClassicsError."""
+        from gluon_classics.distributed import hosts, launcher
+
+        return launcher.Placement(hosts.read_hosts(self.hosts, workers), self.port, self.remote_shell, self.restarts)
+
+
+def placement_options(command):
+    """Add the options of several workers to a command, which gets them as one argument, `placement`."""
+
+    @click.option(
+        "--hosts",
+        type=UserPath(),
+        help="File with the hosts of the workers, one per line, this one first, each with its largest number of "
+        "workers if you like.  [default: all workers on this machine]",
+    )
+    @click.option("--port", type=click.IntRange(1024, 65535), help="Port at which the workers meet.  [default: any]")
+    @click.option(
+        "--remote-shell",
+        default=REMOTE_SHELL,
+        show_default=True,
+        metavar="COMMAND",
+        help="Command that runs another command on a host.",
+    )
+    @click.option(
+        "--restarts",
+        type=Count(0),
+        default=3,
+        show_default=True,
+        help="How often to restart the workers from the last checkpoint, if one of them was killed before the next.",
+    )
+    @functools.wraps(command)
+    def with_placement(hosts, port, remote_shell, restarts, **others):
+        return command(placement=Placement(hosts, port, remote_shell, restarts), **others)
+
+    return with_placement
 
 
 def shape_option(default="the network's own"):

@@ -23,6 +23,7 @@ from .options import (
     in_memory_option,
     json_option,
     known_model,
+    placement_options,
     quiet_option,
     setting,
     show_plan,
@@ -165,12 +166,20 @@ from .options import (
 )
 @setting("freeze", type=click.Choice(FREEZE), help="With --new-head, body: train the new last layer only.")
 @ctx_option
+@click.option(
+    "--workers",
+    type=Count(),
+    default=1,
+    show_default=True,
+    help="Processes that train together: each batch is divided among them.",
+)
+@placement_options
 @click.option("--out", type=UserPath(), help="Run folder to write.  [default: a new folder in runs/]")
 @checkpoint_option
 @dry_run_option
 @quiet_option
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print JSON instead of a table.")
-def train(name, ctx, out, dry_run, quiet, as_json, **options):
+def train(name, ctx, workers, placement, out, dry_run, quiet, as_json, **options):
     """Train a network and write a run folder.
 
     The run folder contains the parameters, the metrics of each epoch (run.json), a picture of the curves, and
@@ -186,6 +195,15 @@ def train(name, ctx, out, dry_run, quiet, as_json, **options):
         raise click.UsageError("--json is for --dry-run: the metrics of a run are in its run.json.")
     if quiet:
         _console.be_quiet()
+    if placement.is_given and workers == 1:
+        raise click.UsageError("--hosts and --port are for several workers: use them with --workers.")
+    if dry_run and workers > 1:
+        raise click.UsageError("--dry-run plans the training of one process: leave --workers out.")
+    if workers > 1:
+        from gluon_classics.runs.distributed_run import launch_training
+
+        launch_training(placement.of(workers), name, options.pop("data"), {"ctx": ctx, "out": out, **options})
+        return
     if not dry_run:
         command.train(name, ctx, out, **options)
         return
@@ -204,19 +222,27 @@ def train(name, ctx, out, dry_run, quiet, as_json, **options):
     help="Folder or name of the run's data, if it has moved.  [default: where the run found it]",
 )
 @in_memory_option
+@placement_options
 @checkpoint_option
 @quiet_option
-def resume(run, epochs, data, in_memory, checkpoint_minutes, quiet):
+def resume(run, placement, quiet, **options):
     """Resume an interrupted run.
 
     RUN is a run folder. The result is bit-identical to that of an uninterrupted run with the same processor, number
-    of threads and package versions.
+    of threads and package versions. A run that several workers trained gets as many again.
     """
     from gluon_classics.runs import resume as command
+    from gluon_classics.runs.distributed_run import launch_resuming, workers_of
 
     if quiet:
         _console.be_quiet()
-    command.resume(run, epochs, checkpoint_minutes, data, in_memory)
+    workers = workers_of(run)
+    if workers > 1:
+        launch_resuming(placement.of(workers), run, options)
+        return
+    if placement.is_given:
+        raise click.UsageError(f"{run} was trained by one process: leave --hosts and --port out.")
+    command.resume(run, **options)
 
 
 @click.command()

@@ -16,10 +16,9 @@ import sys
 import tempfile
 
 from gluon_classics import _runtime
+from gluon_classics._processes import child_environment
 from gluon_classics.errors import ClassicsError
 import numpy as np
-
-from .processes import child_environment
 
 CLOSE = 4096  # ulp; a larger difference loses more than half of float32's 24 bits
 WHOLE, FIRST_PART, REST = "whole", "first part", "rest"  # the part of the training that a process runs

@@ -15,9 +15,8 @@ import sys
 import tempfile
 
 from gluon_classics import _cuda, _runtime
+from gluon_classics._processes import child_environment
 from gluon_classics.errors import DataError
-
-from .processes import child_environment
 
 PYTHONS = ((3, 8), _runtime.NEWEST_PYTHON)  # the oldest and the newest version that MXNet runs on
 MXNET = "1.9.1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 import functools
 import hashlib
 import json
@@ -16,11 +16,13 @@ from gluon_classics.data.augment_words import parse_augment
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.found import hold_out
 from gluon_classics.data.memory import available_memory
+from gluon_classics.distributed.server_trainer import ServerTrainer
 from gluon_classics.errors import ClassicsError, DataError, MemoryTooSmall
 from gluon_classics.inspection.summary import MOST_VALUES, Summary, summarize
 from gluon_classics.models._batch_norm import ScratchBatchNorm
 from gluon_classics.models.objective import objective_of
 from gluon_classics.utils.batches import no_examples
+from gluon_classics.utils.group import Alone
 from gluon_classics.utils.history import EpochRecord
 from gluon_classics.utils.loader import DataLoader, make_loaders
 from gluon_classics.utils.preprocess import Preprocess
@@ -53,6 +55,7 @@ class Experiment:
         contexts: Devices to train on.
         parameters: Number of trainable parameters of the network, frozen or not.
         streams: Source of all random numbers.
+        group: Processes that train the network together.
     """
 
     settings: Settings
@@ -66,6 +69,7 @@ class Experiment:
     contexts: list[mx.Context]
     parameters: int
     streams: RandomStreams
+    group: Alone = field(default_factory=Alone)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -110,6 +114,8 @@ class Experiment:
         patience = PatienceCallback(self.settings, history)
         if patience.has_stopped:
             return []
+        if isinstance(self.trainer, ServerTrainer):
+            self.trainer.begin()
         own: list[Callback] = [ScheduleCallback(self.settings, history), patience]
         if isinstance(self.trainer.optimizer, DiagonalLM):
             own.append(StepSizeCallback(self.train_data, self.streams))
@@ -123,12 +129,18 @@ class Experiment:
             streams=self.streams,
             step_size=self.settings.batch_size if self.settings.last_batch == "scale" else None,
             micro_batch_size=self.settings.micro_batch_size,
+            group=self.group,
         )
         return loop.run(self.train_data, self.test_data, self.settings.epochs, start, self.validation_data)
 
 
 def prepare(
-    settings: Settings, contexts: list[mx.Context], data: DataSet | None = None, *, restored: bool = False
+    settings: Settings,
+    contexts: list[mx.Context],
+    data: DataSet | None = None,
+    *,
+    restored: bool = False,
+    group: Alone | None = None,
 ) -> Experiment:
     """Seed all generators, and build the network, its loaders and its trainer.
 
@@ -137,17 +149,19 @@ def prepare(
         contexts: Devices to train on.
         data: Data set; None loads that of the settings.
         restored: Whether the parameters will be those of a checkpoint. Then the settings' file is not read.
+        group: Processes that train the network together; None is this one alone.
 
     Raises:
         ClassicsError: The network, the data or the initial parameters cannot be used together.
     """
+    group = group or Alone()
     data = data or load_data(settings)
     seed_everything(settings.seed)
     net = build(settings.model, len(data.classes), trained=True)
     input_shape = (data.train.images.shape[3], settings.size, settings.size)
     summary = summarize(net, input_shape)  # fails now if images are too small
-    computed = settings.micro_batch_size or settings.batch_size
-    check_batch(min(computed, len(data.train)), summary, contexts, trained=True)
+    share = math.ceil(min(settings.batch_size, len(data.train)) / group.size)
+    check_batch(min(settings.micro_batch_size or share, share), summary, contexts, trained=True)
     if settings.init_from and not settings.new_head and not restored:
         load_parameters(net, settings.init_from, contexts, input_shape)
     else:
@@ -159,7 +173,7 @@ def prepare(
             copy_parameters(net, settings.init_from, input_shape, head)
         if settings.freeze == "body":
             freeze_body(net, head)
-    train_data, test_data, validation_data = loaders(settings, data)
+    train_data, test_data, validation_data = loaders(settings, data, (group.rank, group.size))
     for loader, purpose in ((train_data, "train"), (test_data, "evaluate"), (validation_data, "validate")):
         if loader is not None and not loader.examples:
             raise no_examples(loader, purpose)
@@ -172,11 +186,19 @@ def prepare(
         validation_data=validation_data,
         net=net,
         loss=objective_of(net).loss(),
-        trainer=gluon.Trainer(list(net.collect_params().values()), make_optimizer(settings)),
+        trainer=_trainer(net, settings, group),
         contexts=contexts,
         parameters=summary.params,
-        streams=RandomStreams.for_work(settings.seed, settings.batch_size * summary.macs),
+        streams=RandomStreams.for_work(settings.seed, settings.batch_size * summary.macs, group.rank),
+        group=group,
     )
+
+
+def _trainer(net, settings, group):
+    parameters = list(net.collect_params().values())
+    if group.size == 1:
+        return gluon.Trainer(parameters, make_optimizer(settings))
+    return ServerTrainer(parameters, make_optimizer(settings), group, asdict(settings))
 
 
 def build(model: str, classes: int, trained: bool = False) -> gluon.nn.Block:
@@ -381,8 +403,13 @@ class Loaders(NamedTuple):
     validation: DataLoader | None
 
 
-def loaders(settings: Settings, data: DataSet) -> Loaders:
+def loaders(settings: Settings, data: DataSet, share: tuple[int, int] = (0, 1)) -> Loaders:
     """Return the loaders of a data set.
+
+    Args:
+        settings: The settings.
+        data: The data set.
+        share: See `DataLoader`.
 
     Raises:
         DataError: The images do not fit the settings: their size, their channels, or the validation share.
@@ -407,6 +434,7 @@ def loaders(settings: Settings, data: DataSet) -> Loaders:
         pixels=settings.pixels,
         augment=settings.augment,
         test_crops=settings.test_crops,
+        share=share,
     )
     # which test images "discard" leaves out depends on the batch size
     at_once = settings.batch_size if discard or not settings.micro_batch_size else settings.micro_batch_size

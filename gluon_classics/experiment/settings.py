@@ -32,6 +32,12 @@ OPTIMIZERS = {
     DIAGONAL_LM: False,
 }
 
+# those that update each number by itself, and keep nothing but arrays and the count of updates: servers can run them
+ON_SERVERS = (
+    *("adadelta", "adagrad", "adam", "adamax", "ftml", "ftrl"),
+    *("nag", "rmsprop", "sgd", "signum", "tfrmsprop"),
+)
+
 
 @dataclass(frozen=True)
 class Settings:

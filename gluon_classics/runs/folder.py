@@ -111,7 +111,7 @@ class RunFolder:
                 parameters=experiment.parameters,
                 trained_images=experiment.train_data.examples,
                 tested_images=experiment.test_data.examples,
-                provenance=provenance(experiment.contexts),
+                provenance=provenance(experiment.contexts, experiment.group.size),
                 started=_now(),
                 status="running",
                 seconds=0.0,

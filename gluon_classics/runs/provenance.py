@@ -29,8 +29,13 @@ ISAS = (
 )
 
 
-def provenance(contexts) -> Provenance:
-    """Return what the results of this process depend on, for training on the devices `contexts`."""
+def provenance(contexts, workers: int = 1) -> Provenance:
+    """Return what the results of this process depend on.
+
+    Args:
+        contexts: Devices of this process.
+        workers: Number of processes that train together.
+    """
     commit, dirty = code()
     return Provenance(
         gluon_classics=gluon_classics.__version__,
@@ -44,6 +49,7 @@ def provenance(contexts) -> Provenance:
         processor=processor(),
         threads=os.environ.get("OMP_NUM_THREADS"),
         devices=tuple(map(str, contexts)),
+        workers=workers,
     )
 
 

@@ -49,7 +49,8 @@ class Provenance:
         commit: Commit of the checkout; None without a checkout.
         dirty: Whether the package's files differed from the commit; None without a checkout.
         threads: OMP_NUM_THREADS; None if it was not set.
-        devices: MXNet's names of the devices.
+        devices: MXNet's names of the devices of the first worker.
+        workers: Number of processes that trained together.
     """
 
     commit: Optional[str]
@@ -63,6 +64,7 @@ class Provenance:
     numpy: Optional[str] = None
     opencv: Optional[str] = None
     platform: Optional[str] = None
+    workers: int = 1
 
     def changes(self, now: "Provenance") -> Dict[str, List[Any]]:
         """Return what may change the last digits between this and `now`: [before, now] by name."""
@@ -138,6 +140,7 @@ class RunRecord:
             "data.test_images": (self.data.test_images, 0),
             "seconds": (self.seconds, 0),
             "parameters_epoch": (self.parameters_epoch, 0),
+            "provenance.workers": (self.provenance.workers, 1),
         }
         for name, (count, lowest) in counts.items():
             if count is not None and not lowest <= count < math.inf:

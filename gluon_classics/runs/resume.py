@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from gluon_classics import _console
 from gluon_classics._files import remove_leftovers
 from gluon_classics.errors import RunError, memory_explained
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings, parse_schedule
-from gluon_classics.utils.context import parse_contexts
+from gluon_classics.utils.context import AUTO, contexts_of_worker
+from gluon_classics.utils.group import Alone
 from gluon_classics.utils.training import TrainingPosition
 
 from .checkpoint import Damaged, checkpoints
 from .checkpoint_facts import CheckpointFacts, read_training
+from .distributed_run import announce
 from .folder import FILES, RunFolder
 from .provenance import provenance
 from .record import Run, read_run, with_current_names
@@ -26,7 +28,14 @@ from .state import restore
 
 @memory_explained()
 def resume(
-    path, epochs: int | None, checkpoint_minutes: float, data: str | None = None, in_memory: bool | None = None
+    path,
+    epochs: int | None = None,
+    checkpoint_minutes: float = 10,
+    data: str | None = None,
+    in_memory: bool | None = None,
+    group: Alone | None = None,
+    devices: tuple[int, int] = (0, 1),
+    report: Callable[..., None] = lambda **_content: None,
 ) -> None:
     """Resume the run in folder `path` from its newest intact checkpoint.
 
@@ -36,14 +45,22 @@ def resume(
         checkpoint_minutes: Time between two checkpoints.
         data: Name of a known data set, or a folder, if the run's data has moved; the record gets the new place.
         in_memory: Whether all images are read before the training; see `load_dataset`.
+        group: Processes that train together, of which this is the first; None is this one alone.
+        devices: `number` and `workers` of `contexts_of_worker`.
+        report: Called with `folder`, the path of the run folder.
 
     Raises:
         RunError: The settings, the data or the network differ from those of the run. A change that affects only the
             last digits, such as of versions or threads, is a warning.
     """
+    group = group or Alone()
     with RunFolder(path) as folder:
+        report(folder=str(folder.path.resolve()))
         run = read_run(path)
         record = run.record
+        if record.provenance.workers != group.size:
+            what = f"{path} was trained by {record.provenance.workers} workers"
+            raise RunError(f"{what}: resume it with the command gluon-classics resume")
         remove_leftovers(path, FILES)
         settings = replace(record.settings, epochs=epochs or record.settings.epochs)
         if data is not None:
@@ -61,13 +78,17 @@ def resume(
         checkpoint = _newest_checkpoint(run, damaged)
         if settings.epochs != record.settings.epochs and parse_schedule(settings.schedule).cosine:
             raise RunError(f"the cosine schedule of {path} is for {record.settings.epochs} epochs: leave --epochs out")
-        contexts = parse_contexts(",".join(_context_name(device) for device in record.provenance.devices))
+        names = [_context_name(device) for device in record.provenance.devices]
+        ctx = AUTO if group.size > 1 and names[0].startswith("gpu") else ",".join(names)
+        contexts = contexts_of_worker(ctx, *devices)
+        found = data_of(run, data, in_memory)
+        announce(group, settings, found, in_memory, ctx, len(contexts))
         # a checkpoint replaces the parameters that the run started from, whose file may no longer exist
-        experiment = prepare(settings, contexts, data_of(run, data, in_memory), restored=checkpoint is not None)
+        experiment = prepare(settings, contexts, found, restored=checkpoint is not None, group=group)
         start, history = _restore(checkpoint, run, experiment, damaged)
         for useless in damaged:
             useless.unlink()
-        changed = record.provenance.changes(provenance(contexts))
+        changed = record.provenance.changes(provenance(contexts, group.size))
         if changed:
             words = ", ".join(f"{name} {_short(before)} -> {_short(now)}" for name, (before, now) in changed.items())
             _console.warn(f"The last digits may differ from those of an uninterrupted run: {words}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
+import math
 import shlex
 import time
 
 from gluon_classics import _console
 from gluon_classics.errors import Interrupted, RunError, TrainingDiverged
 from gluon_classics.experiment.build import Experiment
+from gluon_classics.utils.history import EpochRecord
+from gluon_classics.utils.metrics import RunningMetrics
 from gluon_classics.utils.training import Callback, TrainingPosition
 
 from .checkpoint import checkpoint_path, checkpoints, remove_old, write_checkpoint
@@ -16,7 +20,7 @@ from .folder import RunFolder
 from .interrupts import KILLED_BY, Interrupts
 from .progress import ProgressCallback
 from .record import PARAMETERS, RunRecord
-from .state import capture
+from .state import capture, capture_trainer
 
 
 class _Stopped(Exception):
@@ -40,13 +44,15 @@ class CheckpointCallback(Callback):
     After a signal it writes a checkpoint at the next fixed point and stops the training.
 
     Args:
-        experiment: The experiment that is trained.
-        folder: Run folder to write to.
+        experiment: The experiment that is trained. Its workers decide together when to write and when to stop.
+        folder: Run folder to write to; None in other workers than the first.
         minutes: Time between two checkpoints within an epoch.
         interrupts: Records signals.
     """
 
-    def __init__(self, experiment: Experiment, folder: RunFolder, minutes: float, interrupts: Interrupts) -> None:
+    def __init__(
+        self, experiment: Experiment, folder: RunFolder | None, minutes: float, interrupts: Interrupts
+    ) -> None:
         self._experiment = experiment
         self._folder = folder
         self._seconds_between = 60 * minutes
@@ -56,20 +62,26 @@ class CheckpointCallback(Callback):
     def after_batch(self, loop):
         if not self._experiment.streams.is_fixed_point(loop.batches):
             return
-        interrupted = self._interrupts.signal
-        if interrupted or time.perf_counter() - self._last >= self._seconds_between:
+        is_due = time.perf_counter() - self._last >= self._seconds_between
+        interrupted, is_due = self._experiment.group.share([bool(self._interrupts.signal), is_due])
+        if interrupted or is_due:
             self._write(loop.position)
         if interrupted:
-            with _writing(self._folder):
-                self._folder.save_position()
+            if self._folder:
+                with _writing(self._folder):
+                    self._folder.save_position()
             raise _Stopped
 
     def after_epoch(self, loop, record):
         self._write(loop.position)
-        if self._interrupts.signal and not loop.stopped and loop.epoch < self._experiment.settings.epochs:
+        interrupted = self._experiment.group.share(bool(self._interrupts.signal))
+        if interrupted and not loop.stopped and loop.epoch < self._experiment.settings.epochs:
             raise _Stopped
 
     def _write(self, position):
+        if self._folder is None:
+            capture_trainer(self._experiment.net, self._experiment.trainer)  # the first worker gets what is in it
+            return
         with _writing(self._folder):
             facts, arrays = capture(self._experiment, position, self._folder.record.epochs)
             write_checkpoint(checkpoint_path(self._folder.path, position.epoch, position.batches), facts, arrays)
@@ -102,10 +114,37 @@ def run_training(
         raise Interrupted(KILLED_BY + interrupts.signal)
 
 
+def follow_training(experiment: Experiment) -> None:
+    """Train with the first worker, which has the run folder, until the end or until it stops.
+
+    Args:
+        experiment: The experiment, prepared with the settings of the first worker.
+
+    Raises:
+        ClassicsError: The training failed.
+    """
+    start, history = _shared_start(experiment.group)
+    with contextlib.suppress(_Stopped):
+        experiment.train([CheckpointCallback(experiment, None, math.inf, Interrupts())], start, history=history)
+
+
+def _shared_start(group, start=None, history=()):
+    """Return the position from which the first worker starts, and the metrics of the epochs before it."""
+    if group.size == 1:
+        return start, history
+    start = start or TrainingPosition()
+    own = {"epoch": start.epoch, "batches": start.batches, "seconds": start.seconds, "metrics": start.metrics.state()}
+    told = group.share({**own, "history": [asdict(epoch) for epoch in history]})
+    metrics = RunningMetrics.of_state(told["metrics"])
+    history = [EpochRecord(**epoch) for epoch in told["history"]]
+    return TrainingPosition(told["epoch"], told["batches"], metrics, told["seconds"]), history
+
+
 def _train(experiment, folder, checkpoint_minutes, start, interrupts):
     with ProgressCallback(experiment.settings.epochs, experiment.train_data.examples) as progress:
         checkpoint = CheckpointCallback(experiment, folder, checkpoint_minutes, interrupts)
-        experiment.train([progress, RecordCallback(folder), checkpoint], start, history=folder.record.epochs)
+        start, history = _shared_start(experiment.group, start, folder.record.epochs)
+        experiment.train([progress, RecordCallback(folder), checkpoint], start, history=history)
     if folder.record.has_stopped:
         _console.say(f"Stopped {stopped_words(folder.record)}")
     with _writing(folder):

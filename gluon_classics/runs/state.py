@@ -1,8 +1,8 @@
 """Save and restore the exact state of a training between two batches, as numbers and arrays.
 
 The state is the parameters, the running statistics, and the optimizer's states and counts. A parameter whose values
-differ between contexts, such as a running statistic, is saved once for each context. MXNet's `Trainer.save_states` is
-not used because it pickles the optimizer.
+differ between contexts, such as a running statistic, is saved once for each context of each worker. MXNet's
+`Trainer.save_states` is not used because it pickles the optimizer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Sequence
 
 from gluon_classics._format import first_line
+from gluon_classics.distributed.server_trainer import ServerTrainer
 from gluon_classics.errors import ClassicsError, RunError, TrainingDiverged
 from gluon_classics.experiment.build import Experiment
 from gluon_classics.utils.history import EpochRecord
@@ -50,8 +51,9 @@ def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, 
     nd.waitall()  # MXNet's engine does not know that the backward pass writes running statistics
     arrays: dict = {}
     parameters = net._collect_params_with_prefix()
+    of_all_workers = trainer.copies() if isinstance(trainer, ServerTrainer) else {}
     for name, parameter in parameters.items():
-        copies = parameter.list_data()
+        copies = of_all_workers.get(parameter.name) or parameter.list_data()
         alike = all(np.array_equal(copies[0].asnumpy(), copy.asnumpy(), equal_nan=True) for copy in copies[1:])
         for number, copy in enumerate(copies[:1] if alike else copies):
             arrays[_key(name, number)] = copy
@@ -59,10 +61,10 @@ def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, 
     try:
         facts = {
             "parameters": list(parameters),
-            "devices": len(trainer._contexts),
+            "devices": _devices(trainer),
             "optimizer": _pack(_own(optimizer), arrays),
             "scheduler": _pack(vars(scheduler), arrays) if scheduler else None,
-            "states": [_pack(updater.states, arrays) for updater in _updaters(trainer)],
+            "states": [_pack(states, arrays) for states in _states(trainer)],
         }
     except TypeError as error:
         raise ClassicsError(f"the optimizer {type(optimizer).__name__} cannot be checkpointed: {error}") from error
@@ -85,35 +87,52 @@ def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, ar
     parameters = net._collect_params_with_prefix()
     if not trainer._kv_initialized:
         trainer._init_kvstore()
-    updaters, optimizer, scheduler = _updaters(trainer), trainer.optimizer, trainer.optimizer.lr_scheduler
+    optimizer, scheduler = trainer.optimizer, trainer.optimizer.lr_scheduler
     try:
         shapes = [(name, parameter.shape) for name, parameter in parameters.items()]
         if [(name, arrays[_key(name, 0)].shape) for name in facts["parameters"]] != shapes:
             raise RunError("it holds the parameters of another network")
-        if facts["devices"] != len(trainer._contexts):
-            raise RunError("it was written with another number of devices")
-        copies = {name: _copies(name, parameter, arrays) for name, parameter in parameters.items()}
+        if facts["devices"] != _devices(trainer):
+            raise RunError("it was written with another number of devices or workers")
+        copies = {name: _copies(name, parameter, arrays, _devices(trainer)) for name, parameter in parameters.items()}
         attributes = _unpack(facts["optimizer"], arrays)
         _check_attributes(attributes, _own(optimizer))
         schedule = _unpack(facts["scheduler"], arrays)
         if (schedule is None) != (scheduler is None) or (scheduler and set(schedule) != set(vars(scheduler))):
             raise ValueError("its learning-rate schedule is not that of the settings")
         states = [_unpack(state, arrays) for state in facts["states"]]
-        if len(states) != len(updaters):
+        if len(states) != len(_states(trainer)):
             raise ValueError("it has the states of another number of optimizers")
         _check_updates(attributes, states, trainer)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise Damaged(first_line(error)) from error
-    # with several contexts this hands the parameters to the key-value store, and copies the first context's to all
     _set_parameters(parameters, copies)
-    trainer._init_params()
-    _set_parameters(parameters, copies)
+    if not isinstance(trainer, ServerTrainer):
+        # with several contexts this hands the parameters to the key-value store, and copies the first context's to all
+        trainer._init_params()
+        _set_parameters(parameters, copies)
     vars(optimizer).update({name: value for name, value in attributes.items() if name not in _FROM_ENVIRONMENT})
     if scheduler:
         vars(scheduler).update(schedule)
-    for updater, state in zip(updaters, states):
+    if isinstance(trainer, ServerTrainer):
+        of_each = {parameter.name: copies[name] for name, parameter in parameters.items()}
+        trainer.restore([of_each[parameter.name] for parameter in trainer.statistics], states[0])
+        return
+    for updater, state in zip(_updaters(trainer), states):
         updater.states = state
         updater.states_synced = dict.fromkeys(state, False)  # so that the updater moves them to their contexts
+
+
+def _devices(trainer):
+    workers = trainer.group.size if isinstance(trainer, ServerTrainer) else 1
+    return len(trainer._contexts) * workers
+
+
+def _states(trainer):
+    """Return the states of each of the trainer's optimizers."""
+    if isinstance(trainer, ServerTrainer):
+        return [trainer.states()]
+    return [updater.states for updater in _updaters(trainer)]
 
 
 def _updaters(trainer):
@@ -124,10 +143,10 @@ def _own(optimizer):
     return {name: value for name, value in vars(optimizer).items() if name not in _NOT_STATE}
 
 
-def _copies(name, parameter, arrays):
-    """Return the saved values of a parameter for each context. Raises ValueError if they are not possible."""
+def _copies(name, parameter, arrays, devices):
+    """Return the saved values of a parameter for each device. Raises ValueError if they are not possible."""
     first = arrays[_key(name, 0)]
-    copies = [arrays.get(_key(name, number), first) for number in range(len(parameter.list_data()))]
+    copies = [arrays.get(_key(name, number), first) for number in range(devices)]
     for copy in copies:
         if copy.shape != parameter.shape or copy.dtype != np.dtype(parameter.dtype) or not np.isfinite(copy).all():
             raise ValueError(f"{name} has another shape or type, or values that are not finite")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 import time
+from typing import Callable
 
 from gluon_classics import _console, model_info
 from gluon_classics._files import user_path
@@ -12,8 +13,10 @@ from gluon_classics.errors import memory_explained
 from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.experiment.published_training import for_images, published_settings
 from gluon_classics.experiment.settings import Settings
-from gluon_classics.utils.context import parse_contexts
+from gluon_classics.utils.context import contexts_of_worker
+from gluon_classics.utils.group import Alone
 
+from .distributed_run import announce
 from .folder import RunFolder
 from .record import PARAMETERS, RECORD, read_run
 from .run_data import absolute_data
@@ -32,6 +35,9 @@ def train(
     epochs=None,
     init_from=None,
     in_memory: bool | None = None,
+    group: Alone | None = None,
+    devices: tuple[int, int] = (0, 1),
+    report: Callable[..., None] = lambda **_content: None,
     **options,
 ) -> None:
     """Train and write a run folder.
@@ -45,6 +51,9 @@ def train(
         epochs: Passes over the training images; None is the default, or `SAMPLE_EPOCHS` on the embedded sample.
         init_from: Run folder or parameter file to start from.
         in_memory: Whether all images are read before the training; see `load_dataset`.
+        group: Processes that train together, of which this is the first; None is this one alone.
+        devices: `number` and `workers` of `contexts_of_worker`.
+        report: Called with `folder`, the path of the run folder, when it has a record.
         options: Other fields of `Settings`; None is the default.
 
     Raises:
@@ -57,15 +66,21 @@ def train(
     settings = settings_for(settings, channels, dataset.train.labels, dataset.is_sample, options)
     if init_from is not None:
         _warn_of_other_inputs(Path(user_path(init_from)), settings)
-    experiment = prepare(settings, parse_contexts(ctx), dataset)
+    contexts = contexts_of_worker(ctx, *devices)
+    group = group or Alone()
+    announce(group, settings, dataset, in_memory, ctx, len(contexts))
+    experiment = prepare(settings, contexts, dataset, group=group)
     name = f"{model.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     with RunFolder.claim(out) if out else RunFolder.claim_new(Path("runs", name)) as folder:
         folder.start(experiment)
-        devices = ", ".join(map(str, experiment.contexts))
+        report(folder=str(folder.path.resolve()))
+        places = ", ".join(map(str, contexts))
+        if group.size > 1:
+            places = f"{group.size} workers, each on {places}"
         if model_info(model).not_done:
             _console.say(f"Not done as published: {'; '.join(model_info(model).not_done)}")
         images = f"{len(dataset.train):,} {'color' if channels == 3 else 'grayscale'} images of {height}x{width}"
-        _console.say(f"Training {model} on {images} at {settings.size}x{settings.size}, {devices}")
+        _console.say(f"Training {model} on {images} at {settings.size}x{settings.size}, {places}")
         run_training(experiment, folder, checkpoint_minutes)
 
 

@@ -120,8 +120,8 @@ def test_ctrl_c_during_a_batch_stops_the_run_at_the_next_fixed_point(folder):
     class InterruptingData:
         examples = data.examples
 
-        def batches(self, *arguments):
-            for batch in data.batches(*arguments):
+        def in_parts(self, *arguments):
+            for batch in data.in_parts(*arguments):
                 given.append(batch)
                 if len(given) == 1:
                     interrupt()

@@ -1,0 +1,65 @@
+"""A process of a training with several workers: `python -m gluon_classics.cli.member`, started by the launcher.
+
+It reads what to do from standard input, in one line of JSON, and ends when standard input is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+
+import click
+from gluon_classics import _console
+from gluon_classics._runtime import given_threads, usable_cores
+
+from .command import errors_in_one_line
+
+
+def main() -> None:
+    """Do the work of a process, and end it at once: MXNet's exit may wait for processes that are gone."""
+    _console.prepare_streams()
+    job = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_launcher, daemon=True).start()
+    if not given_threads():
+        os.environ["OMP_NUM_THREADS"] = job.get("threads") or str(
+            max(1, usable_cores() // job.get("workers_of_host", 1))
+        )
+    try:
+        with errors_in_one_line(click.Context(click.Command("member"))):
+            status = _work(job)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.exceptions.Exit as end:
+        status = end.exit_code
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _work(job):
+    if job["role"] == "worker":
+        from gluon_classics.runs.distributed_run import run_worker
+
+        return run_worker(job)
+    from gluon_classics.distributed.server import serve
+    from gluon_classics.experiment.optimizers import make_optimizer
+    from gluon_classics.experiment.settings import Settings
+
+    serve(job["variables"], lambda settings: make_optimizer(Settings(**settings)))
+    return 0
+
+
+def _end_with_launcher():
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

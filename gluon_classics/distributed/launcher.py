@@ -1,0 +1,297 @@
+"""Start the processes of a training, watch them, and end all when one ends.
+
+If one process dies, MXNet lets the others wait forever. The launcher therefore ends them. A process also ends when its
+standard input is closed, so that none is left if the launcher itself is killed, or the connection to its host is lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+import contextlib
+from dataclasses import dataclass, field
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, NamedTuple, Sequence
+
+from gluon_classics import _console
+from gluon_classics._processes import child_environment
+from gluon_classics._runtime import given_threads, usable_cores
+from gluon_classics.errors import ClassicsError, Interrupted, RunError
+
+from .hosts import REMOTE_SHELL, Host, free_port, own_address
+
+MODULE = ("-m", "gluon_classics.cli.member")
+SCHEDULER, SERVER, WORKER = "scheduler", "server", "worker"
+CONNECT_SECONDS = 180  # from the start of the processes until all are connected
+GRACE_SECONDS = 5  # for the other processes after one has ended: they may have an error of their own to report
+END_SECONDS = 60  # for the other processes after the first one has finished
+LINES_KEPT = 20  # of the messages of a process
+_LOST = 255  # ssh's exit status if it cannot connect, or the connection is lost
+KILLED_BY = 128
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How the processes of a training are started.
+
+    Attributes:
+        hosts: Machines, the first of which is this one.
+        port: Port of the scheduler; None is any free one.
+        remote_shell: Command that starts another command on a host, with {host} for its name.
+        restarts: How many times in a row to restart from the last checkpoint when a process was killed.
+    """
+
+    hosts: Sequence[Host]
+    port: int | None = None
+    remote_shell: str = REMOTE_SHELL
+    restarts: int = 3
+
+    def __post_init__(self):
+        try:
+            words = shlex.split(self.remote_shell)
+        except ValueError as error:
+            raise ClassicsError(f"the remote shell {self.remote_shell!r} cannot be used ({error})") from error
+        if not words or "{host}" not in self.remote_shell:
+            raise ClassicsError(f"the remote shell {self.remote_shell!r} has no {{host}}: write it as in ssh {{host}}")
+
+    @property
+    def workers(self) -> int:
+        """Number of workers."""
+        return sum(host.workers for host in self.hosts)
+
+
+class Lost(Exception):
+    """A process was killed, crashed, or lost its connection. The message names it."""
+
+
+@dataclass
+class _Member:
+    """A process of the training."""
+
+    name: str
+    role: str
+    process: subprocess.Popen
+    messages: deque = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
+    threads: list = field(default_factory=list)
+
+    @property
+    def status(self) -> int | None:
+        return self.process.poll()
+
+    def crashed(self) -> bool:
+        """Return whether it ended in another way than a worker with a message for the user."""
+        status = self.status or 0
+        return status < 0 or status == _LOST or (status != 0 and self.role != WORKER)
+
+    def how_it_ended(self) -> str:
+        status = self.status
+        if status is not None and status < 0:
+            with contextlib.suppress(ValueError):
+                return f"{self.name} was ended by {signal.Signals(-status).name}"
+        last = next((line for line in reversed(self.messages) if line.strip()), "")
+        return f"{self.name} ended with status {status}" + (f" ({last.strip()})" if last else "")
+
+
+class _Outcome(NamedTuple):
+    """What the first worker reported.
+
+    Attributes:
+        folder: Run folder; None if it did not get that far.
+        status: Its exit status.
+    """
+
+    folder: str | None
+    status: int
+
+
+def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], position) -> None:
+    """Run a training in several processes. If one of them is killed, restart them from the last checkpoint.
+
+    Args:
+        placement: How the processes are started.
+        work: What the first worker does, in JSON; see `runs.distributed_run`.
+        resumed: What it does to resume; its run folder is added as "path".
+        position: Function of a run folder that returns how far its training is, or None.
+
+    Raises:
+        ClassicsError: A process reported an error, or was killed too often.
+        Interrupted: A signal stopped the training, or the first worker failed and has said why.
+    """
+    folder, restarts, reached = work.get("path"), 0, None
+    while True:
+        with _Processes(placement, work) as processes:
+            try:
+                outcome = processes.wait()
+            except Lost as lost:
+                folder = processes.folder or folder
+                now = position(folder) if folder else None
+                restarts = 1 if now != reached else restarts + 1
+                reached = now
+                if folder is None or restarts > placement.restarts:
+                    how = f"; to resume: gluon-classics resume {shlex.quote(str(folder))}" if folder else ""
+                    raise RunError(f"{lost}{how}") from lost
+                _console.warn(f"{lost}. Restarting from the last checkpoint ({restarts} of {placement.restarts}).")
+                work = {**resumed, "path": folder}
+                continue
+        if outcome.status:
+            raise Interrupted(outcome.status)
+        return
+
+
+class _Processes:
+    """All processes of one attempt. Use it as a context manager: the end of the block ends all of them."""
+
+    def __init__(self, placement: Placement, work: dict[str, Any]) -> None:
+        self._placement = placement
+        self._work = work
+        self._members: list[_Member] = []
+        self._signal: int | None = None
+        self._connected = threading.Event()
+        self.folder: str | None = None
+
+    def __enter__(self):
+        address = own_address(self._placement.hosts)
+        port = free_port(address, self._placement.port)
+        numbers = {
+            "DMLC_PS_ROOT_URI": address,
+            "DMLC_PS_ROOT_PORT": str(port),
+            "DMLC_NUM_WORKER": str(self._placement.workers),
+            "DMLC_NUM_SERVER": str(len(self._placement.hosts)),
+        }
+        listened = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._note) for number in listened}
+        try:
+            first, *_ = self._placement.hosts
+            self._start(first, SCHEDULER, "the scheduler", numbers, {})
+            rank = 0
+            for host in self._placement.hosts:
+                place = "" if host.is_local else f" on {host.name}"
+                self._start(host, SERVER, f"the server{place}", numbers, {})
+                for number in range(host.workers):
+                    given = {"rank": rank, "of_host": number, "workers_of_host": host.workers}
+                    self._start(host, WORKER, f"worker {rank}{place}", numbers, given)
+                    rank += 1
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exception):
+        for member in self._members:
+            _kill(member.process)
+        for member in self._members:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                member.process.wait(GRACE_SECONDS)
+            for thread in member.threads:
+                thread.join(1)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def wait(self) -> _Outcome:
+        """Wait until the first worker ends. Raises Lost, or the ClassicsError of another worker."""
+        start = time.monotonic()
+        while not any(member.status is not None for member in self._members):
+            if not self._connected.is_set() and time.monotonic() - start > CONNECT_SECONDS:
+                raise RunError(
+                    f"the processes did not connect within {CONNECT_SECONDS} s: check that the hosts reach this "
+                    "machine, and that no firewall closes the ports between them"
+                )
+            time.sleep(0.05)
+        first = next(member for member in self._members if member.role == WORKER)
+        end = time.monotonic() + (GRACE_SECONDS if any(member.status for member in self._members) else END_SECONDS)
+        while time.monotonic() < end and any(member.status is None for member in self._members):
+            if any(member.crashed() for member in self._members):
+                break
+            time.sleep(0.05)
+        for member in self._members:
+            if member.crashed():
+                raise Lost(member.how_it_ended())
+        if first.status is not None:
+            return _Outcome(self.folder, first.status)
+        failed = next((member for member in self._members if member.status), None)
+        if failed is None:
+            raise Lost("the processes did not end together")
+        for thread in failed.threads:
+            thread.join(1)
+        raise RunError(failed.how_it_ended())
+
+    def _start(self, host: Host, role: str, name: str, numbers: dict[str, str], given: dict[str, Any]) -> None:
+        job = {"role": role, "variables": {**numbers, "DMLC_ROLE": role}, "work": self._work, **given}
+        if role == WORKER:
+            job["size"], job["servers"] = self._placement.workers, len(self._placement.hosts)
+        is_first = given.get("rank") == 0
+        command, environment = [sys.executable, *MODULE], child_environment()
+        if host.is_local:
+            environment["OMP_NUM_THREADS"] = given_threads() or str(max(1, usable_cores() // host.workers))
+        else:
+            job["threads"] = given_threads() or None
+            words = [word.format(host=host.name) for word in shlex.split(self._placement.remote_shell)]
+            path = shlex.quote(f"PYTHONPATH={environment['PYTHONPATH']}")
+            command = [*words, f"cd {shlex.quote(os.getcwd())} && exec env {path} {shlex.join(command)}"]
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=None if is_first else subprocess.PIPE,
+                env=environment,
+                start_new_session=True,  # Ctrl-C in the terminal is for the launcher
+            )
+        except OSError as error:
+            raise ClassicsError(
+                f"cannot start {command[0]} ({error.strerror}): install it, or check its name"
+            ) from error
+        member = _Member(name, role, process)
+        self._members.append(member)
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and its status says why
+            process.stdin.write(json.dumps(job).encode() + b"\n")
+            process.stdin.flush()
+        self._read(member, process.stdout, self._report if is_first else member.messages.append)
+        if process.stderr is not None:
+            self._read(member, process.stderr, member.messages.append)
+
+    def _read(self, member, stream, use):
+        def read():
+            for line in stream:
+                use(line.decode(errors="replace").rstrip("\n"))
+
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        member.threads.append(thread)
+
+    def _report(self, line):
+        """Take a line of the first worker: what it reports to the launcher, in JSON."""
+        with contextlib.suppress(ValueError):
+            content = json.loads(line)
+            if content.get("connected"):
+                self._connected.set()
+            self.folder = content.get("folder", self.folder)
+
+    def _note(self, number, _frame):
+        """Hand a signal to the first worker, which stops all after a checkpoint. A second one ends all at once."""
+        again, self._signal = self._signal is not None, number
+        if again and number == signal.SIGHUP:
+            return
+        if again:
+            raise KeyboardInterrupt
+        for member in self._members:
+            if member.role == WORKER:
+                with contextlib.suppress(ProcessLookupError):
+                    member.process.send_signal(number)
+                return
+
+
+def _kill(process):
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()  # ends it on another host
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
