@@ -64,4 +64,5 @@ def average_statistics(net: gluon.nn.Block, group: Alone) -> None:
         parts = [row[end - values.size : end] for row in rows]
         if not all(np.array_equal(parts[0], part) for part in parts):  # fixed weights are equal, and keep their bits
             mean = np.mean(parts, axis=0, dtype=np.float64)
-            parameter.set_data(nd.array(mean.reshape(values.shape), dtype=values.dtype))
+            for array in parameter.list_data():  # `set_data` would also reset the trainer's key-value store
+                array[:] = mean.reshape(values.shape)

@@ -43,7 +43,8 @@ class ServerTrainer(gluon.Trainer):
         self._init_params()
 
     def _init_kvstore(self):
-        self._kvstore, self._update_on_kvstore, self._distributed = self.group.store, True, True
+        # `_update` only asks whether there is one; the group alone holds the store, so that `Group.close` frees it
+        self._kvstore, self._update_on_kvstore, self._distributed = self.group, True, True
         self._kv_initialized = True
 
     def _init_params(self):
