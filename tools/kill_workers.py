@@ -2,7 +2,7 @@
 
     python tools/kill_workers.py --trials 30 --seed 0
 
-Each trial starts the same training, kills one of its processes with SIGKILL, and lets the launcher restart the others
+Each trial starts the same training, kills one of its processes with SIGKILL while the run folder is there, and lets the launcher restart the others
 from the last checkpoint. A trial fails if the launcher hangs, if a process is left, or if the metrics or parameters
 differ in one bit from those of an uninterrupted training.
 """
@@ -26,7 +26,7 @@ import numpy as np
 
 PROCESSES = ("scheduler", "server", "worker 0", "worker 1")
 TIMEOUT = 180  # seconds; a training takes a tenth of it
-OPTIONS = "--workers 2 --data data.npz --lr 0.05 --momentum 0.9 --epochs 120 --batch-size 250 --checkpoint-minutes 0"
+OPTIONS = "--workers 2 --data data.npz --lr 0.05 --momentum 0.9 --epochs 30 --batch-size 250 --checkpoint-minutes 0"
 
 
 def main() -> int:
@@ -39,15 +39,20 @@ def main() -> int:
     rng, failures = random.Random(args.seed), 0
     with tempfile.TemporaryDirectory() as folder:
         _write_data(Path(folder, "data.npz"))
+        whole = _start(folder, args.model, "whole")
+        _wait_for_record(Path(folder, "whole"), whole)
         start = time.monotonic()
-        _finish(_start(folder, args.model, "whole"))
+        _finish(whole)
         duration = time.monotonic() - start
         wanted = _outcome(Path(folder, "whole"))
         for trial in range(args.trials):
             killed, delay = rng.randrange(len(PROCESSES)), rng.uniform(0, duration)
             what = _trial(folder, args.model, f"trial-{trial}", killed, delay, wanted)
             failures += what.startswith("WRONG")
-            print(f"{trial}: {PROCESSES[killed]} after {delay:.1f} of {duration:.1f} s: {what}", flush=True)
+            print(
+                f"{trial}: {PROCESSES[killed]} {delay:.1f} of {duration:.1f} s after the start of the run: {what}",
+                flush=True,
+            )
     print(f"{args.trials - failures} of {args.trials} trials passed")
     return int(failures > 0)
 
@@ -55,12 +60,12 @@ def main() -> int:
 def _trial(folder, model, out, killed, delay, wanted):
     """Return what happened in a trial, which begins with WRONG if it failed."""
     process = _start(folder, model, out)
+    _wait_for_record(Path(folder, out), process)
     time.sleep(delay)
     children = _children(process.pid)
     if len(children) <= killed:
-        process.kill()
-        process.communicate()
-        return "not started yet"
+        _finish(process)
+        return "already at the end"
     os.kill(children[killed], signal.SIGKILL)
     try:
         printed = _finish(process)
@@ -70,12 +75,17 @@ def _trial(folder, model, out, killed, delay, wanted):
     if any(map(_is_running, children)):
         return "WRONG: a process is left"
     if process.returncode:
-        last = (printed.strip().splitlines() or [""])[-1]
-        began = Path(folder, out, "run.json").exists()
-        return f"WRONG: {last}" if began else f"before the run folder was there: {last}"
+        return f"WRONG: {(printed.strip().splitlines() or [''])[-1]}"
     if _outcome(Path(folder, out)) != wanted:
         return "WRONG: another result"
     return "restarted, bit-identical" if "Restarting" in printed else "at the end, bit-identical"
+
+
+def _wait_for_record(folder, process):
+    while not (folder / "run.json").exists():
+        if process.poll() is not None:
+            raise RuntimeError(f"the training did not start: {process.stderr.read()}")
+        time.sleep(0.01)
 
 
 def _write_data(path):

@@ -26,7 +26,7 @@ class Alone:
         return [array]
 
     def sum(self, array: np.ndarray) -> np.ndarray:
-        """Return the sum of the arrays of all processes. It is the same in each of them, to the bit."""
+        """Return the sum of the arrays of all processes. It is bit-identical in all of them."""
         first, *others = self.gather(array)
         for other in others:
             first = first + other

@@ -17,6 +17,8 @@ from gluon_classics.experiment.settings import Settings
 LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1  # MXNet counts with 32 bits
 LARGEST_FLOAT = 3.4028234663852886e38  # of 32 bits
 DIGITS = len(str(LARGEST))
+RESTARTS = 3
+PLACEMENT_NAMES = "--hosts, --port, --remote-shell and --restarts"
 
 
 def known_model(_ctx, _param, name):
@@ -138,8 +140,8 @@ class Placement(NamedTuple):
 
     @property
     def is_given(self) -> bool:
-        """Whether they name hosts or a port."""
-        return self.hosts is not None or self.port is not None
+        """Whether one of them was given."""
+        return self != Placement(None, None, REMOTE_SHELL, RESTARTS)
 
     def of(self, workers: int):
         """Return the `distributed.launcher.Placement` of a number of workers. Raises ClassicsError."""
@@ -168,7 +170,7 @@ def placement_options(command):
     @click.option(
         "--restarts",
         type=Count(0),
-        default=3,
+        default=RESTARTS,
         show_default=True,
         help="How often to restart the workers from the last checkpoint, if one of them was killed before the next.",
     )

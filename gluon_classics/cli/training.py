@@ -11,6 +11,7 @@ from gluon_classics.experiment.settings import FIT, FREEZE, LAST_BATCH, REPORTED
 
 from .options import (
     DATA_HELP,
+    PLACEMENT_NAMES,
     TRANSPARENT_HELP,
     Count,
     Finite,
@@ -196,7 +197,7 @@ def train(name, ctx, workers, placement, out, dry_run, quiet, as_json, **options
     if quiet:
         _console.be_quiet()
     if placement.is_given and workers == 1:
-        raise click.UsageError("--hosts and --port are for several workers: use them with --workers.")
+        raise click.UsageError(f"{PLACEMENT_NAMES} are for several workers: use them with --workers.")
     if dry_run and workers > 1:
         raise click.UsageError("--dry-run plans the training of one process: leave --workers out.")
     if workers > 1:
@@ -241,7 +242,7 @@ def resume(run, placement, quiet, **options):
         launch_resuming(placement.of(workers), run, options)
         return
     if placement.is_given:
-        raise click.UsageError(f"{run} was trained by one process: leave --hosts and --port out.")
+        raise click.UsageError(f"{run} was trained by one process: leave {PLACEMENT_NAMES} out.")
     command.resume(run, **options)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 from typing import Any
 
@@ -13,6 +12,7 @@ from mxnet import nd
 import numpy as np
 
 from . import keys
+from .hosts import join
 
 CONTROL = 0  # the number of commands that MXNet's servers hand to Python
 _stores: list = []  # a store that is freed, as after an error, waits for those of the other workers
@@ -119,8 +119,7 @@ def connect(rank: int, size: int, servers: int, variables: dict[str, str]) -> Gr
         rank: See `Group`.
         size: See `Group`.
         servers: See `Group`.
-        variables: Environment variables of MXNet that say where the scheduler is. MXNet must be imported before they
-            are set: it starts its own server otherwise, which would obey pickled commands.
+        variables: See `hosts.join`.
     """
-    os.environ.update(variables)
+    join(variables)
     return Group(rank, size, servers)

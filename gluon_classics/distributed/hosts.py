@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from typing import NamedTuple, Sequence
@@ -115,6 +116,15 @@ def address_towards(name: str, port: int) -> str:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ClassicsError(f"the host {name} is not known ({reason}): check the hosts file") from error
+
+
+def join(variables: dict[str, str]) -> None:
+    """Set the environment variables that tell MXNet how to meet the other processes, and the address of this one.
+
+    MXNet must be imported before: else it would start a server of its own, which obeys pickled commands.
+    """
+    scheduler = variables["DMLC_PS_ROOT_URI"], int(variables["DMLC_PS_ROOT_PORT"])
+    os.environ.update({"DMLC_NODE_HOST": address_towards(*scheduler), **variables})
 
 
 def free_port(address: str, wanted: int | None = None) -> int:

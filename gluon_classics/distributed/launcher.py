@@ -32,8 +32,7 @@ CONNECT_SECONDS = 180  # from the start of the processes until all are connected
 GRACE_SECONDS = 5  # for the other processes after one has ended: they may have an error of their own to report
 END_SECONDS = 60  # for the other processes after the first one has finished
 LINES_KEPT = 20  # of the messages of a process
-_LOST = 255  # ssh's exit status if it cannot connect, or the connection is lost
-KILLED_BY = 128
+_KILLED_BY = 128  # a remote shell adds the signal to it; ssh itself ends with 255 if the connection is lost
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,7 @@ class _Member:
     name: str
     role: str
     process: subprocess.Popen
+    is_remote: bool
     messages: deque = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     threads: list = field(default_factory=list)
 
@@ -87,7 +87,7 @@ class _Member:
     def crashed(self) -> bool:
         """Return whether it ended in another way than a worker with a message for the user."""
         status = self.status or 0
-        return status < 0 or status == _LOST or (status != 0 and self.role != WORKER)
+        return status < 0 or (self.is_remote and status >= _KILLED_BY) or (status != 0 and self.role != WORKER)
 
     def how_it_ended(self) -> str:
         status = self.status
@@ -129,13 +129,15 @@ def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], pos
             try:
                 outcome = processes.wait()
             except Lost as lost:
+                if processes.signal is not None:  # it came before the first worker could handle it
+                    raise Interrupted(_KILLED_BY + processes.signal) from lost
                 folder = processes.folder or folder
                 now = position(folder) if folder else None
                 restarts = 1 if now != reached else restarts + 1
                 reached = now
                 if folder is None or restarts > placement.restarts:
-                    how = f"; to resume: gluon-classics resume {shlex.quote(str(folder))}" if folder else ""
-                    raise RunError(f"{lost}{how}") from lost
+                    resume = f"to resume: gluon-classics resume {shlex.quote(str(folder))}"
+                    raise RunError(f"{lost}; {resume if folder else 'nothing was trained yet: start again'}") from lost
                 _console.warn(f"{lost}. Restarting from the last checkpoint ({restarts} of {placement.restarts}).")
                 work = {**resumed, "path": folder}
                 continue
@@ -151,7 +153,7 @@ class _Processes:
         self._placement = placement
         self._work = work
         self._members: list[_Member] = []
-        self._signal: int | None = None
+        self.signal: int | None = None
         self._connected = threading.Event()
         self.folder: str | None = None
 
@@ -180,6 +182,8 @@ class _Processes:
         except BaseException:
             self.__exit__()
             raise
+        if self.signal is not None:  # it came before there was a first worker
+            self._forward(self.signal)
         return self
 
     def __exit__(self, *_exception):
@@ -211,6 +215,8 @@ class _Processes:
             time.sleep(0.05)
         for member in self._members:
             if member.crashed():
+                for thread in member.threads:
+                    thread.join(1)
                 raise Lost(member.how_it_ended())
         if first.status is not None:
             return _Outcome(self.folder, first.status)
@@ -231,7 +237,7 @@ class _Processes:
             environment["OMP_NUM_THREADS"] = given_threads() or str(max(1, usable_cores() // host.workers))
         else:
             job["threads"] = given_threads() or None
-            words = [word.format(host=host.name) for word in shlex.split(self._placement.remote_shell)]
+            words = [word.replace("{host}", host.name) for word in shlex.split(self._placement.remote_shell)]
             path = shlex.quote(f"PYTHONPATH={environment['PYTHONPATH']}")
             command = [*words, f"cd {shlex.quote(os.getcwd())} && exec env {path} {shlex.join(command)}"]
         try:
@@ -247,7 +253,7 @@ class _Processes:
             raise ClassicsError(
                 f"cannot start {command[0]} ({error.strerror}): install it, or check its name"
             ) from error
-        member = _Member(name, role, process)
+        member = _Member(name, role, process, not host.is_local)
         self._members.append(member)
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended, and its status says why
@@ -259,8 +265,9 @@ class _Processes:
 
     def _read(self, member, stream, use):
         def read():
-            for line in stream:
-                use(line.decode(errors="replace").rstrip("\n"))
+            with stream:
+                for line in stream:
+                    use(line.decode(errors="replace").rstrip("\n"))
 
         thread = threading.Thread(target=read, daemon=True)
         thread.start()
@@ -270,17 +277,21 @@ class _Processes:
         """Take a line of the first worker: what it reports to the launcher, in JSON."""
         with contextlib.suppress(ValueError):
             content = json.loads(line)
-            if content.get("connected"):
-                self._connected.set()
-            self.folder = content.get("folder", self.folder)
+            if isinstance(content, dict):
+                if content.get("connected"):
+                    self._connected.set()
+                self.folder = content.get("folder", self.folder)
 
     def _note(self, number, _frame):
         """Hand a signal to the first worker, which stops all after a checkpoint. A second one ends all at once."""
-        again, self._signal = self._signal is not None, number
+        again, self.signal = self.signal is not None, number
         if again and number == signal.SIGHUP:
             return
         if again:
             raise KeyboardInterrupt
+        self._forward(number)
+
+    def _forward(self, number):
         for member in self._members:
             if member.role == WORKER:
                 with contextlib.suppress(ProcessLookupError):

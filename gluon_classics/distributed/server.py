@@ -13,6 +13,7 @@ import mxnet as mx
 from mxnet import nd
 from mxnet.base import _LIB, check_call
 
+from .hosts import join
 from .keys import GRADIENT, WEIGHT, Keys, first_after_boxes
 from .server_trainer import arrays_of
 
@@ -118,10 +119,10 @@ def serve(variables: dict[str, str], make_optimizer: Callable[[dict], mx.optimiz
     """Run a server or the scheduler until the workers close their group.
 
     Args:
-        variables: See `group.connect`.
+        variables: See `hosts.join`.
         make_optimizer: See `Server`.
     """
-    os.environ.update(variables)
+    join(variables)
     store = mx.kv.create("dist_async")
     server = Server(store, make_optimizer)
 

@@ -6,19 +6,22 @@ from dataclasses import asdict
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gluon_classics import _console
 from gluon_classics.data.datasets import DataSet, embedded_sample
 from gluon_classics.distributed import launcher
 from gluon_classics.distributed.launcher import Placement
 from gluon_classics.errors import RunError, SettingsError
+from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.experiment.settings import ON_SERVERS, Settings
-from gluon_classics.utils.group import Alone
 import numpy as np
 
 from .checkpoint import checkpoints
 from .record import read_run
+
+if TYPE_CHECKING:
+    from gluon_classics.utils.group import Alone
 
 # The modules that need MXNet are imported by the workers. The launcher does not load it.
 
@@ -35,10 +38,8 @@ def launch_training(placement: Placement, model: str, data, options: dict[str, A
     Raises:
         ClassicsError: The training cannot start, or failed.
     """
-    from .train import given_settings
-
-    fields = set(Settings.__dataclass_fields__)
-    settings = given_settings(model, data, {name: value for name, value in options.items() if name in fields})
+    given = {name: value for name, value in {"data": data, **options}.items() if name in Settings.__dataclass_fields__}
+    settings = published_settings(model, **given)
     check_settings(settings, placement.workers)
     arguments = {"model": model, "data": data, **options}
     resumed = {name: options[name] for name in ("checkpoint_minutes", "in_memory")}

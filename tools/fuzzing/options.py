@@ -93,7 +93,7 @@ FORMS = {
 }
 FORMS["name"] = FORMS["first"] = FORMS["second"] = FORMS["network"] = FORMS["model"]
 # options that ask for more work: a large number is a right request, which takes long
-WORK = ("epochs", "steps", "runs", "checkpoint_minutes", "batch", "subset")
+WORK = ("epochs", "steps", "runs", "checkpoint_minutes", "batch", "subset", "workers")
 LITTLE_WORK = ("-1", "0", "1.5", "nan", "inf", "1e309", "x", "", "2", "²")
 LEFT_OUT = ("certify", "doctor")  # take minutes, or look at the machine
 NOT_TRIED = ("publish", "help", "version")
