@@ -2,14 +2,15 @@
 
     python tools/kill_workers.py --trials 30 --seed 0
 
-Each trial starts the same training, kills one of its processes with SIGKILL while the run folder is there, and lets the launcher restart the others
-from the last checkpoint. A trial fails if the launcher hangs, if a process is left, or if the metrics or parameters
-differ in one bit from those of an uninterrupted training.
+Each trial starts the same training, kills one of its processes with SIGKILL when the run has begun, and lets the
+launcher restart all from the last checkpoint. A trial fails if the launcher hangs, if a process is left, or if the
+metrics or parameters differ in one bit from those of an uninterrupted training.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -66,7 +67,8 @@ def _trial(folder, model, out, killed, delay, wanted):
     if len(children) <= killed:
         _finish(process)
         return "already at the end"
-    os.kill(children[killed], signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(children[killed], signal.SIGKILL)
     try:
         printed = _finish(process)
     except subprocess.TimeoutExpired:

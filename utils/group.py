@@ -8,18 +8,20 @@ from mxnet import gluon, nd
 import numpy as np
 
 
-class Alone:
-    """A group of one process. `distributed.group.Group` has the same methods for several.
+class Group:
+    """A group of processes: this class is one of this process alone, `distributed.group.WorkerGroup` of several.
 
     All processes of a group must call the same methods in the same order.
 
     Attributes:
         rank: Number of this process, counted from 0.
         size: Number of processes.
+        is_announced: Whether the first process has told the others what to train.
     """
 
     rank = 0
     size = 1
+    is_announced = False
 
     def gather(self, array: np.ndarray) -> list[np.ndarray]:
         """Return the arrays of all processes, in the order of their ranks. They may have different lengths."""
@@ -48,7 +50,7 @@ class Alone:
         return sums
 
 
-def average_statistics(net: gluon.nn.Block, group: Alone) -> None:
+def average_statistics(net: gluon.nn.Block, group: Group) -> None:
     """Give the running statistics of all processes of a group their mean.
 
     Each process computes them from its share of the images, as each of several devices does.

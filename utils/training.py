@@ -21,7 +21,7 @@ from .batches import batches_of, images_and_labels, no_examples, split_batch
 from .context import as_contexts
 from .evaluation import evaluate, outputs_and_scores
 from .finite import FiniteChecks, check_parameters, first_not_finite, is_finite, is_known_finite, not_finite
-from .group import Alone, average_statistics
+from .group import Group, average_statistics
 from .history import EpochRecord
 from .metrics import RunningMetrics, batch_sums
 from .seeding import RandomStreams
@@ -97,7 +97,7 @@ class TrainingLoop:
         streams: RandomStreams | None = None,
         step_size: int | None = None,
         micro_batch_size: int | None = None,
-        group: Alone | None = None,
+        group: Group | None = None,
     ) -> None:
         if not callable(loss):
             raise ClassicsError(f"the loss is {kind_of(loss)}: use one such as gluon.loss.SoftmaxCrossEntropyLoss()")
@@ -116,7 +116,7 @@ class TrainingLoop:
         self.streams = streams
         self.step_size = step_size
         self.micro_batch_size = micro_batch_size
-        self.group = group or Alone()
+        self.group = group or Group()
         self.stopped = False
         self._forward = net if eager else compiled(net)
         self._is_first_step = True

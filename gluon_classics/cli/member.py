@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -23,6 +24,11 @@ def main() -> None:
     _console.prepare_streams()
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_launcher, daemon=True).start()
+    is_first = job.get("rank") == 0
+    for number in () if is_first else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the first worker stops all; a closed input ends this process
+    for name in [name for name in os.environ if name.startswith("DMLC_")]:
+        del os.environ[name]  # MXNet would start a server of its own when it is imported
     if not given_threads():
         os.environ["OMP_NUM_THREADS"] = job.get("threads") or str(
             max(1, usable_cores() // job.get("workers_of_host", 1))

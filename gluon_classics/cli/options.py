@@ -130,7 +130,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="Print only errors and
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-class Placement(NamedTuple):
+class PlacementOptions(NamedTuple):
     """The options of `placement_options`, as they were given."""
 
     hosts: str | None
@@ -141,7 +141,7 @@ class Placement(NamedTuple):
     @property
     def is_given(self) -> bool:
         """Whether one of them was given."""
-        return self != Placement(None, None, REMOTE_SHELL, RESTARTS)
+        return self != PlacementOptions(None, None, REMOTE_SHELL, RESTARTS)
 
     def of(self, workers: int):
         """Return the `distributed.launcher.Placement` of a number of workers. Raises ClassicsError."""
@@ -176,7 +176,7 @@ def placement_options(command):
     )
     @functools.wraps(command)
     def with_placement(hosts, port, remote_shell, restarts, **others):
-        return command(placement=Placement(hosts, port, remote_shell, restarts), **others)
+        return command(placement=PlacementOptions(hosts, port, remote_shell, restarts), **others)
 
     return with_placement
 

@@ -190,8 +190,6 @@ def train(name, ctx, workers, placement, out, dry_run, quiet, as_json, **options
     lenet5 and those of papers, other settings were published. For these networks, the published settings are the
     defaults. What of a published training cannot be done is printed.
     """
-    from gluon_classics.runs import train as command
-
     if as_json and not dry_run:
         raise click.UsageError("--json is for --dry-run: the metrics of a run are in its run.json.")
     if quiet:
@@ -206,6 +204,8 @@ def train(name, ctx, workers, placement, out, dry_run, quiet, as_json, **options
         launch_training(placement.of(workers), name, options.pop("data"), {"ctx": ctx, "out": out, **options})
         return
     if not dry_run:
+        from gluon_classics.runs import train as command
+
         command.train(name, ctx, out, **options)
         return
     from gluon_classics.runs.plan import plan_training
@@ -232,7 +232,6 @@ def resume(run, placement, quiet, **options):
     RUN is a run folder. The result is bit-identical to that of an uninterrupted run with the same processor, number
     of threads and package versions. A run that several workers trained gets as many again.
     """
-    from gluon_classics.runs import resume as command
     from gluon_classics.runs.distributed_run import launch_resuming, workers_of
 
     if quiet:
@@ -243,6 +242,8 @@ def resume(run, placement, quiet, **options):
         return
     if placement.is_given:
         raise click.UsageError(f"{run} was trained by one process: leave {PLACEMENT_NAMES} out.")
+    from gluon_classics.runs import resume as command
+
     command.resume(run, **options)
 
 

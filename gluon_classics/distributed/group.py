@@ -6,7 +6,7 @@ import json
 import struct
 from typing import Any
 
-from gluon_classics.utils.group import Alone
+from gluon_classics.utils.group import Group
 import mxnet as mx
 from mxnet import nd
 import numpy as np
@@ -21,7 +21,7 @@ _SMALL_BYTES, _LARGE_BYTES = (4 * size for size in keys.BOXES)
 _SPACE = _SMALL_BYTES - _HEADER.size
 
 
-class Group(Alone):
+class WorkerGroup(Group):
     """A worker's connection to the others and to the servers.
 
     MXNet's "dist_sync" adds the gradients in the order in which they arrive, so that with three workers the last bits
@@ -112,14 +112,14 @@ class Group(Alone):
         return [array.asnumpy().tobytes() for array in found]
 
 
-def connect(rank: int, size: int, servers: int, variables: dict[str, str]) -> Group:
+def connect(rank: int, size: int, servers: int, variables: dict[str, str]) -> WorkerGroup:
     """Return the group of a worker. Wait for all other processes.
 
     Args:
-        rank: See `Group`.
-        size: See `Group`.
-        servers: See `Group`.
+        rank: See `WorkerGroup`.
+        size: See `WorkerGroup`.
+        servers: See `WorkerGroup`.
         variables: See `hosts.join`.
     """
     join(variables)
-    return Group(rank, size, servers)
+    return WorkerGroup(rank, size, servers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import socket
@@ -31,7 +32,16 @@ class Host(NamedTuple):
     @property
     def is_local(self) -> bool:
         """Whether this is the machine that starts the workers."""
-        return self.name in (*LOCAL, socket.gethostname(), socket.getfqdn())
+        return self.name in LOCAL or _short(self.name) in map(_short, _own_names())
+
+
+@functools.lru_cache(maxsize=None)
+def _own_names():
+    return socket.gethostname(), socket.getfqdn()
+
+
+def _short(name):
+    return name.partition(".")[0] if not name[:1].isdigit() else name
 
 
 def read_hosts(path, workers: int) -> list[Host]:
@@ -78,6 +88,8 @@ def read_hosts(path, workers: int) -> list[Host]:
     if not hosts[0].is_local:
         what = f"the first host of {path} is {hosts[0].name}, but the first worker runs on this machine"
         raise ClassicsError(f"{what}: put localhost, or the name {socket.gethostname()}, first")
+    if sum(host.is_local for host in hosts) > 1:
+        raise ClassicsError(f"{path} lists this machine twice: list it once, with its number of workers")
     return [host for host in hosts if host.workers]
 
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 from gluon_classics import _console
 from gluon_classics._processes import child_environment
@@ -31,6 +31,7 @@ SCHEDULER, SERVER, WORKER = "scheduler", "server", "worker"
 CONNECT_SECONDS = 180  # from the start of the processes until all are connected
 GRACE_SECONDS = 5  # for the other processes after one has ended: they may have an error of their own to report
 END_SECONDS = 60  # for the other processes after the first one has finished
+RESTART_SECONDS = (1, 10, 60)  # before the first, the second and each further restart without a new checkpoint
 LINES_KEPT = 20  # of the messages of a process
 _KILLED_BY = 128  # a remote shell adds the signal to it; ssh itself ends with 255 if the connection is lost
 
@@ -68,6 +69,10 @@ class Placement:
 class Lost(Exception):
     """A process was killed, crashed, or lost its connection. The message names it."""
 
+    def __init__(self, message: str, is_remote: bool = False) -> None:
+        super().__init__(message)
+        self.is_remote = is_remote
+
 
 @dataclass
 class _Member:
@@ -94,66 +99,131 @@ class _Member:
         if status is not None and status < 0:
             with contextlib.suppress(ValueError):
                 return f"{self.name} was ended by {signal.Signals(-status).name}"
-        last = next((line for line in reversed(self.messages) if line.strip()), "")
-        return f"{self.name} ended with status {status}" + (f" ({last.strip()})" if last else "")
+        last = next((line.strip() for line in reversed(self.messages) if line.strip()), "")
+        if last.startswith("Error: "):
+            return f"{self.name}: {last[len('Error: ') :]}"
+        return f"{self.name} ended with status {status}" + (f" ({last})" if last else "")
 
 
-class _Outcome(NamedTuple):
-    """What the first worker reported.
+class RunFolders(NamedTuple):
+    """Functions of a run folder that the launcher needs.
 
     Attributes:
-        folder: Run folder; None if it did not get that far.
-        status: Its exit status.
+        position: Returns how far its training is, or None.
+        fail: Records that its training has failed, if the first worker could not.
     """
 
-    folder: str | None
-    status: int
+    position: Callable[[str], Any]
+    fail: Callable[[str], None]
 
 
-def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], position) -> None:
+class _Signals:
+    """Hands a signal to the first worker, which stops all after a checkpoint. A second one raises KeyboardInterrupt.
+
+    Use it as a context manager around all attempts.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.first: subprocess.Popen | None = None  # process of the first worker, while there is one
+        self.is_ending = False  # whether the processes are being ended, so that nothing may interrupt that
+
+    def __enter__(self):
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        listened = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._note) for number in listened}
+        return self
+
+    def __exit__(self, *_exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def forward(self) -> None:
+        """Hand the signal to the first worker, if there are both."""
+        if self.number is not None and self.first is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.first.send_signal(self.number)
+
+    def _note(self, number, _frame):
+        again, self.number = self.number is not None, number
+        if not again:
+            self.forward()
+        elif number != signal.SIGHUP and not self.is_ending:
+            raise KeyboardInterrupt
+
+
+def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], of_run: RunFolders) -> None:
     """Run a training in several processes. If one of them is killed, restart them from the last checkpoint.
 
     Args:
         placement: How the processes are started.
         work: What the first worker does, in JSON; see `runs.distributed_run`.
         resumed: What it does to resume; its run folder is added as "path".
-        position: Function of a run folder that returns how far its training is, or None.
+        of_run: What the launcher asks about the run folder, and does with it.
 
     Raises:
         ClassicsError: A process reported an error, or was killed too often.
         Interrupted: A signal stopped the training, or the first worker failed and has said why.
     """
     folder, restarts, reached = work.get("path"), 0, None
-    while True:
-        with _Processes(placement, work) as processes:
+    with _Signals() as signals:
+        while True:
+            processes = _Processes(placement, work, signals)
             try:
-                outcome = processes.wait()
+                with processes:
+                    status = processes.wait()
             except Lost as lost:
-                if processes.signal is not None:  # it came before the first worker could handle it
-                    raise Interrupted(_KILLED_BY + processes.signal) from lost
                 folder = processes.folder or folder
-                now = position(folder) if folder else None
+                if signals.number is not None:  # the first worker could not handle it
+                    _say_how_to_resume(folder)
+                    raise Interrupted(_KILLED_BY + signals.number) from lost
+                now = of_run.position(folder) if folder else None
                 restarts = 1 if now != reached else restarts + 1
                 reached = now
                 if folder is None or restarts > placement.restarts:
-                    resume = f"to resume: gluon-classics resume {shlex.quote(str(folder))}"
-                    raise RunError(f"{lost}; {resume if folder else 'nothing was trained yet: start again'}") from lost
+                    raise RunError(f"{lost}; {_remedy(lost, folder)}") from lost
                 _console.warn(f"{lost}. Restarting from the last checkpoint ({restarts} of {placement.restarts}).")
                 work = {**resumed, "path": folder}
+                _wait(RESTART_SECONDS[min(restarts, len(RESTART_SECONDS)) - 1], signals)
                 continue
-        if outcome.status:
-            raise Interrupted(outcome.status)
-        return
+            except KeyboardInterrupt:
+                _say_how_to_resume(processes.folder or folder)
+                raise
+            except RunError:
+                if processes.folder:
+                    of_run.fail(processes.folder)
+                raise
+            if status:
+                raise Interrupted(status)
+            return
+
+
+def _remedy(lost, folder):
+    if folder:
+        return f"to resume: gluon-classics resume {shlex.quote(str(folder))}"
+    return "check the hosts, and --remote-shell" if lost.is_remote else "nothing was trained yet: start again"
+
+
+def _say_how_to_resume(folder):
+    if folder:
+        _console.warn(f"Interrupted. To resume: gluon-classics resume {shlex.quote(str(folder))}")
+
+
+def _wait(seconds, signals):
+    """Wait before a restart: a host that starts again needs some time. A signal ends the wait."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and signals.number is None:
+        time.sleep(0.05)
 
 
 class _Processes:
     """All processes of one attempt. Use it as a context manager: the end of the block ends all of them."""
 
-    def __init__(self, placement: Placement, work: dict[str, Any]) -> None:
+    def __init__(self, placement: Placement, work: dict[str, Any], signals: _Signals) -> None:
         self._placement = placement
         self._work = work
         self._members: list[_Member] = []
-        self.signal: int | None = None
+        self._signals = signals
         self._connected = threading.Event()
         self.folder: str | None = None
 
@@ -166,8 +236,6 @@ class _Processes:
             "DMLC_NUM_WORKER": str(self._placement.workers),
             "DMLC_NUM_SERVER": str(len(self._placement.hosts)),
         }
-        listened = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
-        self._before = {number: signal.signal(number, self._note) for number in listened}
         try:
             first, *_ = self._placement.hosts
             self._start(first, SCHEDULER, "the scheduler", numbers, {})
@@ -182,53 +250,65 @@ class _Processes:
         except BaseException:
             self.__exit__()
             raise
-        if self.signal is not None:  # it came before there was a first worker
-            self._forward(self.signal)
+        self._signals.first = self._first.process
+        self._signals.forward()  # one that came before
         return self
 
     def __exit__(self, *_exception):
+        self._signals.first, self._signals.is_ending = None, True
         for member in self._members:
+            _close_input(member.process)
+        end = time.monotonic() + GRACE_SECONDS
+        for member in self._members:
+            if member.is_remote:  # its remote shell ends when it has ended
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    member.process.wait(max(0, end - time.monotonic()))
             _kill(member.process)
         for member in self._members:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 member.process.wait(GRACE_SECONDS)
             for thread in member.threads:
                 thread.join(1)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._signals.is_ending = False
 
-    def wait(self) -> _Outcome:
-        """Wait until the first worker ends. Raises Lost, or the ClassicsError of another worker."""
+    @property
+    def _first(self):
+        return next(member for member in self._members if member.role == WORKER)
+
+    def wait(self) -> int:
+        """Wait until the first worker ends, and return its exit status.
+
+        Raises:
+            Lost: A process was killed, crashed, or could not connect.
+            RunError: Another worker had an error.
+        """
         start = time.monotonic()
         while not any(member.status is not None for member in self._members):
             if not self._connected.is_set() and time.monotonic() - start > CONNECT_SECONDS:
-                raise RunError(
-                    f"the processes did not connect within {CONNECT_SECONDS} s: check that the hosts reach this "
-                    "machine, and that no firewall closes the ports between them"
-                )
+                what = f"the processes did not connect within {CONNECT_SECONDS} s"
+                raise Lost(f"{what}: check that the hosts reach this machine, and that no firewall closes ports", True)
             time.sleep(0.05)
-        first = next(member for member in self._members if member.role == WORKER)
+        first = self._first
         end = time.monotonic() + (GRACE_SECONDS if any(member.status for member in self._members) else END_SECONDS)
         while time.monotonic() < end and any(member.status is None for member in self._members):
-            if any(member.crashed() for member in self._members):
+            if first.status or any(member.crashed() for member in self._members):
                 break
             time.sleep(0.05)
-        for member in self._members:
-            if member.crashed():
-                for thread in member.threads:
-                    thread.join(1)
-                raise Lost(member.how_it_ended())
-        if first.status is not None:
-            return _Outcome(self.folder, first.status)
-        failed = next((member for member in self._members if member.status), None)
+        if first.status is not None and not first.crashed():  # it has finished, or has said what is wrong
+            return first.status
+        lost = next((member for member in self._members if member.crashed()), None)
+        failed = lost or next((member for member in self._members if member.status), None)
         if failed is None:
             raise Lost("the processes did not end together")
         for thread in failed.threads:
             thread.join(1)
+        if lost:
+            raise Lost(lost.how_it_ended(), lost.is_remote)
         raise RunError(failed.how_it_ended())
 
     def _start(self, host: Host, role: str, name: str, numbers: dict[str, str], given: dict[str, Any]) -> None:
         job = {"role": role, "variables": {**numbers, "DMLC_ROLE": role}, "work": self._work, **given}
+        job["quiet"] = _console.err.quiet
         if role == WORKER:
             job["size"], job["servers"] = self._placement.workers, len(self._placement.hosts)
         is_first = given.get("rank") == 0
@@ -282,27 +362,14 @@ class _Processes:
                     self._connected.set()
                 self.folder = content.get("folder", self.folder)
 
-    def _note(self, number, _frame):
-        """Hand a signal to the first worker, which stops all after a checkpoint. A second one ends all at once."""
-        again, self.signal = self.signal is not None, number
-        if again and number == signal.SIGHUP:
-            return
-        if again:
-            raise KeyboardInterrupt
-        self._forward(number)
 
-    def _forward(self, number):
-        for member in self._members:
-            if member.role == WORKER:
-                with contextlib.suppress(ProcessLookupError):
-                    member.process.send_signal(number)
-                return
+def _close_input(process):
+    """Close the standard input of a process, which ends it, also on another host."""
+    with contextlib.suppress(OSError):
+        process.stdin.close()
 
 
 def _kill(process):
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.close()  # ends it on another host
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

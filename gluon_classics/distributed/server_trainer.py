@@ -5,7 +5,7 @@ from __future__ import annotations
 from mxnet import gluon, nd
 import numpy as np
 
-from .group import Group
+from .group import WorkerGroup
 from .keys import SLOTS, Keys
 
 
@@ -22,7 +22,7 @@ class ServerTrainer(gluon.Trainer):
         description: What the servers make the same optimizer from; see `server.serve`.
     """
 
-    def __init__(self, params, optimizer, group: Group, description: dict) -> None:
+    def __init__(self, params, optimizer, group: WorkerGroup, description: dict) -> None:
         super().__init__(params, optimizer, kvstore=None)
         self.group = group
         self._description = description
@@ -43,7 +43,7 @@ class ServerTrainer(gluon.Trainer):
         self._init_params()
 
     def _init_kvstore(self):
-        # `_update` only asks whether there is one; the group alone holds the store, so that `Group.close` frees it
+        # `_update` only asks whether there is one; the group alone holds the store, so that its `close` frees it
         self._kvstore, self._update_on_kvstore, self._distributed = self.group, True, True
         self._kv_initialized = True
 

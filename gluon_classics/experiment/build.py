@@ -22,7 +22,7 @@ from gluon_classics.inspection.summary import MOST_VALUES, Summary, summarize
 from gluon_classics.models._batch_norm import ScratchBatchNorm
 from gluon_classics.models.objective import objective_of
 from gluon_classics.utils.batches import no_examples
-from gluon_classics.utils.group import Alone
+from gluon_classics.utils.group import Group
 from gluon_classics.utils.history import EpochRecord
 from gluon_classics.utils.loader import DataLoader, make_loaders
 from gluon_classics.utils.preprocess import Preprocess
@@ -69,7 +69,7 @@ class Experiment:
     contexts: list[mx.Context]
     parameters: int
     streams: RandomStreams
-    group: Alone = field(default_factory=Alone)
+    group: Group = field(default_factory=Group)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -140,7 +140,7 @@ def prepare(
     data: DataSet | None = None,
     *,
     restored: bool = False,
-    group: Alone | None = None,
+    group: Group | None = None,
 ) -> Experiment:
     """Seed all generators, and build the network, its loaders and its trainer.
 
@@ -154,7 +154,7 @@ def prepare(
     Raises:
         ClassicsError: The network, the data or the initial parameters cannot be used together.
     """
-    group = group or Alone()
+    group = group or Group()
     data = data or load_data(settings)
     seed_everything(settings.seed)
     net = build(settings.model, len(data.classes), trained=True)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import contextlib
+from dataclasses import asdict, replace
+import hashlib
 import json
 import os
+from pathlib import Path
 import sys
 from typing import TYPE_CHECKING, Any
 
 from gluon_classics import _console
+from gluon_classics._files import locked, write_text
 from gluon_classics.data.datasets import DataSet, embedded_sample
 from gluon_classics.distributed import launcher
 from gluon_classics.distributed.launcher import Placement
-from gluon_classics.errors import RunError, SettingsError
+from gluon_classics.errors import ClassicsError, RunError, SettingsError
 from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.experiment.settings import ON_SERVERS, Settings
 import numpy as np
 
 from .checkpoint import checkpoints
-from .record import read_run
+from .record import RECORD, read_run
 
 if TYPE_CHECKING:
-    from gluon_classics.utils.group import Alone
+    from gluon_classics.utils.group import Group
 
 # The modules that need MXNet are imported by the workers. The launcher does not load it.
 
@@ -44,7 +48,7 @@ def launch_training(placement: Placement, model: str, data, options: dict[str, A
     arguments = {"model": model, "data": data, **options}
     resumed = {name: options[name] for name in ("checkpoint_minutes", "in_memory")}
     _console.say(f"Starting {placement.workers} workers on {_names(placement)}")
-    launcher.run(placement, {"do": "train", "arguments": arguments}, {"do": "resume", "arguments": resumed}, _position)
+    launcher.run(placement, {"do": "train", "arguments": arguments}, {"do": "resume", "arguments": resumed}, _FOLDERS)
 
 
 def launch_resuming(placement: Placement, path, options: dict[str, Any]) -> None:
@@ -59,7 +63,7 @@ def launch_resuming(placement: Placement, path, options: dict[str, Any]) -> None
         ClassicsError: The training cannot be resumed, or failed.
     """
     work = {"do": "resume", "path": os.path.abspath(path), "arguments": options}
-    launcher.run(placement, work, work, _position)
+    launcher.run(placement, work, work, _FOLDERS)
 
 
 def workers_of(path) -> int:
@@ -95,8 +99,9 @@ def run_worker(job: dict[str, Any]) -> int:
     group = connect(job["rank"], job["size"], job["servers"], job["variables"])
     status, work = 0, job["work"]
     devices = (job["of_host"], job["workers_of_host"])
-    if group.rank:
+    if group.rank or job["quiet"]:
         _console.be_quiet()
+    if group.rank:
         _follow(group, devices)
     else:
         _tell(connected=True)
@@ -107,6 +112,8 @@ def run_worker(job: dict[str, Any]) -> int:
                 resume(work["path"], **work["arguments"], group=group, devices=devices, report=_tell)
         except Interrupted as interrupted:  # all workers have stopped at the same place
             status = interrupted.status
+        if not group.is_announced:  # nothing was left to do
+            group.share(None)
     group.close()
     return status
 
@@ -116,7 +123,7 @@ def _tell(**content):
     print(json.dumps(content), file=sys.__stdout__, flush=True)
 
 
-def announce(group: Alone, settings: Settings, data: DataSet, in_memory: bool | None, ctx: str, devices: int) -> None:
+def announce(group: Group, settings: Settings, data: DataSet, in_memory: bool | None, ctx: str, devices: int) -> None:
     """Tell the other workers what to train, and compare their data. The first worker calls this before it prepares.
 
     Args:
@@ -132,6 +139,7 @@ def announce(group: Alone, settings: Settings, data: DataSet, in_memory: bool | 
     """
     if group.size == 1:
         return
+    group.is_announced = True
     group.share({"settings": asdict(settings), "sample": data.is_sample, "in_memory": in_memory, "ctx": ctx})
     _compare(group, data, devices)
 
@@ -144,6 +152,8 @@ def _follow(group, devices):
     from .runner import follow_training
 
     told = group.share(None)
+    if told is None:
+        return
     settings = Settings(**told["settings"])
     data = limited(embedded_sample(), settings) if told["sample"] else load_data(settings, told["in_memory"])
     contexts = contexts_of_worker(told["ctx"], *devices)
@@ -152,23 +162,46 @@ def _follow(group, devices):
 
 
 def _compare(group, data, devices):
-    """Raise RunError unless all workers have the data and the number of devices of the first one."""
-    record = data.record()
-    own = json.dumps([record.sha256, record.files_sha256, len(data.classes), devices])
-    first, *others = (json.loads(text.tobytes()) for text in group.gather(np.frombuffer(own.encode(), np.uint8)))
+    """Raise RunError unless all workers have the data, the code and the number of devices of the first one."""
+    from .provenance import provenance
+
+    record, made = data.record(), provenance([])
+    labels = [np.asarray(part.labels, np.int64).tobytes() for part in (data.train, data.test)]
+    own = {
+        "pixels": record.sha256,
+        "files": record.files_sha256,
+        "labels": [*(hashlib.sha256(part).hexdigest() for part in labels), len(data.classes)],
+        "versions": [made.gluon_classics, made.commit, made.python, made.mxnet, made.numpy, made.opencv],
+        "devices": devices,
+    }
+    sent = np.frombuffer(json.dumps(own).encode(), np.uint8)
+    first, *others = (json.loads(text.tobytes()) for text in group.gather(sent))
     for rank, other in enumerate(others, 1):
-        kind = 1 if None in (first[0], other[0]) else 0  # images that stay on the disk have no checksum
-        if (other[kind], other[2]) != (first[kind], first[2]):
+        kind = "files" if None in (first["pixels"], other["pixels"]) else "pixels"  # those on the disk have none
+        if (other[kind], other["labels"]) != (first[kind], first["labels"]):
             what = f"worker {rank} has other images or labels than the first one"
             raise RunError(f"{what}: copy the data to its machine, at the same place")
-        if other[3] != first[3]:
-            what = f"worker {rank} has {other[3]} devices, and the first one has {first[3]}"
+        if other["versions"] != first["versions"]:
+            what = f"worker {rank} has other versions of this package, Python or a library than the first one"
+            raise RunError(f"{what}: install the same environment on all hosts")
+        if other["devices"] != first["devices"]:
+            what = f"worker {rank} has {other['devices']} devices, and the first one has {first['devices']}"
             raise RunError(f"{what}: use hosts with the same number of GPUs, or --ctx cpu")
 
 
 def _position(folder):
     found = checkpoints(folder)
     return found[0].name if found else None
+
+
+def _fail(folder):
+    with contextlib.suppress(OSError, ClassicsError), locked(folder):
+        record = read_run(folder).record
+        if record.status == "running":
+            write_text(Path(folder, RECORD), replace(record, status="failed").to_json())
+
+
+_FOLDERS = launcher.RunFolders(_position, _fail)
 
 
 def _names(placement):

@@ -21,9 +21,13 @@ class Interrupts:
     Python discards exceptions that are raised inside a `__del__`, and MXNet's arrays have one. A KeyboardInterrupt can
     therefore be lost, so only a second signal raises it. A second SIGHUP does not: a terminal that closes sends it
     twice. Signals that were ignored before stay ignored, as under nohup. SIGQUIT still ends the process at once.
+
+    Args:
+        only_first: Whether further signals are ignored, because another process handles them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only_first: bool = False) -> None:
+        self._only_first = only_first
         self.signal: int | None = None
 
     def __enter__(self):
@@ -38,7 +42,7 @@ class Interrupts:
 
     def _note(self, number, _frame):
         again = self.signal is not None
-        if again and number == signal.SIGHUP:
+        if again and (number == signal.SIGHUP or self._only_first):
             return
         self.signal = number
         if again:

@@ -12,7 +12,7 @@ from gluon_classics.errors import RunError, memory_explained
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.settings import Settings, parse_schedule
 from gluon_classics.utils.context import AUTO, contexts_of_worker
-from gluon_classics.utils.group import Alone
+from gluon_classics.utils.group import Group
 from gluon_classics.utils.training import TrainingPosition
 
 from .checkpoint import Damaged, checkpoints
@@ -33,7 +33,7 @@ def resume(
     checkpoint_minutes: float = 10,
     data: str | None = None,
     in_memory: bool | None = None,
-    group: Alone | None = None,
+    group: Group | None = None,
     devices: tuple[int, int] = (0, 1),
     report: Callable[..., None] = lambda **_content: None,
 ) -> None:
@@ -53,7 +53,7 @@ def resume(
         RunError: The settings, the data or the network differ from those of the run. A change that affects only the
             last digits, such as of versions or threads, is a warning.
     """
-    group = group or Alone()
+    group = group or Group()
     with RunFolder(path) as folder:
         report(folder=str(folder.path.resolve()))
         run = read_run(path)

@@ -96,7 +96,7 @@ def run_training(
 
     Ctrl-C, SIGTERM and SIGHUP write a checkpoint, print how to resume, and raise Interrupted. Raises ClassicsError.
     """
-    with Interrupts() as interrupts:
+    with Interrupts(only_first=experiment.group.size > 1) as interrupts:
         try:
             _train(experiment, folder, checkpoint_minutes, start, interrupts)
         except (KeyboardInterrupt, _Stopped):

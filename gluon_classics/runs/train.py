@@ -14,7 +14,7 @@ from gluon_classics.experiment.build import load_data, prepare
 from gluon_classics.experiment.published_training import for_images, published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils.context import contexts_of_worker
-from gluon_classics.utils.group import Alone
+from gluon_classics.utils.group import Group
 
 from .distributed_run import announce
 from .folder import RunFolder
@@ -35,7 +35,7 @@ def train(
     epochs=None,
     init_from=None,
     in_memory: bool | None = None,
-    group: Alone | None = None,
+    group: Group | None = None,
     devices: tuple[int, int] = (0, 1),
     report: Callable[..., None] = lambda **_content: None,
     **options,
@@ -67,7 +67,7 @@ def train(
     if init_from is not None:
         _warn_of_other_inputs(Path(user_path(init_from)), settings)
     contexts = contexts_of_worker(ctx, *devices)
-    group = group or Alone()
+    group = group or Group()
     announce(group, settings, dataset, in_memory, ctx, len(contexts))
     experiment = prepare(settings, contexts, dataset, group=group)
     name = f"{model.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -186,4 +186,4 @@ def test_a_port_in_use_is_refused(refused):
 @pytest.mark.parametrize("options", [["--hosts", "hosts"], ["--port", "5000"]])
 def test_a_run_of_one_process_is_resumed_by_one(options, refused, trained_run):
     message = refused("resume", trained_run, *options, status=2)
-    assert "was trained by one process: leave --hosts and --port out" in message
+    assert "was trained by one process: leave --hosts, --port, --remote-shell and --restarts out" in message

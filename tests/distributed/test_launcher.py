@@ -14,7 +14,7 @@ from gluon_classics._processes import child_environment
 from gluon_classics._runtime import usable_cores
 from gluon_classics.distributed import launcher
 from gluon_classics.distributed.hosts import REMOTE_SHELL, Host, read_hosts
-from gluon_classics.distributed.launcher import Placement
+from gluon_classics.distributed.launcher import Placement, RunFolders
 from gluon_classics.errors import ClassicsError, Interrupted, RunError
 import pytest
 
@@ -60,6 +60,7 @@ exec(code)
 MODULE = ("-I", "-S", "-c", SCRIPT)
 END_TOGETHER = dict.fromkeys(("scheduler", "server", "worker1"), "wait_for('done')")
 FINISH = {**END_TOGETHER, "worker0": "note('done')"}
+NO_FOLDERS = RunFolders(lambda folder: None, lambda folder: None)
 DIE = "os.kill(os.getpid(), signal.SIGKILL)"
 LAUNCH = """
 import json, os, sys
@@ -69,8 +70,9 @@ from gluon_classics.errors import Interrupted
 
 module, work, resumed = json.loads(sys.argv[1])
 launcher.MODULE, launcher.GRACE_SECONDS = module, 0.5
+folders = launcher.RunFolders(lambda folder: None, lambda folder: None)
 try:
-    launcher.run(launcher.Placement(read_hosts(None, 2)), work, resumed, lambda folder: None)
+    launcher.run(launcher.Placement(read_hosts(None, 2)), work, resumed, folders)
 except Interrupted as interrupted:
     sys.exit(interrupted.status)
 """
@@ -98,6 +100,7 @@ class Launches:
     def __init__(self, folder):
         self.notes = folder / "notes"
         self.notes.mkdir()
+        self.failed = []  # run folders
 
     def work(self, does, **others):
         return {"notes": str(self.notes), "does": does, **others}
@@ -108,12 +111,13 @@ class Launches:
         Args:
             does: Code of the processes by role and rank. The others wait until the launcher ends them.
             resumed: The same after a restart.
-            position: See `launcher.run`.
+            position: See `RunFolders`.
             hosts: Hosts; two workers on this machine by default.
             options: Others of `Placement`.
         """
         placement = Placement(hosts or read_hosts(None, 2), **options)
-        launcher.run(placement, self.work(does), self.work(resumed or {}), position)
+        folders = RunFolders(position, self.failed.append)
+        launcher.run(placement, self.work(does), self.work(resumed or {}), folders)
 
     @contextlib.contextmanager
     def process(self, does, resumed=None, path=None, module=MODULE):
@@ -160,6 +164,7 @@ def launches(tmp_path, monkeypatch):
     """Return the `Launches` of a test, after which no process may be left."""
     monkeypatch.setattr(launcher, "MODULE", MODULE)
     monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(launcher, "RESTART_SECONDS", (0,))
     made = Launches(tmp_path)
     yield made
     left = [pid for pid in made.pids() + made.children() if not is_gone(pid)]
@@ -217,7 +222,7 @@ def test_a_worker_that_fails_ends_the_training_with_its_last_message(launches):
     fails = "print('Warning: slow', file=sys.stderr); sys.exit('Error: there is no folder /data\\n\\n')"
     with pytest.raises(RunError) as caught:
         launches.run({"worker1": fails}, restarts=3)
-    assert str(caught.value) == "worker 1 ended with status 1 (Error: there is no folder /data)"
+    assert str(caught.value) == "worker 1: there is no folder /data"
     assert len(launches.jobs("worker1")) == 1
 
 
@@ -267,6 +272,29 @@ def test_a_killed_process_restarts_all_with_the_resumed_work(name, launches, cap
     assert "was ended by SIGKILL. Restarting from the last checkpoint (1 of 3)." in warning
 
 
+def test_a_finished_training_is_not_restarted_when_a_process_crashes_at_the_end(launches):
+    crash = f"wait_for('done'); time.sleep(0.1); {DIE}"
+    launches.run({**FINISH, "scheduler": crash, "server": crash}, restarts=3)
+    assert len(launches.jobs("worker0")) == 1
+
+
+def test_a_run_whose_other_worker_fails_is_recorded_as_failed(launches):
+    first = "tell(folder='runs/one'); note('reported'); end_with_launcher()"
+    fails = "wait_for('reported'); time.sleep(0.2); sys.exit('Error: no data')"
+    with pytest.raises(RunError, match="worker 1: no data"):
+        launches.run({"worker0": first, "worker1": fails})
+    assert launches.failed == ["runs/one"]
+
+
+def test_a_host_gets_some_time_before_a_restart(launches, monkeypatch):
+    waited = []
+    monkeypatch.setattr(launcher, "RESTART_SECONDS", (1, 10))
+    monkeypatch.setattr(launcher, "_wait", lambda seconds, _signals: waited.append(seconds))
+    with pytest.raises(RunError):
+        launches.run(lose(), resumed=lose(), position=lambda folder: "checkpoint", restarts=3)
+    assert waited == [1, 10, 10]
+
+
 def test_a_server_that_fails_restarts_all(launches):
     """It has no message for the user: its errors are those of MXNet, or of its connections."""
     does = lose("server")
@@ -298,7 +326,12 @@ def test_restarts_are_counted_from_the_last_new_checkpoint(launches):
 def test_a_folder_is_resumed_after_a_loss_before_the_first_report(launches):
     """As `gluon-classics resume` does, where the folder is known from the beginning."""
     work = launches.work({"worker1": f"wait_for('started worker0 '); {DIE}"}, path="runs/known")
-    launcher.run(Placement(read_hosts(None, 2)), work, launches.work(FINISH), lambda folder: None)
+    launcher.run(
+        Placement(read_hosts(None, 2)),
+        work,
+        launches.work(FINISH),
+        NO_FOLDERS,
+    )
     assert [job["work"]["path"] for job in launches.jobs("worker0")] == 2 * ["runs/known"]
 
 
@@ -416,6 +449,18 @@ def test_a_training_that_is_stopped_before_it_listens_is_not_restarted(number, l
     assert len(launches.jobs("worker0")) == 1
 
 
+def test_the_launcher_does_not_load_mxnet():
+    """MXNet would set the number of threads for one process, and the workers would inherit it."""
+    script = (
+        "import os, sys; from gluon_classics.cli import main; from gluon_classics.distributed import launcher\n"
+        "launcher.run = lambda *_arguments: print('mxnet' in sys.modules, os.environ.get('OMP_NUM_THREADS'))\n"
+        "main(['train', 'lenet', '--workers', '2'])"
+    )
+    environment = {name: value for name, value in child_environment().items() if name != "OMP_NUM_THREADS"}
+    result = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert result.stdout.splitlines() == ["False None"], result.stderr
+
+
 def test_the_handlers_of_signals_are_as_before(launches):
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
@@ -443,10 +488,21 @@ def test_a_remote_shell_starts_the_processes_of_other_hosts(launches, remote_she
     assert found["variables"]["PYTHONPATH"] == child_environment()["PYTHONPATH"]
 
 
+def test_a_command_without_a_shell_needs_one(launches, tmp_path):
+    """As srun and kubectl, which start a program with its arguments as they are."""
+    script = tmp_path / "exec"
+    script.write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    script.chmod(0o755)
+    ends = {**FINISH, "worker2": "wait_for('done')"}
+    launches.run(ends, hosts=REMOTE, remote_shell=f"{script} {{host}} sh -c")
+    with pytest.raises(RunError, match="check the hosts, and --remote-shell"):
+        launches.run(ends, hosts=REMOTE, remote_shell=f"{script} {{host}}")
+
+
 def test_a_message_names_the_other_host(launches, remote_shell):
     with pytest.raises(RunError) as caught:
         launches.run({"worker2": "sys.exit('Error: no data')"}, hosts=REMOTE, remote_shell=remote_shell)
-    assert str(caught.value) == "worker 2 on kim@127.0.0.2 ended with status 1 (Error: no data)"
+    assert str(caught.value) == "worker 2 on kim@127.0.0.2: no data"
 
 
 @pytest.mark.parametrize("status", [255, 128 + signal.SIGKILL])

@@ -14,7 +14,7 @@ ROUNDING = 1e-5
 
 def test_two_workers_of_32_images_train_as_one_of_64(trainings):
     trainings.train("lenet", "one")
-    trainings.train("lenet", "two", "--workers", "2")
+    assert trainings.train("lenet", "two", "--workers", "2", "--quiet") == ""
     ours, theirs = trainings.parameters("two"), trainings.parameters("one")
     assert max(np.abs(ours[name] - theirs[name]).max() for name in theirs) < ROUNDING
     (mine,), (other,) = trainings.epochs("two"), trainings.epochs("one")
@@ -23,6 +23,7 @@ def test_two_workers_of_32_images_train_as_one_of_64(trainings):
     record = json.loads((trainings.folder / "two" / "run.json").read_text())
     assert (record["provenance"]["workers"], record["trained_images"], record["tested_images"]) == (2, 640, 33)
     assert record["status"] == "done"
+    assert "Nothing left to do" in trainings.finish(trainings.start("resume", "two"))
 
 
 # with batches of 213 images, the last batch has one: two of the three workers have nothing to do

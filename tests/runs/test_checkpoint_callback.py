@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from gluon_classics.runs import runner
 from gluon_classics.runs.checkpoint import checkpoint_path, checkpoints
-from gluon_classics.utils.group import Alone
+from gluon_classics.utils.group import Group
 import pytest
 
 SECONDS_PER_BATCH = 10
@@ -45,7 +45,7 @@ def training(monkeypatch, tmp_path):
 
         monkeypatch.setattr(runner, "write_checkpoint", write)
         streams = SimpleNamespace(is_fixed_point=lambda number: number % FIXED_POINTS == 0)
-        experiment = SimpleNamespace(streams=streams, settings=SimpleNamespace(epochs=3), group=Alone())
+        experiment = SimpleNamespace(streams=streams, settings=SimpleNamespace(epochs=3), group=Group())
         folder = SimpleNamespace(path=tmp_path, record=SimpleNamespace(epochs=()))
         callback = runner.CheckpointCallback(experiment, folder, minutes, SimpleNamespace(signal=None))
         return Loop(callback, clock), written

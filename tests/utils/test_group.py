@@ -3,7 +3,7 @@
 from gluon_classics.data.images import Images
 from gluon_classics.errors import ClassicsError
 from gluon_classics.utils import context
-from gluon_classics.utils.group import Alone, average_statistics
+from gluon_classics.utils.group import Group, average_statistics
 from gluon_classics.utils.loader import DataLoader
 from gluon_classics.utils.seeding import RandomStreams
 import mxnet as mx
@@ -55,7 +55,7 @@ def test_processes_draw_different_numbers_in_the_same_order_of_images():
     assert np.array_equal(first, second)
 
 
-class Others(Alone):
+class Others(Group):
     """A group in which the other processes have given arrays."""
 
     def __init__(self, *others):
@@ -68,7 +68,7 @@ class Others(Alone):
 
 def test_the_sum_of_a_group_is_that_of_all():
     assert Others([1.0, 2.0], [10.0, 20.0]).sum(np.array([0.5, 0.25])).tolist() == [11.5, 22.25]
-    assert Alone().sum(np.array([3])).tolist() == [3]
+    assert Group().sum(np.array([3])).tolist() == [3]
 
 
 @pytest.mark.parametrize("devices", [1, 2])
