@@ -5,6 +5,7 @@ It reads what to do from standard input, in one line of JSON, and ends when stan
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -44,8 +45,9 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
         status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # the launcher is gone
+            stream.flush()
     os._exit(status)
 
 

@@ -103,7 +103,7 @@ def moved(server, stored, settings, multipliers, step):
 @pytest.mark.parametrize("resumed_after", [None, 2])
 @pytest.mark.parametrize("optimizer", ON_SERVERS)
 def test_a_server_updates_as_one_process_does(optimizer, resumed_after):
-    """The sum of the gradients is the same to the bit, and so is the update."""
+    """The sum of the gradients is the same exactly, and so is the update."""
     for ours, theirs in zip(*trained(optimizer, [(0, 1, 2)], resumed_after=resumed_after)):
         assert np.array_equal(ours.asnumpy(), theirs.asnumpy())
 

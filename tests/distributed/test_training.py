@@ -1,4 +1,4 @@
-"""Several workers train as one process does, and resume to the bit."""
+"""Several workers train as one process does, and a resumed training is bit-identical."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def test_nothing_is_left_when_the_launcher_is_killed(trainings):
 
 @pytest.mark.slow
 def test_hosts_have_a_server_each(trainings):
-    """Large arrays are divided between the servers, and the result is the same to the bit."""
+    """Large arrays are divided between the servers, and the result is bit-identical."""
     shell = trainings.folder / "shell"
     shell.write_text('#!/bin/sh\necho "$1" >> hosts-used\nshift\nexec sh -c "$*"\n')
     shell.chmod(0o755)

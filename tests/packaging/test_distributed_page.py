@@ -1,0 +1,36 @@
+"""The tables of docs/distributed.md are those of the tool, and the calculation is right."""
+
+from pathlib import Path
+import sys
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import make_distributed  # noqa: E402  a tool, not a module of the package
+
+PAGE = make_distributed.PAGE.read_text(encoding="utf-8")
+
+
+def test_the_tables_are_current():
+    assert make_distributed.with_tables(PAGE) == PAGE, "run python tools/make_distributed.py"
+
+
+@pytest.mark.parametrize("hosts", [2, 5])
+def test_the_traffic_is_the_sum_over_all_messages(hosts):
+    """Each worker sends a part of its gradients to each server, and each server sends its part to each worker."""
+    parameters, sent = 1000, [0.0] * hosts
+    for worker in range(hosts):
+        for server in range(hosts):
+            if worker != server:
+                part = 4 * parameters / hosts
+                sent[worker] += part
+                sent[server] += part
+    assert sent == pytest.approx([make_distributed.traffic(parameters, hosts)] * hosts)
+
+
+def test_alexnet_communicates_and_resnet_computes():
+    """AlexNet has as many parameters as ResNet-152, and a sixteenth of its work."""
+    for model, is_slow in (("alexnet_2012", True), ("resnet152_v1", False)):
+        computation, communication = make_distributed.seconds(model, 8)
+        assert (communication > computation) == is_slow
