@@ -413,8 +413,16 @@ def test_the_real_processes_end_when_the_launcher_is_killed(launches):
             wait_until(lambda pid=pid: is_gone(pid))
 
 
+@pytest.fixture
+def hangup_heard():
+    """Let new processes hear SIGHUP, also if the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_reaches_the_first_worker_only(number, launches):
+def test_a_signal_reaches_the_first_worker_only(number, launches, hangup_heard):
     """The group of the launcher gets it, as it does from Ctrl-C in a terminal."""
     listen = f"listen({int(number)})"
     others = dict.fromkeys(("scheduler", "server", "worker1"), f"{listen}; end_with_launcher()")
