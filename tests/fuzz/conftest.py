@@ -1,12 +1,10 @@
 """Make the programs in `tools/` importable, and the shared files of fuzz cases once."""
 
 from pathlib import Path
-import sys
 
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-sys.path.insert(0, str(CHECKOUT / "tools"))
 
 
 @pytest.fixture(scope="session")

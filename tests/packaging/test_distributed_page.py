@@ -1,13 +1,11 @@
 """The tables of docs/distributed.md are those of the tool, and the calculation is right."""
 
 from pathlib import Path
-import sys
 
+import make_distributed
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-import make_distributed  # noqa: E402  a tool, not a module of the package
 
 PAGE = make_distributed.PAGE.read_text(encoding="utf-8")
 

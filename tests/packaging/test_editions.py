@@ -2,16 +2,14 @@
 
 from pathlib import Path
 import re
-import sys
 
 import gluon_classics
 from gluon_classics.models.registry import FAMILIES
+import make_editions
+import make_tables
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-sys.path.insert(0, str(CHECKOUT / "tools"))
-import make_editions  # noqa: E402  a tool, not a module of the package
-import make_tables  # noqa: E402
 
 PAGE = make_editions.PAGE.read_text(encoding="utf-8")
 

@@ -2,16 +2,12 @@
 
 import hashlib
 import io
-from pathlib import Path
-import sys
 import tarfile
 
+import fetch_mnist
 from gluon_classics.data.catalogue import IDX_FILES
 from gluon_classics.errors import ClassicsError
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-import fetch_mnist
 
 CONTENTS = {name: name.encode() for name in IDX_FILES}
 PINNED = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}

@@ -1,13 +1,11 @@
 """docs/imagenet.md has the current recipes, and says of those without results that they were not run."""
 
 from pathlib import Path
-import sys
 
 from gluon_classics.reproduction.recipes import list_recipes
+import make_imagenet
 
 CHECKOUT = Path(__file__).parents[2]
-sys.path.insert(0, str(CHECKOUT / "tools"))
-import make_imagenet  # noqa: E402  a tool, not a module of the package
 
 PAGE = make_imagenet.PAGE.read_text(encoding="utf-8")
 

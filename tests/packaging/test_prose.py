@@ -1,13 +1,11 @@
 """The prose checker reads docstrings, comments, messages and text, but not code."""
 
 from pathlib import Path
-import sys
 
+import check_prose
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-sys.path.insert(0, str(CHECKOUT / "tools"))
-import check_prose  # noqa: E402  a tool, not a module of the package
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ import sys
 
 from gluon_classics.cli import main
 from gluon_classics.diagnostics import doctor
+import make_tables
 from pictures import write_pictures
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
-sys.path.insert(0, str(CHECKOUT / "tools"))
-import make_tables  # noqa: E402  a tool, not a module of the package
 
 pytestmark = pytest.mark.short
 

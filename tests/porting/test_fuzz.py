@@ -3,21 +3,17 @@
 import io
 import json
 import os
-from pathlib import Path
 import re
 import struct
-import sys
 import zipfile
 
+from fuzzing.mutations import ODD_NUMBERS, WRONG_VALUES, changed_json, paths
 from gluon_classics.porting.comparison.compare_port import CONFORMS, DIVERGES, UNUSABLE, main, show_comparison
 from gluon_classics.porting.comparison.tensor_file import read_safetensors, write_safetensors
 import numpy as np
 from numpy_port import forward_port, training_port
 import pytest
 import small_network
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-from fuzzing.mutations import ODD_NUMBERS, WRONG_VALUES, changed_json, paths
 
 SEED = 15
 

@@ -1,15 +1,13 @@
 """docs/ports.md is current: what our exports reach in the conformance suite was measured with today's exports."""
 
 from pathlib import Path
-import sys
 
 import gluon_classics
 from gluon_classics.porting.reference import suite
+import make_ports
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-sys.path.insert(0, str(CHECKOUT / "tools"))
-import make_ports  # noqa: E402  a tool, not a module of the package
 
 MEASURED = make_ports.read()
 COMMAND = "run tools/make_ports.py"

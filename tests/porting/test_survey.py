@@ -3,13 +3,11 @@
 import math
 from pathlib import Path
 import re
-import sys
 
 import pytest
+import survey_gluoncv
 
 CHECKOUT = Path(__file__).parents[2]
-sys.path.insert(0, str(CHECKOUT / "tools"))
-import survey_gluoncv  # noqa: E402  a tool, not a module of the package
 
 MODELS = survey_gluoncv.read()["models"]
 

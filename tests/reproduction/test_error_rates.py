@@ -1,14 +1,9 @@
 """How often the rule of the verdicts is wrong and how often it is right: simulations against docs/results.md."""
 
-from pathlib import Path
-import sys
-
 from gluon_classics.reproduction.equivalence import Target, decide
+from make_results import ERROR_RATES, POWER_MARGINS, UNEQUAL  # a tool, not a module of the package
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-from make_results import ERROR_RATES, POWER_MARGINS, UNEQUAL  # a tool, not a module of the package
 
 CASES = 4000
 MARGINS = (1, 2, 4, 8)  # in standard deviations of a run

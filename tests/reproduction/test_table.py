@@ -4,21 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 import re
 import statistics
-import sys
 
 from gluon_classics.reproduction import recipes, results, table
 from gluon_classics.reproduction.recipes import PublishedRun, get_recipe
 from gluon_classics.reproduction.verdict import judge
 from gluon_classics.runs.record import RunRecord
+import make_results
+import make_tables
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LENET = "lenet_d2l-fashion-mnist-d2l-0.17"
 RESNET = "resnet-fashion-mnist-blog"
 NIN = "nin-fashion-mnist-d2l-0.17"
-sys.path.insert(0, str(CHECKOUT / "tools"))
-import make_results  # noqa: E402  tools, not modules of the package
-import make_tables  # noqa: E402
 
 
 @pytest.fixture
