@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from typing import Iterable
 import unicodedata
 
@@ -15,6 +16,11 @@ JOINERS = "\u200c\u200d"  # format characters that Persian, Indian languages and
 def format_shape(shape: Iterable) -> str:
     """Return a shape as people write it: "1x28x28" for (1, 28, 28)."""
     return "x".join(map(str, shape))
+
+
+def resume_command(folder) -> str:
+    """Return the command that resumes the run in a folder."""
+    return f"gluon-classics resume {shlex.quote(str(folder))}"
 
 
 def format_value(value) -> str:

@@ -19,6 +19,7 @@ LAYERS = (
         "_npy_header",
         "_numbers",
         "_processes",
+        "_signals",
     ),
     ("models",),
     ("compiler", "inspection", "data"),

@@ -63,18 +63,18 @@ def _trial(folder, model, out, killed, delay, wanted):
     process = _start(folder, model, out)
     _wait_for_record(Path(folder, out), process)
     time.sleep(delay)
-    children = _children(process.pid)
-    if len(children) <= killed:
+    members = children(process.pid)
+    if len(members) <= killed:
         _finish(process)
         return "already at the end"
     with contextlib.suppress(ProcessLookupError):
-        os.kill(children[killed], signal.SIGKILL)
+        os.kill(members[killed], signal.SIGKILL)
     try:
         printed = _finish(process)
     except subprocess.TimeoutExpired:
         process.kill()
         return "WRONG: the launcher hangs"
-    if any(map(_is_running, children)):
+    if any(map(_is_running, members)):
         return "WRONG: a process is left"
     if process.returncode:
         return f"WRONG: {(printed.strip().splitlines() or [''])[-1]}"
@@ -106,14 +106,15 @@ def _finish(process):
     return process.communicate(timeout=TIMEOUT)[1]
 
 
-def _children(number):
+def children(number: int) -> list[int]:
+    """Return the running processes that a process has started, in the order of their starts."""
     found = []
     for entry in filter(str.isdecimal, os.listdir("/proc")):
         try:
-            parent = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[1]
+            state, parent = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[:2]
         except OSError:
             continue
-        if int(parent) == number:
+        if int(parent) == number and state != "Z":
             found.append(int(entry))
     return sorted(found)
 

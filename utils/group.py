@@ -16,12 +16,10 @@ class Group:
     Attributes:
         rank: Number of this process, counted from 0.
         size: Number of processes.
-        is_announced: Whether the first process has told the others what to train.
     """
 
     rank = 0
     size = 1
-    is_announced = False
 
     def gather(self, array: np.ndarray) -> list[np.ndarray]:
         """Return the arrays of all processes, in the order of their ranks. They may have different lengths."""

@@ -182,8 +182,10 @@ class DataLoader:
 
     def _part(self, order, number):
         """Return the numbers of the examples of a batch that are of this share."""
-        rank, size = self.share
-        return np.array_split(self._batch(order, number), size)[rank]
+        batch, (rank, size) = self._batch(order, number), self.share
+        each, more = divmod(len(batch), size)
+        start = rank * each + min(rank, more)
+        return batch[start : start + each + (rank < more)]
 
     def _prepared(self, parts, key):
         """Yield the examples with the numbers of each part as a batch. Threads prepare the next ones."""

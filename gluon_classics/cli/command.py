@@ -11,8 +11,8 @@ import sys
 import click
 import gluon_classics
 from gluon_classics import _console, _runtime
+from gluon_classics._signals import KILLED_BY
 from gluon_classics.errors import ClassicsError, Interrupted, MemoryTooSmall, library_reason, memory_explained
-from gluon_classics.runs.interrupts import KILLED_BY
 
 from . import data, export, networks, porting, recipes, training
 from .options import json_option

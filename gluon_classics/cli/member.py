@@ -15,7 +15,8 @@ import traceback
 
 import click
 from gluon_classics import _console
-from gluon_classics._runtime import given_threads, usable_cores
+from gluon_classics._runtime import usable_cores
+from gluon_classics._signals import SIGNALS
 
 from .command import errors_in_one_line
 
@@ -26,14 +27,11 @@ def main() -> None:
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     is_first = job.get("rank") == 0
-    for number in () if is_first else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in () if is_first else SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the first worker stops all; a closed input ends this process
     for name in [name for name in os.environ if name.startswith("DMLC_")]:
-        del os.environ[name]  # MXNet would start a server of its own when it is imported
-    if not given_threads():
-        os.environ["OMP_NUM_THREADS"] = job.get("threads") or str(
-            max(1, usable_cores() // job.get("workers_of_host", 1))
-        )
+        del os.environ[name]  # with such variables, `import mxnet` starts MXNet's own server
+    os.environ["OMP_NUM_THREADS"] = threads_of(job)
     try:
         with errors_in_one_line(click.Context(click.Command("member"))):
             status = _work(job)
@@ -51,9 +49,14 @@ def main() -> None:
     os._exit(status)
 
 
+def threads_of(job: dict) -> str:
+    """Return the number of threads of a process: the user's, or the cores of this machine divided by its workers."""
+    return job["threads"] or str(max(1, usable_cores() // job["workers_of_host"]))
+
+
 def _work(job):
     if job["role"] == "worker":
-        from gluon_classics.runs.distributed_run import run_worker
+        from gluon_classics.runs.worker import run_worker
 
         return run_worker(job)
     from gluon_classics.distributed.server import serve

@@ -10,14 +10,14 @@ import click
 import gluon_classics
 from gluon_classics import _console
 from gluon_classics._files import user_path
-from gluon_classics.distributed.hosts import REMOTE_SHELL
+from gluon_classics.distributed.hosts import read_hosts
+from gluon_classics.distributed.launcher import REMOTE_SHELL, RESTARTS, Placement
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.settings import Settings
 
 LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1  # MXNet counts with 32 bits
 LARGEST_FLOAT = 3.4028234663852886e38  # of 32 bits
 DIGITS = len(str(LARGEST))
-RESTARTS = 3
 PLACEMENT_NAMES = "--hosts, --port, --remote-shell and --restarts"
 
 
@@ -143,11 +143,9 @@ class PlacementOptions(NamedTuple):
         """Whether one of them was given."""
         return self != PlacementOptions(None, None, REMOTE_SHELL, RESTARTS)
 
-    def of(self, workers: int):
-        """Return the `distributed.launcher.Placement` of a number of workers. Raises ClassicsError."""
-        from gluon_classics.distributed import hosts, launcher
-
-        return launcher.Placement(hosts.read_hosts(self.hosts, workers), self.port, self.remote_shell, self.restarts)
+    def of(self, workers: int) -> Placement:
+        """Return the placement of a number of workers. Raises ClassicsError."""
+        return Placement(read_hosts(self.hosts, workers), self.port, self.remote_shell, self.restarts)
 
 
 def placement_options(command):

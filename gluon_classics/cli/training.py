@@ -199,7 +199,7 @@ def train(name, ctx, workers, placement, out, dry_run, quiet, as_json, **options
     if dry_run and workers > 1:
         raise click.UsageError("--dry-run plans the training of one process: leave --workers out.")
     if workers > 1:
-        from gluon_classics.runs.distributed_run import launch_training
+        from gluon_classics.runs.launch import launch_training
 
         launch_training(placement.of(workers), name, options.pop("data"), {"ctx": ctx, "out": out, **options})
         return
@@ -232,7 +232,7 @@ def resume(run, placement, quiet, **options):
     RUN is a run folder. The result is bit-identical to that of an uninterrupted run with the same processor, number
     of threads and package versions. A run that several workers trained gets as many again.
     """
-    from gluon_classics.runs.distributed_run import launch_resuming, workers_of
+    from gluon_classics.runs.launch import launch_resuming, workers_of
 
     if quiet:
         _console.be_quiet()

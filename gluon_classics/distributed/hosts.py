@@ -12,7 +12,6 @@ from gluon_classics._files import read_text, user_path
 from gluon_classics._format import first_line
 from gluon_classics.errors import ClassicsError
 
-REMOTE_SHELL = "ssh -o BatchMode=yes -o ServerAliveInterval=15 {host}"
 LOCAL = ("localhost", "127.0.0.1")
 MOST_WORKERS = 1024
 _LINE = re.compile(r"(?P<name>[\w.:@%-]+)(?:\s+(?P<workers>\d{1,4}))?", re.ASCII)
@@ -133,7 +132,7 @@ def address_towards(name: str, port: int) -> str:
 def join(variables: dict[str, str]) -> None:
     """Set the environment variables that tell MXNet how to meet the other processes, and the address of this one.
 
-    MXNet must be imported before: else it would start a server of its own, which obeys pickled commands.
+    Import MXNet first: with these variables, `import mxnet` starts MXNet's own server, which unpickles commands.
     """
     scheduler = variables["DMLC_PS_ROOT_URI"], int(variables["DMLC_PS_ROOT_PORT"])
     os.environ.update({"DMLC_NODE_HOST": address_towards(*scheduler), **variables})

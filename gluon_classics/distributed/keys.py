@@ -13,7 +13,6 @@ from typing import NamedTuple
 SMALL, LARGE = 64, 1 << 16  # float32 values of a mailbox
 BOXES = (SMALL, LARGE)
 TURNS = 2  # mailboxes of each size: while one is read, the next one is written
-SLOTS = 4  # most arrays that the state of an optimizer has for one parameter
 WEIGHT, GRADIENT, STATE = "weight", "gradient", "state"
 
 

@@ -20,11 +20,13 @@ import time
 from typing import Any, Callable, NamedTuple, Sequence
 
 from gluon_classics import _console
+from gluon_classics._format import resume_command
 from gluon_classics._processes import child_environment
-from gluon_classics._runtime import given_threads, usable_cores
+from gluon_classics._runtime import given_threads
+from gluon_classics._signals import KILLED_BY, handled_by
 from gluon_classics.errors import ClassicsError, Interrupted, RunError
 
-from .hosts import REMOTE_SHELL, Host, free_port, own_address
+from .hosts import Host, free_port, own_address
 
 MODULE = ("-m", "gluon_classics.cli.member")
 SCHEDULER, SERVER, WORKER = "scheduler", "server", "worker"
@@ -33,7 +35,8 @@ GRACE_SECONDS = 5  # for the other processes after one has ended: they may have 
 END_SECONDS = 60  # for the other processes after the first one has finished
 RESTART_SECONDS = (1, 10, 60)  # before the first, the second and each further restart without a new checkpoint
 LINES_KEPT = 20  # of the messages of a process
-_KILLED_BY = 128  # a remote shell adds the signal to it; ssh itself ends with 255 if the connection is lost
+REMOTE_SHELL = "ssh -o BatchMode=yes -o ServerAliveInterval=15 {host}"
+RESTARTS = 3  # in a row, if a process is killed before the next checkpoint
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Placement:
     hosts: Sequence[Host]
     port: int | None = None
     remote_shell: str = REMOTE_SHELL
-    restarts: int = 3
+    restarts: int = RESTARTS
 
     def __post_init__(self):
         try:
@@ -92,7 +95,8 @@ class _Member:
     def crashed(self) -> bool:
         """Return whether it ended in another way than a worker with a message for the user."""
         status = self.status or 0
-        return status < 0 or (self.is_remote and status >= _KILLED_BY) or (status != 0 and self.role != WORKER)
+        # a remote shell also shows a signal as KILLED_BY and more; ssh ends with 255 if the connection is lost
+        return status < 0 or (self.is_remote and status >= KILLED_BY) or (status != 0 and self.role != WORKER)
 
     def how_it_ended(self) -> str:
         status = self.status
@@ -118,25 +122,12 @@ class RunFolders(NamedTuple):
 
 
 class _Signals:
-    """Hands a signal to the first worker, which stops all after a checkpoint. A second one raises KeyboardInterrupt.
-
-    Use it as a context manager around all attempts.
-    """
+    """Hands a signal to the first worker, which stops all after a checkpoint. A second one raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.number: int | None = None
         self.first: subprocess.Popen | None = None  # process of the first worker, while there is one
         self.is_ending = False  # whether the processes are being ended, so that nothing may interrupt that
-
-    def __enter__(self):
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        listened = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-        self._before = {number: signal.signal(number, self._note) for number in listened}
-        return self
-
-    def __exit__(self, *_exception):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
     def forward(self) -> None:
         """Hand the signal to the first worker, if there are both."""
@@ -144,7 +135,8 @@ class _Signals:
             with contextlib.suppress(ProcessLookupError):
                 self.first.send_signal(self.number)
 
-    def _note(self, number, _frame):
+    def note(self, number, _frame):
+        """Handle a signal."""
         again, self.number = self.number is not None, number
         if not again:
             self.forward()
@@ -157,7 +149,7 @@ def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], of_
 
     Args:
         placement: How the processes are started.
-        work: What the first worker does, in JSON; see `runs.distributed_run`.
+        work: What the first worker does, in JSON; see `runs.worker`.
         resumed: What it does to resume; its run folder is added as "path".
         of_run: What the launcher asks about the run folder, and does with it.
 
@@ -166,7 +158,8 @@ def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], of_
         Interrupted: A signal stopped the training, or the first worker failed and has said why.
     """
     folder, restarts, reached = work.get("path"), 0, None
-    with _Signals() as signals:
+    signals = _Signals()
+    with handled_by(signals.note):
         while True:
             processes = _Processes(placement, work, signals)
             try:
@@ -176,7 +169,7 @@ def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], of_
                 folder = processes.folder or folder
                 if signals.number is not None:  # the first worker could not handle it
                     _say_how_to_resume(folder)
-                    raise Interrupted(_KILLED_BY + signals.number) from lost
+                    raise Interrupted(KILLED_BY + signals.number) from lost
                 now = of_run.position(folder) if folder else None
                 restarts = 1 if now != reached else restarts + 1
                 reached = now
@@ -200,13 +193,13 @@ def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], of_
 
 def _remedy(lost, folder):
     if folder:
-        return f"to resume: gluon-classics resume {shlex.quote(str(folder))}"
+        return f"to resume: {resume_command(folder)}"
     return "check the hosts, and --remote-shell" if lost.is_remote else "nothing was trained yet: start again"
 
 
 def _say_how_to_resume(folder):
     if folder:
-        _console.warn(f"Interrupted. To resume: gluon-classics resume {shlex.quote(str(folder))}")
+        _console.warn(f"Interrupted. To resume: {resume_command(folder)}")
 
 
 def _wait(seconds, signals):
@@ -238,14 +231,13 @@ class _Processes:
         }
         try:
             first, *_ = self._placement.hosts
-            self._start(first, SCHEDULER, "the scheduler", numbers, {})
+            self._start(first, SCHEDULER, "the scheduler", numbers)
             rank = 0
             for host in self._placement.hosts:
                 place = "" if host.is_local else f" on {host.name}"
-                self._start(host, SERVER, f"the server{place}", numbers, {})
+                self._start(host, SERVER, f"the server{place}", numbers)
                 for number in range(host.workers):
-                    given = {"rank": rank, "of_host": number, "workers_of_host": host.workers}
-                    self._start(host, WORKER, f"worker {rank}{place}", numbers, given)
+                    self._start(host, WORKER, f"worker {rank}{place}", numbers, rank=rank, of_host=number)
                     rank += 1
         except BaseException:
             self.__exit__()
@@ -306,17 +298,21 @@ class _Processes:
             raise Lost(lost.how_it_ended(), lost.is_remote)
         raise RunError(failed.how_it_ended())
 
-    def _start(self, host: Host, role: str, name: str, numbers: dict[str, str], given: dict[str, Any]) -> None:
-        job = {"role": role, "variables": {**numbers, "DMLC_ROLE": role}, "work": self._work, **given}
-        job["quiet"] = _console.err.quiet
-        if role == WORKER:
-            job["size"], job["servers"] = self._placement.workers, len(self._placement.hosts)
+    def _start(self, host: Host, role: str, name: str, numbers: dict[str, str], **given: int) -> None:
+        job = {
+            "role": role,
+            "variables": {**numbers, "DMLC_ROLE": role},
+            "work": self._work,
+            "quiet": _console.err.quiet,
+            "threads": given_threads(),
+            "workers_of_host": host.workers,
+            "size": self._placement.workers,
+            "servers": len(self._placement.hosts),
+            **given,
+        }
         is_first = given.get("rank") == 0
         command, environment = [sys.executable, *MODULE], child_environment()
-        if host.is_local:
-            environment["OMP_NUM_THREADS"] = given_threads() or str(max(1, usable_cores() // host.workers))
-        else:
-            job["threads"] = given_threads() or None
+        if not host.is_local:
             words = [word.replace("{host}", host.name) for word in shlex.split(self._placement.remote_shell)]
             path = shlex.quote(f"PYTHONPATH={environment['PYTHONPATH']}")
             command = [*words, f"cd {shlex.quote(os.getcwd())} && exec env {path} {shlex.join(command)}"]

@@ -6,13 +6,9 @@ import contextlib
 import os
 import signal
 
-from gluon_classics import _descriptors
+from gluon_classics import _descriptors, _signals
 
-KILLED_BY = 128  # exit status of a process that a signal ended, as in shells: 128 plus the signal's number
 NOTE = b"Stopping after the next checkpoint. Press Ctrl-C again to stop at once.\n"
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
@@ -32,13 +28,12 @@ class Interrupts:
 
     def __enter__(self):
         _descriptors.open_missing()  # `_note` writes to standard error
-        listened = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-        self._before = {number: signal.signal(number, self._note) for number in listened}
+        self._handled = _signals.handled_by(self._note)
+        self._handled.__enter__()
         return self
 
-    def __exit__(self, *_exception):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    def __exit__(self, *exception):
+        self._handled.__exit__(*exception)
 
     def _note(self, number, _frame):
         again = self.signal is not None

@@ -15,9 +15,9 @@ from gluon_classics.utils.context import AUTO, contexts_of_worker
 from gluon_classics.utils.group import Group
 from gluon_classics.utils.training import TrainingPosition
 
+from .announce import announce, announce_nothing
 from .checkpoint import Damaged, checkpoints
 from .checkpoint_facts import CheckpointFacts, read_training
-from .distributed_run import announce
 from .folder import FILES, RunFolder
 from .provenance import provenance
 from .record import Run, read_run, with_current_names
@@ -68,11 +68,11 @@ def resume(
         done = len(record.epochs)
         if done > settings.epochs:
             raise RunError(f"{path} has {done} epochs already: choose a larger number with --epochs")
-        if record.status == "done" and record.has_stopped:
-            _console.say(f"Nothing left to do: {path} stopped {stopped_words(record)}.")
-            return
-        if record.status == "done" and done == settings.epochs:
-            _console.say(f"Nothing left to do: all {done} epochs of {path} are done (use --epochs to train more).")
+        if record.status == "done" and (record.has_stopped or done == settings.epochs):
+            all_done = f"all {done} epochs of {path} are done (use --epochs to train more)"
+            why = f"{path} stopped {stopped_words(record)}" if record.has_stopped else all_done
+            _console.say(f"Nothing left to do: {why}.")
+            announce_nothing(group)
             return
         damaged: list[Path] = []
         checkpoint = _newest_checkpoint(run, damaged)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import asdict
 import math
-import shlex
 import time
 
 from gluon_classics import _console
+from gluon_classics._format import resume_command
+from gluon_classics._signals import KILLED_BY
 from gluon_classics.errors import Interrupted, RunError, TrainingDiverged
 from gluon_classics.experiment.build import Experiment
 from gluon_classics.utils.history import EpochRecord
@@ -17,7 +18,7 @@ from gluon_classics.utils.training import Callback, TrainingPosition
 
 from .checkpoint import checkpoint_path, checkpoints, remove_old, write_checkpoint
 from .folder import RunFolder
-from .interrupts import KILLED_BY, Interrupts
+from .interrupts import Interrupts
 from .progress import ProgressCallback
 from .record import PARAMETERS, RunRecord
 from .state import capture, capture_trainer
@@ -102,7 +103,7 @@ def run_training(
         except (KeyboardInterrupt, _Stopped):
             with _writing(folder):
                 folder.set_status("interrupted")
-            _console.warn(f"Interrupted. To resume: {resume_command(folder)}")
+            _console.warn(f"Interrupted. To resume: {_resume_words(folder)}")
         except BaseException as error:
             with contextlib.suppress(OSError):  # this may fail too on a full disk; report the first error
                 folder.set_status("diverged" if isinstance(error, TrainingDiverged) else "failed")
@@ -173,9 +174,8 @@ def stopped_words(record: RunRecord) -> str:
     return f"after epoch {len(record.epochs)}: {epochs} not raised the {record.settings.metric.replace('_', ' ')}"
 
 
-def resume_command(folder: RunFolder) -> str:
-    """Return the command that resumes the run, from any folder."""
-    command = f"gluon-classics resume {shlex.quote(str(folder.path.resolve()))}"
+def _resume_words(folder):
+    command = resume_command(folder.path.resolve())
     if not folder.record.recipe:
         return command
     return f"{command} (or repeat the 'reproduce' command, which also compares the results)"
@@ -189,4 +189,4 @@ def _writing(folder):
     except (OSError, RunError) as error:
         what = f"cannot write to {folder.path} ({error.strerror or error})" if isinstance(error, OSError) else error
         kept = "the last checkpoint is intact; " if checkpoints(folder.path) else ""
-        raise RunError(f"{what}; {kept}once that is fixed: {resume_command(folder)}") from error
+        raise RunError(f"{what}; {kept}once that is fixed: {_resume_words(folder)}") from error

@@ -16,7 +16,7 @@ from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils.context import contexts_of_worker
 from gluon_classics.utils.group import Group
 
-from .distributed_run import announce
+from .announce import announce
 from .folder import RunFolder
 from .record import PARAMETERS, RECORD, read_run
 from .run_data import absolute_data

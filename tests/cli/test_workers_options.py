@@ -4,7 +4,8 @@ import socket
 import subprocess
 
 from gluon_classics.distributed import launcher
-from gluon_classics.distributed.hosts import MOST_WORKERS, REMOTE_SHELL, Host
+from gluon_classics.distributed.hosts import MOST_WORKERS, Host
+from gluon_classics.distributed.launcher import REMOTE_SHELL
 from gluon_classics.experiment.settings import ON_SERVERS, OPTIMIZERS
 import pytest
 

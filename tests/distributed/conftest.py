@@ -3,11 +3,15 @@
 import json
 import os
 from pathlib import Path
+import shlex
+import signal
 import subprocess
 import sys
 import time
 
 from gluon_classics._processes import child_environment
+from gluon_classics.distributed import launcher
+import launches as scripts
 from mxnet import nd
 import numpy as np
 import pytest
@@ -75,21 +79,31 @@ class Trainings:
         assert process.returncode == status, printed
         return printed
 
-    @staticmethod
-    def processes_of(launcher):
-        """Return the processes that a launcher has started, in their order: scheduler, server, workers."""
-        found = []
-        for entry in os.listdir("/proc"):
-            if entry.isdecimal():
-                try:
-                    state, parent = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[:2]
-                except OSError:
-                    continue
-                if int(parent) == launcher and state != "Z":
-                    found.append(int(entry))
-        return sorted(found)
-
 
 @pytest.fixture(scope="session")
 def trainings(tmp_path_factory):
     return Trainings(tmp_path_factory.mktemp("distributed"), images=640, test_images=33)
+
+
+@pytest.fixture
+def launches(tmp_path, monkeypatch):
+    """Return the `Launches` of a test, after which no process may be left."""
+    monkeypatch.setattr(launcher, "MODULE", scripts.MODULE)
+    monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(launcher, "RESTART_SECONDS", (0,))
+    made = scripts.Launches(tmp_path)
+    yield made
+    left = [pid for pid in made.pids() + made.children() if not scripts.is_gone(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+@pytest.fixture
+def remote_shell(tmp_path):
+    """Return a remote shell that runs on this machine. It notes its options and the host in a file, `asked`."""
+    script = tmp_path / "remote shell"
+    asked = shlex.quote(str(tmp_path / "asked"))
+    script.write_text(f'#!/bin/sh\necho "$1 $2" >> {asked}\nshift 2\nexec sh -c "$*"\n')
+    script.chmod(0o755)
+    return f"{shlex.quote(str(script))} -q {{host}}"

@@ -1,11 +1,10 @@
-"""Each array on the servers has a key of its own, on the same server as those that belong to it."""
+"""Each array has its own key, and related arrays are on the same server."""
 
 import itertools
 
 from gluon_classics.distributed.keys import (
     BOXES,
     GRADIENT,
-    SLOTS,
     STATE,
     TURNS,
     WEIGHT,
@@ -15,6 +14,8 @@ from gluon_classics.distributed.keys import (
     first_after_boxes,
 )
 import pytest
+
+SLOTS = 4  # arrays of an optimizer's state, more than any has
 
 SIZES = [(1, 1, 0), (2, 1, 5), (2, 2, 5), (3, 2, 4), (3, 4, 10), (5, 3, 62), (16, 7, 161)]
 with_sizes = pytest.mark.parametrize(("workers", "servers", "parameters"), SIZES)

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+from kill_workers import children
 import numpy as np
 import pytest
 
@@ -59,7 +60,7 @@ def test_a_killed_process_does_not_change_the_result(killed, trainings, uninterr
     process = trainings.start(*trainings.arguments("lenet_bn", out, *THREE, "--checkpoint-minutes", "0"))
     trainings.wait_for_checkpoint(out, process)
     number = {"scheduler": 0, "server": 1, "first worker": 2, "last worker": 4}[killed]
-    os.kill(trainings.processes_of(process.pid)[number], signal.SIGKILL)
+    os.kill(children(process.pid)[number], signal.SIGKILL)
     printed = trainings.finish(process)
     assert "was ended by SIGKILL. Restarting from the last checkpoint (1 of 3)" in printed
     assert trainings.outcome(out) == uninterrupted
@@ -72,7 +73,7 @@ def test_nothing_is_left_when_the_launcher_is_killed(trainings):
     while not (trainings.folder / "orphaned" / "run.json").exists():
         assert time.monotonic() < end
         time.sleep(0.1)
-    started = trainings.processes_of(process.pid)
+    started = children(process.pid)
     assert len(started) == 4
     process.kill()
     process.communicate()
