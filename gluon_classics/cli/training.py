@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import click
-from gluon_classics import _console
+from gluon_classics import _console, _runtime
 from gluon_classics.errors import DataError
 from gluon_classics.experiment.settings import FIT, FREEZE, LAST_BATCH, REPORTED, RESIZE_IN, TEST_CROPS, WEIGHTS
 
@@ -199,6 +199,7 @@ def train(name, ctx, workers, placement, out, dry_run, quiet, as_json, **options
     if dry_run and workers > 1:
         raise click.UsageError("--dry-run plans the training of one process: leave --workers out.")
     if workers > 1:
+        _runtime.require()
         from gluon_classics.runs.launch import launch_training
 
         launch_training(placement.of(workers), name, options.pop("data"), {"ctx": ctx, "out": out, **options})
@@ -234,6 +235,7 @@ def resume(run, placement, quiet, **options):
     """
     from gluon_classics.runs.launch import launch_resuming, workers_of
 
+    _runtime.require()
     if quiet:
         _console.be_quiet()
     workers = workers_of(run)

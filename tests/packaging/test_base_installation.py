@@ -20,6 +20,7 @@ NEEDS_MXNET = [
     ["draw", "lenet", "-o", "lenet.svg"],
     ["certify", "lenet"],
     ["train", "lenet"],
+    ["train", "lenet", "--workers", "2"],
     ["resume", "run"],
     ["evaluate", "run"],
     ["predict", "run", "image.png"],
@@ -87,7 +88,7 @@ def advice_of(error):
     return line
 
 
-@pytest.mark.parametrize("arguments", NEEDS_MXNET, ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize("arguments", NEEDS_MXNET, ids=" ".join)
 def test_the_error_of_a_command_that_needs_mxnet_is_one_line_with_what_to_install(python, arguments):
     finished = python("-m", "gluon_classics", *arguments)
     assert finished.returncode == 1
