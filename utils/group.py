@@ -16,10 +16,12 @@ class Group:
     Attributes:
         rank: Number of this process, counted from 0.
         size: Number of processes.
+        on_machine: Number of those on this machine.
     """
 
     rank = 0
     size = 1
+    on_machine = 1
 
     def gather(self, array: np.ndarray) -> list[np.ndarray]:
         """Return the arrays of all processes, in the order of their ranks. They may have different lengths."""

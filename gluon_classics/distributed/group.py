@@ -34,11 +34,13 @@ class WorkerGroup(Group):
         rank: Number of this worker, counted from 0.
         size: Number of workers.
         servers: Number of servers.
+        on_machine: Number of workers on this machine.
     """
 
-    def __init__(self, rank: int, size: int, servers: int) -> None:
+    def __init__(self, rank: int, size: int, servers: int, on_machine: int) -> None:
         self.rank = rank
         self.size = size
+        self.on_machine = on_machine
         self.servers = servers
         self.store = mx.kv.create("dist_async")
         _stores.append(self.store)
@@ -112,14 +114,15 @@ class WorkerGroup(Group):
         return [array.asnumpy().tobytes() for array in found]
 
 
-def connect(rank: int, size: int, servers: int, variables: dict[str, str]) -> WorkerGroup:
+def connect(rank: int, size: int, servers: int, on_machine: int, variables: dict[str, str]) -> WorkerGroup:
     """Return the group of a worker. Wait for all other processes.
 
     Args:
         rank: See `WorkerGroup`.
         size: See `WorkerGroup`.
         servers: See `WorkerGroup`.
+        on_machine: See `WorkerGroup`.
         variables: See `hosts.join`.
     """
     join(variables)
-    return WorkerGroup(rank, size, servers)
+    return WorkerGroup(rank, size, servers, on_machine)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import asdict, dataclass, field, replace
 import functools
 import hashlib
@@ -11,14 +10,12 @@ import math
 from typing import NamedTuple, Sequence
 
 from gluon_classics import _console, get_model, model_info
-from gluon_classics._format import format_shape
 from gluon_classics.data.augment_words import parse_augment
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.found import hold_out
-from gluon_classics.data.memory import available_memory
 from gluon_classics.distributed.server_trainer import ServerTrainer
-from gluon_classics.errors import ClassicsError, DataError, MemoryTooSmall
-from gluon_classics.inspection.summary import MOST_VALUES, Summary, summarize
+from gluon_classics.errors import ClassicsError, DataError
+from gluon_classics.inspection.summary import summarize
 from gluon_classics.models._batch_norm import ScratchBatchNorm
 from gluon_classics.models.objective import objective_of
 from gluon_classics.utils.batches import no_examples
@@ -32,6 +29,7 @@ import mxnet as mx
 from mxnet import gluon
 import numpy as np
 
+from .batch_memory import check_batch
 from .diagonal_lm import DiagonalLM, StepSizeCallback
 from .initializers import initialize
 from .optimizers import PatienceCallback, ScheduleCallback, make_optimizer
@@ -161,7 +159,8 @@ def prepare(
     input_shape = (data.train.images.shape[3], settings.size, settings.size)
     summary = summarize(net, input_shape)  # fails now if images are too small
     share = math.ceil(min(settings.batch_size, len(data.train)) / group.size)
-    check_batch(min(settings.micro_batch_size or share, share), summary, contexts, trained=True)
+    at_once = min(settings.micro_batch_size or share, share)
+    check_batch(at_once, summary, contexts, trained=True, processes=group.on_machine)
     if settings.init_from and not settings.new_head and not restored:
         load_parameters(net, settings.init_from, contexts, input_shape)
     else:
@@ -177,7 +176,8 @@ def prepare(
     for loader, purpose in ((train_data, "train"), (test_data, "evaluate"), (validation_data, "validate")):
         if loader is not None and not loader.examples:
             raise no_examples(loader, purpose)
-    check_batch(min(test_data.batch_size, len(data.test)) * test_data.crops, summary, contexts)
+    tested = min(test_data.batch_size, len(data.test)) * test_data.crops
+    check_batch(tested, summary, contexts, processes=group.on_machine)
     return Experiment(
         settings=settings,
         data=data,
@@ -275,70 +275,6 @@ def freeze_body(net: gluon.nn.Block, head: Sequence[str]) -> None:
             raise ClassicsError(f"{type(block).__name__} cannot keep its running statistics: leave freeze out")
 
     net.apply(keep_statistics)
-
-
-def check_batch(images: int, counts: Summary, contexts: Sequence[mx.Context], trained: bool = False) -> None:
-    """Raise a MemoryTooSmall if a batch cannot fit into memory or into MXNet's arrays.
-
-    In training, the outputs of all layers with parameters are kept for the gradients. In prediction, one is enough.
-
-    Args:
-        images: Number of images in the batch.
-        counts: Summary of the network for one image.
-        contexts: Devices that share the batch.
-        trained: Whether the network is trained.
-    """
-    sizes = kept_values(counts)
-    check_arrays(images, counts.input_shape, max(sizes), sum(sizes) if trained else max(sizes), contexts, trained)
-
-
-def kept_values(counts: Summary) -> list[int]:
-    """Return the number of values that each layer with parameters gives for one image."""
-    return [math.prod(row.output_shape) for row in counts.rows if row.leaf and row.params] or [0]
-
-
-def check_arrays(
-    images: int, image_shape, largest: int, kept: int, contexts: Sequence[mx.Context], trained: bool = False
-) -> None:
-    """Raise a MemoryTooSmall if images and what is computed from them cannot fit into memory or into MXNet's arrays.
-
-    Args:
-        images: Number of images in a batch.
-        image_shape: Shape of one image, (C, H, W).
-        largest: Number of values of the largest array for one image, except for the image itself.
-        kept: Number of values for one image that are in memory at the same time, in float32.
-        contexts: Devices that share the batch.
-        trained: Whether the batch is one of training, which can be computed in parts.
-    """
-    of_input = math.prod(image_shape)
-    batch = f"a batch of {images:,} images of {format_shape(image_shape)}"
-    share = math.ceil(images / len(contexts))  # of the largest part
-    if share * max(of_input, largest) > MOST_VALUES:
-        most = MOST_VALUES // max(of_input, largest) * len(contexts)
-        what = "has an array of more than 2^31 - 1 values, which MXNet cannot have"
-        raise MemoryTooSmall(f"{batch} {what}: {_smaller(most, trained)}")
-    per_image = 4 * (of_input + kept)
-    parts, available, place = _available(contexts)
-    needed = per_image * math.ceil(images / parts)
-    if available is not None and needed > available:
-        gigabytes = f"{needed / 1e9:,.1f} GB of memory or more{place}, and {available / 1e9:,.1f} GB are available"
-        raise MemoryTooSmall(f"{batch} needs {gigabytes}: {_smaller(available // per_image * parts, trained)}")
-
-
-def _available(contexts):
-    """Return in how many parts a batch is divided, and how many bytes are free for one (None if unknown), and where."""
-    if contexts[0].device_type == "cpu":  # several contexts of the CPU share its memory
-        return 1, available_memory(), ""
-    for ctx in contexts:
-        with contextlib.suppress(mx.base.MXNetError):  # nothing was allocated there yet
-            ctx.empty_cache()  # what MXNet keeps for its next arrays counts as used
-    free, ctx = min((mx.context.gpu_memory_info(ctx.device_id)[0], str(ctx)) for ctx in contexts)
-    return len(contexts), free, f" on {ctx}"
-
-
-def _smaller(most, trained):
-    in_parts = ", compute it in parts (--micro-batch-size)" if trained else ""
-    return f"use a smaller batch size, {most:,} at most{in_parts}, or smaller images" if most else "use smaller images"
 
 
 def load_data(settings: Settings, in_memory: bool | None = None) -> DataSet:

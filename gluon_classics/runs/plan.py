@@ -21,7 +21,8 @@ from gluon_classics.data.images import Images
 from gluon_classics.data.memory import available_memory
 from gluon_classics.data.storage import format_bytes
 from gluon_classics.errors import DataError, RunError, memory_explained
-from gluon_classics.experiment.build import Experiment, build, kept_values, load_data, loaders, prepare
+from gluon_classics.experiment.batch_memory import kept_values
+from gluon_classics.experiment.build import Experiment, build, load_data, loaders, prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.experiment.settings_words import settings_words
 from gluon_classics.inspection.summary import summarize

@@ -12,7 +12,8 @@ from gluon_classics.data.augment_words import NONE
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
 from gluon_classics.errors import DataError, MemoryTooSmall, RunError, memory_explained
-from gluon_classics.experiment.build import build, check_batch, evaluation_preprocess, load_data, loaders
+from gluon_classics.experiment.batch_memory import check_batch
+from gluon_classics.experiment.build import build, evaluation_preprocess, load_data, loaders
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.published_training import for_images, published_settings
 from gluon_classics.experiment.settings import Settings

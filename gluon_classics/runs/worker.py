@@ -24,7 +24,7 @@ def run_worker(job: dict[str, Any]) -> int:
     Raises:
         ClassicsError: The training cannot start, or failed.
     """
-    group = connect(job["rank"], job["size"], job["servers"], job["variables"])
+    group = connect(job["rank"], job["size"], job["servers"], job["workers_of_host"], job["variables"])
     status, work = 0, job["work"]
     devices = (job["of_host"], job["workers_of_host"])
     if group.rank or job["quiet"]:

@@ -4,7 +4,7 @@ import json
 
 from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.errors import DataError, MemoryTooSmall, RunError
-from gluon_classics.experiment import build
+from gluon_classics.experiment import batch_memory
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs import plan as planning
 from gluon_classics.runs.plan import duration_words, plan_settings, plan_training
@@ -108,7 +108,7 @@ def test_what_is_refused_in_a_run_is_refused_in_a_plan(tmp_path, monkeypatch):
         plan_training("lenet", "cpu", None, str(tmp_path / "nothing"))
     with pytest.raises(DataError, match="mean has 3 numbers, but the images have 1 channels"):
         plan_settings(Settings("lenet", data=SAMPLE, mean="0.5,0.5,0.5"), "cpu")
-    monkeypatch.setattr(build, "available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(batch_memory, "available_memory", lambda: 1_000_000)
     with pytest.raises(MemoryTooSmall, match="use a smaller batch size"):
         plan_training("lenet", "cpu", None, SAMPLE)
 

@@ -31,7 +31,7 @@ import zipfile
 import gluon_classics
 from gluon_classics._files import atomic_path, default_mode, write_errors
 from gluon_classics.errors import ClassicsError
-from gluon_classics.experiment.build import check_arrays
+from gluon_classics.experiment.batch_memory import check_arrays
 import mxnet as mx
 import numpy as np
 

@@ -1,9 +1,13 @@
 """Batches that do not fit into memory are an error before anything is allocated."""
 
 import gluon_classics
+from gluon_classics.data.datasets import embedded_sample
 from gluon_classics.errors import ClassicsError, MemoryTooSmall, memory_explained
-from gluon_classics.experiment import build
+from gluon_classics.experiment import batch_memory
+from gluon_classics.experiment.build import prepare
+from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
+from gluon_classics.utils.group import Group
 import mxnet as mx
 import numpy as np
 import pytest
@@ -18,26 +22,44 @@ def lenet():
 
 def test_training_needs_the_outputs_of_all_layers_with_parameters(lenet, monkeypatch):
     values = 28 * 28 + 20 * 24 * 24 + 50 * 10 * 10 + 128 + 10
-    monkeypatch.setattr(build, "available_memory", lambda: 4 * 1000 * values)
-    build.check_batch(1000, lenet, CPU, trained=True)
+    monkeypatch.setattr(batch_memory, "available_memory", lambda: 4 * 1000 * values)
+    batch_memory.check_batch(1000, lenet, CPU, trained=True)
     with pytest.raises(MemoryTooSmall, match=r"1,001 images of 1x28x28 needs 0.1 GB .* 0.1 GB are available"):
-        build.check_batch(1001, lenet, CPU, trained=True)
+        batch_memory.check_batch(1001, lenet, CPU, trained=True)
 
 
 def test_prediction_needs_only_the_largest_output(lenet, monkeypatch):
-    monkeypatch.setattr(build, "available_memory", lambda: 4 * 1000 * (28 * 28 + 20 * 24 * 24))
-    build.check_batch(1000, lenet, CPU)
+    monkeypatch.setattr(batch_memory, "available_memory", lambda: 4 * 1000 * (28 * 28 + 20 * 24 * 24))
+    batch_memory.check_batch(1000, lenet, CPU)
     with pytest.raises(MemoryTooSmall):
-        build.check_batch(1001, lenet, CPU)
+        batch_memory.check_batch(1001, lenet, CPU)
+
+
+def test_workers_of_a_machine_share_its_memory(lenet, monkeypatch):
+    monkeypatch.setattr(batch_memory, "available_memory", lambda: 4 * 1000 * (28 * 28 + 20 * 24 * 24))
+    batch_memory.check_batch(500, lenet, CPU, processes=2)
+    with pytest.raises(MemoryTooSmall, match=r"in each of 2 workers, .*: use a smaller batch size, 500 at most"):
+        batch_memory.check_batch(501, lenet, CPU, processes=2)
+
+
+def test_an_experiment_counts_the_workers_of_its_machine(monkeypatch):
+    values = 28 * 28 + 20 * 24 * 24 + 50 * 10 * 10 + 128 + 10
+    monkeypatch.setattr(batch_memory, "available_memory", lambda: 4 * 100 * values)
+    group = Group()
+    group.on_machine = 2
+    settings, data = Settings("lenet", batch_size=100), embedded_sample()
+    with pytest.raises(MemoryTooSmall, match=r"in each of 2 workers"):
+        prepare(settings, CPU, data, group=group)
+    prepare(settings, CPU, data)
 
 
 def test_an_array_of_a_batch_has_less_than_2_to_31_values(lenet, monkeypatch):
-    monkeypatch.setattr(build, "available_memory", lambda: None)
+    monkeypatch.setattr(batch_memory, "available_memory", lambda: None)
     largest = (2**31 - 1) // (20 * 24 * 24)
-    build.check_batch(largest, lenet, CPU)
+    batch_memory.check_batch(largest, lenet, CPU)
     with pytest.raises(MemoryTooSmall, match="use a smaller batch size"):
-        build.check_batch(largest + 1, lenet, CPU)
-    build.check_batch(2 * largest, lenet, [mx.cpu(0), mx.cpu(1)])
+        batch_memory.check_batch(largest + 1, lenet, CPU)
+    batch_memory.check_batch(2 * largest, lenet, [mx.cpu(0), mx.cpu(1)])
 
 
 @pytest.mark.parametrize(
@@ -63,10 +85,10 @@ def test_a_batch_must_fit_into_the_memory_of_each_gpu(lenet, monkeypatch, free):
     values = 28 * 28 + 20 * 24 * 24 + 50 * 10 * 10 + 128 + 10
     most = 2 * (min(free) // (4 * values))
     gpus = [mx.gpu(0), mx.gpu(1)]
-    build.check_batch(most, lenet, gpus, trained=True)
+    batch_memory.check_batch(most, lenet, gpus, trained=True)
     where = rf"gpu\({free.index(min(free))}\)"
     with pytest.raises(MemoryTooSmall, match=rf"or more on {where}, .*: use a smaller batch size, {most:,} at most"):
-        build.check_batch(most + 1, lenet, gpus, trained=True)
+        batch_memory.check_batch(most + 1, lenet, gpus, trained=True)
 
 
 def test_the_gpus_error_about_memory_is_explained():
