@@ -37,6 +37,11 @@ class ServerTrainer(gluon.Trainer):
         """The parameters that each worker, and each of its devices, has its own values of."""
         return [parameter for parameter in self._params if not parameter._differentiable]
 
+    @property
+    def devices(self) -> int:
+        """Number of devices of all workers."""
+        return len(self._contexts) * self.group.size
+
     def begin(self) -> None:
         """Give all workers the parameters of the first one, and the state that it restored, if it did."""
         self._init_kvstore()
@@ -132,13 +137,13 @@ class ServerTrainer(gluon.Trainer):
                 found[parameter.name] += [nd.array(next(parts).reshape(parameter.shape)) for _ in parameter.list_ctx()]
         return found
 
-    def states(self) -> dict:
-        """Return the optimizer's states by the number of the parameter; {} before the first step.
+    def states(self) -> list[dict]:
+        """Return the optimizer's states in one dictionary, by the number of the parameter; none before the first step.
 
         All workers must call it. Only the result of the first one has the values.
         """
         if not self._optimizer.num_update:
-            return {}
+            return [{}]
         self._add_state_keys()
         states, arrays = self._empty_states()
         if self.group.rank == 0:
@@ -149,16 +154,16 @@ class ServerTrainer(gluon.Trainer):
             for key, array in arrays.items():
                 self.group.store.pull(key, out=array)
             nd.waitall()
-        return states
+        return [states]
 
-    def restore(self, copies: list[list[np.ndarray]], states: dict) -> None:
+    def restore(self, copies: dict[str, list[np.ndarray]], states: list[dict]) -> None:
         """Keep a state that `begin` gives to all workers and the servers. Call it on the first worker.
 
         Args:
-            copies: Values of each of the `statistics` on all devices of all workers.
+            copies: Values of each parameter on all devices of all workers; the first one's are set already.
             states: Result of `states`.
         """
-        self._restored = copies, states
+        self._restored = [copies[parameter.name] for parameter in self.statistics], states[0]
 
     def _hand_out(self):
         """Give all workers their running statistics, and the servers the states of the optimizer."""

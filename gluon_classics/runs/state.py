@@ -51,7 +51,8 @@ def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, 
     nd.waitall()  # MXNet's engine does not know that the backward pass writes running statistics
     arrays: dict = {}
     parameters = net._collect_params_with_prefix()
-    of_all_workers = trainer.copies() if isinstance(trainer, ServerTrainer) else {}
+    held = _held_by(trainer)
+    of_all_workers = held.copies()
     for name, parameter in parameters.items():
         copies = of_all_workers.get(parameter.name) or parameter.list_data()
         alike = all(np.array_equal(copies[0].asnumpy(), copy.asnumpy(), equal_nan=True) for copy in copies[1:])
@@ -61,10 +62,10 @@ def capture_trainer(net: gluon.nn.Block, trainer: gluon.Trainer) -> tuple[dict, 
     try:
         facts = {
             "parameters": list(parameters),
-            "devices": _devices(trainer),
+            "devices": held.devices,
             "optimizer": _pack(_own(optimizer), arrays),
             "scheduler": _pack(vars(scheduler), arrays) if scheduler else None,
-            "states": [_pack(states, arrays) for states in _states(trainer)],
+            "states": [_pack(states, arrays) for states in held.states()],
         }
     except TypeError as error:
         raise ClassicsError(f"the optimizer {type(optimizer).__name__} cannot be checkpointed: {error}") from error
@@ -87,56 +88,68 @@ def restore_trainer(net: gluon.nn.Block, trainer: gluon.Trainer, facts: dict, ar
     parameters = net._collect_params_with_prefix()
     if not trainer._kv_initialized:
         trainer._init_kvstore()
+    held = _held_by(trainer)
     optimizer, scheduler = trainer.optimizer, trainer.optimizer.lr_scheduler
     try:
         shapes = [(name, parameter.shape) for name, parameter in parameters.items()]
         if [(name, arrays[_key(name, 0)].shape) for name in facts["parameters"]] != shapes:
             raise RunError("it holds the parameters of another network")
-        if facts["devices"] != _devices(trainer):
+        if facts["devices"] != held.devices:
             raise RunError("it was written with another number of devices or workers")
-        copies = {name: _copies(name, parameter, arrays, _devices(trainer)) for name, parameter in parameters.items()}
+        copies = {name: _copies(name, parameter, arrays, held.devices) for name, parameter in parameters.items()}
         attributes = _unpack(facts["optimizer"], arrays)
         _check_attributes(attributes, _own(optimizer))
         schedule = _unpack(facts["scheduler"], arrays)
         if (schedule is None) != (scheduler is None) or (scheduler and set(schedule) != set(vars(scheduler))):
             raise ValueError("its learning-rate schedule is not that of the settings")
         states = [_unpack(state, arrays) for state in facts["states"]]
-        if len(states) != len(_states(trainer)):
+        if len(states) != len(held.states()):
             raise ValueError("it has the states of another number of optimizers")
         _check_updates(attributes, states, trainer)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise Damaged(first_line(error)) from error
     _set_parameters(parameters, copies)
-    if not isinstance(trainer, ServerTrainer):
-        # with several contexts this hands the parameters to the key-value store, and copies the first context's to all
-        trainer._init_params()
-        _set_parameters(parameters, copies)
     vars(optimizer).update({name: value for name, value in attributes.items() if name not in _FROM_ENVIRONMENT})
     if scheduler:
         vars(scheduler).update(schedule)
-    if isinstance(trainer, ServerTrainer):
-        of_each = {parameter.name: copies[name] for name, parameter in parameters.items()}
-        trainer.restore([of_each[parameter.name] for parameter in trainer.statistics], states[0])
-        return
-    for updater, state in zip(_updaters(trainer), states):
-        updater.states = state
-        updater.states_synced = dict.fromkeys(state, False)  # so that the updater moves them to their contexts
+    held.restore({parameter.name: copies[name] for name, parameter in parameters.items()}, states)
 
 
-def _devices(trainer):
-    workers = trainer.group.size if isinstance(trainer, ServerTrainer) else 1
-    return len(trainer._contexts) * workers
+def _held_by(trainer):
+    """Return what holds the parameters and states of a trainer on all devices: one on servers, or this process."""
+    return trainer if isinstance(trainer, ServerTrainer) else _InThisProcess(trainer)
 
 
-def _states(trainer):
-    """Return the states of each of the trainer's optimizers."""
-    if isinstance(trainer, ServerTrainer):
-        return [trainer.states()]
-    return [updater.states for updater in _updaters(trainer)]
+class _InThisProcess:
+    """The methods of `ServerTrainer` that a checkpoint needs, for a trainer of Gluon.
 
+    Args:
+        trainer: The trainer.
+    """
 
-def _updaters(trainer):
-    return [trainer._kvstore._updater] if trainer._update_on_kvstore else trainer._updaters
+    def __init__(self, trainer: gluon.Trainer) -> None:
+        self._trainer = trainer
+        self.devices = len(trainer._contexts)
+
+    def copies(self):
+        """Return the values that other processes hold: none."""
+        return {}
+
+    def states(self):
+        """Return the states of each of the trainer's optimizers."""
+        return [updater.states for updater in self._updaters()]
+
+    def restore(self, copies, states):
+        # with several contexts this hands the parameters to the key-value store, and copies the first context's to all
+        self._trainer._init_params()
+        _set_parameters({parameter.name: parameter for parameter in self._trainer._params}, copies)
+        for updater, state in zip(self._updaters(), states):
+            updater.states = state
+            updater.states_synced = dict.fromkeys(state, False)  # so that the updater moves them to their contexts
+
+    def _updaters(self):
+        trainer = self._trainer
+        return [trainer._kvstore._updater] if trainer._update_on_kvstore else trainer._updaters
 
 
 def _own(optimizer):
