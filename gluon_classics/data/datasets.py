@@ -47,7 +47,7 @@ from .published import EMNIST_HINT, as_published, has_published_files, known_nam
 from .record import DataRecord
 from .record_files import SUFFIX as RECORD_SUFFIX
 from .record_files import RecordFiles, is_record_file, load_records, record_files, records_with
-from .split import TEST_SHARE
+from .split import TEST_SHARE, refuse_share
 from .storage import CountedFiles, is_archive, remembered_folders, stored_files
 
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
@@ -164,11 +164,6 @@ class _Options:
         )
 
 
-def _refuse_share(test_share, what):
-    if test_share is not None:
-        raise DataError(f"{what} has test images: leave the test share out")
-
-
 def _refuse_disk(in_memory, what):
     if in_memory is False:
         raise DataError(f"{what} is read into memory: only image files can stay on the disk")
@@ -195,7 +190,7 @@ def installed_folder(name: str, cache: Path | None = None) -> Path | None:
 
 
 def _load_known(name, cache, options):
-    _refuse_share(options.share, name)
+    refuse_share(options.share, name)
     folder = installed_folder(name, cache)
     if KNOWN[name].is_in_image_files:
         return _load_images(name, folder, cache, options)
@@ -388,7 +383,7 @@ def _data_set(found, place, origin=None, name=None, is_sample=False, share=None)
     train, test, classes = contents.train, contents.test, contents.classes
     messages = [(_console.say, note) for note in contents.notes]
     if test:
-        _refuse_share(share, origin)
+        refuse_share(share, origin)
     else:
         share = share or TEST_SHARE
         train, test = hold_out(train, share, origin)

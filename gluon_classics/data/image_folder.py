@@ -24,7 +24,7 @@ from .image_file import UnreadableImage, read_header, read_pixels
 from .image_paths import image_paths
 from .images import Images, fit_image, naming, quiet_decoders, remarks
 from .memory import available_memory, require_memory
-from .split import TEST_SHARE, tested_positions
+from .split import TEST_SHARE, refuse_share, tested_positions
 from .stored_images import ImageFiles, files_digest, stays_on_disk, stored_images
 
 _NAMED = 5  # classes in the line about files that are left out
@@ -138,8 +138,7 @@ def _parts(layout, listed, test_share):
     """Return the training and the test files by class, and print what is used and what is left out."""
     train = listed[0]
     if layout.test:
-        if test_share is not None:
-            raise DataError(f"{layout.test} has the test images: leave the test share out")
+        refuse_share(test_share, layout.test)
         _console.say(f"{layout.found}.")
         test = listed[1]
         _check_classes(layout, train, test)

@@ -39,7 +39,7 @@ from .record_files import (
     test_files,
 )
 from .record_io import ImageRecord, RecordFile, pack_record, unpack_image
-from .split import TEST_SHARE, tested_positions
+from .split import TEST_SHARE, refuse_share, tested_positions
 from .stored_images import ImageFiles, ImageSource, files_digest
 
 CHUNK = 256  # images that are prepared at a time
@@ -131,8 +131,8 @@ def pack(
     parts = _parts_of_records(source) if is_record_file(source) else _parts_of_folder(source)
     if len(parts) == 1:
         parts = _split(parts[0], test_share or TEST_SHARE)
-    elif test_share is not None:
-        raise DataError(f"{source} has test images: leave the test share out")
+    else:
+        refuse_share(test_share, source)
     random = np.random.RandomState(seed % 2**32)
     parts = [part.selected(random.permutation(len(part.labels))) for part in parts]
     is_interrupted = _place(out, parts[0], matte).exists()

@@ -23,7 +23,7 @@ from .found import hold_out
 from .image_folder import LoadedImages
 from .images import Images
 from .record_io import LABEL_BYTES, RecordFile, label_of, read_index, unpack_image
-from .split import TEST_SHARE
+from .split import TEST_SHARE, refuse_share
 from .storage import read_errors
 from .stored_images import sample_of, stays_on_disk, stored_images
 
@@ -236,8 +236,8 @@ def load_records(
         DataError: The files cannot be read, an image is damaged, or memory is too small.
     """
     train, test = files
-    if test and test_share is not None:
-        raise DataError(f"{test} has the test images: leave the test share out")
+    if test:
+        refuse_share(test_share, test)
     matte = parse_color(transparent_as)
     sources = [ImageRecords(path) for path in (train, test) if path]
     count = sum(map(len, sources))

@@ -10,6 +10,17 @@ from gluon_classics.errors import DataError
 TEST_SHARE = 0.2  # every fifth image of each class
 
 
+def refuse_share(share: float | None, place) -> None:
+    """Raise DataError if a test share was given for data that has test images.
+
+    Args:
+        share: The share; None if none was given.
+        place: Where the data is, for the message.
+    """
+    if share is not None:
+        raise DataError(f"{place} has test images: leave the test share out")
+
+
 def tested_positions(count: int, share: float, name: str, purpose: str) -> list[bool]:
     """Return for each image of a class whether it is a test image: with a share of 1/5, every fifth one is.
 

@@ -172,10 +172,9 @@ def prepare(
             copy_parameters(net, settings.init_from, input_shape, head)
         if settings.freeze == "body":
             freeze_body(net, head)
-    train_data, test_data, validation_data = loaders(settings, data, (group.rank, group.size))
-    for loader, purpose in ((train_data, "train"), (test_data, "evaluate"), (validation_data, "validate")):
-        if loader is not None and not loader.examples:
-            raise no_examples(loader, purpose)
+    made = loaders(settings, data, (group.rank, group.size))
+    made.check()
+    train_data, test_data, validation_data = made
     tested = min(test_data.batch_size, len(data.test)) * test_data.crops
     check_batch(tested, summary, contexts, processes=group.on_machine)
     return Experiment(
@@ -337,6 +336,12 @@ class Loaders(NamedTuple):
     train: DataLoader
     test: DataLoader
     validation: DataLoader | None
+
+    def check(self) -> None:
+        """Raise DataError if one of the loaders has no examples."""
+        for loader, purpose in ((self.train, "train"), (self.test, "evaluate"), (self.validation, "validate")):
+            if loader is not None and not loader.examples:
+                raise no_examples(loader, purpose)
 
 
 def loaders(settings: Settings, data: DataSet, share: tuple[int, int] = (0, 1)) -> Loaders:

@@ -26,7 +26,6 @@ from gluon_classics.experiment.build import Experiment, build, load_data, loader
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.experiment.settings_words import settings_words
 from gluon_classics.inspection.summary import summarize
-from gluon_classics.utils.batches import no_examples
 from gluon_classics.utils.context import parse_contexts
 from gluon_classics.utils.evaluation import evaluate
 from gluon_classics.utils.training import Callback
@@ -264,9 +263,7 @@ def _used(images, batch_size, last_batch):
 def _check_data(settings, data):
     """Return the loaders of a data set. Raise the errors of a run with it."""
     made = loaders(settings, data)
-    for loader, purpose in ((made.train, "train"), (made.test, "evaluate"), (made.validation, "validate")):
-        if loader is not None and not loader.examples:
-            raise no_examples(loader, purpose)
+    made.check()
     return made
 
 
