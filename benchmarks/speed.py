@@ -23,9 +23,10 @@ predict  batches of the training's size, 64 at most, and single images
 Each turn also measures the peak of a dense convolution, to express training speed as a share of it. A step counts as
 three times the operations of the forward pass. This includes the gradient of the images, which is never computed: 7 %
 of the operations of LeNet, 1 % of those of AlexNet. Ratios are within a turn, and their median and range are reported.
-Memory is measured in two further processes of training steps, for PyTorch without torch.compile and in the memory
-format that needs less. --publish writes a file for this processor's instruction set, such as
-benchmarks/speed-avx2.json, and the README's table of all of them. With DNNL_MAX_CPU_ISA=AVX2, PyTorch is limited alike.
+Memory is measured in further processes of training steps, for PyTorch without torch.compile and in the memory format
+that needs less. --json FILE also has the seconds that each part of the benchmark took. --publish writes a file for this
+processor's instruction set, such as benchmarks/speed-avx2.json, and the README's table of all of them. With
+DNNL_MAX_CPU_ISA=AVX2, PyTorch is limited alike.
 """
 
 from __future__ import annotations
@@ -106,6 +107,24 @@ def environment_of(name, waiting):
     return ENVIRONMENTS.get(name, {**THREADS, **WAITING[waiting or "asleep"], **limits})
 
 
+class Stopwatch:
+    """Notes how long the parts of a measurement take.
+
+    Attributes:
+        seconds: Seconds by the name of the part.
+    """
+
+    def __init__(self):
+        self.seconds = {}
+        self._last = time.monotonic()
+
+    def lap(self, part):
+        """End a part and begin the next."""
+        now = time.monotonic()
+        self.seconds[part] = round(now - self._last, 1)
+        self._last = now
+
+
 @contextlib.contextmanager
 def processes(case, names, waiting):
     """Start a process for each contestant, and end them afterwards."""
@@ -134,7 +153,9 @@ def faster_waiting(case, names, seconds):
 
 def measure(case, names, options):
     """Return all measurements of one network. The first turn uses the processes of the checks, which have compiled."""
+    stopwatch = Stopwatch()
     waiting = faster_waiting(case, names, options.seconds)
+    stopwatch.lap("way of waiting")
     with contextlib.ExitStack() as stack:
         workers = stack.enter_context(processes(case, names, waiting))
         facts = {name: worker.ask("facts") for name, worker in workers.items()}
@@ -148,16 +169,16 @@ def measure(case, names, options):
         names += [name for name in others if is_same(name, differences[name])]
         rates = {kind: {name: [] for name in names} for kind in KINDS}
         rates[STEP_AFTER_EPOCH] = {"ours": []}
+        stopwatch.lap("checks")
         peaks = [take_turn(case, workers, rates, options.seconds)]
+        stopwatch.lap("turn 1")
     for number in range(1, options.rounds):
         still = set().union(*(still_in(names, rates[kind], number) for kind in KINDS))
         with processes(case, [name for name in names if name in still], waiting) as workers:
             peaks.append(take_turn(case, workers, rates, options.seconds))
-    memory = {
-        name: [memory_of(case, name, waiting) for _ in range(2)]
-        for name in ("ours", "blog", *MODES[:2])
-        if name in names
-    }
+        stopwatch.lap(f"turn {number + 1}")
+    memory = {name: [memory_of(case, name, waiting)] for name in ("ours", *MODES[:2]) if name in names}
+    stopwatch.lap("memory")
     return {
         "size": case.size,
         "batch_size": case.batch_size,
@@ -171,6 +192,7 @@ def measure(case, names, options):
         "torch": {kind: fastest(rates[kind]) for kind in KINDS},
         "torch waits": waiting,
         "ratios": ratios(rates, memory, peaks, facts["ours"]["macs"]),
+        "seconds": stopwatch.seconds,
     }
 
 

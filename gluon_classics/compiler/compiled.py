@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Callable
 import warnings
 
@@ -15,7 +16,7 @@ from mxnet.gluon.block import _regroup
 from mxnet.gluon.parameter import DeferredInitializationError
 import numpy as np
 
-from .one_thread import one_thread_context
+from .one_thread import copied, one_thread_context
 from .processor import ONE_THREAD_MACS
 from .rewrite import rewritten, to_widen
 from .work import macs_per_operator
@@ -106,6 +107,12 @@ class _Compiled(ExplainedCalls, nn.HybridSequential):
         super()._clear_cached_op()
         self._graphs, self._graph_of = {}, {}
 
+    def forward(self, x, *args):
+        if args or type(x) is not mx.nd.NDArray:
+            return super().forward(x, *args)
+        with x.context:  # without Gluon's checks of several inputs, which take as long as some operators
+            return self._call_cached_op(x)
+
     def _call_cached_op(self, x, *args):
         is_plain = not args and type(x) is mx.nd.NDArray and x.dtype == np.float32 and x.context.device_type == "cpu"
         if not (REWRITES and is_plain):
@@ -144,9 +151,11 @@ class _Compiled(ExplainedCalls, nn.HybridSequential):
             if fused:
                 graph = graph.optimize_for("MKLDNN")
             values = {**{parameter.name: parameter for parameter in used}, **constants}
-            if context != x.context:  # for predictions, where they do not change
+            if context == x.context:
+                self._graphs[key] = _CompiledGraph(graph, data.name, values, self._flags)
+            else:  # for predictions, where the parameters do not change
                 values = {name: _array(value).as_in_context(context) for name, value in values.items()}
-            self._graphs[key] = _CompiledGraph(graph, data.name, values, self._flags, context)
+                self._graphs[key] = _GraphElsewhere(graph, data.name, values, self._flags, context)
         return self._graphs[key]
 
 
@@ -158,23 +167,57 @@ class _CompiledGraph:
         data: The name of its input.
         parameters: By name, each a `Parameter` or a constant array.
         flags: MXNet's flags for compiled graphs.
-        context: Where to run it, and where arrays among the parameters are. The input and the outputs are copied if
-            the input is elsewhere.
     """
 
-    def __init__(self, graph, data, parameters, flags, context):
+    def __init__(self, graph, data, parameters, flags):
         names = graph.list_inputs()
         self.position = names.index(data)
         self.parameters = [parameters[name] for name in names if name != data]
         others = [number for number in range(len(names)) if number != self.position]
         self.run = mx.nd.CachedOp(graph, [("data_indices", [self.position]), ("param_indices", others), *flags])
-        self.context = context
 
     def __call__(self, x):
+        return self._outputs(self._inputs(x))
+
+    def _inputs(self, x):
         arrays = list(map(_array, self.parameters))
-        inputs = [*arrays[: self.position], x.as_in_context(self.context), *arrays[self.position :]]
+        return [*arrays[: self.position], x, *arrays[self.position :]]
+
+    def _outputs(self, inputs):
         outputs = self.run(*inputs)
-        return [output.as_in_context(x.context) for output in (outputs if isinstance(outputs, list) else [outputs])]
+        return outputs if isinstance(outputs, list) else [outputs]
+
+
+class _GraphElsewhere(_CompiledGraph):
+    """A compiled graph that runs in another CPU context. A call waits for its outputs.
+
+    Args:
+        context: The context, which is also that of the parameters.
+    """
+
+    def __init__(self, graph, data, parameters, flags, context):
+        super().__init__(graph, data, parameters, flags)
+        self.context = context
+        self._arrays: dict[tuple, tuple[list, list]] = {}  # its inputs and outputs, by the shape of the images
+        self._alone = threading.Lock()
+
+    def __call__(self, x):
+        shape, context = x.shape, x.context
+        with self._alone:
+            if shape not in self._arrays:
+                self._arrays[shape] = self._new_arrays(shape)
+            inputs, outputs = self._arrays[shape]
+            copied(x, inputs[self.position])
+            self.run(*inputs, out=outputs)
+            return [copied(output, mx.nd.empty(output.shape, context, output.dtype)) for output in outputs]
+
+    def _new_arrays(self, shape):
+        """Return arrays for all calls with this shape: MXNet's engine needs time to free an array."""
+        inputs = self._inputs(mx.nd.zeros(shape, self.context))
+        outputs = self._outputs(inputs)
+        for output in outputs:
+            output.wait_to_read()  # MXNet may still read the images
+        return inputs, outputs
 
 
 def _array(parameter):
@@ -204,7 +247,7 @@ def _chain_twin(net, fused):
 
 def _copied_chain(block):
     own_forward = type(block).forward
-    if own_forward in (nn.HybridBlock.forward, gluon.SymbolBlock.forward):
+    if own_forward in (nn.HybridBlock.forward, gluon.SymbolBlock.forward, _Compiled.forward):
         return block
     if not isinstance(block, nn.Sequential) or own_forward is not nn.Sequential.forward:
         raise TypeError(

@@ -3,6 +3,9 @@
 OpenMP stores the number of threads separately for each thread that starts parallel work. In MXNet that is the worker
 thread of a context. There can be any number of CPU contexts, and they share the main memory. So the number is set to
 one for the worker of an additional context, and all other contexts keep theirs.
+
+MXNet's own copy between two contexts is work for their threads, which must be woken for it. That takes longer than a
+short prediction, so the calling thread copies its input and its outputs.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ import os
 
 from gluon_classics import _runtime
 import mxnet as mx
+from mxnet import nd
 from mxnet.base import _LIB, check_call
+import numpy as np
 
 _FIRST = 1000  # number of our first context; users have as many as they have processors
 _CPU = 1  # MXNet's number of this type of device
@@ -44,6 +49,25 @@ def one_thread_context(context: mx.Context) -> mx.Context:
 
 
 os.register_at_fork(after_in_child=one_thread_context.cache_clear)  # MXNet starts new workers
+
+
+def copied(array: nd.NDArray, out: nd.NDArray) -> nd.NDArray:
+    """Copy an array into another of the same size and type, once its values have been computed. Both are on the CPU.
+
+    The calling thread waits and copies. MXNet does not know of the copy: nothing else may use `out` meanwhile.
+
+    Returns:
+        `out`.
+    """
+    array.wait_to_read()
+    ctypes.memmove(_address(out), _address(array), array.size * np.dtype(array.dtype).itemsize)
+    return out
+
+
+def _address(array):
+    address = ctypes.c_void_p()
+    check_call(_LIB.MXNDArrayGetData(array.handle, ctypes.byref(address)))  # in the plain layout
+    return address
 
 
 def _has_one_worker_per_context():

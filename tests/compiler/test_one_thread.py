@@ -1,5 +1,6 @@
 """Short predictions run on one thread, with the same results, and nothing else does."""
 
+from concurrent.futures import ThreadPoolExecutor
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from gluon_classics.compiler.work import macs_per_operator
 import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon import nn
+import numpy as np
 import pytest
 
 THREADS = """
@@ -72,12 +74,16 @@ def contexts(monkeypatch):
     """The contexts in which graphs run, in their order; short work runs in cpu(5)."""
     seen = []
 
-    class Seen(compiled._CompiledGraph):
-        def __call__(self, x):
-            seen.append(self.context)
-            return super().__call__(x)
+    def note(call, context_of):
+        def noted(graph, x):
+            seen.append(context_of(graph, x))
+            return call(graph, x)
 
-    monkeypatch.setattr(compiled, "_CompiledGraph", Seen)
+        return noted
+
+    here, elsewhere = compiled._CompiledGraph, compiled._GraphElsewhere
+    monkeypatch.setattr(here, "__call__", note(here.__call__, lambda graph, x: x.context))
+    monkeypatch.setattr(elsewhere, "__call__", note(elsewhere.__call__, lambda graph, x: graph.context))
     monkeypatch.setattr(compiled, "one_thread_context", lambda context: mx.cpu(5))
     return seen
 
@@ -95,6 +101,50 @@ def test_short_predictions_run_elsewhere_and_return(context, contexts):
         assert outputs.context == context
         assert_close(outputs.asnumpy(), expected[:count], terms_of(net))
     assert contexts == [mx.cpu(5), context, mx.cpu(5), mx.cpu(5)]
+
+
+@needs_rewriting
+def test_outputs_keep_their_values_and_their_layout_in_later_calls(contexts):
+    """The arrays of the other context are used again in each call. Feature maps are in blocks of channels there."""
+    net, x = ready(chain(nn.Conv2D(20, 3), nn.MaxPool2D()), 4, 1, 10, 10)
+    forward = utils.for_inference(net)
+    images = [x, x[1:3], -x, x * 2]
+    outputs = [forward(array) for array in images]
+    assert set(contexts) == {mx.cpu(5)}
+    for array, output in zip(images, outputs):
+        assert_close(output.asnumpy(), net(array).asnumpy(), terms_of(net))
+    output = outputs[0]
+    output[:] = 0
+    assert_close(forward(x).asnumpy(), net(x).asnumpy(), terms_of(net))
+
+
+@needs_rewriting
+def test_outputs_may_have_another_type(contexts):
+    class Codes(nn.HybridBlock):
+        def hybrid_forward(self, F, x):
+            return F.cast(x * 100, "uint8")
+
+    net, x = ready(chain(nn.Flatten(), Codes()), 3, 1, 5, 5)
+    codes = utils.for_inference(net)(x.abs())
+    assert codes.dtype == np.uint8
+    np.testing.assert_array_equal(codes.asnumpy(), net(x.abs()).asnumpy())
+    assert contexts == [mx.cpu(5)]
+
+
+@needs_rewriting
+def test_threads_do_not_mix_their_images(contexts):
+    net, x = ready(chain(nn.Conv2D(3, 3), nn.Dense(2)), 64, 1, 6, 6)
+    forward, expected = utils.for_inference(net), net(x).asnumpy()
+    forward(x[:1])
+
+    def predict(number):
+        return [forward(x[number : number + 1]).asnumpy() for _ in range(50)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(predict, range(4)))
+    for number, outputs in enumerate(found):
+        for output in outputs:
+            assert_close(output, expected[number : number + 1], terms_of(net))
 
 
 @needs_rewriting
