@@ -96,6 +96,15 @@ def test_contestants_with_different_results_are_not_measured(other, capsys):
     assert not speed.is_same(speed.INSTEAD["compile"], apart)
 
 
+def test_a_stopwatch_divides_the_time_into_parts(monkeypatch):
+    times = iter([10.0, 12.5, 12.5, 20.0])
+    monkeypatch.setattr(speed.time, "monotonic", lambda: next(times))
+    stopwatch = speed.Stopwatch()
+    for part in ("checks", "turn 1", "memory"):
+        stopwatch.lap(part)
+    assert stopwatch.seconds == {"checks": 2.5, "turn 1": 0, "memory": 7.5}
+
+
 def test_memory_is_compared_with_the_mode_that_needs_least():
     memory = {"ours": [100, 110], "blog": [50, 50], "eager": [300, 320], "channels_last": [280, 290]}
     assert speed.leanest(memory) == "channels_last"
