@@ -233,9 +233,9 @@ def resume(run, placement, quiet, **options):
     RUN is a run folder. The result is bit-identical to that of an uninterrupted run with the same processor, number
     of threads and package versions. A run that several workers trained gets as many again.
     """
+    _runtime.require()
     from gluon_classics.runs.launch import launch_resuming, workers_of
 
-    _runtime.require()
     if quiet:
         _console.be_quiet()
     workers = workers_of(run)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Callable
 import warnings
 
+from gluon_classics.errors import ClassicsError, library_reason
 from gluon_classics.models._blocks import ByMode
 from gluon_classics.models.network import ExplainedCalls, require_network
 from gluon_classics.models.objective import objective_of
@@ -16,8 +16,8 @@ from mxnet.gluon.block import _regroup
 from mxnet.gluon.parameter import DeferredInitializationError
 import numpy as np
 
-from .one_thread import copied, one_thread_context
-from .processor import ONE_THREAD_MACS
+from .one_thread import copy_into, one_thread_context
+from .processor import ONE_THREAD_MACS, ONE_THREAD_VALUES
 from .rewrite import rewritten, to_widen
 from .work import macs_per_operator
 
@@ -78,7 +78,8 @@ def for_inference(net: nn.Block) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
 
     Returns:
         A function from images to outputs. It is `net` itself, without a warning, if `net` cannot be compiled (see
-        `hybridized`). It has no gradients.
+        `hybridized`). It has no gradients. Short predictions have been computed when it returns; meanwhile no other
+        thread may write the images.
     """
     try:
         return _twin(net, fused=True)
@@ -108,7 +109,7 @@ class _Compiled(ExplainedCalls, nn.HybridSequential):
         self._graphs, self._graph_of = {}, {}
 
     def forward(self, x, *args):
-        if args or type(x) is not mx.nd.NDArray:
+        if args or not self._active or type(x) is not mx.nd.NDArray:
             return super().forward(x, *args)
         with x.context:  # without Gluon's checks of several inputs, which take as long as some operators
             return self._call_cached_op(x)
@@ -143,7 +144,7 @@ class _Compiled(ExplainedCalls, nn.HybridSequential):
         widened: frozenset[int] = frozenset()
         if not fused:
             widened = to_widen(graph, arrays, x.shape)
-        elif macs_per_operator(graph, data.name, x.shape) < ONE_THREAD_MACS:
+        elif x.size <= ONE_THREAD_VALUES and macs_per_operator(graph, data.name, x.shape) < ONE_THREAD_MACS:
             context = one_thread_context(context)
         key = (x.context, fused, context, widened)
         if key not in self._graphs:
@@ -183,13 +184,13 @@ class _CompiledGraph:
         arrays = list(map(_array, self.parameters))
         return [*arrays[: self.position], x, *arrays[self.position :]]
 
-    def _outputs(self, inputs):
-        outputs = self.run(*inputs)
+    def _outputs(self, inputs, out=None):
+        outputs = self.run(*inputs, out=out)
         return outputs if isinstance(outputs, list) else [outputs]
 
 
 class _GraphElsewhere(_CompiledGraph):
-    """A compiled graph that runs in another CPU context. A call waits for its outputs.
+    """A compiled graph that runs in another CPU context. A call waits for its images and its outputs.
 
     Args:
         context: The context, which is also that of the parameters.
@@ -198,26 +199,41 @@ class _GraphElsewhere(_CompiledGraph):
     def __init__(self, graph, data, parameters, flags, context):
         super().__init__(graph, data, parameters, flags)
         self.context = context
-        self._arrays: dict[tuple, tuple[list, list]] = {}  # its inputs and outputs, by the shape of the images
-        self._alone = threading.Lock()
+        # The arrays of the last call, as MXNet's engine needs time to free and to make them. A call takes them out, so
+        # that no other thread uses them meanwhile.
+        self._kept: list[tuple[tuple[int, ...], list, list]] = []
 
     def __call__(self, x):
         shape, context = x.shape, x.context
-        with self._alone:
-            if shape not in self._arrays:
-                self._arrays[shape] = self._new_arrays(shape)
-            inputs, outputs = self._arrays[shape]
-            copied(x, inputs[self.position])
-            self.run(*inputs, out=outputs)
-            return [copied(output, mx.nd.empty(output.shape, context, output.dtype)) for output in outputs]
+        try:
+            x.wait_to_read()
+        except mx.base.MXNetError as error:
+            raise ClassicsError(f"the images could not be computed: {library_reason(error)}") from error
+        inputs, outputs = self._arrays(shape)
+        copy_into(inputs[self.position], x)
+        outputs = self._outputs(inputs, outputs)
+        found = [_in_context(output, context) for output in outputs]
+        self._kept[:] = [(shape, inputs, outputs)]
+        return found
 
-    def _new_arrays(self, shape):
-        """Return arrays for all calls with this shape: MXNet's engine needs time to free an array."""
-        inputs = self._inputs(mx.nd.zeros(shape, self.context))
-        outputs = self._outputs(inputs)
-        for output in outputs:
-            output.wait_to_read()  # MXNet may still read the images
+    def _arrays(self, shape):
+        """Return inputs for images of this shape, and the arrays for the outputs; None if MXNet must make them."""
+        try:
+            kept, inputs, outputs = self._kept.pop()
+        except IndexError:
+            kept = None
+        if kept != shape:
+            return self._inputs(mx.nd.empty(shape, self.context)), None
         return inputs, outputs
+
+
+def _in_context(output, context):
+    if type(output) is not mx.nd.NDArray:  # sparse ones have several arrays
+        return output.as_in_context(context)
+    output.wait_to_read()
+    copy = mx.nd.empty(output.shape, context, output.dtype)
+    copy_into(copy, output)
+    return copy
 
 
 def _array(parameter):

@@ -51,17 +51,12 @@ def one_thread_context(context: mx.Context) -> mx.Context:
 os.register_at_fork(after_in_child=one_thread_context.cache_clear)  # MXNet starts new workers
 
 
-def copied(array: nd.NDArray, out: nd.NDArray) -> nd.NDArray:
-    """Copy an array into another of the same size and type, once its values have been computed. Both are on the CPU.
+def copy_into(out: nd.NDArray, array: nd.NDArray) -> None:
+    """Copy an array into another of the same size and type. Both are on the CPU, and `array` has been waited for.
 
-    The calling thread waits and copies. MXNet does not know of the copy: nothing else may use `out` meanwhile.
-
-    Returns:
-        `out`.
+    MXNet does not know of the copy: meanwhile nothing may write `array`, or use `out`.
     """
-    array.wait_to_read()
     ctypes.memmove(_address(out), _address(array), array.size * np.dtype(array.dtype).itemsize)
-    return out
 
 
 def _address(array):

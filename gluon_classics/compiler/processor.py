@@ -34,6 +34,7 @@ LIMITED = ("SSE41", "AVX", "AVX2", "AVX2_VNNI")  # values of DNNL_MAX_CPU_ISA wi
 # Predictions with less work run on one thread: waking a second one takes longer than half of the work.
 # Multiplications of convolutions and dense layers, in a batch, for each operator of the graph. The same on both sets.
 ONE_THREAD_MACS = 2e6
+ONE_THREAD_VALUES = 2**18  # of the images; the calling thread copies them, and a copy is kept
 
 
 @functools.lru_cache(maxsize=None)

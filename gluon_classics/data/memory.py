@@ -20,10 +20,15 @@ def require_memory(needed: int, what: str) -> None:
         raise DataError(f"{what} needs {needed / 1e9:.1f} GB of memory, but {available / 1e9:.1f} GB are available")
 
 
-def available_memory() -> int | None:
-    """Return the number of bytes that this process can still allocate, or None if the system does not tell."""
-    limits = [_system_memory(), _group_memory(), _address_space()]
-    return min((limit for limit in limits if limit is not None), default=None)
+def available_memory(processes: int = 1) -> int | None:
+    """Return the number of bytes that this process can still allocate, or None if the system does not tell.
+
+    Args:
+        processes: Number of processes that share the memory of this machine, and allocate as much.
+    """
+    shared = [limit // processes for limit in (_system_memory(), _group_memory()) if limit is not None]
+    own = _address_space()
+    return min(shared if own is None else [*shared, own], default=None)
 
 
 def _system_memory():

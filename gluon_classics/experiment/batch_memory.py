@@ -68,16 +68,17 @@ def check_arrays(
     parts, available, place = _available(contexts, processes)
     needed = per_image * math.ceil(images / parts)
     if available is not None and needed > available:
+        each = " for each" if processes > 1 else ""
         gigabytes = f"{needed / 1e9:,.1f} GB of memory or more{place}, and {available / 1e9:,.1f} GB are available"
-        raise MemoryTooSmall(f"{batch} needs {gigabytes}: {_smaller(available // per_image * parts, trained)}")
+        most = available // per_image * parts * processes
+        raise MemoryTooSmall(f"{batch} needs {gigabytes}{each}: {_smaller(most, trained)}")
 
 
 def _available(contexts, processes):
     """Return in how many parts a batch is divided, and how many bytes are free for one (None if unknown), and where."""
     if contexts[0].device_type == "cpu":  # several contexts of the CPU share its memory
-        available = available_memory()
         place = f" in each of {processes} workers" if processes > 1 else ""
-        return 1, available and available // processes, place
+        return 1, available_memory(processes), place
     for ctx in contexts:
         with contextlib.suppress(mx.base.MXNetError):  # nothing was allocated there yet
             ctx.empty_cache()  # what MXNet keeps for its next arrays counts as used

@@ -175,8 +175,8 @@ def prepare(
     made = loaders(settings, data, (group.rank, group.size))
     made.check()
     train_data, test_data, validation_data = made
-    tested = min(test_data.batch_size, len(data.test)) * test_data.crops
-    check_batch(tested, summary, contexts, processes=group.on_machine)
+    tested = math.ceil(min(test_data.batch_size, len(data.test)) / group.size)
+    check_batch(tested * test_data.crops, summary, contexts, processes=group.on_machine)
     return Experiment(
         settings=settings,
         data=data,

@@ -140,6 +140,7 @@ class _InThisProcess:
         return [updater.states for updater in self._updaters()]
 
     def restore(self, copies, states):
+        """Set the values of each parameter on all devices, and the states."""
         # with several contexts this hands the parameters to the key-value store, and copies the first context's to all
         self._trainer._init_params()
         _set_parameters({parameter.name: parameter for parameter in self._trainer._params}, copies)

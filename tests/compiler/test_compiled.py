@@ -197,6 +197,21 @@ def test_an_export_is_the_network_as_it_is_defined(name, sizes, tmp_path):
     assert utils.evaluate_accuracy([(x, net(x).argmax(axis=1))], imported) == 1
 
 
+def test_a_twin_that_is_no_longer_hybridized_runs_its_layers():
+    net = nn.Sequential()
+    net.add(nn.Dense(3), nn.Dense(2))
+    net.initialize()
+    twin = utils.hybridized(net)
+    x, seen = nd.ones((1, 4)), []
+    twin[1].register_forward_hook(lambda _layer, _inputs, output: seen.append(type(output)))
+    twin(x)
+    twin.hybridize(False)
+    seen.clear()
+    for _ in range(2):
+        twin(x)
+    assert seen == [nd.NDArray, nd.NDArray]
+
+
 def test_layers_keep_their_hybridize_flags():
     net, x = ready()
     net[0].hybridize()

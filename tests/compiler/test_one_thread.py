@@ -12,8 +12,9 @@ from gluon_classics import get_model, utils
 from gluon_classics.compiler import compiled
 from gluon_classics.compiler.processor import ONE_THREAD_MACS
 from gluon_classics.compiler.work import macs_per_operator
+from gluon_classics.errors import ClassicsError
 import mxnet as mx
-from mxnet import autograd
+from mxnet import autograd, nd
 from mxnet.gluon import nn
 import numpy as np
 import pytest
@@ -116,6 +117,58 @@ def test_outputs_keep_their_values_and_their_layout_in_later_calls(contexts):
     output = outputs[0]
     output[:] = 0
     assert_close(forward(x).asnumpy(), net(x).asnumpy(), terms_of(net))
+
+
+@needs_rewriting
+def test_images_may_still_be_in_computation(contexts):
+    net, x = ready(chain(nn.Dense(4)), 8, 200)
+    forward, expected = utils.for_inference(net), net(x).asnumpy()
+    forward(x)
+    for _ in range(3):
+        slow = nd.random.normal(shape=(1500, 1500))
+        for _ in range(5):
+            slow = nd.dot(slow, slow) * 0
+        assert_close(forward(x + slow[0, 0]).asnumpy(), expected, terms_of(net))
+    assert set(contexts) == {mx.cpu(5)}
+
+
+@needs_rewriting
+def test_the_calling_thread_copies(contexts, monkeypatch):
+    net, x = ready(chain(nn.Dense(2)), 2, 3)
+    forward, expected = utils.for_inference(net), net(x).asnumpy()
+    forward(x)
+    for name in ("copyto", "as_in_context"):
+        monkeypatch.setattr(nd.NDArray, name, None)
+    assert_close(forward(x).asnumpy(), expected, terms_of(net))
+
+
+@needs_rewriting
+def test_an_error_in_the_computation_of_the_images_is_not_blamed_on_their_shape(contexts):
+    class Broken(mx.operator.CustomOp):
+        def forward(self, is_train, req, in_data, out_data, aux):
+            raise ValueError("it is broken")
+
+    @mx.operator.register("broken_images")
+    class BrokenImages(mx.operator.CustomOpProp):
+        def create_operator(self, *_):
+            return Broken()
+
+    net, x = ready(chain(nn.Dense(2)), 2, 3)
+    forward = utils.for_inference(net)
+    forward(x)
+    with pytest.raises(ClassicsError, match="the images could not be computed") as caught:
+        forward(nd.Custom(x, op_type="broken_images"))
+    assert "shape" not in str(caught.value)
+
+
+@needs_rewriting
+def test_large_images_are_not_copied(contexts):
+    """A network without multiplications is short work at any size."""
+    net, x = ready(chain(nn.MaxPool2D()), 1, 4, 256, 256)
+    forward = utils.for_inference(net)
+    forward(x)
+    forward(nd.concat(x, x, dim=0))
+    assert contexts == [mx.cpu(5), mx.cpu(0)]
 
 
 @needs_rewriting

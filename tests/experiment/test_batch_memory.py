@@ -1,10 +1,10 @@
 """Batches that do not fit into memory are an error before anything is allocated."""
 
 import gluon_classics
+from gluon_classics.data import memory
 from gluon_classics.data.datasets import embedded_sample
 from gluon_classics.errors import ClassicsError, MemoryTooSmall, memory_explained
-from gluon_classics.experiment import batch_memory
-from gluon_classics.experiment.build import prepare
+from gluon_classics.experiment import batch_memory, build
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
 from gluon_classics.utils.group import Group
@@ -22,39 +22,53 @@ def lenet():
 
 def test_training_needs_the_outputs_of_all_layers_with_parameters(lenet, monkeypatch):
     values = 28 * 28 + 20 * 24 * 24 + 50 * 10 * 10 + 128 + 10
-    monkeypatch.setattr(batch_memory, "available_memory", lambda: 4 * 1000 * values)
+    monkeypatch.setattr(batch_memory, "available_memory", lambda processes=1: 4 * 1000 * values)
     batch_memory.check_batch(1000, lenet, CPU, trained=True)
     with pytest.raises(MemoryTooSmall, match=r"1,001 images of 1x28x28 needs 0.1 GB .* 0.1 GB are available"):
         batch_memory.check_batch(1001, lenet, CPU, trained=True)
 
 
 def test_prediction_needs_only_the_largest_output(lenet, monkeypatch):
-    monkeypatch.setattr(batch_memory, "available_memory", lambda: 4 * 1000 * (28 * 28 + 20 * 24 * 24))
+    monkeypatch.setattr(batch_memory, "available_memory", lambda processes=1: 4 * 1000 * (28 * 28 + 20 * 24 * 24))
     batch_memory.check_batch(1000, lenet, CPU)
     with pytest.raises(MemoryTooSmall):
         batch_memory.check_batch(1001, lenet, CPU)
 
 
-def test_workers_of_a_machine_share_its_memory(lenet, monkeypatch):
-    monkeypatch.setattr(batch_memory, "available_memory", lambda: 4 * 1000 * (28 * 28 + 20 * 24 * 24))
-    batch_memory.check_batch(500, lenet, CPU, processes=2)
-    with pytest.raises(MemoryTooSmall, match=r"in each of 2 workers, .*: use a smaller batch size, 500 at most"):
-        batch_memory.check_batch(501, lenet, CPU, processes=2)
+class OfTwo(Group):
+    """The first of two workers, both on this machine, which is never connected to the other."""
+
+    size = on_machine = 2
 
 
-def test_an_experiment_counts_the_workers_of_its_machine(monkeypatch):
+@pytest.mark.parametrize("images", [100, 3000])
+def test_workers_of_a_machine_share_its_memory_and_the_batches(monkeypatch, images):
+    """With 3,000 images at once, testing needs less than training, and 1,000 test images are one batch."""
     values = 28 * 28 + 20 * 24 * 24 + 50 * 10 * 10 + 128 + 10
-    monkeypatch.setattr(batch_memory, "available_memory", lambda: 4 * 100 * values)
-    group = Group()
-    group.on_machine = 2
-    settings, data = Settings("lenet", batch_size=100), embedded_sample()
-    with pytest.raises(MemoryTooSmall, match=r"in each of 2 workers"):
-        prepare(settings, CPU, data, group=group)
-    prepare(settings, CPU, data)
+    monkeypatch.setattr(build, "_trainer", lambda *_: None)
+    settings, data = Settings("lenet", batch_size=images), embedded_sample()
+    for group in (Group(), OfTwo()):
+        needed = 4 * images // group.size * values
+        for free, fits in ((needed, True), (needed - 1, False)):
+            monkeypatch.setattr(batch_memory, "available_memory", lambda processes, free=free: free)
+            if fits:
+                build.prepare(settings, CPU, data, group=group)
+                continue
+            with pytest.raises(
+                MemoryTooSmall, match=f"a smaller batch size, {images - group.size:,} at most"
+            ) as caught:
+                build.prepare(settings, CPU, data, group=group)
+            assert ("in each of 2 workers" in str(caught.value)) == (group.size == 2)
+
+
+def test_a_machines_memory_is_divided_and_a_processs_limit_is_not(monkeypatch):
+    for name, bytes_free in (("_system_memory", 8000), ("_group_memory", 6000), ("_address_space", 2500)):
+        monkeypatch.setattr(memory, name, lambda bytes_free=bytes_free: bytes_free)
+    assert [memory.available_memory(processes) for processes in (1, 2, 4)] == [2500, 2500, 1500]
 
 
 def test_an_array_of_a_batch_has_less_than_2_to_31_values(lenet, monkeypatch):
-    monkeypatch.setattr(batch_memory, "available_memory", lambda: None)
+    monkeypatch.setattr(batch_memory, "available_memory", lambda processes=1: None)
     largest = (2**31 - 1) // (20 * 24 * 24)
     batch_memory.check_batch(largest, lenet, CPU)
     with pytest.raises(MemoryTooSmall, match="use a smaller batch size"):

@@ -274,7 +274,7 @@ def test_lenet5s_own_optimizer_trains_in_parts(last_batch, data):
 
 def test_only_the_parts_must_fit_into_memory(data, monkeypatch):
     values = 28 * 28 + 20 * 24 * 24 + 50 * 10 * 10 + 128 + 10
-    monkeypatch.setattr(batch_memory, "available_memory", lambda: 4 * 6 * values)
+    monkeypatch.setattr(batch_memory, "available_memory", lambda processes=1: 4 * 6 * values)
     settings = Settings("lenet", batch_size=24)
     with pytest.raises(MemoryTooSmall, match=r"a batch of 24 images .*6 at most, compute it in parts \(--micro-batch"):
         build.prepare(settings, [mx.cpu()], data)
