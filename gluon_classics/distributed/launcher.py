@@ -326,9 +326,7 @@ class _Processes:
                 start_new_session=True,  # Ctrl-C in the terminal is for the launcher
             )
         except OSError as error:
-            raise ClassicsError(
-                f"cannot start {command[0]} ({error.strerror}): install it, or check its name"
-            ) from error
+            raise ClassicsError(f"{command[0]} cannot be started ({error.strerror}): correct --remote-shell") from error
         member = _Member(name, role, process, not host.is_local)
         self._members.append(member)
         assert process.stdin is not None

@@ -100,9 +100,7 @@ def test_a_remote_shell_that_cannot_be_used_is_one_line(command, words):
 def test_a_remote_shell_that_does_not_exist_is_one_line_and_leaves_no_process(launches):
     with pytest.raises(ClassicsError) as caught:
         launches.run({}, hosts=REMOTE, remote_shell="/no/such-shell {host}")
-    assert str(caught.value) == (
-        "cannot start /no/such-shell (No such file or directory): install it, or check its name"
-    )
+    assert str(caught.value) == ("/no/such-shell cannot be started (No such file or directory): correct --remote-shell")
 
 
 def test_only_the_host_is_filled_into_a_remote_shell(launches, remote_shell, tmp_path):
