@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import replace
+import faulthandler
 import inspect
 import os
 import signal
@@ -29,7 +30,21 @@ import pytest
 
 SEED = 20180306
 SMALL_TRAIN, SMALL_TEST = 320, 100
+LONGEST = 900  # seconds; the slowest test takes about a minute
+_stderr = pytest.StashKey()
 INSTALL = "apt-get install dataset-fashion-mnist"
+
+
+def pytest_configure(config):
+    config.stash[_stderr] = os.dup(2)  # not yet captured
+
+
+@pytest.fixture(autouse=True)
+def no_test_waits_for_ever(request):
+    """End a process whose test takes too long. It prints what its threads are doing, and pytest names the test."""
+    faulthandler.dump_traceback_later(LONGEST, exit=True, file=request.config.stash[_stderr])
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session", autouse=True)

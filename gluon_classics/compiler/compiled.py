@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import Callable
 import warnings
 
@@ -22,6 +24,15 @@ from .rewrite import rewritten, to_widen
 from .work import macs_per_operator
 
 REWRITES = tuple(map(int, mx.__version__.split(".")[:3])) >= (1, 9, 1)  # older ones fail on some rewritten graphs
+
+# Gluon traces a network in one thread only. And MXNet's engine can stop for ever when two threads start operators that
+# share arrays at the same time: each operator then waits for the other one. Forked processes find the lock open.
+_one_thread_at_a_time = threading.RLock()
+os.register_at_fork(
+    before=_one_thread_at_a_time.acquire,
+    after_in_parent=_one_thread_at_a_time.release,
+    after_in_child=_one_thread_at_a_time.release,
+)
 
 
 def hybridized(net: nn.Block) -> nn.HybridSequential:
@@ -79,7 +90,7 @@ def for_inference(net: nn.Block) -> Callable[[mx.nd.NDArray], mx.nd.NDArray]:
     Returns:
         A function from images to outputs. It is `net` itself, without a warning, if `net` cannot be compiled (see
         `hybridized`). It has no gradients. Short predictions have been computed when it returns; meanwhile no other
-        thread may write the images.
+        thread may write the images. Several threads can call it.
     """
     try:
         return _twin(net, fused=True)
@@ -116,14 +127,14 @@ class _Compiled(ExplainedCalls, nn.HybridSequential):
 
     def _call_cached_op(self, x, *args):
         is_plain = not args and type(x) is mx.nd.NDArray and x.dtype == np.float32 and x.context.device_type == "cpu"
-        if not (REWRITES and is_plain):
-            return super()._call_cached_op(x, *args)
-        if self._callback:
-            return super()._call_cached_op(x)
+        if not (REWRITES and is_plain) or self._callback:
+            with _one_thread_at_a_time:
+                return super()._call_cached_op(x, *args)
         fused = self.fused and not autograd.is_training() and not autograd.is_recording()  # it has no gradients
         key = (x.context, fused, x.shape)
         if key not in self._graph_of:
-            self._graph_of[key] = self._graph_for(x, fused)
+            with _one_thread_at_a_time:
+                self._graph_of[key] = self._graph_for(x, fused)
         return _regroup(self._graph_of[key](x), self._out_format)
 
     def _graph_for(self, x, fused):
@@ -185,7 +196,8 @@ class _CompiledGraph:
         return [*arrays[: self.position], x, *arrays[self.position :]]
 
     def _outputs(self, inputs, out=None):
-        outputs = self.run(*inputs, out=out)
+        with _one_thread_at_a_time:
+            outputs = self.run(*inputs, out=out)
         return outputs if isinstance(outputs, list) else [outputs]
 
 

@@ -1,6 +1,5 @@
 """Short predictions run on one thread, with the same results, and nothing else does."""
 
-from concurrent.futures import ThreadPoolExecutor
 import json
 import os
 import subprocess
@@ -182,22 +181,6 @@ def test_outputs_may_have_another_type(contexts):
     assert codes.dtype == np.uint8
     np.testing.assert_array_equal(codes.asnumpy(), net(x.abs()).asnumpy())
     assert contexts == [mx.cpu(5)]
-
-
-@needs_rewriting
-def test_threads_do_not_mix_their_images(contexts):
-    net, x = ready(chain(nn.Conv2D(3, 3), nn.Dense(2)), 64, 1, 6, 6)
-    forward, expected = utils.for_inference(net), net(x).asnumpy()
-    forward(x[:1])
-
-    def predict(number):
-        return [forward(x[number : number + 1]).asnumpy() for _ in range(50)]
-
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(predict, range(4)))
-    for number, outputs in enumerate(found):
-        for output in outputs:
-            assert_close(output, expected[number : number + 1], terms_of(net))
 
 
 @needs_rewriting
