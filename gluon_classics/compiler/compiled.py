@@ -18,7 +18,7 @@ from mxnet.gluon.block import _regroup
 from mxnet.gluon.parameter import DeferredInitializationError
 import numpy as np
 
-from .one_thread import copy_into, one_thread_context
+from .one_thread import copy_into, one_thread_context, use_one_thread
 from .processor import ONE_THREAD_MACS, ONE_THREAD_VALUES
 from .rewrite import rewritten, to_widen
 from .work import macs_per_operator
@@ -223,6 +223,7 @@ class _GraphElsewhere(_CompiledGraph):
             raise ClassicsError(f"the images could not be computed: {library_reason(error)}") from error
         inputs, outputs = self._arrays(shape)
         copy_into(inputs[self.position], x)
+        use_one_thread(self.context)
         outputs = self._outputs(inputs, outputs)
         found = [_in_context(output, context) for output in outputs]
         self._kept[:] = [(shape, inputs, outputs)]

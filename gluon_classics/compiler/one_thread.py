@@ -11,7 +11,6 @@ short prediction, so the calling thread copies its input and its outputs.
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
 
 from gluon_classics import _runtime
@@ -29,26 +28,32 @@ class _Context(ctypes.Structure):
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
-def _use_one_thread(_run_context, _parameter):
+def _set_threads(_run_context, _parameter):
     _LIB.omp_set_num_threads(1)  # of the OpenMP that MXNet is linked to
 
 
-@functools.lru_cache(maxsize=None)
+_ready: set[int] = set()  # the numbers of the contexts whose worker uses one thread
+# MXNet starts new workers in both processes. Before Python 3.10, `subprocess` forks, too, but does not call this.
+os.register_at_fork(after_in_child=_ready.clear, after_in_parent=_ready.clear)
+
+
 def one_thread_context(context: mx.Context) -> mx.Context:
-    """Return a CPU context that runs on one thread, to use instead of `context`.
+    """Return a CPU context that runs on one thread, to use instead of `context` after `use_one_thread`.
 
     It is `context` itself if there is no other thread, or if MXNet's engine does not have one worker per context
     (MXNET_ENGINE_TYPE, MXNET_CPU_WORKER_NTHREADS).
     """
     if _runtime.given_threads() == "1" or not _has_one_worker_per_context():
         return context
-    number = _FIRST + context.device_id
-    place = ctypes.byref(_Context(_CPU, number))
-    check_call(_LIB.MXEnginePushSync(_use_one_thread, None, None, place, None, 0, None, 0, None, 0, None))
-    return mx.cpu(number)
+    return mx.cpu(_FIRST + context.device_id)
 
 
-os.register_at_fork(after_in_child=one_thread_context.cache_clear)  # MXNet starts new workers
+def use_one_thread(context: mx.Context) -> None:
+    """Let the next operators in a context from `one_thread_context` run on one thread."""
+    if context.device_id not in _ready:
+        place = ctypes.byref(_Context(_CPU, context.device_id))
+        check_call(_LIB.MXEnginePushSync(_set_threads, None, None, place, None, 0, None, 0, None, 0, None))
+        _ready.add(context.device_id)
 
 
 def copy_into(out: nd.NDArray, array: nd.NDArray) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 THREADS = """
-import ctypes, json
+import ctypes, json, os
 import gluon_classics
 from gluon_classics import utils
 from gluon_classics.compiler import one_thread
@@ -42,8 +42,16 @@ net.initialize()
 forward = utils.for_inference(net)
 forward(nd.ones((1, 1, 28, 28))).wait_to_read()
 forward(nd.ones((64, 1, 28, 28))).wait_to_read()
+if os.environ.get("FORK"):
+    child = os.fork()
+    forward(nd.ones((1, 1, 28, 28))).wait_to_read()
 alone = one_thread.one_thread_context(mx.cpu())
-print(json.dumps({"alone": str(alone), "threads": threads_of(alone), "others": threads_of(mx.cpu())}))
+found = {"alone": str(alone), "threads": threads_of(alone), "others": threads_of(mx.cpu())}
+if os.environ.get("FORK") and child == 0:
+    os._exit(found != {"alone": "cpu(1000)", "threads": 1, "others": 3})
+if os.environ.get("FORK"):
+    found["child's status"] = os.waitpid(child, 0)[1]
+print(json.dumps(found))
 """
 
 
@@ -55,6 +63,11 @@ def found_with(**variables):
 
 def test_a_context_of_its_own_has_one_thread_and_the_others_keep_theirs():
     assert found_with() == {"alone": "cpu(1000)", "threads": 1, "others": 3}
+
+
+def test_it_still_has_one_thread_after_a_fork():
+    """MXNet then starts new workers, in both processes."""
+    assert found_with(FORK="1") == {"alone": "cpu(1000)", "threads": 1, "others": 3, "child's status": 0}
 
 
 @pytest.mark.parametrize(
