@@ -4,7 +4,8 @@
     python benchmarks/speed.py [--networks NAME ...] [--rounds N] [--seconds N] [--json FILE] [--publish]
 
 The contestants have the same layers, use float32 and, except for the blog's way, the same number of threads. Each
-runs in its own process, and later turns start new processes because speed differs between processes:
+runs in its own process. Later turns start new processes because speed differs between processes, except for modes with
+torch.compile, which would compile again for minutes:
 
 ours     the compiled network with the package's loader and training loop
 blog     the blog's loop, rewritten: eager, images resized one by one, every batch waited for, MXNet's default settings
@@ -136,6 +137,14 @@ def processes(case, names, waiting):
             worker.close()
 
 
+def renewed(stack, case, workers, names, waiting):
+    """Return the processes of these contestants for another turn: new ones, except for modes that have compiled."""
+    kept = {name: worker for name, worker in workers.items() if "compile" in name and name in names}
+    for name in workers.keys() - kept.keys():
+        workers[name].close()
+    return {**kept, **stack.enter_context(processes(case, [name for name in names if name not in kept], waiting))}
+
+
 def faster_waiting(case, names, seconds):
     """Return the way of waiting with which PyTorch trains faster in up to three turns; None without PyTorch."""
     if MODES[1] not in names:
@@ -172,11 +181,11 @@ def measure(case, names, options):
         stopwatch.lap("checks")
         peaks = [take_turn(case, workers, rates, options.seconds)]
         stopwatch.lap("turn 1")
-    for number in range(1, options.rounds):
-        still = set().union(*(still_in(names, rates[kind], number) for kind in KINDS))
-        with processes(case, [name for name in names if name in still], waiting) as workers:
+        for number in range(1, options.rounds):
+            still = [name for name in names if any(name in still_in(names, rates[kind], number) for kind in KINDS)]
+            workers = renewed(stack, case, workers, still, waiting)
             peaks.append(take_turn(case, workers, rates, options.seconds))
-        stopwatch.lap(f"turn {number + 1}")
+            stopwatch.lap(f"turn {number + 1}")
     memory = {name: [memory_of(case, name, waiting)] for name in ("ours", *MODES[:2]) if name in names}
     stopwatch.lap("memory")
     return {

@@ -1,6 +1,7 @@
 """What `benchmarks/speed.py` computes from its measurements. The measured values are not tested."""
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 
@@ -45,6 +46,25 @@ def test_a_turn_measures_every_kind_and_marks_a_mode_that_is_left_out():
     assert rates == {**dict.fromkeys(speed.KINDS, expected), speed.STEP_AFTER_EPOCH: {"ours": [8, 8]}}
     assert peaks == [8, 8]
     assert workers["eager"].asked == [("steps", 1), ("epoch", 1), ("predict", 64, 1), ("predict", 1, 1)]
+
+
+def test_another_turn_has_new_processes_except_for_modes_that_have_compiled(monkeypatch):
+    class Worker:
+        def __init__(self, _make, arguments, _environment):
+            self.name, self.is_closed = arguments[1], False
+
+        def close(self):
+            self.is_closed = True
+
+    monkeypatch.setattr(speed.turns, "Worker", Worker)
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(speed.processes(None, ["ours", "eager", "compile", "channels_last compile"], None))
+        second = speed.renewed(stack, None, first, ["ours", "compile"], None)
+        assert second["compile"] is first["compile"]
+        assert second["ours"] is not first["ours"]
+        assert {name for name, worker in first.items() if worker.is_closed} == first.keys() - {"compile"}
+        assert [worker.name for worker in second.values() if not worker.is_closed] == ["compile", "ours"]
+    assert all(worker.is_closed for worker in (*first.values(), *second.values()))
 
 
 def test_networks_that_were_measured_alike_are_not_measured_again(tmp_path):
