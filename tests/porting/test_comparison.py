@@ -24,7 +24,7 @@ import small_network
 import traces
 
 QUICK = ("lenet", "lenet_1989", "lenet5", "nin_cifar10", "lenet_bn")
-SLOW = ("resnet18_v1", "googlenet_v1", "densenet_d2l", "efficientnet_b0", "se_resnet18", "regnetx_200mf", "vgg11")
+SLOW = ("resnet18_v1", "googlenet_v1", "densenet_d2l", "efficientnet_b0", "se_resnet18", "regnetx_200mf")
 NETWORKS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
@@ -40,7 +40,7 @@ def port(trace):
     return {**training_port(trace), **forward_port(trace)}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, pytest.param("vgg11", marks=pytest.mark.slow)])
 def test_clean_port_conforms(name):
     trace, port = traces.trace_and_port(name)
     report = compare(trace, dict(port))
@@ -83,7 +83,7 @@ print(*(report.level for report in both), traces.digest(port))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lenet_bn", "resnet18_v1", "googlenet_v1"])
+@pytest.mark.parametrize("name", ["lenet_bn", "resnet18_v1"])
 def test_clean_ports_conform_on_another_instruction_set(name):
     """Compute the trace and the port in a process that may use SSE4.1 only."""
     code = _ON_OTHER_PROCESSORS.format(folder=str(Path(__file__).parent), name=name)
