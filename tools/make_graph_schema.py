@@ -63,7 +63,7 @@ def training():
         **{"name": TEXT, "learning_rate": NUMBER, "schedule": TEXT, "momentum": NUMBER, "weight_decay": NUMBER},
         **{"weight_decay_applies_to": TEXT, "formula": TEXT},
     }
-    known = [name for name in optimizer if name != "formula"]
+    known = [name for name in optimizer if name not in ("learning_rate", "schedule", "formula")]  # adadelta has no rate
     resize = record({"method": TEXT, "type": {"enum": ["uint8", "float32"]}, "rounding": TEXT})
     image = {
         **{"size": SIZES, "fit": {"enum": ["resize", "pad", "crop"]}, "resize": resize},

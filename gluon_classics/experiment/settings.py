@@ -31,6 +31,7 @@ OPTIMIZERS = {
     **dict.fromkeys(_WITHOUT_MOMENTUM, False),
     DIAGONAL_LM: False,
 }
+WITHOUT_RATE = ("adadelta",)  # MXNet's AdaDelta ignores the learning rate, and so the schedule
 
 # those that update each number by itself, and keep nothing but arrays and the count of updates: servers can run them
 ON_SERVERS = (
@@ -55,7 +56,7 @@ class Settings:
         subset: Number of training images to use, the first ones; None uses all.
         epochs: Passes over the training images.
         batch_size: Images per update.
-        learning_rate: Learning rate.
+        learning_rate: Learning rate. The optimizer adadelta has none.
         schedule: Learning-rate schedule: epochs (from 0) and the factor from each one on, as in "2:0.4 5:0.2";
             "cosine", half a cosine over all epochs; "decay:0.96:8", the factor 0.96 after every 8 epochs; "warmup:5",
             a linear rise for 5 epochs; "plateau:0.1:5:3", the factor 0.1 each time that 5 epochs have not raised the
@@ -237,6 +238,11 @@ class Settings:
         return tuple(-center / spread for center, spread in pairs), tuple(
             (1 - center) / spread for center, spread in pairs
         )
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether the optimizer has a learning rate, which the schedule changes."""
+        return self.optimizer not in WITHOUT_RATE
 
     @property
     def metric(self) -> str:

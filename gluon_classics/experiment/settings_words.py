@@ -58,13 +58,14 @@ def _percents(shares):
 
 def settings_words(settings: Settings, without: Collection[str] = ()) -> str:
     """Return what decides a run, in one line. `without` names fields to leave out."""
-    optimizer = "lr" if "optimizer" in without else settings.optimizer
     schedule = f" ({schedule_words(settings.schedule)})" if settings.schedule else ""
+    rate = f"{settings.learning_rate:g}{schedule}" if settings.has_rate else ""
+    optimizer = settings.optimizer if "optimizer" not in without else "lr" if rate else ""
     weights = f" ({settings.weights} weights)" if settings.weights != WEIGHTS[0] else ""
     parts = {
         "resize": f"{settings.size}x{settings.size}",
         "batch_size": f"batch {settings.batch_size}",
-        "learning_rate": f"{optimizer} {settings.learning_rate:g}{schedule}",
+        "learning_rate": f"{optimizer} {rate}".strip(),
         "init": f"{settings.init}{weights}",
         **{
             field.name: UNUSUAL[field.name](settings)

@@ -8,7 +8,7 @@ import sys
 
 from gluon_classics.errors import SettingsError
 from gluon_classics.experiment import optimizers
-from gluon_classics.experiment.settings import OPTIMIZERS, Settings, parse_schedule
+from gluon_classics.experiment.settings import DIAGONAL_LM, OPTIMIZERS, WITHOUT_RATE, Settings, parse_schedule
 import mxnet as mx
 import numpy as np
 import pytest
@@ -131,6 +131,32 @@ def test_an_optimizer_has_the_rate_momentum_and_decay_of_the_settings(momentum):
     optimizer = optimizers.make_optimizer(Settings("lenet", learning_rate=0.3, momentum=momentum, weight_decay=5e-4))
     assert type(optimizer) is mx.optimizer.SGD
     assert (optimizer.learning_rate, optimizer.momentum, optimizer.wd) == (0.3, momentum, 5e-4)
+
+
+def updated(name, rate):
+    """Return a weight after two updates by an optimizer."""
+    mx.random.seed(0)  # SGLD adds noise
+    update = mx.optimizer.get_updater(optimizers.make_optimizer(Settings("lenet", optimizer=name, learning_rate=rate)))
+    weight = mx.nd.array([[1.0, -2.0]])
+    for gradient in ([[3.0, 0.5]], [[-1.0, 2.0]]):
+        update(0, mx.nd.array(gradient), weight)
+    return weight.asnumpy()
+
+
+def test_an_optimizer_is_said_to_have_no_learning_rate_if_its_updates_do_not_depend_on_it():
+    names = set(OPTIMIZERS) - {DIAGONAL_LM}  # its rates are those of lenet5
+    assert {name for name in names if (updated(name, 0.01) == updated(name, 0.02)).all()} == set(WITHOUT_RATE)
+    assert [Settings("lenet", optimizer=name).has_rate for name in ("sgd", "adadelta")] == [True, False]
+
+
+def test_mxnets_adadelta_is_as_described():
+    expected, g, d = np.array([[1.0, -2.0]]), np.zeros((1, 2)), np.zeros((1, 2))
+    for gradient in (np.array([[3.0, 0.5]]), np.array([[-1.0, 2.0]])):
+        g = 0.9 * g + 0.1 * gradient**2
+        step = np.sqrt(d + 1e-5) / np.sqrt(g + 1e-5) * gradient
+        d = 0.9 * d + 0.1 * step**2
+        expected = expected - step
+    np.testing.assert_allclose(updated("adadelta", 0.01), expected, rtol=40 * 2**-24)  # two updates of 16 operations
 
 
 def test_tensorflows_rmsprop_follows_its_formula():

@@ -69,6 +69,15 @@ def test_every_augmentation_has_words(augment, words):
     assert f", {words}, 1 epoch" in settings_words(replace(BASE, augment=augment))
 
 
+def test_an_optimizer_without_a_learning_rate_is_shown_without_one():
+    settings = replace(BASE, optimizer="adadelta", schedule="2:0.5")
+    assert settings_words(settings) == settings_words(replace(settings, learning_rate=0.5, schedule=""))
+    assert settings_words(settings) == "20x20, batch 64, adadelta, xavier, 1 epoch"
+    assert settings_words(settings, ("optimizer",)) == "20x20, batch 64, xavier, 1 epoch"
+    shown = settings_words(replace(BASE, learning_rate=0.5), ("optimizer",))
+    assert shown == "20x20, batch 64, lr 0.5, xavier, 1 epoch"
+
+
 def test_other_parts_of_a_schedule_stay_as_they_are():
     assert schedule_words("2:0.4 5:0.2") == "2:0.4 5:0.2"
     words = schedule_words("warmup:5 plateau:0.5:2")

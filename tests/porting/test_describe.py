@@ -79,6 +79,12 @@ def test_schedules_augmentation_and_pytorchs_initial_values_are_in_words():
     assert not any("augmentation" in line for line in training_lines("lenet"))
 
 
+def test_adadelta_is_described_without_a_learning_rate_and_with_mxnets_constants():
+    lines = training_lines("lenet_pytorch")
+    assert any(line.startswith("optimizer: adadelta, without a learning rate, momentum 0, ") for line in lines)
+    assert any(line.startswith("update: ") and "sqrt(d + 1e-5) / sqrt(g + 1e-5)" in line for line in lines)
+
+
 def words(name):
     graph = source(name).graph
     return {row.name: row for row in describe.table_rows(graph)}, describe.conventions(graph)

@@ -240,9 +240,12 @@ def training_lines(graph: Graph, facts: dict[str, Any]) -> list[str]:
     if "optimizer" not in facts:
         return lines + ([f"initial values: {own}"] if own else [])
     optimizer = facts["optimizer"]
-    schedule = f", times {schedule_words(optimizer['schedule'])}" if optimizer["schedule"] else ""
+    rate = "without a learning rate"
+    if "learning_rate" in optimizer:
+        schedule = f", times {schedule_words(optimizer['schedule'])}" if optimizer["schedule"] else ""
+        rate = f"learning rate {optimizer['learning_rate']:g}{schedule}"
     lines.append(
-        f"optimizer: {optimizer['name']}, learning rate {optimizer['learning_rate']:g}{schedule}, "
+        f"optimizer: {optimizer['name']}, {rate}, "
         f"momentum {optimizer['momentum']:g}, weight decay {optimizer['weight_decay']:g} "
         f"({optimizer['weight_decay_applies_to']})"
     )

@@ -21,6 +21,10 @@ from ..graph import Graph
 REDUCTION = "mean over the batch of the per-example loss"
 SGD = "state = momentum * state - learning_rate * (gradient + weight_decay * w); w = w + state"
 _PLAIN_SGD = "w = w - learning_rate * (gradient + weight_decay * w)"
+_ADADELTA = (  # MXNet's rho and epsilon
+    "g = 0.9 * g + 0.1 * gradient^2; step = sqrt(d + 1e-5) / sqrt(g + 1e-5) * gradient; "
+    "d = 0.9 * d + 0.1 * step^2; w = w - step - weight_decay * w; g and d start from 0"
+)
 _LOSSES = {
     "softmax_cross_entropy": "-log(softmax(x)[label])",
     "map": "x[label] + log(exp(-j) + sum over classes of exp(-x))",
@@ -63,14 +67,15 @@ def training_facts(graph: Graph, settings: Settings | None) -> dict[str, Any]:
     }
     if settings is None:
         return facts
+    formulas = {"sgd": SGD if settings.momentum else _PLAIN_SGD, "adadelta": _ADADELTA}
+    rate = {"learning_rate": settings.learning_rate, "schedule": settings.schedule} if settings.has_rate else {}
     facts["optimizer"] = {
         "name": settings.optimizer,
-        "learning_rate": settings.learning_rate,
-        "schedule": settings.schedule,
+        **rate,
         "momentum": settings.momentum,
         "weight_decay": settings.weight_decay,
         "weight_decay_applies_to": "all trainable parameters, biases, gamma and beta included",
-        **({"formula": SGD if settings.momentum else _PLAIN_SGD} if settings.optimizer == "sgd" else {}),
+        **({"formula": formulas[settings.optimizer]} if settings.optimizer in formulas else {}),
     }
     facts["batch_size"] = settings.batch_size
     facts["epochs"] = settings.epochs
