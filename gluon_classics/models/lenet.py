@@ -13,20 +13,22 @@ Source    `lenet`: the blog; its network is the one of the Gluon tutorials of ea
           versions of these two, with max pooling, as in the Chinese first edition. `lenet_conv3`: teaching material
           whose authors we do not know. `lenet_cifar10`: models/LeNet.py of github.com/icpm/pytorch-cifar10 at 1e49822;
           its training from main.py.
-          `lenet_caffe`: examples/mnist/lenet_train_test.prototxt of github.com/BVLC/caffe. `lenet_slim`:
-          research/slim/nets/lenet.py of github.com/tensorflow/models. `lenet_pytorch_2017`, `lenet_pytorch_2018`,
-          `lenet_pytorch`: mnist/main.py of github.com/pytorch/examples from 32c7386 (January 2017), d8dd8ca (December
-          2018) and 0f0c913 (October 2020) on; the file calls its network `Net`.
+          `lenet_caffe`: examples/mnist/lenet_train_test.prototxt of github.com/BVLC/caffe at 9b89154; its training from
+          lenet_solver.prototxt. `lenet_slim`: research/slim/nets/lenet.py of github.com/tensorflow/models at 5440b66;
+          its training from research/slim/scripts/train_lenet_on_mnist.sh at d318246. `lenet_pytorch_2017`,
+          `lenet_pytorch_2018`, `lenet_pytorch`: mnist/main.py of github.com/pytorch/examples from 32c7386 (January
+          2017), d8dd8ca (December 2018) and 0f0c913 (October 2020) on; the file calls its network `Net`.
 Departs   From the paper, all: full connections between feature maps (paper: partial), plain pooling (trainable
           subsampling), softmax logits (RBF output), and tanh, sigmoid or ReLU (scaled tanh).
           `lenet`, `lenet_slides`, straight dope: 20 and 50 channels (paper: 6 and 16), one hidden layer. `lenet`: a
           3x3 second convolution. `lenet_d2l_first` and those with batch normalization: 28x28 images without padding,
           which leaves 4x4 feature maps (paper: 5x5). `lenet_cifar10`: 3 input channels. Caffe's, TF-Slim's and
           PyTorch's examples: other widths, and 28x28 images; most of them use dropout.
-          From the examples, in training: 11 epochs instead of the 10,000 steps of Caffe's and the 20,000 of TF-Slim's.
-          Caffe's learning rate falls after every step (policy "inv"), and biases learn twice as fast as weights.
-          TF-Slim's weights are drawn from a truncated normal distribution. MXNet's AdaDelta has no learning rate, which
-          falls from 1 by a factor of .7 per epoch in PyTorch's example.
+          From the examples, in training: whole epochs instead of the 10,000 steps of Caffe's and the 20,000 of
+          TF-Slim's. Caffe's learning rate falls after every step (policy "inv"), biases learn twice as fast as weights,
+          and its Xavier initialization uses the fan-in only. TF-Slim's weights are drawn from a truncated normal
+          distribution. MXNet's AdaDelta has no learning rate, which falls from 1 by a factor of .7 per epoch in
+          PyTorch's example, and another epsilon.
 Open      - `lenet_conv3`: the authors are not known. They name no activation; ReLU after the convolutions is a guess.
 """
 
@@ -325,8 +327,11 @@ SMALL_SECOND = "20 and 50 channels (paper: 6 and 16), the second convolution 3x3
 DROPOUT = "dropout (later than the paper)"
 OTHER_CHANNELS = "{} and {} channels (paper: 6 and 16, partial connections)"
 
-# mean and standard deviation of MNIST's pixels
-PYTORCH_PIXELS = {"background": -0.1307 / 0.3081, "foreground": (1 - 0.1307) / 0.3081}
+# PyTorch's initial weights, and the mean and standard deviation of MNIST's pixels
+PYTORCH_TRAINING = {
+    **{"batch_size": 64, "init": "pytorch"},
+    **{"background": -0.1307 / 0.3081, "foreground": (1 - 0.1307) / 0.3081},
+}
 
 on_28 = partial(register, input_shape=(1, 28, 28), classes=10)
 
@@ -540,6 +545,12 @@ def lenet_cifar10(classes=10, **kwargs):
         ONE_HIDDEN.format(500),
     ),
     training={"epochs": 11, "batch_size": 64, "momentum": 0.9, "weight_decay": 5e-4, "foreground": 255 / 256},
+    not_done=(
+        'a rate that falls after every step, to .59 of it at the end (policy "inv")',
+        "biases learn at twice the rate",
+        "initial weights: uniform, by fan-in (here: Xavier initialization, by fan-in and fan-out)",
+        "10,000 steps (here: 11 epochs, with MNIST 10,318 steps)",
+    ),
 )
 def lenet_caffe(classes=10, **kwargs):
     """Build the LeNet of Caffe's examples."""
@@ -557,7 +568,11 @@ def lenet_caffe(classes=10, **kwargs):
         ONE_HIDDEN.format("1,024"),
         DROPOUT,
     ),
-    training={"epochs": 11, "batch_size": 32, "background": -1.0, "foreground": 127 / 128},
+    training={"epochs": 17, "batch_size": 50, "background": -1.0, "foreground": 127 / 128},
+    not_done=(
+        "initial weights: truncated normal, with a standard deviation of .1 (here: Xavier initialization)",
+        "20,000 steps (here: 17 epochs, with MNIST 20,400 steps)",
+    ),
 )
 def lenet_slim(classes=10, **kwargs):
     """Build the LeNet of TF-Slim."""
@@ -569,7 +584,7 @@ def lenet_slim(classes=10, **kwargs):
     params=21_840,
     macs=480_500,
     departures=(OTHER_CHANNELS.format(10, 20), UNPADDED, RELU_MAX, ONE_HIDDEN.format(50), DROPOUT),
-    training={"epochs": 10, "batch_size": 64, "learning_rate": 0.01, "momentum": 0.5, **PYTORCH_PIXELS},
+    training={**PYTORCH_TRAINING, "epochs": 10, "learning_rate": 0.01, "momentum": 0.5},
 )
 def lenet_pytorch_2017(classes=10, **kwargs):
     """Build PyTorch's example for MNIST as it was in 2017 and 2018, with dropout of whole feature maps."""
@@ -581,7 +596,7 @@ def lenet_pytorch_2017(classes=10, **kwargs):
     params=431_080,
     macs=2_293_000,
     departures=(MORE_CHANNELS, UNPADDED, RELU_MAX, ONE_HIDDEN.format(500)),
-    training={"epochs": 10, "batch_size": 64, "learning_rate": 0.01, "momentum": 0.5, **PYTORCH_PIXELS},
+    training={**PYTORCH_TRAINING, "epochs": 10, "learning_rate": 0.01, "momentum": 0.5},
 )
 def lenet_pytorch_2018(classes=10, **kwargs):
     """Build PyTorch's example for MNIST as it was in 2019."""
@@ -598,7 +613,11 @@ def lenet_pytorch_2018(classes=10, **kwargs):
         ONE_HIDDEN.format(128),
         DROPOUT,
     ),
-    training={"epochs": 14, "batch_size": 64, "optimizer": "adadelta", **PYTORCH_PIXELS},
+    training={**PYTORCH_TRAINING, "epochs": 14, "optimizer": "adadelta"},
+    not_done=(
+        "a rate of 1 that falls by a factor of .7 after each epoch (MXNet's AdaDelta has none, as if it stayed 1)",
+        "AdaDelta's epsilon of 1e-6 (here: MXNet's 1e-5)",
+    ),
 )
 def lenet_pytorch(classes=10, **kwargs):
     """Build PyTorch's example for MNIST."""

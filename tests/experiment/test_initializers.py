@@ -74,7 +74,7 @@ def test_the_error_for_an_unknown_initializer_lists_the_known_ones(rule):
 
 
 def prepared(init, name="lenet_cifar10", shape=(3, 32, 32)):
-    """Return the parameters of a network that a run with this initializer starts from, by position."""
+    """Return the parameters that a run with this initializer starts from, by position; None is the published one."""
     seed_everything(0)
     net = get_model(name)
     initialize(net, Settings.of(name, init=init), [mx.cpu()], shape)
@@ -82,12 +82,18 @@ def prepared(init, name="lenet_cifar10", shape=(3, 32, 32)):
     return {name: parameter.data().asnumpy() for name, parameter in net._collect_params_with_prefix().items()}
 
 
-@pytest.mark.parametrize("name", ["lenet_cifar10", "resnet18_d2l"])
-def test_pytorchs_weights_and_biases_fill_their_interval(name):
+@pytest.mark.parametrize(
+    ("name", "init", "count"),
+    [
+        *(("lenet_cifar10", "pytorch", 5), ("resnet18_d2l", "pytorch", 21)),
+        *((f"lenet_pytorch{version}", None, 4) for version in ("_2017", "_2018", "")),  # as they are trained
+    ],
+)
+def test_pytorchs_weights_and_biases_fill_their_interval(name, init, count):
     """PyTorch's reset_parameters: uniform within +-1 / sqrt(fan-in), of the weight for both."""
-    found = prepared("pytorch", name)
+    found = prepared(init, name)
     weights = {key[: -len("weight")]: values for key, values in found.items() if key.endswith("weight")}
-    assert len(weights) == {"lenet_cifar10": 5, "resnet18_d2l": 21}[name]
+    assert len(weights) == count
     for key, weight in weights.items():
         bound = 1 / math.sqrt(math.prod(weight.shape[1:]))
         for values in (weight, found[f"{key}bias"]):
