@@ -334,6 +334,7 @@ def inception_bn(classes=1000, **kwargs):
         "50 workers; an epsilon of 1 in RMSProp (here .001); gradients clipped at 2",
         "label smoothing of .1, the auxiliary classifier, averaged parameters for prediction",
         "random changes of colors (TF-Slim: with hue, and brightness that is added)",
+        "initial weights: truncated normal (here: Xavier initialization)",
     ),
     source="arXiv:1512.00567 and the authors' code",
     input_shape=(3, 299, 299),

@@ -7,8 +7,10 @@ Source    `mobilenet_v1`: table 1 of "MobileNets: efficient convolutional neural
           has no first convolution, as in torchvision. Training of `mobilenet_v2`: the paper's section 6.1; the number
           of batches is from the authors' README (github.com/tensorflow/models at 0ba83cf,
           research/slim/nets/mobilenet/README.md), crops and pixels in -1..1 from TF-Slim's inception_preprocessing.py.
-Departs   The caller's initializer sets the initial weights. Padding is the same on both sides, where TensorFlow's
-          "SAME" pads one side only for stride 2 (sizes are equal).
+Departs   The caller's initializer sets the initial weights. The authors' code draws them from a truncated normal
+          distribution with a standard deviation of .09 (research/slim/nets/mobilenet_v1.py of the same repository at
+          0cf9932, mobilenet/mobilenet.py at 02c04f4). Padding is the same on both sides, where TensorFlow's "SAME" pads
+          one side only for stride 2 (sizes are equal).
 Open      - `mobilenet_v1`: table 1 prints stride 2 for the last depthwise convolution, but 7x7 maps before and after
             it. We follow the sizes.
           - `mobilenet_v2`: table 4 prints 3.4 million parameters; table 2 gives 3.50 million.
@@ -175,7 +177,8 @@ class MobileNetV2(Network):
 
 
 PADDING = "the same padding on both sides (authors: TensorFlow's, on one side for stride 2)"
-INITIALIZATION = "the caller's initializer sets the initial weights"
+INITIALIZATION = "the caller's initializer sets the initial weights (authors' code: truncated normal)"
+WEIGHTS = "initial weights: truncated normal, with a standard deviation of .09 (here: Xavier initialization)"
 
 
 @register(
@@ -185,6 +188,7 @@ INITIALIZATION = "the caller's initializer sets the initial weights"
     not_done=(
         "the paper's training: RMSProp with asynchronous updates (it prints no numbers; the blog's settings are used)",
         "little or no weight decay of depthwise convolutions, random crops",
+        WEIGHTS,
     ),
     params=4_231_976,
     macs=568_740_352,
@@ -209,6 +213,7 @@ def mobilenet_v1(classes=1000, **kwargs):
         "16 asynchronous workers",
         "no weight decay of depthwise convolutions and batch normalization (authors' code)",
         "random changes of colors (TF-Slim: with hue, and brightness that is added)",
+        WEIGHTS,
     ),
     params=3_504_872,
     macs=300_774_272,

@@ -11,11 +11,14 @@ Source    `vgg`: the blog; `VGGNet` takes any architecture, and the printed one 
           `vgg_straight_dope`: "MXNet: the straight dope" (2017), the forerunner of D2L, at 95847d1.
 Departs   From the paper: the caller's initializer sets the initial weights. The paper draws those of configuration A
           from a normal distribution with a variance of .01, and starts deeper networks from its trained weights. Its
-          authors found later that Xavier initialization makes this needless.
+          authors found later that Xavier initialization makes this needless; `train` uses it for all.
           `vgg`, `vgg11_tutorial`, `vgg11_d2l`, `vgg_straight_dope`: 1 input channel and 10 classes.
           `vgg11_tutorial`: 96x96 images. `vgg11_d2l`: convolutions of a quarter of the width. `vgg_straight_dope`:
           28x28 images, four blocks, and 512 hidden units. `vgg*_bn`: batch normalization between each
           convolution and its ReLU.
+Open      - `vgg11`, `vgg11_lrn`: the paper prints a variance of .01, which is a standard deviation of .1. With pixels
+            of 0..255, the first logits are then about 1e9, and a few updates make the weights not a number. A
+            standard deviation of .01, as in AlexNet's paper, may be meant.
 """
 
 from functools import partial
@@ -101,6 +104,9 @@ class VGGNet(Network):
 
 DRAWN = "the caller's initializer sets the initial weights (paper: normal, with a variance of .01)"
 FROM_A = "no layer starts from trained weights (paper: some start from configuration A's)"
+XAVIER = "(here: Xavier initialization, which the paper names, too)"
+WEIGHTS = f"initial weights: normal, with a variance of .01 {XAVIER}"
+WEIGHTS_FROM_A = f"initial weights: some of a trained configuration A, others normal, with a variance of .01 {XAVIER}"
 # section 3.1
 TRAINING = {
     **{"epochs": 74, "batch_size": 256, "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4},
@@ -117,12 +123,17 @@ paper = partial(
     input_shape=(3, 224, 224),
     classes=1000,
     training={**TRAINING, "augment": "scale:256:256 flip lighting:0.1"},
-    not_done=NOT_DONE,
+    not_done=(*NOT_DONE, WEIGHTS_FROM_A),
 )
+smallest = partial(paper, departures=(DRAWN,), not_done=(*NOT_DONE, WEIGHTS))
 jittered = partial(
     paper,
     training={**TRAINING, "augment": "scale:256:512 flip lighting:0.1"},
-    not_done=(*NOT_DONE, "weights of a network that was trained on images of 384 pixels to start from"),
+    not_done=(
+        *NOT_DONE,
+        WEIGHTS_FROM_A,
+        "weights of a network that was trained on images of 384 pixels to start from",
+    ),
 )
 WITH_BN = "batch normalization between each convolution and its ReLU (later than the paper)"
 # torchvision: its defaults, of 8 processes with 32 images each; only networks without batch normalization start at .01
@@ -159,23 +170,13 @@ def vgg(classes=10, architecture=ARCHITECTURE, **kwargs):
     return VGGNet(architecture, classes, **kwargs)
 
 
-@paper(
-    source="arXiv:1409.1556, table 1, column A",
-    params=132_863_336,
-    macs=7_609_090_048,
-    departures=(DRAWN,),
-)
+@smallest(source="arXiv:1409.1556, table 1, column A", params=132_863_336, macs=7_609_090_048)
 def vgg11(classes=1000, **kwargs):
     """Build the paper's configuration A."""
     return VGGNet(A, classes, **kwargs)
 
 
-@paper(
-    source="arXiv:1409.1556, table 1, column A-LRN",
-    params=132_863_336,
-    macs=7_609_090_048,
-    departures=(DRAWN,),
-)
+@smallest(source="arXiv:1409.1556, table 1, column A-LRN", params=132_863_336, macs=7_609_090_048)
 def vgg11_lrn(classes=1000, **kwargs):
     """Build the paper's configuration A-LRN: A with local response normalization."""
     return VGGNet(A_LRN, classes, **kwargs)

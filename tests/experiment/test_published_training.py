@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
-from gluon_classics import list_models, model_info
+from gluon_classics import get_model, list_models, model_info
 from gluon_classics.data import datasets
 from gluon_classics.data.images import Images
 from gluon_classics.errors import DataError, SettingsError
 from gluon_classics.experiment.build import loaders
+from gluon_classics.experiment.initializers import initialize
 from gluon_classics.experiment.published_training import for_images, published_settings
 from gluon_classics.experiment.settings import Settings
+from gluon_classics.utils.seeding import seed_everything
+import mxnet as mx
 import numpy as np
 import pytest
 
@@ -34,6 +37,27 @@ def test_networks_that_were_published_without_settings_have_the_blogs_on_any_ima
         if not model_info(name).training:
             settings = published_settings(name, resize=32)
             assert for_images(settings, 1, LABELS[:3], {}) == (Settings(name, resize=32), "")
+
+
+def test_train_says_which_initial_weights_it_does_not_have():
+    """Unless an edition's training sets them, what its departures say of them is also in what is not done."""
+    for name in list_models():
+        info = model_info(name)
+        differ = any(words in part for part in info.departures for words in ("initial weights (", "trained weights ("))
+        if differ and "init" not in info.training:
+            assert any(part.startswith("initial weights: ") for part in info.not_done), name
+    (weights,) = (part for part in model_info("vgg11").not_done if part.startswith("initial weights"))
+    assert "normal, with a variance of .01 (here: Xavier" in weights
+    assert Settings.of("vgg11").init == "xavier"
+
+
+@pytest.mark.parametrize(("init", "low", "high"), [("normal(0.1)", 1e6, np.inf), (None, 0, 1e3)])
+def test_with_the_variance_that_vggs_paper_prints_the_first_logits_are_too_large_to_train(init, low, high):
+    seed_everything(0)
+    net = get_model("vgg11")
+    initialize(net, Settings.of("vgg11", init=init), [mx.cpu()], (3, 32, 32))
+    pixels = mx.nd.random.normal(0, 60, (1, 3, 32, 32))  # 0..255 minus their mean
+    assert low < abs(net(pixels).asnumpy()).max() < high
 
 
 def test_on_grayscale_images_settings_for_colors_are_left_out_and_this_is_said():
