@@ -306,6 +306,8 @@ BLOG_DEPARTURES = (
     "convolutions keep their biases; no batch normalization on the projections",
 )
 INITIALIZATION = "the caller's initializer sets the initial weights (paper: He initialization)"
+POOL_1 = "pool1 has a padding of 1 (authors' models: none, and it rounds up, as with released=True)"
+STEM_BIAS = "the first convolution has no bias (authors' model: one, as with released=True)"
 OPTION_B = (
     INITIALIZATION,
     "projections where the channels increase, option B (paper's table 2: zeros, option A)",
@@ -400,19 +402,19 @@ def resnet34_v1(classes=1000, **kwargs):
     return ResNetV1(building_block, 1, BLOCKS[34], classes, **kwargs)
 
 
-@paper(params=25_557_032, macs=3_857_973_248, departures=(INITIALIZATION,))
+@paper(params=25_557_032, macs=3_857_973_248, departures=(INITIALIZATION, POOL_1, STEM_BIAS))
 def resnet50_v1(classes=1000, released=False, **kwargs):
     """Build the paper's ResNet-50; `released=True` builds the network of the authors' weights."""
     return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[50], classes, released, stem_bias=released, **kwargs)
 
 
-@paper(params=44_549_160, macs=7_570_194_432, departures=(INITIALIZATION,))
+@paper(params=44_549_160, macs=7_570_194_432, departures=(INITIALIZATION, POOL_1))
 def resnet101_v1(classes=1000, released=False, **kwargs):
     """Build the paper's ResNet-101; `released=True` builds the network of the authors' weights."""
     return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[101], classes, released, **kwargs)
 
 
-@paper(params=60_192_808, macs=11_282_415_616, departures=(INITIALIZATION,))
+@paper(params=60_192_808, macs=11_282_415_616, departures=(INITIALIZATION, POOL_1))
 def resnet152_v1(classes=1000, released=False, **kwargs):
     """Build the paper's ResNet-152; `released=True` builds the network of the authors' weights."""
     return ResNetV1(bottleneck, BOTTLENECK_EXPANSION, BLOCKS[152], classes, released, **kwargs)

@@ -11,7 +11,7 @@ Source    `se_resnet50`: the paper's table 1, the middle column; block as in its
           crops of 8 to 100 % with aspect ratios of 3/4 to 4/3, and tests on the middle of images of 256 pixels.
 Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization). From the
           authors' models: pool1 has a padding of 1; theirs has none and rounds up, which gives the same sizes from
-          other windows. `released=True` builds the network of their weights.
+          other windows. `released=True` builds the networks of their weights, of 50 layers and more.
 Open      - `se_resnet50`: equation 3 has no biases, but the published number of parameters and the authors' model
             include them. We follow these.
           - `se_resnet*`: neither the paper nor the README prints a weight decay. We use none.
@@ -25,7 +25,7 @@ from mxnet.gluon import nn
 
 from ._pixels import CENTERED, RESIZED_CROP, SHORTER_256
 from .registry import register
-from .resnet import BLOCKS, BOTTLENECK_EXPANSION, ResNetV1, bottleneck, building_block
+from .resnet import BLOCKS, BOTTLENECK_EXPANSION, POOL_1, ResNetV1, bottleneck, building_block
 
 REDUCTION = 16
 
@@ -99,7 +99,7 @@ def se_resnet18(classes=1000, **kwargs):
     source="arXiv:1709.01507, table 1",
     params=28_088_024,
     macs=3_860_488_192,
-    departures=(INITIALIZATION,),
+    departures=(INITIALIZATION, POOL_1),
 )
 def se_resnet50(classes=1000, released=False, **kwargs):
     """Build the paper's SE-ResNet-50; `released=True` builds the network of the authors' weights."""
@@ -111,21 +111,21 @@ def se_resnet50(classes=1000, released=False, **kwargs):
     source="arXiv:1709.01507, table 2",
     params=49_326_872,
     macs=7_574_937_600,
-    departures=(INITIALIZATION,),
+    departures=(INITIALIZATION, POOL_1),
 )
-def se_resnet101(classes=1000, **kwargs):
-    """Build the paper's SE-ResNet-101."""
+def se_resnet101(classes=1000, released=False, **kwargs):
+    """Build the paper's SE-ResNet-101; `released=True` builds the network of the authors' weights."""
     body = partial(excited, bottleneck, BOTTLENECK_EXPANSION)
-    return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[101], classes, **kwargs)
+    return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[101], classes, released, **kwargs)
 
 
 @paper(
     source="arXiv:1709.01507, table 2",
     params=66_821_848,
     macs=11_288_993_792,
-    departures=(INITIALIZATION,),
+    departures=(INITIALIZATION, POOL_1),
 )
-def se_resnet152(classes=1000, **kwargs):
-    """Build the paper's SE-ResNet-152."""
+def se_resnet152(classes=1000, released=False, **kwargs):
+    """Build the paper's SE-ResNet-152; `released=True` builds the network of the authors' weights."""
     body = partial(excited, bottleneck, BOTTLENECK_EXPANSION)
-    return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[152], classes, **kwargs)
+    return ResNetV1(body, BOTTLENECK_EXPANSION, BLOCKS[152], classes, released, **kwargs)

@@ -4,7 +4,7 @@ from functools import partial
 
 from arrays import assert_close, terms_of
 from gluon_blocks import computed, filled, formula, in_both_modes, of_kind
-from gluon_classics import get_model, utils
+from gluon_classics import get_model, model_info, utils
 from gluon_classics.models import _blocks, resnet, resnet_v2, resnext, senet
 from mxnet import autograd, nd
 from mxnet.gluon import nn
@@ -28,7 +28,11 @@ def test_the_first_convolution_of_a_bottleneck_has_the_stride(name):
 
 # network -> additional parameters: the bias of ResNet-50's first convolution
 @pytest.mark.parametrize(
-    ("name", "more"), [("resnet50_v1", 64), ("resnet101_v1", 0), ("resnet152_v1", 0), ("se_resnet50", 0)]
+    ("name", "more"),
+    [
+        *(("resnet50_v1", 64), ("resnet101_v1", 0), ("resnet152_v1", 0)),
+        *(("se_resnet50", 0), ("se_resnet101", 0), ("se_resnet152", 0)),
+    ],
 )
 def test_released_networks_have_the_stem_of_the_authors_models(name, more):
     """The pool of the authors' prototxts has no padding and rounds up, which leaves 56x56 feature maps as well."""
@@ -41,6 +45,9 @@ def test_released_networks_have_the_stem_of_the_authors_models(name, more):
     ]
     biases = [row.path for row, plain in zip(released.rows, ours.rows) if row.params != plain.params]
     assert biases == ["conv1", "conv1.0"][: 2 * (more > 0)]
+    departures = model_info(name).departures
+    assert resnet.POOL_1 in departures
+    assert (resnet.STEM_BIAS in departures) == (more > 0)
 
 
 def test_option_a_keeps_every_second_pixel_and_appends_channels_of_zeros():

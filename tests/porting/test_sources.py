@@ -4,6 +4,7 @@ import sys
 import types
 
 from arrays import numbers
+from gluon_classics import get_model
 from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.build import prepare
@@ -49,6 +50,19 @@ def predicted(network, images):
     (name,) = network.graph.inputs
     values = {name: images, **network.parameters()}
     return execution.predict(network.graph.for_prediction(), values)[network.graph.outputs[0]]
+
+
+@pytest.mark.parametrize(
+    ("released", "pool", "bias"), [(False, ([1, 1, 1, 1], "floor"), False), (True, ([0, 0, 0, 0], "ceil"), True)]
+)
+def test_the_network_of_the_authors_weights_is_described_as_the_guide_says(released, pool, bias):
+    net = get_model("resnet50_v1", released=released)
+    net.initialize()
+    graph = from_block(net, (3, 64, 64)).graph
+    operations = {operation.name: operation for operation in graph.operations}
+    settings = operations["pool1"].settings
+    assert (settings["padding"], settings["rounding"]) == pool
+    assert ("bias" in operations["conv1.0"].parameters) == bias
 
 
 @pytest.mark.parametrize("name", ["lenet", "resnet"])
