@@ -24,7 +24,7 @@ import small_network
 import traces
 
 QUICK = ("lenet", "lenet_1989", "lenet5", "nin_cifar10", "lenet_bn")
-SLOW = ("resnet18_v1", "googlenet_v1", "densenet_d2l", "efficientnet_b0", "se_resnet18", "regnetx_200mf")
+SLOW = ("resnet18_v1", "googlenet_v1", "densenet_d2l", "efficientnet_b0", "se_resnet18", "regnetx_200mf", "vgg11")
 NETWORKS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
@@ -40,13 +40,15 @@ def port(trace):
     return {**training_port(trace), **forward_port(trace)}
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, pytest.param("vgg11", marks=pytest.mark.slow)])
-def test_clean_port_conforms(name):
+@pytest.mark.parametrize("name", NETWORKS)
+def test_clean_port_conforms_also_with_channels_last(name):
     trace, port = traces.trace_and_port(name)
-    report = compare(trace, dict(port))
-    assert report.conforms, report.text(everything=True)
-    assert report.level == "FTGS"
-    assert not report.unchecked
+    reports = compare(trace, dict(port)), compare(trace, channels_last(trace.graph, port))
+    for report in reports:
+        assert report.conforms, report.text(everything=True)
+        assert report.level == "FTGS"
+        assert not report.unchecked
+    assert any("channels last" in notice for notice in reports[1].notices)
 
 
 @pytest.mark.parametrize(
@@ -161,16 +163,6 @@ def test_clean_port_of_the_small_network_conforms(trace, port):
     assert report.conforms, report.text(everything=True)
     assert report.text().startswith("conforms: weights 8, input 9, eval 7, train 7, loss 1")
     assert report.level == "FTGS"
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_clean_channels_last_port_conforms(name):
-    trace, port = traces.trace_and_port(name)
-    report = compare(trace, channels_last(trace.graph, port))
-    assert report.conforms, report.text(everything=True)
-    assert report.level == "FTGS"
-    assert not report.unchecked
-    assert any("channels last" in notice for notice in report.notices)
 
 
 def test_mistake_of_a_channels_last_port_is_named(trace):

@@ -50,7 +50,7 @@ def _start(name, steps):
     return ReferenceTrace(graph, recipe, tensors), batches, weights
 
 
-@functools.lru_cache(maxsize=None)
+@functools.lru_cache(maxsize=4)
 def small_trace(name, steps=3):
     """Return the trace of a network without fingerprints: its parameters, and inputs, labels and masks of its steps."""
     return _start(name, steps)[0]
@@ -61,7 +61,7 @@ def digest(port):
     return hashlib.sha256(b"".join(np.ascontiguousarray(port[key]).tobytes() for key in sorted(port))).hexdigest()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.lru_cache(maxsize=1)  # large networks have gigabytes
 def trace_and_port(name, steps=3):
     """Return the trace of a network, and a clean port: MXNet in float32, one operation at a time."""
     trace, batches, weights = _start(name, steps)
