@@ -76,7 +76,8 @@ three times as often. The rates hold if the number of runs is fixed before the f
   gradients by the full batch size. Without either: train on it. See `gluon-classics train --help`.
 - Recipes that discard the last batch resize training images in float32 and test images in uint8, all others in uint8.
 - "Unseeded weights" are the same for every seed, as if MXNet were not seeded.
-- The official builds are executions of D2L's notebooks by their authors, three of the first edition (A, B, C).
+- The official builds are executions of D2L's notebooks by their authors. We do not know a repository with the three of
+  the first edition (builds A, B and C). Later ones for MXNet are in the history of github.com/d2l-ai/d2l-en-colab.
 - The time per run is the median. It is an upper bound, because the machine did other work at the same time.
 - The second table has the metrics: the difference of the means with its 90 % interval, and the margin. "Original
   software" are our runs of the source's program on MXNet of its time (`original/run.py`, records in

@@ -33,7 +33,7 @@ AUTHORS_LENET, AUTHORS_ALEXNET, AUTHORS_NIN, AUTHORS_BN = (
 CHRISLUU = "chrisluu, d2l-ai/d2l-zh at c0a66f2e"
 QYZHIZI, LUOYANCN = "qyzhizi/gluon-tutorials-qy at 92851bd", "luoyancn/mxnetai at eca3d34"
 HUIJINTIAN = "huijintian/mxnet_learn at 9555016"
-LIXIXI = "lixixi89055465/py_stu, commit not known"
+LIXIXI = "lixixi89055465/py_stu at 62877635"
 UNKNOWN = "a public run, repository not known"
 
 
