@@ -4,6 +4,7 @@ They are written from the layer tables of the blog, independently of `gluon_clas
 can be checked with the other. Only MXNet is imported.
 """
 
+import mxnet as mx
 from mxnet import nd
 from mxnet.gluon import nn
 
@@ -63,16 +64,23 @@ def nin(dropout):
 class Inception(nn.Block):
     """Four paths, concatenated on the channels. The blog prints kernel 1 for the 3x3 and 5x5 convolutions."""
 
-    def __init__(self, path1, path2, path3, path4, **kwargs):
+    def __init__(self, path1, path2, path3, path4, kernels=(1, 1), **kwargs):
         super().__init__(**kwargs)
+
+        def padded(channels, kernel):
+            return conv(channels, kernel, padding=kernel // 2)
+
         with self.name_scope():
             self.path1 = chain(conv(path1, 1))
-            self.path2 = chain(conv(path2[0], 1), conv(path2[1], 1))
-            self.path3 = chain(conv(path3[0], 1), conv(path3[1], 1))
+            self.path2 = chain(conv(path2[0], 1), padded(path2[1], kernels[0]))
+            self.path3 = chain(conv(path3[0], 1), padded(path3[1], kernels[1]))
             self.path4 = chain(nn.MaxPool2D(3, 1, padding=1), conv(path4, 1))
 
     def forward(self, x):
-        return nd.concat(*[path(x) for path in (self.path1, self.path2, self.path3, self.path4)], dim=1)
+        outputs = [path(x) for path in (self.path1, self.path2, self.path3, self.path4)]
+        if type(x) is nd.NDArray:
+            return nd.concat(*outputs, dim=1)
+        return mx.np.concatenate(outputs, axis=1)
 
 
 def googlenet(dropout):

@@ -1,4 +1,4 @@
-"""The LeNets of D2L's first edition and of its English builds up to 0.17, for MXNet 1.5 to 1.7.
+"""The LeNets and the GoogLeNet of D2L's first edition and of its English builds up to 0.17, for MXNet 1.5 to 1.7.
 
 As in `networks.py`, they are written independently of `gluon_classics.models`.
 """
@@ -8,7 +8,7 @@ import contextlib
 import mxnet as mx
 from mxnet import autograd, init, nd
 from mxnet.gluon import nn
-from networks import chain
+from networks import Inception, chain, conv
 
 
 class BatchNormByHand(nn.Block):
@@ -65,6 +65,37 @@ def lenet(pool, padding, norm):
     return chain(*convolutions, nn.Flatten(), *dense)
 
 
+def googlenet():
+    """Return the GoogLeNet of all editions. The first edition's first build left out the ReLUs of the second stage."""
+
+    def pool():
+        return nn.MaxPool2D(3, 2, padding=1)
+
+    def inceptions(*rows):
+        return [Inception(*row, kernels=(3, 5)) for row in rows]
+
+    return chain(
+        chain(conv(64, 7, strides=2, padding=3), pool()),
+        chain(conv(64, 1), conv(192, 3, padding=1), pool()),
+        chain(*inceptions((64, (96, 128), (16, 32), 32), (128, (128, 192), (32, 96), 64)), pool()),
+        chain(
+            *inceptions(
+                (192, (96, 208), (16, 48), 64),
+                (160, (112, 224), (24, 64), 64),
+                (128, (128, 256), (24, 64), 64),
+                (112, (144, 288), (32, 64), 64),
+                (256, (160, 320), (32, 128), 128),
+            ),
+            pool(),
+        ),
+        chain(
+            *inceptions((256, (160, 320), (32, 128), 128), (384, (192, 384), (48, 128), 128)),
+            nn.GlobalAvgPool2D(),
+        ),
+        nn.Dense(10),
+    )
+
+
 def _gluon(features, dimensions):
     return nn.BatchNorm()
 
@@ -73,17 +104,23 @@ def _by_hand(eps, start):
     return lambda features, dimensions: BatchNormByHand(features, dimensions, eps, start)
 
 
-# D2L added 1e-5 to the variance in its first edition, and 1e-12 in English; until 0.15.1 the moving variance began at 0
+# D2L adds 1e-5 to the variance in its first edition and in English to 0.7, later 1e-12. The moving variance starts from
+# 0 to 0.15.1, later from 1. Training does not use it, and after an epoch of 235 batches .9 ** 235 of its start is left:
+# so `lenet_bn_scratch_first_english`, as in 0.8.0 to 0.15.1, stands for 0.16.0 to 0.16.5, too.
 NETWORKS = {
     "lenet_d2l_first": lambda dropout: lenet(nn.MaxPool2D, 0, None),
     "lenet_bn_first": lambda dropout: lenet(nn.MaxPool2D, 0, _gluon),
     "lenet_bn_scratch_first": lambda dropout: lenet(nn.MaxPool2D, 0, _by_hand(1e-5, "zeros")),
+    "lenet_bn_scratch_first_english": lambda dropout: lenet(nn.MaxPool2D, 0, _by_hand(1e-12, "zeros")),
     "lenet_d2l": lambda dropout: lenet(nn.AvgPool2D, 2, None),
     "lenet_bn": lambda dropout: lenet(nn.AvgPool2D, 0, _gluon),
     "lenet_bn_scratch": lambda dropout: lenet(nn.AvgPool2D, 0, _by_hand(1e-12, "ones")),
+    "googlenet_d2l": lambda dropout: googlenet(),
 }
-# the network that the same notebook trains before this one
+# the network that the same notebook trains before this one; how it starts the moving variance changes no drawn weight
 TRAINED_BEFORE = {"lenet_bn_first": "lenet_bn_scratch_first", "lenet_bn": "lenet_bn_scratch"}
+# networks whose shapes the notebook shows before the training, with the height and width of the image for this
+SHOWN = {"lenet_d2l_first": 28, "lenet_d2l": 28, "googlenet_d2l": 96}
 
 
 @contextlib.contextmanager
@@ -101,18 +138,19 @@ def numpy_mode(active):
 def notebook_weights(network, use_numpy_mode):
     """Return the initial values of all parameters, as D2L's notebook draws them in a process that does not seed MXNet.
 
-    The notebook of LeNet draws an image and default weights first, to show the shapes. That of the BN-LeNets trains the
-    network from scratch before Gluon's.
+    The notebooks of LeNet and GoogLeNet draw an image and default weights first, to show the shapes. That of the
+    BN-LeNets trains the network from scratch before Gluon's.
     """
     with numpy_mode(use_numpy_mode):
         draw = mx.np.random.uniform if use_numpy_mode else nd.random.uniform
         for name in filter(None, [TRAINED_BEFORE.get(network), network]):
             net = NETWORKS[name](None)
-            if name.startswith("lenet_d2l"):
-                image = draw(0, 1, (1, 1, 28, 28))
+            shape = (1, 1, *2 * [SHOWN.get(name, 28)])
+            if name in SHOWN:
+                image = draw(0, 1, shape)
                 net.initialize()
                 net(image)
             net.initialize(init.Xavier(), force_reinit=True)
-            net((mx.np if use_numpy_mode else nd).zeros((1, 1, 28, 28)))
+            net((mx.np if use_numpy_mode else nd).zeros(shape))
         nd.waitall()  # a convolution reorders its weights in the background: MXNet fails where they are read meanwhile
         return [parameter.data().asnumpy() for parameter in net.collect_params().values()]

@@ -1,6 +1,6 @@
 """Compare our networks and our training with the blog's way on MXNet of the time, step by step.
 
-    python tools/parity.py                         the six networks on MXNet 1.1.0
+    python tools/parity.py                         the blog's six networks and D2L's GoogLeNet on MXNet 1.1.0
     python tools/parity.py resnet --mxnet 1.6.0 --type float32 --steps 3 --free
     python tools/parity.py resnet --rounding       how far float32 is from float64, on both sides
     python tools/parity.py lenet --trace FOLDER    write our traces, eager and compiled, and compare nothing
@@ -34,7 +34,7 @@ import blog  # noqa: E402  original/blog.py
 import tensors  # noqa: E402  original/tensors.py
 
 # height and width of the images: small, but each network keeps all of its layers
-SIZES = {"lenet": 28, "alexnet": 67, "vgg": 32, "nin": 67, "googlenet": 96, "resnet": 96}
+SIZES = {"lenet": 28, "alexnet": 67, "vgg": 32, "nin": 67, "googlenet": 96, "resnet": 96, "googlenet_d2l": 64}
 
 
 WAYS = ("eager", "compiled")

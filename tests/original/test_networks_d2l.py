@@ -12,10 +12,10 @@ import pytest
 
 @pytest.mark.parametrize("name", networks_d2l.NETWORKS)
 def test_outputs_equal_those_of_our_networks(name, rng):
-    ours, theirs = get_model(name), networks_d2l.NETWORKS[name](None)
+    ours, theirs = get_model(name.replace("_english", "")), networks_d2l.NETWORKS[name](None)
     for layer in theirs:
         if isinstance(layer, networks_d2l.BatchNormByHand):
-            layer._eps = 1e-5  # ours in all editions, theirs in one
+            layer._eps = 1e-5  # ours in all editions, theirs in the first
     x = nd.array(rng.rand(4, 1, 28, 28))
     for net in (ours, theirs):
         net.initialize(mx.init.Xavier())
@@ -32,8 +32,9 @@ def test_outputs_equal_those_of_our_networks(name, rng):
 @pytest.mark.parametrize(("weights", "mode"), [("unseeded", False), ("unseeded-numpy", True)])
 @pytest.mark.parametrize("name", networks_d2l.NETWORKS)
 def test_our_unseeded_weights_are_those_of_the_notebook(name, weights, mode):
-    net = get_model(name)
-    initialize(net, Settings.of(name, weights=weights), [mx.cpu()], (1, 28, 28))
+    model, side = name.replace("_english", ""), networks_d2l.SHOWN.get(name, 28)
+    net = get_model(model)
+    initialize(net, Settings.of(model, weights=weights), [mx.cpu()], (1, side, side))
     mx.random.seed(0)  # as a new process
     theirs = networks_d2l.notebook_weights(name, mode)
     ours = [parameter.data().asnumpy() for parameter in net.collect_params().values()]
