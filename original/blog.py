@@ -51,12 +51,14 @@ def _unpacked(path):
 class DataLoader:
     """The blog's loader: it shuffles in memory, transforms batch by batch, and leaves out a last partial batch.
 
-    D2L's loader keeps the last batch: `keep_last`.
+    Shuffling converts the images to float32, so that they are resized in this type.
+
+    D2L's loader keeps the last batch, and resizes all images in uint8: `of_d2l`.
     """
 
-    def __init__(self, dataset, batch_size, shuffle, transform, keep_last):
+    def __init__(self, dataset, batch_size, shuffle, transform, of_d2l):
         self.dataset, self.batch_size, self.shuffle, self.transform = dataset, batch_size, shuffle, transform
-        self.keep_last = keep_last
+        self.of_d2l = of_d2l
         self.order = np.arange(len(dataset[1]))
 
     def __iter__(self):
@@ -68,14 +70,15 @@ class DataLoader:
         if self.shuffle:
             self.order = np.arange(len(images))
             np.random.shuffle(self.order)
-            # this converts the images to float32
-            images, labels = nd.array(images.asnumpy()[self.order]), nd.array(labels.asnumpy()[self.order])
+            dtype = "uint8" if self.of_d2l else "float32"
+            images = nd.array(images.asnumpy()[self.order], dtype=dtype)
+            labels = nd.array(labels.asnumpy()[self.order])
         for start in range(skip * self.batch_size, len(self) * self.batch_size, self.batch_size):
             yield self.transform(images[start : start + self.batch_size], labels[start : start + self.batch_size])
 
     def __len__(self):
         whole, rest = divmod(len(self.dataset[1]), self.batch_size)
-        return whole + (self.keep_last and rest > 0)
+        return whole + (self.of_d2l and rest > 0)
 
 
 def transform(resize):
@@ -94,9 +97,9 @@ def transform(resize):
 
 def loaders(args):
     """Return the loaders of the training and the test images."""
-    folder, keep_last = args.data or data_folder(), args.last_batch != "discard"
+    folder, of_d2l = args.data or data_folder(), args.last_batch != "discard"
     return [
-        DataLoader(read_images(folder, train), args.batch_size, train, transform(args.resize), keep_last)
+        DataLoader(read_images(folder, train), args.batch_size, train, transform(args.resize), of_d2l)
         for train in (True, False)
     ]
 
@@ -155,7 +158,7 @@ def make(args, dropout="drawn"):
     if args.network in networks_d2l.NETWORKS and args.seed is None:
         values = networks_d2l.notebook_weights(args.network, args.numpy_mode)
         net.initialize(ctx=mx.cpu())
-        net(nd.zeros((1, 1, 28, 28)))
+        net(nd.zeros((1, 1, args.resize or 28, args.resize or 28)))
         for parameter, value in zip(net.collect_params().values(), values):
             parameter.set_data(nd.array(value))
     else:
@@ -197,16 +200,16 @@ def add_options(parser):
         "--last-batch",
         choices=("discard", "scale", "keep"),
         default="discard",
-        help="leave out a last partial batch (the blog), divide its gradients by the full batch size (D2L's first "
-        "edition), or by its own (later)",
+        help="leave out a last partial batch and resize training images in float32 (the blog), divide its gradients by "
+        "the full batch size (D2L's first edition), or by its own (later)",
     )
     parser.add_argument("--numpy-mode", action="store_true", help="use MXNet's NumPy arrays, as D2L since 0.7")
     parser.add_argument("--seed", type=int, help="seed of MXNet and NumPy (default: none, as in the blog)")
 
 
 def settings(args):
-    """Return the options that decide the result."""
-    return {name: value for name, value in vars(args).items() if name not in ("out", "data", "start")}
+    """Return the options that decide the result, without the order of the images, which a record has for itself."""
+    return {name: value for name, value in vars(args).items() if name not in ("out", "data", "start", "order_seed")}
 
 
 def environment():

@@ -123,7 +123,8 @@ def run(args):
     state.load()
     if state.order_seed is None:
         # the blog does not seed NumPy either, but a run that is resumed needs the same order again
-        state.order_seed = struct.unpack("<I", os.urandom(4))[0] >> 2 if args.seed is None else args.seed
+        drawn = struct.unpack("<I", os.urandom(4))[0] >> 2
+        state.order_seed = next(seed for seed in (args.seed, args.order_seed, drawn) if seed is not None)
     blog.seed_both(args.seed)
     np.random.seed(state.order_seed)
     train_data, test_data = blog.loaders(args)
@@ -148,12 +149,23 @@ def run(args):
     write_json(os.path.join(args.out, "record.json"), content)
 
 
-def main():
+def parse(arguments=None):
+    """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     blog.add_options(parser)
     parser.add_argument("-o", "--out", required=True, help="folder of the run")
     parser.add_argument("--epochs", type=int, default=1)
-    args = parser.parse_args()
+    parser.add_argument(
+        "--order-seed", type=int, help="seed of the order of the images, without --seed (default: drawn)"
+    )
+    args = parser.parse_args(arguments)
+    if args.seed is not None and args.order_seed is not None:
+        parser.error("--seed decides the order of the images, too. Leave out --seed or --order-seed")
+    return args
+
+
+def main():
+    args = parse()
     os.makedirs(args.out, exist_ok=True)
     if os.path.exists(os.path.join(args.out, "record.json")):
         print(f"{args.out} is complete")

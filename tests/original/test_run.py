@@ -4,6 +4,9 @@ import json
 from types import SimpleNamespace
 
 import blog
+from gluon_classics import utils
+import mxnet as mx
+import numpy as np
 import pytest
 import run
 
@@ -22,6 +25,7 @@ def options(small_home, tmp_path):
             "last_batch": "discard",
             "numpy_mode": False,
             "seed": 5,
+            "order_seed": None,
             "epochs": 2,
             "out": str(tmp_path / name),
             **changes,
@@ -71,3 +75,38 @@ def test_without_a_seed_the_order_is_drawn_and_recorded(options):
     run.run(second)
     assert record_of(first)["order_seed"] != record_of(second)["order_seed"]
     assert record_of(first)["settings"]["seed"] is None
+
+
+@pytest.mark.short
+def test_a_run_with_the_order_of_another_has_its_results(options):
+    def trained(name, order_seed):
+        wanted = options(name, network="lenet_d2l_first", seed=None, order_seed=order_seed)
+        mx.random.seed(0)  # as a new process
+        run.run(wanted)
+        return wanted
+
+    first = trained("first", None)
+    assert metrics(trained("repeated", record_of(first)["order_seed"])) == metrics(first)
+    assert metrics(trained("other", 0)) != metrics(first)
+
+
+def test_a_seed_and_an_order_cannot_be_combined(capsys):
+    with pytest.raises(SystemExit):
+        run.parse(["lenet", "-o", "x", "--seed", "0", "--order-seed", "1"])
+    assert "Leave out --seed or --order-seed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("last_batch", "resize_in"), [("discard", "published"), ("keep", "uint8")])
+def test_batches_have_the_bits_of_ours(options, last_batch, resize_in):
+    """The blog resizes training images in float32, D2L in uint8."""
+    wanted = options("run", resize=40, last_batch=last_batch, batch_size=60)
+    np.random.seed(0)
+    theirs = [list(loader) for loader in blog.loaders(wanted)]
+    np.random.seed(0)
+    loaders = utils.load_data_fashion_mnist(60, 40, wanted.data, resize_in=resize_in, last_batch=last_batch)
+    ours = [list(loader) for loader in loaders]
+    for batches, own in zip(theirs, ours):
+        assert len(batches) == len(own)
+        for (images, labels), (own_images, own_labels) in zip(batches, own):
+            np.testing.assert_array_equal(images.asnumpy(), own_images.asnumpy())
+            np.testing.assert_array_equal(labels.asnumpy(), own_labels.asnumpy())
