@@ -174,17 +174,20 @@ class Difference(NamedTuple):
         errors: By kind of array and step, such as "gradients/1", the largest error of an array: its largest
             difference, divided by its largest absolute value. A bias is measured by the largest value of its layer's
             weights, too: before batch normalization its gradient is rounding alone.
+        mean_losses: By step, the relative difference of the mean losses.
     """
 
     batches: bool
     weights: bool
     errors: dict[str, float]
+    mean_losses: dict[int, float]
 
 
 def difference(one: tuple[dict, dict], other: tuple[dict, dict]) -> Difference:
     """Return how far two traces with the same settings differ."""
     (arrays, about), (others, about_others) = one, other
     errors: dict[str, float] = collections.defaultdict(float)
+    mean_losses: dict[int, float] = {}
     weights = True
     for key in others:
         kind = "/".join(key.split("/")[:2])
@@ -193,7 +196,10 @@ def difference(one: tuple[dict, dict], other: tuple[dict, dict]) -> Difference:
         elif not key.startswith("before/") and key != "order":  # the images of the batches show the order
             scale = max(np.abs(arrays[name]).max() for name in _layer(key, arrays)) or 1.0
             errors[kind] = max(errors[kind], float(np.abs(arrays[key] - others[key]).max() / scale))
-    return Difference(about["batches"] == about_others["batches"], weights, dict(errors))
+        if key.startswith("losses/"):
+            mean, other_mean = (float(losses[key].mean(dtype=np.float64)) for losses in (arrays, others))
+            mean_losses[int(key.split("/")[1])] = abs(other_mean / mean - 1)
+    return Difference(about["batches"] == about_others["batches"], weights, dict(errors), mean_losses)
 
 
 def _layer(key, arrays):
@@ -254,7 +260,13 @@ def main():
 def _words(found):
     same = (("images", found.batches), ("weights", found.weights))
     bits = [f"{what} {'equal' if equal else 'different'}" for what, equal in same]
-    return ", ".join([*bits, *(f"{kind} {error:.1e}" for kind, error in sorted(found.errors.items()))])
+    errors = {**found.errors, **{f"mean loss/{step}": error for step, error in found.mean_losses.items()}}
+    return ", ".join([*bits, *(f"{kind} {errors[kind]:.1e}" for kind in sorted(errors, key=_kind_and_step))])
+
+
+def _kind_and_step(key):
+    kind, _, step = key.rpartition("/")
+    return kind, int(step)
 
 
 if __name__ == "__main__":

@@ -68,11 +68,15 @@ def test_compiled_training_draws_the_weights_and_dropout_masks_of_the_blogs_prog
 
 def test_a_difference_is_seen():
     arrays = {f"{kind}/1/000.weight": np.ones(3) for kind in ("before", "gradients", "after")}
-    changed = {**arrays, "gradients/1/000.weight": np.array([1, 1, 1.5])}
+    arrays["losses/1"] = np.array([2.0, 4.0])
+    changed = {**arrays, "gradients/1/000.weight": np.array([1, 1, 1.5]), "losses/1": np.array([2.0, 3.0])}
     other_weights = {**arrays, "before/1/000.weight": np.array([1, 1, 1 + 1e-16 * 4])}
     about = {"batches": ["a"]}
-    assert parity.difference((arrays, about), (arrays, about)) == (True, True, {"gradients/1": 0, "after/1": 0})
-    assert parity.difference((arrays, about), (changed, about)).errors["gradients/1"] == 0.5
+    equal = {"gradients/1": 0, "after/1": 0, "losses/1": 0}
+    assert parity.difference((arrays, about), (arrays, about)) == (True, True, equal, {1: 0})
+    found = parity.difference((arrays, about), (changed, about))
+    assert (found.errors["gradients/1"], found.errors["losses/1"]) == (0.5, 0.25)
+    assert found.mean_losses == {1: pytest.approx(1 / 6)}
     assert not parity.difference((arrays, about), (other_weights, about)).weights
     assert not parity.difference((arrays, about), (arrays, {"batches": ["b"]})).batches
 
