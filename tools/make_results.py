@@ -80,8 +80,8 @@ three times as often. The rates hold if the number of runs is fixed before the f
   the first edition (builds A, B and C). Later ones for MXNet are in the history of github.com/d2l-ai/d2l-en-colab.
 - The time per run is the median. It is an upper bound, because the machine did other work at the same time.
 - The second table has the metrics: the difference of the means with its 90 % interval, and the margin. "Original
-  software" are our runs of the source's program on MXNet of its time (`original/run.py`, records in
-  `results/original/`). Where nothing is published, we compare with them.
+  software" are our runs of the source's program on MXNet of its time (`original/run.py`;
+  [commands](../results/README.md#runs-of-the-original-software)). Where nothing is published, we compare with them.
 """
 UNEQUAL = 2.5  # times: how much more one side spreads than the other, in some columns
 POWER_MARGINS = (2, 3, 5)  # standard deviations
