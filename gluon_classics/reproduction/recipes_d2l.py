@@ -21,10 +21,6 @@ from .recipes import NOT_PUBLISHED, Builds, PublishedRun, Recipe
 
 FIRST, UP_TO_17, ONE = "D2L, first edition", "D2L up to 0.17", "D2L 1.0"
 FIRST_BUILDS = ("build A, January 2019", "build B, March 2020", "build C, December 2020")
-TWO_POOLS = (
-    "the published mean is over builds with max pooling (until 0.16.5, June 2021: the `_first` networks) and with "
-    "average pooling (later); how many of each is not known"
-)
 SHARED_WEIGHTS = (
     "D2L's notebooks do not seed MXNet, whose generators start equally in every process: all builds have the same "
     "initial weights and spread less than runs with different ones"
@@ -82,8 +78,9 @@ def _keep(recipe):
     return replace(recipe, variant=f"{recipe.variant}-keep", settings=settings, notes=(*recipe.notes, NOT_SCALED))
 
 
-def _builds(n, loss=None, train=None, test=None, test_range=None, failed=0):
-    return Builds(f"{n} official builds, d2l-ai/d2l-en-colab to 2a4d3790", n, loss, train, test, test_range, failed)
+def _builds(n, loss=None, train=None, test=None, test_range=None, failed=0, which=""):
+    source = f"{n} official builds{which}, d2l-ai/d2l-en-colab to 2a4d3790"
+    return Builds(source, n, loss, train, test, test_range, failed)
 
 
 def _one(model, resize, learning_rate, mean, sd, init="xavier", notes=()):
@@ -106,18 +103,31 @@ LENET = _up_to_17(
 LENET_FIRST = _first(
     "lenet_d2l_first", (0.6704, 0.733, 0.754), (0.6757, 0.732, 0.747), (0.6723, 0.733, 0.756), notes=(SHARED_WEIGHTS,)
 )
-BN_BY_HAND = _builds(92, (0.248, 0.008), (0.908, 0.003), (0.856, 0.037), (0.679, 0.898))
-BN = _builds(90, (0.255, 0.009), (0.906, 0.004), (0.838, 0.039))
-ABOUT_90 = "the number of builds is approximate"
 BN_FIRST = _first("lenet_bn_first", (0.3071, 0.889, 0.881), (0.2984, 0.891, 0.890), (0.3008, 0.890, 0.873))
 BN_BY_HAND_FIRST = _first(
     "lenet_bn_scratch_first", (0.3051, 0.890, 0.870), (0.3043, 0.889, 0.867), (0.3011, 0.890, 0.863)
 )
+# by the pool in the notebook's code: max pooling until 0.16.5 (June 2021), and in a build of December 2021
+WITH_MAX_POOLS, WITH_AVERAGE_POOLS = " with max pooling", " with average pooling"
 BN_UP_TO_17 = (
-    _up_to_17("lenet_bn_scratch_first", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
-    _up_to_17("lenet_bn_scratch", BN_BY_HAND, notes=(TWO_POOLS, EPS)),
-    _up_to_17("lenet_bn_first", BN, notes=(TWO_POOLS, ABOUT_90)),
-    _up_to_17("lenet_bn", BN, notes=(TWO_POOLS, ABOUT_90)),
+    _up_to_17(
+        "lenet_bn_scratch_first",
+        _builds(80, (0.2456, 0.0025), (0.9095, 0.0013), (0.857, 0.039), (0.679, 0.898), which=WITH_MAX_POOLS),
+        notes=(EPS,),
+    ),
+    _up_to_17(
+        "lenet_bn_scratch",
+        _builds(12, (0.2677, 0.0050), (0.9015, 0.0022), (0.854, 0.022), (0.825, 0.894), which=WITH_AVERAGE_POOLS),
+        notes=(EPS,),
+    ),
+    _up_to_17(
+        "lenet_bn_first",
+        _builds(80, (0.2520, 0.0033), (0.9075, 0.0015), (0.841, 0.038), (0.683, 0.898), which=WITH_MAX_POOLS),
+    ),
+    _up_to_17(
+        "lenet_bn",
+        _builds(12, (0.2773, 0.0040), (0.8975, 0.0016), (0.819, 0.038), (0.749, 0.857), which=WITH_AVERAGE_POOLS),
+    ),
 )
 RECIPES = (
     LENET_FIRST,
