@@ -12,7 +12,7 @@ from gluon_classics import _console
 from gluon_classics._files import user_path
 from gluon_classics.distributed.hosts import read_hosts
 from gluon_classics.distributed.launcher import REMOTE_SHELL, RESTARTS, Placement
-from gluon_classics.errors import ClassicsError
+from gluon_classics.errors import ClassicsError, SettingsError
 from gluon_classics.experiment.settings import Settings
 
 LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1  # MXNet counts with 32 bits
@@ -37,6 +37,12 @@ def known_recipe(_ctx, _param, name):
         return get_recipe(name)
     except ClassicsError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def not_empty(_ctx, param, text):
+    if text is not None and not text.strip():
+        raise SettingsError(f"{param.name} is empty: write a value, or leave the option out")
+    return text
 
 
 def image_shape(_ctx, _param, text):
@@ -84,6 +90,8 @@ class UserPath(click.ParamType):
     name = "path"
 
     def convert(self, value, param, ctx):
+        if value == "":
+            self.fail("the path is empty: name a file or a folder, or leave the option out.", param, ctx)
         try:
             return user_path(value)
         except ClassicsError as error:

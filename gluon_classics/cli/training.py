@@ -24,6 +24,7 @@ from .options import (
     in_memory_option,
     json_option,
     known_model,
+    not_empty,
     placement_options,
     quiet_option,
     setting,
@@ -48,11 +49,12 @@ from .options import (
 @setting("learning_rate", "--lr", type=FiniteRange(0, min_open=True), help="Learning rate.")
 @setting(
     "schedule",
+    callback=not_empty,
     help='Learning-rate schedule, such as "2:0.4 5:0.2": use 0.4 times the learning rate from epoch 2 on and 0.2 times '
     "from epoch 5 on. Epochs count from 0. cosine: fall along half a cosine. "
     "decay:0.96:8: fall by 4 % every 8 epochs. warmup:5: rise linearly for 5 epochs. "
     "plateau:0.1:5: use 0.1 times the learning rate each time that 5 epochs have not raised the accuracy; "
-    "plateau:0.1:5:3 does so 3 times at most.",
+    "plateau:0.1:5:3 does so 3 times at most. 0:1: stay constant.",
     shown="constant",
 )
 @setting(
@@ -82,9 +84,15 @@ from .options import (
 )
 @setting("background", type=Finite(), help="Network input for the pixel value 0.")
 @setting("foreground", type=Finite(), help="Network input for the pixel value 255.")
-@setting("mean", help="Mean of the pixels, 0 to 1, to subtract: one number, or one for each channel.", shown="0")
+@setting(
+    "mean",
+    callback=not_empty,
+    help="Mean of the pixels, 0 to 1, to subtract: one number, or one for each channel.",
+    shown="0",
+)
 @setting(
     "std",
+    callback=not_empty,
     help="Standard deviation to divide the pixels by. 'gluon-classics statistics' computes both from images.",
     shown="1",
 )

@@ -3,6 +3,7 @@
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from gluon_classics._format import format_value
+from gluon_classics._numbers import read_number
 from gluon_classics.errors import SettingsError
 
 NONE = "none"
@@ -84,7 +85,7 @@ def _operation(word) -> Operation:
         raise SettingsError(f"unknown augmentation {word!r}: use {NONE}, or one or more of {', '.join(_KINDS)}")
     numbers: Optional[Tuple[float, ...]]
     try:
-        numbers = tuple((int if name in _WHOLE else float)(text) for text in texts)
+        numbers = tuple(read_number(text, int if name in _WHOLE else float) for text in texts)
     except ValueError:
         numbers = None
     if numbers is None or len(numbers) > len(kind.defaults):

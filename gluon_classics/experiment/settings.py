@@ -7,6 +7,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import gluon_classics
 from gluon_classics._format import format_value, is_utf8
+from gluon_classics._numbers import read_number
 from gluon_classics.data import FIT, LAST_BATCH, RESIZE_IN, TEST_CROPS
 from gluon_classics.data.augment_words import NONE, parse_augment
 from gluon_classics.data.colors import TRANSPARENT_AS, parse_color
@@ -192,19 +193,23 @@ class Settings:
         return cls(model, **{**gluon_classics.model_info(model).training, **chosen})
 
     def _check_pixels(self):
-        if self.background == self.foreground:
-            raise SettingsError("background and foreground are equal, so all images would be the same: change one")
+        for name in ("background", "foreground"):
+            if not abs(getattr(self, name)) <= _LARGEST_INPUT:
+                what = f"it must be from {-_LARGEST_INPUT:,} to {_LARGEST_INPUT:,}"
+                raise SettingsError(f"{name} is {getattr(self, name):g}: {what}")
+        if abs(self.background - self.foreground) < _SMALLEST_CONTRAST:
+            raise SettingsError(
+                "background and foreground are nearly equal, so all images would be the same: change one"
+            )
         mean, std = parse_channels("mean", self.mean), parse_channels("std", self.std)
-        if not all(0 < spread <= 1 for spread in std):
-            raise SettingsError(f"std is {self.std}: it must be greater than 0 and at most 1, of pixels divided by 255")
+        if not all(_SMALLEST_STD <= spread <= 1 for spread in std):
+            raise SettingsError(f"std is {self.std}: it must be from {_SMALLEST_STD} to 1, of pixels divided by 255")
         if not all(0 <= center <= 1 for center in mean):
             raise SettingsError(f"mean is {self.mean}: it must be from 0 to 1, of pixels divided by 255")
         if len({len(numbers) for numbers in (mean, std)} - {0, 1}) > 1:
             raise SettingsError(f"mean has {len(mean)} numbers and std has {len(std)}: use one for each channel")
         if (mean or std) and self.pixels_differ:
             raise SettingsError("mean and std take the place of background and foreground: leave those out")
-        if not all(abs(value) <= _LARGEST_FLOAT for values in self.pixels for value in values):
-            raise SettingsError(f"std is {self.std}: it is so small that float32 cannot hold the pixels")
 
     def _check_sizes(self):
         if self.image_size is not None and self.image_size < self.size:
@@ -284,6 +289,9 @@ _TYPES: Dict[Any, Tuple[Tuple[type, ...], str]] = {
 }
 _LARGEST = {"seed": 2**63 - 1}  # others: what MXNet's sizes and numbers can hold
 _LARGEST_SIZE, _LARGEST_FLOAT = 2**31 - 1, 3.4028234663852886e38
+_SMALLEST_STD = 0.0001  # of pixels in 0..1; `gluon-classics statistics` prints no smaller one
+_LARGEST_INPUT = 100_000  # network inputs beyond this are a mistake; raw pixels of 16 bits have up to 65,535
+_SMALLEST_CONTRAST = 1e-6  # of the network inputs for black and white
 
 
 def _check_type(field, value):
@@ -320,23 +328,25 @@ def parse_schedule(schedule: str) -> Schedule:
     """Return the parts of a learning-rate schedule. Raises SettingsError for a malformed schedule."""
     found: Dict[str, Any] = {"cosine": [], "decay": [], "warmup": [], "plateau": [], "step": []}
     try:
+        if schedule.isspace():
+            raise ValueError
         for word in schedule.split():
             name, *numbers = word.split(":")
             if name == "cosine" and not numbers:
                 found[name].append(True)
             elif name == "decay":
-                decay, every = map(float, numbers)
+                decay, every = map(read_number, numbers)
                 found[name].append((decay, every))
             elif name == "warmup":
-                (epochs,) = map(int, numbers)
+                (epochs,) = (read_number(number, int) for number in numbers)
                 found[name].append(epochs)
             elif name == "plateau":
                 fall, waited, *most = numbers
-                (limit,) = map(int, most) if most else (None,)
-                found[name].append((float(fall), int(waited), limit))
+                (limit,) = (read_number(number, int) for number in most) if most else (None,)
+                found[name].append((read_number(fall), read_number(waited, int), limit))
             else:
-                (factor,) = map(float, numbers)
-                found["step"].append((int(name), factor))
+                (factor,) = map(read_number, numbers)
+                found["step"].append((read_number(name, int), factor))
         positive = [*(number for pair in found["decay"] for number in pair), *(factor for _, factor in found["step"])]
         counts = [*found["warmup"], *(count for _, *each in found["plateau"] for count in each if count is not None)]
         if any(start < 0 for start, _ in found["step"]) or any(count < 1 for count in counts):
@@ -361,7 +371,8 @@ def parse_schedule(schedule: str) -> Schedule:
 def parse_channels(name: str, text: str) -> Tuple[float, ...]:
     """Return the numbers in a text such as "0.485,0.456,0.406". Raises SettingsError, with `name`, for another text."""
     try:
-        numbers = tuple(map(float, text.replace(",", " ").split()))
+        words = text.split(",") if "," in text else text.split()
+        numbers = tuple(read_number(word.strip()) for word in words)
         if not all(abs(number) <= _LARGEST_FLOAT for number in numbers) or (text and not numbers):
             raise ValueError
     except ValueError:

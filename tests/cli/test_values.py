@@ -9,6 +9,7 @@ import gluon_classics
 from gluon_classics.cli.command import NO_HOME, main
 from gluon_classics.cli.options import UserPath
 from gluon_classics.data import datasets
+from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.experiment import build
 import numpy as np
 import pytest
@@ -86,6 +87,25 @@ def test_an_unknown_home_folder_is_an_error_of_every_path(user, invoke):
             assert f"{user}: the home folder of this user is not known" in result.stderr
             tried += 1
     assert tried > 20
+
+
+def test_an_empty_path_is_an_error_of_every_path(invoke, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in CALLS:
+        command = main.commands[name]
+        for parameter in (other for other in parameters(command) if isinstance(other.type, UserPath)):
+            result = invoke(*given(command, parameter, ""))
+            assert result.exit_code == 2, (name, parameter.name, result.output)
+            assert "the path is empty: name a file or a folder" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize("option", ["mean", "std", "schedule"])
+def test_empty_text_is_not_taken_for_the_default(option, value, invoke):
+    result = invoke("train", "lenet", "--data", SAMPLE_FOLDER, f"--{option}", value, "--dry-run")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"Error: {option} is empty: write a value, or leave the option out\n"
 
 
 def test_a_tilde_is_the_home_folder_where_shells_leave_it(invoke, monkeypatch, tmp_path):

@@ -47,21 +47,24 @@ WRONG = [
     ("momentum", -0.1, "at least 0"),
     ("weight_decay", -1e-4, "0 or more"),
     ("background", math.inf, "a finite number"),
-    ("foreground", 0.0, "background and foreground are equal"),
+    ("foreground", 0.0, "background and foreground are nearly equal"),
+    ("foreground", 1e-30, "background and foreground are nearly equal"),
+    ("foreground", 1e30, "it must be from -100,000 to 100,000"),
+    ("background", -1e30, "it must be from -100,000 to 100,000"),
     ("fit", "stretch", "use one of resize, pad, crop"),
     ("resize_in", "float16", "use one of uint8, float32, published"),
     ("augment", "flop", "use none, or one or more of flip, crop"),
     ("augment", "scale:27:50", "smallest size of the augmentation scale is 27, less than the network's 28"),
     ("augment", None, "text"),
     ("mean", "a", "one for each channel"),
-    ("mean", ",", "one for each channel"),
+    *(("mean", text, "one for each channel") for text in (",", "0.5,", ",0.5", "0.5,,0.5", " ", "0.5 0.5,0.5")),
+    ("mean", "0_5", "one for each channel"),
+    ("std", "0.5,0.5, ", "one for each channel"),
     ("mean", "nan", "one for each channel"),
-    ("std", "0", "greater than 0"),
-    ("std", "0.5,-0.5,0.5", "greater than 0"),
+    *(("std", text, "from 0.0001 to 1") for text in ("0", "0.5,-0.5,0.5", "1e-30", "1e-40", "0.00009")),
     ("std", "58.4,57.1,57.4", "of pixels divided by 255"),
     ("mean", "123.68", "of pixels divided by 255"),
     ("augment", "flip crop", "has nothing to cut from images of 28: give it a border"),
-    ("std", "1e-40", "so small that float32 cannot hold"),
     ("image_size", 27, "less than the network's 28"),
     ("image_size", 0, "1 or more"),
     ("test_crops", "five", "use one of center, ten"),
@@ -85,7 +88,9 @@ WRONG = [
     ("init", "he(2)", "use xavier"),
     ("init", "normal(0)", "use xavier"),
     ("init", "published", "was published without its own initializer"),
-    ("schedule", "2", "is not a schedule"),
+    *(("schedule", text, "is not a schedule") for text in ("2", " ", "2:", ":0.5", "2::0.5", "2:0.5,", "cosine:")),
+    *(("schedule", text, "is not a schedule") for text in ("2:0_4", "1_0:0.4", "warmup:1_0", "decay:0.9:1_0")),
+    ("schedule", "plateau:0.1:1_0", "is not a schedule"),
     ("schedule", "1:0.5 1:0.1", "names an epoch twice"),
     ("schedule", "cosine cosine", "repeats cosine"),
     ("schedule", "warmup:5 warmup:5", "repeats warmup"),
@@ -186,7 +191,7 @@ def test_settings_are_checked_without_loading_mxnet():
 
 
 def test_mean_and_std_are_the_values_of_the_pixels_0_and_255():
-    settings = Settings("lenet", mean="0.5,0.25,0", std="0.5 0.25 1")
+    settings = Settings("lenet", mean="0.5, 0.25 ,0", std="0.5 0.25 1")
     assert settings.pixels == ((-1.0, -1.0, 0.0), (1.0, 3.0, 1.0))
     assert Settings("lenet", mean="0.5").pixels == ((-0.5,), (0.5,))
     assert Settings("lenet", mean="0.5", std="0.5,1").pixels == ((-1.0, -0.5), (1.0, 0.5))
