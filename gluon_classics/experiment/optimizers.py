@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Iterable, Sequence
 
-from gluon_classics.errors import SettingsError
 from gluon_classics.utils.history import EpochRecord, has_stopped
 from gluon_classics.utils.training import Callback
 import mxnet as mx
@@ -38,15 +37,12 @@ def rate_factor(schedule: str, epoch: int, epochs: int, accuracies: Sequence[flo
     factor = ([1.0] + [factor for start, factor in parsed.steps if start <= epoch])[-1]
     if parsed.cosine:
         factor *= (1 + math.cos(math.pi * epoch / epochs)) / 2
-    try:
-        if parsed.decay:
-            decay, every = parsed.decay
-            factor *= decay ** int(epoch / every)
-        if parsed.plateau:
-            fall, waited, most = parsed.plateau
-            factor *= fall ** plateaus(accuracies, waited, most)
-    except OverflowError:
-        raise SettingsError(f"the schedule {schedule!r} grows beyond all numbers: use other numbers") from None
+    if parsed.decay:
+        decay, every = parsed.decay
+        factor *= decay ** int(epoch / every)
+    if parsed.plateau:
+        fall, waited, most = parsed.plateau
+        factor *= fall ** plateaus(accuracies, waited, most)
     if epoch < parsed.warm_up:
         done = epoch / parsed.warm_up
         factor *= WARM_UP_FROM * (1 - done) + done

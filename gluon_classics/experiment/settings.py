@@ -61,7 +61,7 @@ class Settings:
         schedule: Learning-rate schedule: epochs (from 0) and the factor from each one on, as in "2:0.4 5:0.2";
             "cosine", half a cosine over all epochs; "decay:0.96:8", the factor 0.96 after every 8 epochs; "warmup:5",
             a linear rise for 5 epochs; "plateau:0.1:5:3", the factor 0.1 each time that 5 epochs have not raised the
-            accuracy, three times at most. These factors multiply.
+            accuracy, three times at most. These factors multiply. Those of decay and plateau are less than 1.
         patience: Number of epochs without a higher accuracy after which the training stops; None never stops it early.
         optimizer: MXNet's name of the optimizer, "tfrmsprop" for TensorFlow's RMSProp, or "diagonallm" for LeNet-5.
         momentum: 0..1, for optimizers that take one.
@@ -291,6 +291,8 @@ _LARGEST = {"seed": 2**63 - 1}  # others: what MXNet's sizes and numbers can hol
 _LARGEST_SIZE, _LARGEST_FLOAT = 2**31 - 1, 3.4028234663852886e38
 _SMALLEST_STD = 0.0001  # of pixels in 0..1; `gluon-classics statistics` prints no smaller one
 _LARGEST_INPUT = 100_000  # network inputs beyond this are a mistake; raw pixels of 16 bits have up to 65,535
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 1e-6, 1000  # of a learning rate; warm-ups and restarts raise it
+_SHORTEST_DECAY = 0.01  # epochs
 _SMALLEST_CONTRAST = 1e-6  # of the network inputs for black and white
 
 
@@ -358,6 +360,19 @@ def parse_schedule(schedule: str) -> Schedule:
             f"{schedule!r} is not a schedule: list epochs (from 0) and the factor from each one on, as in 2:0.4 5:0.2, "
             "or use cosine, decay:0.96:8, warmup:5 and plateau:0.1:5"
         ) from None
+    for factor in (factor for _, factor in found["step"]):
+        if not _SMALLEST_FACTOR <= factor <= _LARGEST_FACTOR:
+            what = f"a factor of the schedule {format_value(schedule)} is {factor:g}"
+            raise SettingsError(f"{what}: it must be from {_SMALLEST_FACTOR:g} to {_LARGEST_FACTOR:,}")
+    for name, example in (("decay", "decay:0.96:8"), ("plateau", "plateau:0.1:5")):
+        for factor, *_ in found[name]:
+            if not _SMALLEST_FACTOR <= factor < 1:
+                what = f"the factor of {name} in the schedule {format_value(schedule)} is {factor:g}"
+                raise SettingsError(f"{what}: use one from {_SMALLEST_FACTOR:g} and below 1, as in {example}")
+    for _, every in found["decay"]:
+        if not _SHORTEST_DECAY <= every <= _LARGEST_SIZE:
+            what = f"decay in the schedule {format_value(schedule)} applies after every {every:g} epochs"
+            raise SettingsError(f"{what}: use a number from {_SHORTEST_DECAY:g} to {_LARGEST_SIZE:,}")
     steps = tuple(sorted(found.pop("step")))
     if len(dict(steps)) < len(steps):
         raise SettingsError(f"the schedule {schedule!r} names an epoch twice: give each epoch one factor")

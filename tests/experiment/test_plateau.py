@@ -4,7 +4,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from gluon_classics.data import datasets
-from gluon_classics.errors import SettingsError
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.optimizers import PatienceCallback, ScheduleCallback, plateaus, rate_factor
 from gluon_classics.experiment.settings import Settings
@@ -44,9 +43,11 @@ def test_the_rate_falls_after_each_plateau_and_multiplies_with_the_other_parts_o
     assert rate_factor("plateau:0.1:2 2:0.5", 3, 7, flat[:3]) == pytest.approx(0.05)
 
 
-def test_a_rate_that_grows_beyond_all_numbers_is_refused():
-    with pytest.raises(SettingsError, match="grows beyond all numbers"):
-        rate_factor("plateau:1e200:1", 3, 5, [0.5] * 3)
+def test_the_factors_of_the_longest_training_are_numbers():
+    last = 2**31 - 1
+    assert rate_factor("decay:0.000001:0.01", last, last) == 0
+    assert rate_factor("decay:0.5:2147483647", last, last) == 0.5
+    assert rate_factor("plateau:0.000001:1", 200, last, [0.5] * 200) == 0
 
 
 @pytest.mark.parametrize(
