@@ -12,10 +12,17 @@ import click
 import gluon_classics
 from gluon_classics import _console, _runtime
 from gluon_classics._signals import KILLED_BY
-from gluon_classics.errors import ClassicsError, Interrupted, MemoryTooSmall, library_reason, memory_explained
+from gluon_classics.errors import (
+    ClassicsError,
+    Interrupted,
+    MemoryTooSmall,
+    SettingsError,
+    library_reason,
+    memory_explained,
+)
 
 from . import data, export, networks, porting, recipes, training
-from .options import json_option
+from .options import json_option, with_options
 
 LIBRARIES = {"mxnet": "MXNet", "cv2": "OpenCV"}
 NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())  # its message is the help; new in click 8.2
@@ -50,7 +57,8 @@ def errors_in_one_line(ctx):
     except (ClassicsError, ImportError) as error:
         if isinstance(error, MemoryTooSmall) and _library(error.__cause__) == "MXNet":
             atexit.register(_leave)
-        raise click.ClickException(_shown(error)) from error
+        text = with_options(str(error)) if isinstance(error, SettingsError) else error
+        raise click.ClickException(_shown(text)) from error
     except NO_ARGUMENTS:
         raise
     except click.UsageError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from typing import NamedTuple
 
 import click
@@ -18,6 +19,7 @@ from gluon_classics.experiment.settings import Settings
 LARGEST, LARGEST_SEED = 2**31 - 1, 2**63 - 1  # MXNet counts with 32 bits
 LARGEST_FLOAT = 3.4028234663852886e38  # of 32 bits
 DIGITS = len(str(LARGEST))
+_NAMES = {"init_from": "--init-from", "new_head": "--new-head"}  # fields of `Settings` and their options
 PLACEMENT_NAMES = "--hosts, --port, --remote-shell and --restarts"
 
 
@@ -197,7 +199,17 @@ def setting(field, *flags, help="", shown=None, **options):
     """Return an option for a field of `Settings`. If it is not given, it is None, and the network's default is used."""
     default = getattr(Settings, field) if shown is None else shown
     flags = flags or ("--" + field.replace("_", "-"),)
+    if "_" in field:
+        _NAMES[field] = flags[0]
     return click.option(*flags, field, help=f"{help}  [default: {default}]", **options)
+
+
+def with_options(text: str) -> str:
+    """Return an error about settings with the options in it instead of Python's names, such as `image_size`.
+
+    Names without an underscore are words. Text that a user wrote is in quotes or in paths, and stays as it is.
+    """
+    return re.sub(r"(?<![\w'\"/.-])\w+(?![\w'\"/.-])", lambda word: _NAMES.get(word[0], word[0]), text)
 
 
 def show_plan(plan, as_json: bool) -> None:

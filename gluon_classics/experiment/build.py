@@ -14,7 +14,7 @@ from gluon_classics.data.augment_words import parse_augment
 from gluon_classics.data.datasets import DataSet, load_dataset
 from gluon_classics.data.found import hold_out
 from gluon_classics.distributed.server_trainer import ServerTrainer
-from gluon_classics.errors import ClassicsError, DataError
+from gluon_classics.errors import ClassicsError, DataError, SettingsError
 from gluon_classics.inspection.summary import summarize
 from gluon_classics.models._batch_norm import ScratchBatchNorm
 from gluon_classics.models.objective import objective_of
@@ -238,7 +238,7 @@ def head_parameters(model: str, classes: int, input_shape) -> list[str]:
         other = shapes(classes - 1)
     head = [name for name, shape in own.items() if shape != other[name]]
     if not head:
-        raise ClassicsError(f"no parameter of {model} depends on the number of classes: leave new_head out")
+        raise SettingsError(f"no parameter of {model} depends on the number of classes: leave new_head out")
     return head
 
 
@@ -360,7 +360,8 @@ def loaders(settings: Settings, data: DataSet, share: tuple[int, int] = (0, 1)) 
         count = len(parse_channels(name, getattr(settings, name)))
         if count not in (0, 1, channels):
             remedy = "give one number for each channel, or one for all"
-            raise DataError(f"{name} has {count} numbers, but the images have {channels} channels: {remedy}")
+            there = "1 channel" if channels == 1 else f"{channels} channels"
+            raise DataError(f"{name} has {count} numbers, but the images have {there}: {remedy}")
     train, validation = data.train, None
     if settings.validation_share is not None:
         train, validation = hold_out(data.train, settings.validation_share, data.origin, "held out for validation")

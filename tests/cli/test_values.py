@@ -1,5 +1,6 @@
 """Every option and argument of every command takes any value: it works, or it is one clear line."""
 
+import dataclasses
 import itertools
 import os
 import pwd
@@ -7,10 +8,11 @@ import pwd
 import click
 import gluon_classics
 from gluon_classics.cli.command import NO_HOME, main
-from gluon_classics.cli.options import UserPath
+from gluon_classics.cli.options import UserPath, with_options
 from gluon_classics.data import datasets
 from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.experiment import build
+from gluon_classics.experiment.settings import Settings
 import numpy as np
 import pytest
 
@@ -106,6 +108,33 @@ def test_empty_text_is_not_taken_for_the_default(option, value, invoke):
     result = invoke("train", "lenet", "--data", SAMPLE_FOLDER, f"--{option}", value, "--dry-run")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"Error: {option} is empty: write a value, or leave the option out\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--image-size", "20"], "--image-size is 20, less than the network's 28: use more"),
+        (["--micro-batch-size", "17", "--batch-size", "16"], "--micro-batch-size is 17, more than the batch size 16"),
+        (["--test-crops", "ten"], "larger than the network's 28: set --image-size"),
+        (["--new-head"], "--new-head is for parameters from a file: name one with --init-from"),
+        (["--freeze", "body"], "use it with --new-head"),
+        (["--init", "image_size"], "unknown initializer 'image_size'"),
+        (["--mean", "0.5,0.5"], "mean has 2 numbers, but the images have 1 channel: give one number"),
+    ],
+)
+def test_errors_about_settings_name_options_and_keep_what_was_written(arguments, words, invoke):
+    result = invoke("train", "lenet", "--data", SAMPLE_FOLDER, *arguments, "--dry-run")
+    assert (result.exit_code, result.stdout) == (1, "")
+    line = result.stderr.splitlines()[-1]
+    assert words in line
+
+
+def test_every_setting_with_an_underscore_has_its_option():
+    train = {parameter.name: max(parameter.opts, key=len) for parameter in main.commands["train"].params}
+    named = {field.name for field in dataclasses.fields(Settings) if "_" in field.name}
+    for name in named:
+        assert with_options(f"{name} is 3: use more") == f"{train[name]} is 3: use more"
+    assert {"image_size", "learning_rate", "init_from"} <= named
 
 
 def test_a_tilde_is_the_home_folder_where_shells_leave_it(invoke, monkeypatch, tmp_path):
