@@ -85,7 +85,7 @@ def test_what_the_user_chose_stays_and_is_an_error_on_grayscale_images(option, v
     given = {option: value, "std" if option == "mean" else "mean": None}
     settings, _ = for_images(published_settings("vgg16", **given), 1, LABELS, given)
     assert getattr(settings, option) == value
-    with pytest.raises(DataError, match=r"channels|color images"):
+    with pytest.raises(DataError, match=r"1 channel:|color images"):
         loaders(replace(settings, batch_size=2), dataset(1))
 
 

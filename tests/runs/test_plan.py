@@ -106,7 +106,7 @@ def test_what_is_refused_in_a_run_is_refused_in_a_plan(tmp_path, monkeypatch):
         plan_training("lenet", "cpu", tmp_path / "run", SAMPLE)
     with pytest.raises(DataError, match="there is no folder"):
         plan_training("lenet", "cpu", None, str(tmp_path / "nothing"))
-    with pytest.raises(DataError, match="mean has 3 numbers, but the images have 1 channels"):
+    with pytest.raises(DataError, match="mean has 3 numbers, but the images have 1 channel:"):
         plan_settings(Settings("lenet", data=SAMPLE, mean="0.5,0.5,0.5"), "cpu")
     monkeypatch.setattr(batch_memory, "available_memory", lambda processes=1: 1_000_000)
     with pytest.raises(MemoryTooSmall, match="use a smaller batch size"):
