@@ -78,6 +78,17 @@ def parse_augment(text: str) -> Tuple[Operation, ...]:
     return found
 
 
+def border_problem(operation: Operation, side: int) -> str:
+    """Return what is wrong with the border of "crop" for crops whose shorter side has `side` pixels; "" if nothing is.
+
+    With a border as wide as the crop, the crop could miss the image.
+    """
+    if operation.name != "crop" or operation.numbers[0] < side:
+        return ""
+    what = f"the border of the augmentation crop is {operation.numbers[0]}, and crops have {side} pixels per side"
+    return f"{what}, so that they could miss the image: use a smaller border, such as crop:4"
+
+
 def _operation(word) -> Operation:
     name, *texts = word.split(":")
     kind = _KINDS.get(name)

@@ -16,7 +16,7 @@ import cv2
 from gluon_classics.errors import DataError
 import numpy as np
 
-from .augment_words import Operation
+from .augment_words import Operation, border_problem
 from .images import center_crop, resize_smoothly, with_shorter_side
 
 ATTEMPTS = 10  # to draw a part that fits into the image, as in torchvision
@@ -49,6 +49,9 @@ def check_operations(operations: Sequence[Operation], channels: int, height: int
         if name == "scale" and numbers[0] < min(height, width):
             what = f"the smallest size of the augmentation scale is {numbers[0]:g}"
             raise DataError(f"{what}, less than the {min(height, width)} of the images: use more")
+        problem = border_problem(Operation(name, numbers), min(height, width))
+        if problem:
+            raise DataError(problem)
 
 
 def augmented(

@@ -9,7 +9,7 @@ import gluon_classics
 from gluon_classics._format import format_value, is_utf8
 from gluon_classics._numbers import read_number
 from gluon_classics.data import FIT, LAST_BATCH, RESIZE_IN, TEST_CROPS
-from gluon_classics.data.augment_words import NONE, parse_augment
+from gluon_classics.data.augment_words import LARGEST_SIDE, NONE, border_problem, parse_augment
 from gluon_classics.data.colors import TRANSPARENT_AS, parse_color
 from gluon_classics.errors import SettingsError
 
@@ -212,6 +212,10 @@ class Settings:
             raise SettingsError("mean and std take the place of background and foreground: leave those out")
 
     def _check_sizes(self):
+        for name in ("resize", "image_size"):
+            side = getattr(self, name)
+            if side is not None and side > LARGEST_SIDE:
+                raise SettingsError(f"{name} is {side:,}: images can have {LARGEST_SIDE:,} pixels per side at most")
         if self.image_size is not None and self.image_size < self.size:
             raise SettingsError(f"image_size is {self.image_size}, less than the network's {self.size}: use more")
         is_cut = self.image_size not in (None, self.size)
@@ -219,6 +223,9 @@ class Settings:
             if operation.name == "scale" and operation.numbers[0] < self.size:
                 least = f"{operation.numbers[0]:g}, less than the network's {self.size}"
                 raise SettingsError(f"the smallest size of the augmentation scale is {least}: use more")
+            problem = border_problem(operation, self.size)
+            if problem:
+                raise SettingsError(problem)
             if operation.from_original and self.fit == "pad":
                 raise SettingsError(f"fit pad and the augmentation {operation.name} exclude each other: use fit crop")
             if operation.name == "crop" and operation.numbers == (0,) and not is_cut:
