@@ -69,10 +69,13 @@ def require_extra(name: str, what: str):
 
 
 @contextlib.contextmanager
-def memory_explained():
+def memory_explained(remedy: str = "use a smaller batch size, or smaller images"):
     """Turn an error about missing memory in the `with` block into a MemoryTooSmall that says what to do.
 
     Python's, NumPy's, MXNet's and OpenCV's errors count. NumPy's has the size that was asked for.
+
+    Args:
+        remedy: What to do.
     """
     try:
         yield
@@ -83,7 +86,7 @@ def memory_explained():
         is_memory = isinstance(error, MemoryError) or any(sign in text for sign in _MEMORY_SIGNS)
         if not is_memory or isinstance(error, ClassicsError):
             raise
-        raise MemoryTooSmall(f"not enough memory ({text}): use a smaller batch size, or smaller images") from error
+        raise MemoryTooSmall(f"not enough memory ({text}): {remedy}") from error
 
 
 def library_reason(error: BaseException) -> str:

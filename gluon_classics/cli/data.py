@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 from gluon_classics import _console
+from gluon_classics.data.augment_words import LARGEST_SIDE
 from gluon_classics.data.colors import TRANSPARENT_AS
 from gluon_classics.errors import DataError
 
-from .options import TRANSPARENT_HELP, Count, FiniteRange, Seed, UserPath, json_option, quiet_option
+from .options import TRANSPARENT_HELP, FiniteRange, Seed, UserPath, json_option, quiet_option
 
 test_share_option = click.option(
     "--test-share",
@@ -53,7 +54,7 @@ def pack(source, out, seed, test_share, transparent_as, skip_damaged, quiet):
 @click.argument("source", type=UserPath())
 @click.option(
     "--image-size",
-    type=Count(),
+    type=click.IntRange(1, LARGEST_SIDE),
     help="Height and width to which the shorter side of each image is resized and the longer one cut.  "
     "[default: the images' own]",
 )

@@ -11,13 +11,20 @@ DEFLATE_RATIO = 1032  # bytes that deflate makes from one byte, at most (zlib's 
 _ALWAYS_FREE = 64 * 2**20  # bytes; less is not worth asking the system for
 
 
-def require_memory(needed: int, what: str) -> None:
-    """Raise DataError if `what`, the subject of the message, needs more bytes than are available."""
+def require_memory(needed: int, what: str, remedy: str = "") -> None:
+    """Raise DataError if `what`, the subject of the message, needs more bytes than are available.
+
+    Args:
+        needed: Number of bytes.
+        what: The subject of the message.
+        remedy: What to do, for the message.
+    """
     if needed <= _ALWAYS_FREE:
         return
     available = available_memory()
     if available is not None and needed > available:
-        raise DataError(f"{what} needs {needed / 1e9:.1f} GB of memory, but {available / 1e9:.1f} GB are available")
+        sizes = f"{needed / 1e9:,.1f} GB of memory, but {available / 1e9:,.1f} GB are available"
+        raise DataError(f"{what} needs {sizes}{remedy and f': {remedy}'}")
 
 
 def available_memory(processes: int = 1) -> int | None:
