@@ -230,7 +230,8 @@ class DataLoader:
         changed: list = [None] * len(part)
 
         def change(place, image):
-            changed[place] = augmented(image, self.operations, generator_of(key, part[place]), height, width)
+            result = augmented(image, self.operations, generator_of(key, part[place]), height, width)
+            changed[place] = np.ascontiguousarray(result)  # a view would keep the whole image in memory
 
         if not any(operation.from_original for operation in self.operations):
             for place, image in enumerate(self._sized(part)):

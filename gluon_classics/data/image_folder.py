@@ -25,7 +25,7 @@ from .image_paths import image_paths
 from .images import Images, fit_image, naming, quiet_decoders, remarks
 from .memory import available_memory, require_memory
 from .split import TEST_SHARE, refuse_share, tested_positions
-from .stored_images import ImageFiles, files_digest, stays_on_disk, stored_images
+from .stored_images import ON_DISK, ImageFiles, files_digest, stays_on_disk, stored_images
 
 _NAMED = 5  # classes in the line about files that are left out
 
@@ -267,11 +267,11 @@ def _read_all(headers, size, channels, matte, shorter_side):
     at_once = max(header.decoding_memory for header in headers)
     total = len(headers) * math.prod(shape)
     what = f"the data set of {len(headers):,} images with {shape[0]}x{shape[1]} pixels"
-    require_memory(total + at_once, what)
+    require_memory(total + at_once, what, ON_DISK)
     try:
         images = np.empty((len(headers), *shape), np.uint8)
     except (MemoryError, ValueError) as error:
-        raise DataError(f"{what} does not fit into memory ({total / 1e9:.1f} GB)") from error
+        raise DataError(f"{what} does not fit into memory ({total / 1e9:.1f} GB): {ON_DISK}") from error
 
     def read(number):
         header = headers[number]

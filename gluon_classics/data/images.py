@@ -163,7 +163,8 @@ def with_shorter_side(image: np.ndarray, size: int, resize: Callable | None = No
     sides = image.shape[:2]
     height, width = (max(size, round(side * size / min(sides))) for side in sides)
     if max(height, width) > LARGEST_SIDE:
-        raise DataError(f"it is {sides[0]}x{sides[1]}, too long to resize its shorter side to {size}: remove it")
+        what = f"it is {sides[0]}x{sides[1]}, too long to resize its shorter side to {size}"
+        raise DataError(f"{what}: use a smaller size, or remove it")
     return (resize or resize_smoothly)(image, height, width)
 
 

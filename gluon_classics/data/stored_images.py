@@ -23,6 +23,7 @@ from .memory import available_memory, require_memory
 from .storage import format_bytes, read_errors
 
 SHARE_IN_MEMORY = 0.5  # of the available memory; a data set that takes more stays on the disk
+ON_DISK = "use --from-disk, or smaller images"  # if they do not fit into memory
 SAMPLED = 200  # images that are looked at first: whether some are colored, and for the checksum
 CHUNK = 1024  # images that are read at a time into memory
 
@@ -154,14 +155,24 @@ class StoredImages:
 
         _in_threads(read, len(numbers))
 
+    def longest_ratio(self) -> float:
+        """Return how many times as long as the shorter side the longer one is, at most, in a sample of the files.
+
+        Raises DataError if one of them is damaged.
+        """
+        numbers = [int(self.numbers[place]) for place in sample_of(len(self))]
+        with quiet_decoders():
+            headers = [header_of(self.source.content(number), self.source.name(number)) for number in numbers]
+        return max(max(each.width, each.height) / min(each.width, each.height) for each in headers)
+
     def in_memory(self, what: str) -> np.ndarray:
         """Return all images in memory. Raises DataError, which names the images `what`, if there is too little."""
         size = math.prod(self.shape)
-        require_memory(size, what)
+        require_memory(size, what, ON_DISK)
         try:
             images = np.empty(self.shape, np.uint8)
         except (MemoryError, ValueError) as error:
-            raise DataError(f"{what} do not fit into memory ({format_bytes(size)})") from error
+            raise DataError(f"{what} do not fit into memory ({format_bytes(size)}): {ON_DISK}") from error
         for start in range(0, len(self), CHUNK):
             part = slice(start, start + CHUNK)
             self.read_into(images[part], self.numbers[part])

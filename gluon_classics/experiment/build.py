@@ -31,6 +31,7 @@ import numpy as np
 
 from .batch_memory import check_batch
 from .diagonal_lm import DiagonalLM, StepSizeCallback
+from .image_memory import check_images
 from .initializers import initialize
 from .optimizers import PatienceCallback, ScheduleCallback, make_optimizer
 from .parameter_files import copy_parameters, fix_shapes, load_parameters
@@ -173,7 +174,7 @@ def prepare(
         if settings.freeze == "body":
             freeze_body(net, head)
     made = loaders(settings, data, (group.rank, group.size))
-    made.check()
+    made.check(settings.micro_batch_size, group.on_machine)
     train_data, test_data, validation_data = made
     tested = math.ceil(min(test_data.batch_size, len(data.test)) / group.size)
     check_batch(tested * test_data.crops, summary, contexts, processes=group.on_machine)
@@ -337,11 +338,25 @@ class Loaders(NamedTuple):
     test: DataLoader
     validation: DataLoader | None
 
-    def check(self) -> None:
-        """Raise DataError if one of the loaders has no examples."""
+    def check(self, micro_batch_size: int | None = None, processes: int = 1) -> None:
+        """Check that a training can use the loaders.
+
+        Args:
+            micro_batch_size: That of the settings.
+            processes: Number of processes on this machine that have such loaders.
+
+        Raises:
+            DataError: One of the loaders has no examples.
+            MemoryTooSmall: Its images do not fit into memory while they are prepared.
+        """
         for loader, purpose in ((self.train, "train"), (self.test, "evaluate"), (self.validation, "validate")):
-            if loader is not None and not loader.examples:
+            if loader is None:
+                continue
+            if not loader.examples:
                 raise no_examples(loader, purpose)
+            share = math.ceil(loader.batch_size / loader.share[1])
+            at_once = min(share, micro_batch_size or share) if loader is self.train else share
+            check_images(loader, at_once, True, processes)
 
 
 def loaders(settings: Settings, data: DataSet, share: tuple[int, int] = (0, 1)) -> Loaders:

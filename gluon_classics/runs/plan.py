@@ -263,7 +263,7 @@ def _used(images, batch_size, last_batch):
 def _check_data(settings, data):
     """Return the loaders of a data set. Raise the errors of a run with it."""
     made = loaders(settings, data)
-    made.check()
+    made.check(settings.micro_batch_size)
     return made
 
 

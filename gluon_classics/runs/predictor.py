@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+import functools
 import itertools
 from pathlib import Path
 from typing import Any, Iterator
@@ -11,9 +12,11 @@ from gluon_classics import _console
 from gluon_classics.data.augment_words import NONE
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import read_image
+from gluon_classics.data.memory import available_memory
 from gluon_classics.errors import DataError, MemoryTooSmall, RunError, memory_explained
 from gluon_classics.experiment.batch_memory import check_batch
 from gluon_classics.experiment.build import build, evaluation_preprocess, load_data, loaders
+from gluon_classics.experiment.image_memory import check_images
 from gluon_classics.experiment.parameter_files import load_parameters
 from gluon_classics.experiment.published_training import for_images, published_settings
 from gluon_classics.experiment.settings import Settings
@@ -26,7 +29,8 @@ import numpy as np
 from .record import read_run
 from .run_data import data_of, is_data_of, load_other, named_as_in
 
-BATCH = 64  # image files that are classified together
+BATCH = 64  # images that are classified together
+COPIES = 3  # of the pixels of image files: alone, in a batch, and as an array of MXNet
 CHUNK = 8 * BATCH  # image files whose results are returned together
 
 
@@ -60,8 +64,12 @@ class Trained:
         return replace(self, settings=replace(self.settings, **given))
 
     @memory_explained()
-    def test_probabilities(self, data: DataSet, batch_size: int = 64) -> np.ndarray:
+    def test_probabilities(self, data: DataSet, batch_size: int | None = None) -> np.ndarray:
         """Return (N, classes): the probabilities of the classes for all test images of `data`.
+
+        Args:
+            data: The data set.
+            batch_size: Number of images per batch; None is `BATCH`, or as many as fit into memory.
 
         Raises:
             DataError: `data` has other classes or channels than the training data.
@@ -69,11 +77,39 @@ class Trained:
         """
         if data.classes != self.classes or data.test.images.shape[3] != self.image_shape[2]:
             raise DataError(f"{data.origin} has other classes or channels than the network was trained on")
-        size = self.settings.size
-        counts = summarize(self.net, (self.image_shape[2], size, size))
-        check_batch(min(batch_size, len(data.test)), counts, self.contexts)
+        if batch_size is None:
+            batch_size = self._that_fits(data)
+        else:
+            self._check(batch_size, data)
         test_data = self._test_loader(data, batch_size)
         return predict_probabilities(test_data, self.net, self.contexts, test_data.crops)
+
+    def _that_fits(self, data=None):
+        """Return the number of images that `_check` lets pass: `BATCH`, halved as often as it must be."""
+        size = BATCH
+        while True:
+            try:
+                self._check(size, data)
+            except MemoryTooSmall:
+                if size == 1:
+                    raise
+                size //= 2
+            else:
+                return size
+
+    @functools.cached_property
+    def _counts(self):
+        return summarize(self.net, (self.image_shape[2], self.settings.size, self.settings.size))
+
+    def _check(self, batch_size, data=None):
+        """Raise a MemoryTooSmall if a batch of test images of `data`, or of image files, does not fit into memory."""
+        if data is None:
+            check_batch(batch_size, self._counts, self.contexts)
+            _check_files(batch_size, self.image_shape, self.settings)
+            return
+        check_batch(min(batch_size, len(data.test)), self._counts, self.contexts)
+        test_data = self._test_loader(data, batch_size)
+        check_images(test_data, test_data.batch_size)
 
     def _test_loader(self, data, batch_size):
         settings = replace(
@@ -86,7 +122,7 @@ class Trained:
         )
         return loaders(settings, data).test
 
-    def evaluate(self, data: DataSet, batch_size: int = 64) -> dict:
+    def evaluate(self, data: DataSet, batch_size: int | None = None) -> dict:
         """Evaluate the network on all test images of `data`.
 
         Returns:
@@ -144,12 +180,13 @@ class Trained:
         height, width, _ = self.image_shape
         if height != width:
             raise DataError(f"the run was trained on images of {height}x{width}: only square images can be predicted")
+        size = self._that_fits()
         for start in range(0, len(paths), CHUNK):
-            yield from self._predictions_at_once(paths[start : start + CHUNK], top, invert)
+            yield from self._predictions_at_once(paths[start : start + CHUNK], top, invert, size)
 
-    def _predictions_at_once(self, paths, top, invert):
+    def _predictions_at_once(self, paths, top, invert, size):
         results: list[dict[str, Any]] = [{"image": str(path)} for path in paths]
-        batches = self._batches(results, invert)
+        batches = self._batches(results, invert, size)
         first = next(batches, None)
         if first is not None:
             crops = evaluation_preprocess(self.settings).crops_per_image
@@ -160,14 +197,14 @@ class Trained:
                 result["top"] = [{"class": self.classes[i], "probability": float(row[i])} for i in best]
         return results
 
-    def _batches(self, results, invert):
-        """Yield batches of the images that can be read. The others get their error."""
-        size = max(1, BATCH // evaluation_preprocess(self.settings).crops_per_image)
+    def _batches(self, results, invert, size):
+        """Yield batches of at most `size` crops of the images that can be read. The others get their error."""
+        size = max(1, size // evaluation_preprocess(self.settings).crops_per_image)
         for start in range(0, len(results), size):
             images = []
             for result in results[start : start + size]:
                 try:
-                    with memory_explained():
+                    with memory_explained("use smaller images"):
                         images.append(read_input(result["image"], self.image_shape, self.settings, invert))
                 except MemoryTooSmall as error:
                     result["error"] = f"{result['image']}: {error}"
@@ -226,6 +263,19 @@ def _load(settings, classes, image_shape, parameters, ctx):
     summarize(net, input_shape)  # fails now if images are too small
     load_parameters(net, parameters, contexts, input_shape)
     return Trained(settings, classes, image_shape, net, contexts)
+
+
+def _check_files(count, image_shape, settings):
+    """Raise a MemoryTooSmall if this number of image files, read and resized, does not fit into memory."""
+    side, channels = image_shape[0], image_shape[2]
+    wanted = settings.image_size or settings.size
+    needed = count * channels * (COPIES * side**2 + (wanted**2 if wanted != side else 0))
+    available = available_memory()
+    if available is not None and needed > available:
+        sizes = f"{needed / 1e9:,.1f} GB of memory or more, and {available / 1e9:,.1f} GB are available"
+        largest = max(side, wanted)
+        what = f"reading an image at {largest}x{largest}, as in the training, needs {sizes}"
+        raise MemoryTooSmall(f"{what}: free memory, or use another machine")
 
 
 def read_input(path, image_shape, settings: Settings, invert: bool = False) -> np.ndarray:
