@@ -59,7 +59,7 @@ def test_on_grayscale_images_published_settings_for_colors_are_left_out(option, 
 
 
 def test_settings_for_colors_that_the_user_chose_are_an_error_on_grayscale_images(tmp_path):
-    with pytest.raises(DataError, match="mean has 3 numbers, but the images have 1 channels"):
+    with pytest.raises(DataError, match="mean has 3 numbers, but the images have 1 channel:"):
         train.train("resnet20_cifar10", "cpu", tmp_path / "run", str(SAMPLE_FOLDER), 10, mean="0.5,0.5,0.5")
     with pytest.raises(DataError, match="lighting is for color images"):
         train.train("resnet20_cifar10", "cpu", tmp_path / "run", str(SAMPLE_FOLDER), 10, augment="lighting")
