@@ -17,6 +17,7 @@ import click
 from gluon_classics import _console
 from gluon_classics._runtime import usable_cores
 from gluon_classics._signals import SIGNALS
+from gluon_classics.distributed.reports import tell, tell_when_reached
 
 from .command import errors_in_one_line
 
@@ -32,6 +33,8 @@ def main() -> None:
     for name in [name for name in os.environ if name.startswith("DMLC_")]:
         del os.environ[name]  # with such variables, `import mxnet` starts MXNet's own server
     os.environ["OMP_NUM_THREADS"] = threads_of(job)
+    tell(started=True)
+    tell_when_reached(job["variables"])
     try:
         with errors_in_one_line(click.Context(click.Command("member"))):
             status = _work(job)

@@ -30,12 +30,13 @@ from .hosts import Host, free_port, own_address
 
 MODULE = ("-m", "gluon_classics.cli.member")
 SCHEDULER, SERVER, WORKER = "scheduler", "server", "worker"
+START_SECONDS = 60  # from the start of the processes until each one has reported that it runs
 CONNECT_SECONDS = 180  # from the start of the processes until all are connected
 GRACE_SECONDS = 5  # for the other processes after one has ended: they may have an error of their own to report
 END_SECONDS = 60  # for the other processes after the first one has finished
 RESTART_SECONDS = (1, 10, 60)  # before the first, the second and each further restart without a new checkpoint
 LINES_KEPT = 20  # of the messages of a process
-REMOTE_SHELL = "ssh -o BatchMode=yes -o ServerAliveInterval=15 {host}"
+REMOTE_SHELL = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 {host}"
 RESTARTS = 3  # in a row, if a process is killed before the next checkpoint
 
 
@@ -70,27 +71,41 @@ class Placement:
 
 
 class Lost(Exception):
-    """A process was killed, crashed, or lost its connection. The message names it."""
+    """A process was killed, crashed, did not connect, or lost its connection. The message names it.
 
-    def __init__(self, message: str, is_remote: bool = False) -> None:
+    Args:
+        message: What happened.
+        remedy: What to do if nothing was trained yet.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
-        self.is_remote = is_remote
+        self.remedy = remedy
 
 
 @dataclass
 class _Member:
-    """A process of the training."""
+    """A process of the training. `reported` has what it told the launcher."""
 
     name: str
     role: str
     process: subprocess.Popen
-    is_remote: bool
+    host: Host
+    reported: dict[str, Any] = field(default_factory=dict)
     messages: deque = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     threads: list = field(default_factory=list)
 
     @property
+    def is_remote(self) -> bool:
+        return not self.host.is_local
+
+    @property
     def status(self) -> int | None:
         return self.process.poll()
+
+    @property
+    def last_message(self) -> str:
+        return next((line.strip() for line in reversed(self.messages) if line.strip()), "")
 
     def crashed(self) -> bool:
         """Return whether it ended in another way than a worker with a message for the user."""
@@ -98,12 +113,21 @@ class _Member:
         # a remote shell also shows a signal as KILLED_BY and more; ssh ends with 255 if the connection is lost
         return status < 0 or (self.is_remote and status >= KILLED_BY) or (status != 0 and self.role != WORKER)
 
+    def take(self, line: str) -> None:
+        """Take a line of its standard output: a report to the launcher in JSON, or a message."""
+        with contextlib.suppress(ValueError):
+            content = json.loads(line)
+            if isinstance(content, dict):
+                self.reported.update(content)
+                return
+        self.messages.append(line)
+
     def how_it_ended(self) -> str:
         status = self.status
         if status is not None and status < 0:
             with contextlib.suppress(ValueError):
                 return f"{self.name} was ended by {signal.Signals(-status).name}"
-        last = next((line.strip() for line in reversed(self.messages) if line.strip()), "")
+        last = self.last_message
         if last.startswith("Error: "):
             return f"{self.name}: {last[len('Error: ') :]}"
         return f"{self.name} ended with status {status}" + (f" ({last})" if last else "")
@@ -174,7 +198,8 @@ def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], of_
                 restarts = 1 if now != reached else restarts + 1
                 reached = now
                 if folder is None or restarts > placement.restarts:
-                    raise RunError(f"{lost}; {_remedy(lost, folder)}") from lost
+                    remedy = f"to resume: {resume_command(folder)}" if folder else lost.remedy
+                    raise RunError(f"{lost}; {remedy}") from lost
                 _console.warn(f"{lost}. Restarting from the last checkpoint ({restarts} of {placement.restarts}).")
                 work = {**resumed, "path": folder}
                 _wait(RESTART_SECONDS[min(restarts, len(RESTART_SECONDS)) - 1], signals)
@@ -191,10 +216,10 @@ def run(placement: Placement, work: dict[str, Any], resumed: dict[str, Any], of_
             return
 
 
-def _remedy(lost, folder):
-    if folder:
-        return f"to resume: {resume_command(folder)}"
-    return "check the hosts, and --remote-shell" if lost.is_remote else "nothing was trained yet: start again"
+def _remedy(members):
+    """Return what to do about members that did not start, or ended, before anything was trained."""
+    remote = any(member.is_remote for member in members)
+    return "check the hosts, and --remote-shell" if remote else "nothing was trained yet: start again"
 
 
 def _say_how_to_resume(folder):
@@ -209,6 +234,12 @@ def _wait(seconds, signals):
         time.sleep(0.05)
 
 
+def _processes_on_hosts(members):
+    names = dict.fromkeys("this machine" if member.host.is_local else member.host.name for member in members)
+    *others, last = names
+    return f"the processes on {', '.join(others)} and {last}" if others else f"the processes on {last}"
+
+
 class _Processes:
     """All processes of one attempt. Use it as a context manager: the end of the block ends all of them."""
 
@@ -217,12 +248,12 @@ class _Processes:
         self._work = work
         self._members: list[_Member] = []
         self._signals = signals
-        self._connected = threading.Event()
-        self.folder: str | None = None
+        self._scheduler = ""  # its address
 
     def __enter__(self):
         address = own_address(self._placement.hosts)
         port = free_port(address, self._placement.port)
+        self._scheduler = f"{address}:{port}"
         numbers = {
             "DMLC_PS_ROOT_URI": address,
             "DMLC_PS_ROOT_PORT": str(port),
@@ -267,23 +298,33 @@ class _Processes:
     def _first(self):
         return next(member for member in self._members if member.role == WORKER)
 
+    @property
+    def folder(self) -> str | None:
+        """The run folder, when the first worker has reported it."""
+        return next((member.reported["folder"] for member in self._members if "folder" in member.reported), None)
+
+    @property
+    def _are_connected(self):
+        return bool(self._first.reported.get("connected"))
+
     def wait(self) -> int:
         """Wait until the first worker ends, and return its exit status.
 
         Raises:
-            Lost: A process was killed, crashed, or could not connect.
+            Lost: A process was killed, crashed, could not connect, or ended before the first worker.
             RunError: Another worker had an error.
         """
         start = time.monotonic()
         while not any(member.status is not None for member in self._members):
-            if not self._connected.is_set() and time.monotonic() - start > CONNECT_SECONDS:
-                what = f"the processes did not connect within {CONNECT_SECONDS} s"
-                raise Lost(f"{what}: check that the hosts reach this machine, and that no firewall closes ports", True)
+            if not self._are_connected:
+                self._check_connection(time.monotonic() - start)
             time.sleep(0.05)
-        first = self._first
-        end = time.monotonic() + (GRACE_SECONDS if any(member.status for member in self._members) else END_SECONDS)
-        while time.monotonic() < end and any(member.status is None for member in self._members):
+        first, ended = self._first, time.monotonic()
+        while any(member.status is None for member in self._members):
             if first.status or any(member.crashed() for member in self._members):
+                break
+            is_finishing = self._are_connected and not any(member.status for member in self._members)
+            if time.monotonic() - ended > (END_SECONDS if is_finishing else GRACE_SECONDS):
                 break
             time.sleep(0.05)
         if first.status is not None and not first.crashed():  # it has finished, or has said what is wrong
@@ -291,12 +332,31 @@ class _Processes:
         lost = next((member for member in self._members if member.crashed()), None)
         failed = lost or next((member for member in self._members if member.status), None)
         if failed is None:
-            raise Lost("the processes did not end together")
+            early = [member for member in self._members if member.status is not None]
+            when = "the training did" if self._are_connected else "connecting"
+            what = early[0].name if not early[1:] else _processes_on_hosts(early)
+            raise Lost(f"{what} ended before {when}", _remedy(early))
         for thread in failed.threads:
             thread.join(1)
         if lost:
-            raise Lost(lost.how_it_ended(), lost.is_remote)
+            raise Lost(lost.how_it_ended(), _remedy([lost]))
         raise RunError(failed.how_it_ended())
+
+    def _check_connection(self, seconds):
+        """Raise Lost if the processes should have started, or should have connected, after these seconds."""
+        silent = [member for member in self._members if not member.reported.get("started")]
+        if silent and seconds > START_SECONDS:
+            last = next((member.last_message for member in silent if member.last_message), "")
+            what = f"{_processes_on_hosts(silent)} did not start within {START_SECONDS} s"
+            raise Lost(what + (f" ({last:.200})" if last else ""), _remedy(silent))
+        if seconds > CONNECT_SECONDS:
+            apart = [member for member in self._members if not member.reported.get("reached")]
+            ports = "check that no firewall closes ports"
+            if apart:
+                what = f"{_processes_on_hosts(apart)} did not reach the scheduler ({self._scheduler})"
+                raise Lost(f"{what} within {CONNECT_SECONDS} s", f"{ports} of this machine")
+            what = "all processes reached the scheduler, but some did not reach each other"
+            raise Lost(f"{what} within {CONNECT_SECONDS} s", f"{ports} between the hosts")
 
     def _start(self, host: Host, role: str, name: str, numbers: dict[str, str], **given: int) -> None:
         job = {
@@ -327,13 +387,13 @@ class _Processes:
             )
         except OSError as error:
             raise ClassicsError(f"{command[0]} cannot be started ({error.strerror}): correct --remote-shell") from error
-        member = _Member(name, role, process, not host.is_local)
+        member = _Member(name, role, process, host)
         self._members.append(member)
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended, and its status says why
             process.stdin.write(json.dumps(job).encode() + b"\n")
             process.stdin.flush()
-        self._read(member, process.stdout, self._report if is_first else member.messages.append)
+        self._read(member, process.stdout, member.take)
         if process.stderr is not None:
             self._read(member, process.stderr, member.messages.append)
 
@@ -346,15 +406,6 @@ class _Processes:
         thread = threading.Thread(target=read, daemon=True)
         thread.start()
         member.threads.append(thread)
-
-    def _report(self, line):
-        """Take a line of the first worker: what it reports to the launcher, in JSON."""
-        with contextlib.suppress(ValueError):
-            content = json.loads(line)
-            if isinstance(content, dict):
-                if content.get("connected"):
-                    self._connected.set()
-                self.folder = content.get("folder", self.folder)
 
 
 def _close_input(process):

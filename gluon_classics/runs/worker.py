@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
 from gluon_classics import _console
 from gluon_classics.distributed.group import connect
+from gluon_classics.distributed.reports import tell
 from gluon_classics.errors import Interrupted
 
 from .announce import follow
@@ -32,18 +31,13 @@ def run_worker(job: dict[str, Any]) -> int:
     if group.rank:
         follow(group, devices)
     else:
-        _tell(connected=True)
+        tell(connected=True)
         try:
             if work["do"] == "train":
-                train(**work["arguments"], group=group, devices=devices, report=_tell)
+                train(**work["arguments"], group=group, devices=devices, report=tell)
             else:
-                resume(work["path"], **work["arguments"], group=group, devices=devices, report=_tell)
+                resume(work["path"], **work["arguments"], group=group, devices=devices, report=tell)
         except Interrupted as interrupted:  # all workers have stopped at the same place
             status = interrupted.status
     group.close()
     return status
-
-
-def _tell(**content):
-    """Report something to the launcher."""
-    print(json.dumps(content), file=sys.__stdout__, flush=True)

@@ -52,7 +52,7 @@ exec(code)
 """
 MODULE = ("-I", "-S", "-c", SCRIPT)
 END_TOGETHER = dict.fromkeys(("scheduler", "server", "worker1"), "wait_for('done')")
-FINISH = {**END_TOGETHER, "worker0": "note('done')"}
+FINISH = {**END_TOGETHER, "worker0": "tell(connected=True); note('done')"}
 NO_FOLDERS = RunFolders(lambda folder: None, lambda folder: None)
 REMOTE = [Host("localhost", 1), Host("kim@127.0.0.2", 2)]
 DIE = "os.kill(os.getpid(), signal.SIGKILL)"

@@ -1,5 +1,8 @@
 """The launcher starts all processes of a training, and restarts them if one is lost."""
 
+import json
+import queue
+import socket
 import subprocess
 import sys
 
@@ -7,8 +10,9 @@ from gluon_classics._processes import child_environment
 from gluon_classics.distributed import launcher
 from gluon_classics.distributed.hosts import read_hosts
 from gluon_classics.distributed.launcher import Placement
+from gluon_classics.distributed.reports import tell_when_reached
 from gluon_classics.errors import Interrupted, RunError
-from launches import DIE, FINISH, NO_FOLDERS, lose
+from launches import DIE, FINISH, NO_FOLDERS, REMOTE, lose
 import pytest
 
 pytestmark = pytest.mark.short
@@ -161,10 +165,31 @@ def test_lines_that_are_not_reports_are_ignored(launches):
     assert launches.jobs("worker0")[1]["work"]["path"] == "runs/my run"
 
 
-def test_processes_that_do_not_connect_end_the_training(launches, monkeypatch):
-    monkeypatch.setattr(launcher, "CONNECT_SECONDS", 0.2)
-    with pytest.raises(RunError, match="did not connect within"):
+STARTED = "tell(started=True); end_with_launcher()"
+REACHED = "tell(started=True, reached=True); end_with_launcher()"
+
+
+def test_processes_that_do_not_start_end_the_training(launches, monkeypatch):
+    monkeypatch.setattr(launcher, "START_SECONDS", 0.2)
+    with pytest.raises(RunError) as caught:
         launches.run({})
+    words = "the processes on this machine did not start within 0.2 s; nothing was trained yet: start again"
+    assert str(caught.value) == words
+
+
+def test_a_host_that_does_not_reach_the_scheduler_is_named(launches, remote_shell, monkeypatch):
+    monkeypatch.setattr(launcher, "CONNECT_SECONDS", 3)
+    does = {**dict.fromkeys(("scheduler", "server", "worker0", "worker1"), REACHED), "worker2": STARTED}
+    with pytest.raises(RunError) as caught:
+        launches.run(does, hosts=REMOTE, remote_shell=remote_shell, port=(port := launcher.free_port("127.0.0.1")))
+    where = f"the processes on kim@127.0.0.2 did not reach the scheduler (127.0.0.1:{port}) within 3 s"
+    assert str(caught.value) == f"{where}; check that no firewall closes ports of this machine"
+
+
+def test_hosts_that_do_not_reach_each_other_end_the_training(launches, monkeypatch):
+    monkeypatch.setattr(launcher, "CONNECT_SECONDS", 3)
+    with pytest.raises(RunError, match="some did not reach each other within 3 s; check that no firewall"):
+        launches.run(dict.fromkeys(FINISH, REACHED))
 
 
 def test_a_connected_training_may_take_longer_than_connecting(launches, monkeypatch):
@@ -175,8 +200,45 @@ def test_a_connected_training_may_take_longer_than_connecting(launches, monkeypa
 
 def test_a_server_that_leaves_the_training_is_a_loss(launches, monkeypatch):
     monkeypatch.setattr(launcher, "END_SECONDS", 0.2)
-    with pytest.raises(RunError, match="the processes did not end together"):
-        launches.run({"server": "pass"})
+    connected = "tell(connected=True); note('connected'); end_with_launcher()"
+    with pytest.raises(RunError, match=r"^the server ended before the training did; "):
+        launches.run({"server": "wait_for('connected'); time.sleep(0.5)", "worker0": connected})
+
+
+@pytest.mark.parametrize(("name", "words"), [("server", "the server"), ("worker1", "worker 1")])
+def test_a_process_that_ends_before_it_connects_is_named(name, words, launches, monkeypatch):
+    monkeypatch.setattr(launcher, "END_SECONDS", 600)
+    with pytest.raises(RunError) as caught:
+        launches.run({name: "pass"})
+    assert str(caught.value) == f"{words} ended before connecting; nothing was trained yet: start again"
+
+
+def test_the_real_processes_report_that_they_run_and_reach_the_scheduler():
+    with socket.create_server(("127.0.0.1", 0)) as scheduler:
+        address = {"DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": str(scheduler.getsockname()[1])}
+        job = {"role": "server", "threads": "1", "variables": {**address, "DMLC_ROLE": "server"}}
+        with subprocess.Popen(
+            [sys.executable, "-m", "gluon_classics.cli.member"],
+            env=child_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            process.stdin.write(json.dumps(job).encode() + b"\n")
+            process.stdin.flush()
+            reports = [json.loads(process.stdout.readline()) for _ in range(2)]
+            process.kill()
+    assert reports == [{"started": True}, {"reached": True}]
+
+
+def test_a_process_waits_for_the_scheduler_to_listen(monkeypatch):
+    reports = queue.Queue()
+    monkeypatch.setattr("gluon_classics.distributed.reports.tell", lambda **content: reports.put(content))
+    port = launcher.free_port("127.0.0.1")
+    tell_when_reached({"DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": str(port)})
+    with pytest.raises(queue.Empty):
+        reports.get(timeout=0.5)
+    with socket.create_server(("127.0.0.1", port)):
+        assert reports.get(timeout=30) == {"reached": True}
 
 
 def test_the_launcher_does_not_load_mxnet():

@@ -6,6 +6,7 @@ import signal
 from gluon_classics._processes import child_environment
 from gluon_classics._runtime import usable_cores
 from gluon_classics.cli import member
+from gluon_classics.distributed import launcher
 from gluon_classics.distributed.launcher import REMOTE_SHELL, Placement
 from gluon_classics.errors import ClassicsError, RunError
 from launches import DIE, FINISH, REMOTE, lose
@@ -41,6 +42,28 @@ def test_a_command_without_a_shell_needs_one(launches, tmp_path):
     launches.run(ends, hosts=REMOTE, remote_shell=f"{script} {{host}} sh -c")
     with pytest.raises(RunError, match="check the hosts, and --remote-shell"):
         launches.run({}, hosts=REMOTE, remote_shell=f"{script} {{host}}")
+
+
+def test_a_host_that_does_not_answer_is_named(launches, monkeypatch):
+    monkeypatch.setattr(launcher, "START_SECONDS", 3)
+    does = dict.fromkeys(("scheduler", "server", "worker0"), "tell(started=True); end_with_launcher()")
+    hangs = "sh -c 'echo waiting for the pod; exec sleep 600' {host}"
+    with pytest.raises(RunError) as caught:
+        launches.run(does, hosts=REMOTE, remote_shell=hangs)
+    words = "the processes on kim@127.0.0.2 did not start within 3 s (waiting for the pod)"
+    assert str(caught.value) == f"{words}; check the hosts, and --remote-shell"
+
+
+def test_a_remote_shell_that_starts_nothing_is_named_with_its_host(launches, monkeypatch):
+    monkeypatch.setattr(launcher, "END_SECONDS", 600)
+    with pytest.raises(RunError) as caught:
+        launches.run({}, hosts=REMOTE, remote_shell="echo {host}")
+    words = "the processes on kim@127.0.0.2 ended before connecting; check the hosts, and --remote-shell"
+    assert str(caught.value) == words
+
+
+def test_the_default_remote_shell_does_not_wait_long_for_a_host():
+    assert "ConnectTimeout=15" in shlex.split(REMOTE_SHELL)
 
 
 def test_a_message_names_the_other_host(launches, remote_shell):
