@@ -30,6 +30,7 @@ from mxnet import gluon
 import numpy as np
 
 from .batch_memory import check_batch
+from .classifier import check_classifier
 from .diagonal_lm import DiagonalLM, StepSizeCallback
 from .image_memory import check_images
 from .initializers import initialize
@@ -159,6 +160,7 @@ def prepare(
     net = build(settings.model, len(data.classes), trained=True)
     input_shape = (data.train.images.shape[3], settings.size, settings.size)
     summary = summarize(net, input_shape)  # fails now if images are too small
+    check_classifier(net, settings.model, len(data.classes), input_shape)
     share = math.ceil(min(settings.batch_size, len(data.train)) / group.size)
     at_once = min(settings.micro_batch_size or share, share)
     check_batch(at_once, summary, contexts, trained=True, processes=group.on_machine)

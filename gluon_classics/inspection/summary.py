@@ -20,6 +20,7 @@ from mxnet.gluon import nn
 LARGEST_INPUT = 4096
 LARGEST_RANK = 3
 MOST_VALUES = 2**31 - 1  # of an array in MXNet
+OTHER_CHANNELS = (3, 1, 4)  # to try if images of any size do not fit
 LARGEST_OF_ONE_SIZE = 256  # for networks that take images of one size only
 SHARED_MASKS = {(2, 3): ["per channel"], (1, 2, 3): ["per image"]}  # of dropout, by the axes that share one draw
 BATCH_NORM = (("eps", 1e-5), ("momentum", 0.9))  # Gluon's own values, which are not shown
@@ -194,7 +195,12 @@ def _too_small(net, input_shape):
     # a network with a bias for each place does not take much larger images than its own
     largest = 0 if smallest else next((n for n in range(LARGEST_OF_ONE_SIZE, 0, -1) if _fits(net, channels, n)), 0)
     side, which = (smallest, "smallest") if smallest else (largest, "largest")
-    remedy = f"the {which} it takes is {side}x{side}" if side else f"it does not take {channels} channels"
+    if side:
+        remedy = f"the {which} it takes is {side}x{side}"
+    elif any(smallest_input(net, other) for other in OTHER_CHANNELS):
+        remedy = f"it does not take {channels} channels"
+    else:
+        remedy = "it does not take single images of any size that was tried"
     return f"{name_of(net)} cannot take {height}x{width} images: {remedy}"
 
 

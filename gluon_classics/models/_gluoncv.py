@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from gluon_classics.errors import ClassicsError, require_extra
 from mxnet.gluon import nn
 
@@ -51,15 +53,36 @@ def build(name: str, classes: int | None = None, **arguments) -> nn.Block:
     # which arguments keep a model from downloading weights depends on the model
     for without in ({"pretrained_base": False, "use_kinetics_pretrain": False}, {"pretrained_base": False}, {}):
         try:
-            return _model_zoo().get_model(name, pretrained=False, **without, **arguments)
+            net = _model_zoo().get_model(name, pretrained=False, **without, **arguments)
         except Exception as error:  # of many kinds, from the network, from MXNet, or from GluonCV's own mistakes
             reason = error
             is_unknown = isinstance(error, TypeError) and any(name in str(error) for name in without)
             if not (is_unknown or isinstance(error, Warning)):  # which some models raise for an unknown argument
                 break
+        else:
+            _check_inputs(net, name)
+            return net
+    if classes is not None and _refuses_classes(reason):
+        what = f"GluonCV's {name} does not take a number of classes, so it is not a classifier of images"
+        raise ClassicsError(f"{what}: choose another model") from reason
     text = (str(reason).strip().splitlines() or [type(reason).__name__])[-1]
     what = f" with {classes} classes" if classes is not None else ""
     raise ClassicsError(f"GluonCV cannot build {name}{what} without its trained weights: {text}") from reason
+
+
+def _refuses_classes(error):
+    """Return whether the keyword `classes` is unknown, given twice, or a list of names, as in models that detect."""
+    return isinstance(error, TypeError) and ("'classes'" in str(error) or "has no len()" in str(error))
+
+
+def _check_inputs(net, name):
+    """Raise a ClassicsError if a model takes more than images."""
+    forward = getattr(net, "hybrid_forward", net.forward)
+    first = 2 if hasattr(net, "hybrid_forward") else 1  # after F and the images
+    others = list(inspect.signature(forward).parameters.values())[first:]
+    needed = [each.name for each in others if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
+    if set(needed) - set(net._reg_params):
+        raise ClassicsError(f"GluonCV's {name} takes more inputs than images: choose another model")
 
 
 def _known(name):
