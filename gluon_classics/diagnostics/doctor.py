@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import importlib.metadata
 import importlib.util
+import json
 import platform
 import re
 import subprocess
@@ -21,6 +22,7 @@ from gluon_classics.errors import DataError
 PYTHONS = ((3, 8), _runtime.NEWEST_PYTHON)  # the oldest and the newest version that MXNet runs on
 MXNET = "1.9.1"
 EARLIER_MXNET = ("1.6.0", "1.7.0.post2", "1.8.0.post0", "1.9.0")  # that the tests run on
+EXAMPLE_NETWORK = "resnet"  # whose largest batch is shown
 PILLOW = (10, 3)  # the oldest that turns TIFF files
 MXNET_PACKAGES = ("mxnet", "mxnet-cu112")
 DEBIAN_PACKAGES = {
@@ -61,6 +63,7 @@ def examine() -> list[Check]:
         _pillow(),
         _threads(),
         _gpu(),
+        _memory(),
         _data(),
         _plots(),
     ]
@@ -212,6 +215,41 @@ def _gpus():
         return []
     rows = (re.fullmatch(r"(.+), *(\d+)\.(\d+)", line.strip()) for line in output.splitlines())
     return [(row[1], (int(row[2]), int(row[3]))) for row in rows if row]
+
+
+def _memory():
+    """Ask in a new process, because MXNet's library may crash."""
+    if _missing("mxnet"):
+        return Check("Memory", True, "not checked, since MXNet is not installed")
+    command = [sys.executable, "-m", f"{__package__}.memory_worker"]
+    result = subprocess.run(command, capture_output=True, text=True, env=child_environment())
+    try:
+        rooms = json.loads(result.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        return Check("Memory", True, "not checked, since MXNet does not compute")
+    return memory_check(rooms)
+
+
+def memory_check(rooms: list[dict]) -> Check:
+    """Return the check of the memory.
+
+    Args:
+        rooms: For each device, its name ("device"), the free bytes ("available") and the largest batch ("images") of
+            `EXAMPLE_NETWORK`. Both are None if they are not known.
+    """
+    found = "; ".join(_room(**room) for room in rooms)
+    small = [room["device"] for room in rooms if room["images"] == 0]
+    if small:
+        fix = f"too little for one image of {EXAMPLE_NETWORK}: end other programs, or use smaller networks and images"
+        return Check("Memory", False, found, fix)
+    return Check("Memory", True, found, f"batches of {EXAMPLE_NETWORK} in training; a larger one is refused")
+
+
+def _room(device, available, images):
+    if available is None:
+        return f"{device} does not tell"
+    power = 2 ** (images.bit_length() - 1) if images else 0
+    return f"{device} {available / 1e9:,.1f} GB free, a batch of {power:,}"
 
 
 def _data():

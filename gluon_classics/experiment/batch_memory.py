@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 from gluon_classics._format import format_shape
 from gluon_classics.data.memory import available_memory
@@ -64,7 +64,7 @@ def check_arrays(
         most = MOST_VALUES // max(of_input, largest) * len(contexts)
         what = "has an array of more than 2^31 - 1 values, which MXNet cannot have"
         raise MemoryTooSmall(f"{batch} {what}: {_smaller(most, trained)}")
-    per_image = 4 * (of_input + kept)
+    per_image = _bytes_per_image(image_shape, kept)
     parts, available, place = _available(contexts, processes)
     needed = per_image * math.ceil(images / parts)
     if available is not None and needed > available:
@@ -72,6 +72,38 @@ def check_arrays(
         gigabytes = f"{needed / 1e9:,.1f} GB of memory or more{place}, and {available / 1e9:,.1f} GB are available"
         most = available // per_image * parts * processes
         raise MemoryTooSmall(f"{batch} needs {gigabytes}{each}: {_smaller(most, trained)}")
+
+
+class Room(NamedTuple):
+    """The memory of devices, and the batch that fits.
+
+    Attributes:
+        images: The largest batch that `check_batch` accepts for training; None if the free memory is not known.
+        available: Bytes that are free on the device with the least; None if this is not known.
+    """
+
+    images: int | None
+    available: int | None
+
+
+def training_room(counts: Summary, contexts: Sequence[mx.Context]) -> Room:
+    """Return what fits into the memory of devices if a network is trained on them.
+
+    Args:
+        counts: Summary of the network for one image.
+        contexts: Devices that share the batch.
+    """
+    sizes = kept_values(counts)
+    parts, available, _ = _available(contexts, 1)
+    if available is None:
+        return Room(None, None)
+    in_arrays = MOST_VALUES // max(math.prod(counts.input_shape), *sizes) * len(contexts)
+    in_memory = available // _bytes_per_image(counts.input_shape, sum(sizes)) * parts
+    return Room(min(in_arrays, in_memory), available)
+
+
+def _bytes_per_image(image_shape, kept):
+    return 4 * (math.prod(image_shape) + kept)
 
 
 def _available(contexts, processes):

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,9 @@ def test_doctor_finds_no_problem_in_this_installation(command):
     assert result.returncode == 0, result.stdout
     assert "WRONG" not in result.stdout
     assert "MXNet loads: yes, and computes" in result.stdout
+    memory = re.search(r"Memory: main memory [\d,.]+ GB free, a batch of ([\d,]+)", result.stdout)
+    batch = int(memory[1].replace(",", ""))
+    assert batch & (batch - 1) == 0
 
 
 def test_doctor_reports_a_problem_on_one_line_and_exits_with_an_error(command, environment, tmp_path):
@@ -166,7 +170,7 @@ def test_doctor_runs_all_checks_if_a_module_is_missing(command, environment, tmp
     result = command("doctor", "--json", env=lacking(hidden, environment, tmp_path))
     assert result.returncode == 1
     checks = json.loads(result.stdout)
-    assert len(checks) == 11
+    assert len(checks) == 12
     assert [check["name"] for check in checks if not check["ok"]] == names
 
 
