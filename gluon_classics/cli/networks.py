@@ -103,14 +103,16 @@ def draw(name, out, input_shape):
 
 @click.command()
 @click.argument("name", callback=known_model)
-@click.option("--steps", type=Count(2), default=3, show_default=True, help="Training steps, each on 8 images.")
+@click.option(
+    "--steps", type=Count(2), default=3, show_default=True, help="Training steps on 8 images, in 3 epochs of 2 or more."
+)
 @json_option
 def certify(name, steps, as_json):
     """Check whether training is bit-identical in different setups.
 
     Network NAME is trained several times on random images: with 1 and 2 threads, with 1 and 2 devices, compiled and
-    eager, repeated, and resumed from a checkpoint. The parameters, outputs and loss are compared with those of the
-    first run.
+    eager, repeated, and resumed from a checkpoint. The learning rate changes between the epochs, and also depends on
+    the accuracy. The parameters, outputs and loss are compared with those of the first run.
     """
     from gluon_classics.diagnostics.determinism import certify
 

@@ -1,12 +1,14 @@
 """One process of `certify`: train a network for some steps on random images and write the outcome.
 
-The images are augmented, some are held out for validation, and batches are computed in parts.
+The images are augmented, some are held out for validation, and batches are computed in parts. The learning rate warms
+up, falls along half a cosine and when the validation accuracy has not risen. Patience may end the training early.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 import json
+import math
 from pathlib import Path
 import sys
 
@@ -21,6 +23,7 @@ from gluon_classics.runs.checkpoint import write_checkpoint
 from gluon_classics.runs.checkpoint_facts import read_training
 from gluon_classics.runs.state import capture, restore
 from gluon_classics.utils.batches import split_batch
+from gluon_classics.utils.history import EpochRecord
 from gluon_classics.utils.seeding import RandomStreams
 from gluon_classics.utils.training import Callback
 import mxnet as mx
@@ -30,6 +33,9 @@ import numpy as np
 from .determinism import FIRST_PART, REST
 
 BATCH, MICRO_BATCH = 8, 5
+EPOCHS = 3  # before the last one, two accuracies are known, so that the plateau and the patience depend on them
+SCHEDULE = "warmup:2 cosine plateau:0.5:1"
+PATIENCE = 2  # epochs; the training always reaches the last one
 AUGMENT = "crop:2 flip"  # of networks that were published without augmentation
 CHECKPOINT, OUTCOME = "half.ckpt", "outcome.npz"
 
@@ -39,17 +45,26 @@ class _HalfDone(Exception):
 
 
 class _StopHalfWay(Callback):
-    """Write a checkpoint after half of the steps and stop the training."""
+    """Write a checkpoint after half of the steps of the last epoch and stop the training."""
 
     def __init__(self, experiment, steps, path):
         self._experiment = experiment
-        self._half = steps // 2
+        self._half = steps_of_epoch(steps) // 2
         self._path = path
+        self._epochs = []
 
     def after_batch(self, loop):
-        if loop.batches == self._half:
-            write_checkpoint(self._path, *capture(self._experiment, loop.position, []))
+        if (loop.epoch, loop.batches) == (EPOCHS - 1, self._half):
+            write_checkpoint(self._path, *capture(self._experiment, loop.position, self._epochs))
             raise _HalfDone
+
+    def after_epoch(self, loop, record):
+        self._epochs.append(record)
+
+
+def steps_of_epoch(steps: int) -> int:
+    """Return the number of steps in each epoch, 2 or more, for a training of so many steps or a few more."""
+    return max(2, math.ceil(steps / EPOCHS))
 
 
 def main(wanted: dict) -> None:
@@ -57,12 +72,13 @@ def main(wanted: dict) -> None:
     experiment = _experiment(wanted["model"], wanted["steps"], wanted["devices"])
     eager, folder = not wanted["compiled"], Path(wanted["folder"])
     start, callbacks = None, []
+    history: list[EpochRecord] = []
     if wanted["part"] == FIRST_PART:
         callbacks = [_StopHalfWay(experiment, wanted["steps"], folder / CHECKPOINT)]
     if wanted["part"] == REST:
-        start, _ = restore(experiment, *read_training(folder / CHECKPOINT))
+        start, history = restore(experiment, *read_training(folder / CHECKPOINT))
     try:
-        (record,) = experiment.train(callbacks, start, eager=eager)
+        *_, record = experiment.train(callbacks, start, eager=eager, history=history)
     except _HalfDone:
         return
     np.savez(folder / OUTCOME, **_outcome(experiment, record, eager))
@@ -77,6 +93,8 @@ def _experiment(model, steps, devices):
         validation_share=0.5,
         reported="best",
         test_crops="center",
+        schedule=SCHEDULE,
+        patience=PATIENCE,
     )
     if settings.augment == NONE:
         settings = replace(settings, augment=AUGMENT)
@@ -92,8 +110,8 @@ def _experiment(model, steps, devices):
         return Images(rng.randint(0, 256, (len(labels), *shape)).astype(np.uint8), labels)
 
     # half of the images of each class are held out
-    data = DataSet("made up", images(steps * BATCH, times=2), images(BATCH), classes, "random numbers")
-    experiment = prepare(replace(settings, epochs=1), [mx.cpu(i) for i in range(devices)], data)
+    data = DataSet("made up", images(steps_of_epoch(steps) * BATCH, times=2), images(BATCH), classes, "random numbers")
+    experiment = prepare(replace(settings, epochs=EPOCHS), [mx.cpu(i) for i in range(devices)], data)
     return replace(experiment, streams=RandomStreams(settings.seed))
 
 

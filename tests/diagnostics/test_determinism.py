@@ -3,6 +3,9 @@
 import json
 
 from gluon_classics.diagnostics import determinism, determinism_worker
+from gluon_classics.experiment.optimizers import rate_factor
+from gluon_classics.runs.checkpoint_facts import read_training
+from gluon_classics.utils.training import Callback
 import numpy as np
 import pytest
 
@@ -54,11 +57,41 @@ def test_augmentation_and_pytorchs_initial_weights_are_identical_when_repeated_o
 
 @pytest.mark.parametrize("model", ["lenet", "lenet_cifar10"])
 def test_the_training_holds_images_out_augments_and_computes_batches_in_parts(model):
-    experiment = determinism_worker._experiment(model, steps=3, devices=1)
+    experiment = determinism_worker._experiment(model, steps=9, devices=1)
     assert experiment.train_data.examples == 3 * determinism_worker.BATCH
     assert len(experiment.validation_data.dataset.images) == 3 * determinism_worker.BATCH
     assert experiment.settings.micro_batch_size < determinism_worker.BATCH
     assert experiment.train_data.operations
+
+
+class Rates(Callback):
+    """Notes the learning rate after each batch."""
+
+    def __init__(self, experiment):
+        self.experiment, self.found = experiment, []
+
+    def after_batch(self, loop):
+        self.found.append((loop.epoch, self.experiment.trainer.learning_rate))
+
+
+def test_the_learning_rate_of_the_resumed_part_depends_on_the_epochs_before_it(tmp_path, monkeypatch):
+    """A checkpoint without the accuracies would give another rate, which the comparison would show."""
+    experiment = determinism_worker._experiment("lenet", steps=2, devices=1)
+    settings = experiment.settings
+    assert settings.patience
+    assert {"warmup", "cosine", "plateau"} == {word.partition(":")[0] for word in settings.schedule.split()}
+    rates = Rates(experiment)
+    history = experiment.train([rates])
+    assert len({rate for _, rate in rates.found}) >= 3
+    last = determinism_worker.EPOCHS - 1
+    accuracies = {better: [0.1, 0.2 if better else 0.1] for better in (True, False)}
+    found = {better: rate_factor(settings.schedule, last, settings.epochs, each) for better, each in accuracies.items()}
+    assert found[False] < found[True]
+    assert len(history) == settings.epochs
+    part = {"model": "lenet", "steps": 2, "devices": 1, "compiled": True, "folder": str(tmp_path), "part": "first part"}
+    determinism_worker.main(part)
+    facts, _ = read_training(tmp_path / determinism_worker.CHECKPOINT)
+    assert (facts.epoch, len(facts.epochs)) == (last, last)
 
 
 @pytest.mark.slow
