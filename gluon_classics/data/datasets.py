@@ -43,7 +43,7 @@ from .image_folder import load_folder
 from .image_paths import image_paths
 from .images import Images
 from .npz_files import find_npz_files
-from .published import EMNIST_HINT, as_published, has_published_files, known_name, may_be_emnist
+from .published import EMNIST_HINT, as_published, first_label, has_published_files, known_name, may_be_emnist
 from .record import DataRecord
 from .record_files import SUFFIX as RECORD_SUFFIX
 from .record_files import RecordFiles, is_record_file, load_records, record_files, records_with
@@ -382,13 +382,6 @@ def _data_set(found, place, origin=None, name=None, is_sample=False, share=None)
     contents = found.read()
     train, test, classes = contents.train, contents.test, contents.classes
     messages = [(_console.say, note) for note in contents.notes]
-    if test:
-        refuse_share(share, origin)
-    else:
-        share = share or TEST_SHARE
-        train, test = hold_out(train, share, origin)
-        what = f"there are no labeled test images: {100 * share:g} % of each class are (see --test-share)"
-        messages.append((_console.say, what))
     folder = _folder_name(found, place)
     if classes:  # only CIFAR's files have them; other data sets have the same format
         same = next((each for each in found.names if KNOWN[each].classes == classes), None)
@@ -396,7 +389,16 @@ def _data_set(found, place, origin=None, name=None, is_sample=False, share=None)
             raise DataError(f"{origin} has other classes than {name}: give the folder with --data instead of the name")
         name = same
     else:
-        name = name or known_name((*found.names, folder), train.images.shape[3]) or _name_by_content(train, test)
+        name = name or known_name((*found.names, folder), train.images.shape[3])
+    if test:
+        refuse_share(share, origin)
+    else:
+        share = share or TEST_SHARE
+        train, test = hold_out(train, share, origin, class_name=_class_names(name, classes, train))
+        what = f"there are no labeled test images: {100 * share:g} % of each class are (see --test-share)"
+        messages.append((_console.say, what))
+    if not classes:
+        name = name or _name_by_content(train, test)
     if name:
         classes = KNOWN[name].classes
         train, test = as_published(name, train, test)
@@ -417,6 +419,17 @@ def _data_set(found, place, origin=None, name=None, is_sample=False, share=None)
     is_original = name and KNOWN[name].sha256 is None and has_published_files(name, found)
     digest = pixel_digest(train, test) if is_original else None
     return DataSet(name or folder, train, test, classes, origin, is_sample, digest)
+
+
+def _class_names(name, classes, train):
+    """Return a function from a label in the files to the name of its class, which is the label if there is no other."""
+    names = classes or (KNOWN[name].classes if name else ())
+    first = first_label(name, train.labels) if name else 0
+
+    def class_name(label):
+        return names[label - first] if label - first < len(names) else str(label)
+
+    return class_name
 
 
 def _folder_name(found, place):

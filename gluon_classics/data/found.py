@@ -136,7 +136,9 @@ def to_contents(parts: Sequence[Arrays], notes: Iterable[str] = ()) -> Contents:
     return Contents(train, test, notes=notes)
 
 
-def hold_out(images: Images, share: float, name: str, purpose: str = "test images") -> tuple[Images, Images]:
+def hold_out(
+    images: Images, share: float, name: str, purpose: str = "test images", class_name: Callable[[int], str] = str
+) -> tuple[Images, Images]:
     """Split images into two parts: the second has a share of each class.
 
     Args:
@@ -144,6 +146,7 @@ def hold_out(images: Images, share: float, name: str, purpose: str = "test image
         share: The share of the second part, more than 0 and less than 1.
         name: The data set, for messages.
         purpose: What the images of the second part are, for messages.
+        class_name: Returns the name of the class with a label, for messages.
 
     Raises:
         DataError: A class has too few images.
@@ -151,5 +154,5 @@ def hold_out(images: Images, share: float, name: str, purpose: str = "test image
     is_test = np.zeros(len(images), bool)
     for label in np.unique(images.labels):
         places = np.flatnonzero(images.labels == label)
-        is_test[places] = tested_positions(len(places), share, f"class {label} of {name}", purpose)
+        is_test[places] = tested_positions(len(places), share, f"class {class_name(int(label))} of {name}", purpose)
     return Images(*images[~is_test]), Images(*images[is_test])

@@ -38,7 +38,7 @@ def known_name(names: Iterable[str], channels: int | None = None) -> str | None:
 def as_published(name: str, train: Images, test: Images) -> tuple[Images, Images]:
     """Return the images of a known data set upright, with labels that are counted from 0."""
     known = KNOWN[name]
-    first = known.first_label if min(train.labels.min(), test.labels.min()) >= known.first_label else 0
+    first = first_label(name, train.labels, test.labels)
     parts = []
     for part in (train, test):
         images = (
@@ -46,6 +46,12 @@ def as_published(name: str, train: Images, test: Images) -> tuple[Images, Images
         )
         parts.append(Images(images, part.labels - first if first else part.labels))
     return parts[0], parts[1]
+
+
+def first_label(name: str, *labels: np.ndarray) -> int:
+    """Return the label of the first class of a known data set in these labels of files: it may be shifted already."""
+    first = KNOWN[name].first_label
+    return first if min(each.min() for each in labels) >= first else 0
 
 
 def may_be_emnist(classes: tuple[str, ...], train: Images) -> bool:

@@ -381,7 +381,9 @@ def loaders(settings: Settings, data: DataSet, share: tuple[int, int] = (0, 1)) 
             raise DataError(f"{name} has {count} numbers, but the images have {there}: {remedy}")
     train, validation = data.train, None
     if settings.validation_share is not None:
-        train, validation = hold_out(data.train, settings.validation_share, data.origin, "held out for validation")
+        train, validation = hold_out(
+            data.train, settings.validation_share, data.origin, "held out for validation", data.classes.__getitem__
+        )
     discard = settings.last_batch == "discard"
     make = functools.partial(
         make_loaders,

@@ -97,6 +97,16 @@ def test_the_test_share_is_that_of_each_class(tmp_path, share, tested):
     np.testing.assert_array_equal(np.bincount(data.test.labels), [tested // 5] * 5)
 
 
+@pytest.mark.parametrize(("smallest", "name"), [(1, "a"), (0, "a"), (2, "b")])
+def test_the_error_about_a_small_class_has_its_published_name(tmp_path, data_error, smallest, name):
+    folder = tmp_path / "emnist-letters"
+    folder.mkdir()
+    labels = np.array([smallest, *[3] * 19, *([1] if smallest == 2 else [4]) * 20])
+    np.savez(str(folder / "set.npz"), images=some_arrays()["x_train"], labels=labels)
+    with data_error(f"class {name} of", "fewer than 5 images"):
+        load_dataset(str(folder))
+
+
 def test_a_test_share_of_data_with_test_images_is_rejected(tmp_path, data_error):
     np.savez(str(tmp_path / "set.npz"), **some_arrays())
     for place in (tmp_path, tmp_path / "set.npz"):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from gluon_classics.data import datasets
+from gluon_classics.errors import DataError
 from gluon_classics.experiment.build import prepare
 from gluon_classics.experiment.optimizers import PatienceCallback, ScheduleCallback, plateaus, rate_factor
 from gluon_classics.experiment.settings import Settings
@@ -159,3 +160,10 @@ def test_validation_images_are_held_out_and_measured_after_each_epoch(data):
     assert history[-1].validation_accuracy == pytest.approx(np.mean(outputs.argmax(axis=1) == labels))
     without = prepare(replace(settings, validation_share=None), [mx.cpu()], data).train()
     assert [record.validation_accuracy for record in without] == [None, None]
+
+
+def test_a_class_with_too_few_images_to_hold_out_has_its_name_in_the_error(data):
+    settings = Settings("lenet", epochs=1, batch_size=10, validation_share=0.01)
+    names = [f"folder {10 - number}" for number in range(10)]
+    with pytest.raises(DataError, match=r"class folder 10 of .* has fewer than 100 images"):
+        prepare(settings, [mx.cpu()], replace(data, classes=tuple(names)))
