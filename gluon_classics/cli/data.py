@@ -46,6 +46,8 @@ def pack(source, out, seed, test_share, transparent_as, skip_damaged, quiet):
         transparent_as=transparent_as,
         skip_damaged=skip_damaged,
     )
+    if quiet:
+        return
     rows = [(part.path, f"{part.images:,}", f"{part.left_out:,}") for part in packed]
     _console.table(["file", "images:", "left out:"], rows)
 

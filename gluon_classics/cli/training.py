@@ -220,7 +220,9 @@ def train(name, ctx, workers, placement, out, dry_run, quiet, as_json, **options
     from gluon_classics.runs.plan import plan_training
 
     del options["checkpoint_minutes"]
-    show_plan(plan_training(name, ctx, out, **options), as_json)
+    plan = plan_training(name, ctx, out, **options)
+    if as_json or not quiet:
+        show_plan(plan, as_json)
 
 
 @click.command()

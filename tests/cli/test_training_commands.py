@@ -57,6 +57,14 @@ def test_quiet_training_prints_nothing(command, tmp_path):
     assert (tmp_path / "run" / "net.params").exists()
 
 
+def test_a_quiet_plan_is_printed_only_as_json(command):
+    result = command("train", "lenet", *QUICK, "--quiet", "--dry-run")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    result = command("train", "lenet", *QUICK, "--quiet", "--dry-run", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout)
+
+
 def test_the_same_seed_gives_the_same_parameters(command, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         assert command("train", "lenet", *QUICK, "--seed", seed, "--out", name).returncode == 0

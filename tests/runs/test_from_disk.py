@@ -82,6 +82,12 @@ def test_a_damaged_image_ends_the_training_with_its_name(command, tmp_path):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
 
 
+def test_quiet_packing_prints_nothing(command, zoo, tmp_path):
+    result = command("pack", zoo, "-o", tmp_path / "zoo.rec", "--quiet")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (tmp_path / "zoo_test.rec").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
