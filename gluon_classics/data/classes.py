@@ -52,9 +52,9 @@ def empty_classes(train: np.ndarray, test: np.ndarray, classes: tuple[str, ...])
         part: [name for name, images in zip(classes, np.bincount(labels, minlength=len(classes))) if not images]
         for part, labels in (("training", train), ("test", test))
     }
-    words = [f"no {part} images of {_classes(names)}" for part, names in empty.items() if names]
+    words = [f"no {part} images of {enumerate_classes(names)}" for part, names in empty.items() if names]
     if len(words) == 2 and empty["training"] == empty["test"]:
-        words = [f"no images of {_classes(empty['test'])}"]
+        words = [f"no images of {enumerate_classes(empty['test'])}"]
     return f"there are {' and '.join(words)}" if words else None
 
 
@@ -64,5 +64,6 @@ def enumerate_some(values) -> str:
     return ", ".join(words if len(words) <= SHOWN else [*words[: SHOWN - 2], "...", words[-1]])
 
 
-def _classes(names):
+def enumerate_classes(names) -> str:
+    """Return the names of classes after the word "class", or their number and some of the names if they are several."""
     return f"{'class' if len(names) == 1 else f'{len(names)} classes:'} {enumerate_some(names)}"

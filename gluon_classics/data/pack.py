@@ -24,20 +24,13 @@ from gluon_classics import _console, _files, _runtime
 from gluon_classics.errors import DataError
 import numpy as np
 
+from .classes import enumerate_classes
 from .colors import TRANSPARENT_AS, parse_color
 from .image_file import header_of, is_plain, pixels_of
 from .image_folder import list_folder
+from .image_records import INDEX_SUFFIX, LIST_SUFFIX, SUFFIX, ImageRecords
 from .images import quiet_decoders
-from .record_files import (
-    INDEX_SUFFIX,
-    LIST_SUFFIX,
-    SUFFIX,
-    ImageRecords,
-    is_record_file,
-    is_test_name,
-    records_with,
-    test_files,
-)
+from .record_files import class_names, is_record_file, is_test_name, records_with, test_files
 from .record_io import ImageRecord, RecordFile, pack_record, unpack_image
 from .split import TEST_SHARE, refuse_share, tested_positions
 from .stored_images import ImageFiles, ImageSource, files_digest
@@ -47,13 +40,17 @@ SAY_EVERY = 10  # seconds between two lines about the progress
 PLAN_DIGITS = 16  # of a checksum, in the name of an unfinished file
 
 
+class _NoImages(DataError):
+    """All images of a file or of a class are damaged, so that nothing can be continued."""
+
+
 class Packed(NamedTuple):
     """A file that was written.
 
     Attributes:
         path: The .rec file.
         images: The number of images in it.
-        left_out: The number of damaged images that were left out.
+        left_out: The number of damaged images that were left out, and of those that are lost in a damaged .rec file.
     """
 
     path: Path
@@ -71,6 +68,9 @@ class _Part:
         labels: The label of each image, (N,).
         names: The name of each image in the list, (N,): the class, "/" and the name of the file.
         digest: A checksum of the source.
+        classes: The name of the class of each label.
+        folder: The folder of the classes; None if the source is a .rec file.
+        lost: The number of images that are lost in a damaged .rec file.
     """
 
     source: ImageSource
@@ -78,6 +78,9 @@ class _Part:
     labels: np.ndarray
     names: Sequence[str]
     digest: str
+    classes: dict[int, str]
+    folder: Path | None = None
+    lost: int = 0
 
     def selected(self, places: np.ndarray) -> _Part:
         """Return the part with the images at these places."""
@@ -85,9 +88,17 @@ class _Part:
         return replace(self, numbers=self.numbers[places], labels=self.labels[places], names=names)
 
     def lines(self, numbers: Collection[int] | None = None) -> str:
-        """Return the list of im2rec: number, label and name in each line. With `numbers`, only for these."""
-        rows = enumerate(zip(self.labels, self.names))
-        return "".join(f"{i}\t{label:f}\t{name}\n" for i, (label, name) in rows if numbers is None or i in numbers)
+        """Return the list of im2rec: number, label and name in each line.
+
+        With `numbers`, it has only these images, and one line for each class without images, which ends in "/".
+        """
+        rows = [*enumerate(zip(self.labels, self.names))]
+        if numbers is not None:
+            rows = [row for row in rows if row[0] in numbers]
+            used = {label for _, (label, _) in rows}
+            empty = [(label, f"{name}/") for label, name in sorted(self.classes.items()) if label not in used]
+            rows += enumerate(empty, len(self.labels))
+        return "".join(f"{number}\t{label:f}\t{name}\n" for number, (label, name) in rows)
 
 
 def pack(
@@ -109,7 +120,8 @@ def pack(
         seed: The seed of the order.
         test_share: See `load_folder`.
         transparent_as: See `load_folder`.
-        skip_damaged: Whether to leave out damaged images instead of refusing them.
+        skip_damaged: Whether to leave out damaged images instead of refusing them. Those of a .rec file may be all of a
+            class, which is then empty; those of a folder may not, as for the training.
 
     Returns:
         The files with the training and the test images.
@@ -128,7 +140,7 @@ def pack(
     paths = (out, test_files(out)[0])
     matte = parse_color(transparent_as)
     source = Path(_files.user_path(source, DataError))
-    parts = _parts_of_records(source) if is_record_file(source) else _parts_of_folder(source)
+    parts = _parts_of_records(source, skip_damaged) if is_record_file(source) else _parts_of_folder(source)
     if len(parts) == 1:
         parts = _split(parts[0], test_share or TEST_SHARE)
     else:
@@ -140,7 +152,12 @@ def pack(
         _refuse_existing(path, part, matte, is_interrupted)
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(_Writer.begin(path, part, matte)) for path, part in zip(paths, parts)]
-        packed = [writer.write(skip_damaged) for writer in writers]
+        try:
+            packed = [writer.write(skip_damaged) for writer in writers]
+        except _NoImages:
+            for writer in writers:
+                writer.discard()
+            raise
         for writer in reversed(writers):  # the training images last: they are what a user names
             writer.finish()
     return packed
@@ -187,20 +204,24 @@ def _parts_of_folder(folder):
         labels = np.repeat(np.arange(len(files)), [len(each.files) for each in files.values()])
         digest = files_digest([(place, {name: each.files for name, each in files.items()})])
         names = [path[start:] for path in paths]
-        parts.append(_Part(ImageFiles(paths), np.arange(len(paths)), labels, names, digest))
+        classes = dict(enumerate(files))
+        parts.append(_Part(ImageFiles(paths), np.arange(len(paths)), labels, names, digest, classes, place))
     for name in (name for part in parts for name in part.names):
         if "\t" in name or "\n" in name or "\r" in name:
             raise DataError(f"{name!r} has a tab or a line break in its name: rename it")
     return parts
 
 
-def _parts_of_records(path):
+def _parts_of_records(path, skip_damaged):
     if not path.is_file():
         raise DataError(f"there is no file {path}: give a folder or a .rec file")
+    sources = [ImageRecords(each, skip_damaged) for each in records_with(path) if each]
+    classes = class_names(sources, path)
     parts = []
-    for source in (ImageRecords(each) for each in records_with(path) if each):
+    for source in sources:
         labels = source.labels.astype(np.int64)
-        parts.append(_Part(source, np.arange(len(source)), labels, source.image_names(), source.digest(samples=False)))
+        names, digest = source.image_names(classes), source.digest(samples=False)
+        parts.append(_Part(source, np.arange(len(source)), labels, names, digest, classes, lost=source.lost))
     return parts
 
 
@@ -208,9 +229,15 @@ def _split(part, share):
     is_test = np.zeros(len(part.labels), bool)
     for label in np.unique(part.labels):
         places = np.flatnonzero(part.labels == label)
-        name = part.names[places[0]].partition("/")[0]
-        is_test[places] = tested_positions(len(places), share, f"class {name}", "test images")
-    return [part.selected(np.flatnonzero(~is_test)), part.selected(np.flatnonzero(is_test))]
+        name = part.classes.get(int(label), str(label))
+        what = str(part.folder / name) if part.folder else f"class {name}"
+        try:
+            is_test[places] = tested_positions(len(places), share, what, "test images")
+        except DataError:
+            if not part.lost:  # else what is left are training images
+                raise
+    train, test = (part.selected(np.flatnonzero(each)) for each in (~is_test, is_test))
+    return [train, replace(test, lost=0)]
 
 
 @contextlib.contextmanager
@@ -253,8 +280,11 @@ class _Writer:
             finally:
                 with contextlib.suppress(OSError):  # the disk is full
                     file.flush()
-                if place.exists() and not os.fstat(file.fileno()).st_size:
-                    place.unlink()  # nothing is lost
+                if place.exists():  # it does not have its name yet
+                    if os.fstat(file.fileno()).st_size:
+                        _console.warn(f"{place} has what was packed: repeat the command to continue, or remove it")
+                    else:
+                        place.unlink()
 
     def write(self, skip_damaged: bool) -> Packed:
         """Write all images that are missing."""
@@ -271,7 +301,7 @@ class _Writer:
                 for number, content in zip(chunk, pool.map(self._prepared, chunk)):
                     if isinstance(content, DataError):
                         if not skip_damaged:
-                            raise DataError(f"{content} (see --skip-damaged)") from content
+                            raise DataError(f"{content}, or leave it out with --skip-damaged") from content
                         _console.warn(f"Left out: {content}")
                     elif number >= start:  # else it was damaged before
                         self._offsets[number] = self._file.tell()
@@ -280,10 +310,29 @@ class _Writer:
                 if time.monotonic() - last_line > SAY_EVERY:
                     last_line = time.monotonic()
                     _console.say(f"{self._path}: {chunk[-1] + 1:,} of {total:,} images")
-        left_out = total - len(self._offsets)
-        if not self._offsets:
-            raise DataError(f"{self._path} would have no images: all are damaged")
+        left_out = total - len(self._offsets) + self._part.lost
+        self._check_classes()
         return Packed(self._path, len(self._offsets), left_out)
+
+    def _check_classes(self):
+        """Raise DataError or warn if there are no whole images of a class. A user can remove the class of a folder."""
+        folder, labels = self._part.folder, self._part.labels
+        if not self._offsets:
+            remedy = f"Replace some in {folder}" if folder else "Get the .rec file again"
+            raise _NoImages(f"{self._path} would have no images: all are damaged. {remedy}")
+        kept = set(labels[list(self._offsets)].tolist())
+        empty = sorted({*labels.tolist(), *self._part.classes} - kept)
+        names = [self._part.classes.get(label, str(label)) for label in empty]
+        if names and folder:
+            part = "test" if is_test_name(self._path) else "training"
+            what = f"all {part} images of {enumerate_classes(names)} in {folder} are damaged"
+            raise _NoImages(f"{what}: replace some, or remove the class")
+        if names:
+            _console.warn(f"{self._path} has no images of {enumerate_classes(names)}")
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self._place.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """Give the file its name, and write its index and its list. The .rec file comes last, so it is complete."""

@@ -12,23 +12,18 @@ from pathlib import Path
 from typing import NamedTuple, Sequence
 
 from gluon_classics import _console
-from gluon_classics._files import require_regular
 from gluon_classics.errors import DataError
 import numpy as np
 
-from .classes import number_classes
+from .classes import empty_classes, number_classes
 from .colors import TRANSPARENT_AS, parse_color
-from .examples import check_labels
 from .found import hold_out
 from .image_folder import LoadedImages
+from .image_records import INDEX_SUFFIX, LIST_SUFFIX, SUFFIX, ImageRecords
 from .images import Images
-from .record_io import LABEL_BYTES, RecordFile, label_of, read_index, unpack_image
 from .split import TEST_SHARE, refuse_share
-from .storage import read_errors
-from .stored_images import sample_of, stays_on_disk, stored_images
+from .stored_images import stays_on_disk, stored_images
 
-SUFFIX, INDEX_SUFFIX, LIST_SUFFIX = ".rec", ".idx", ".lst"
-MOST_CLASSES = 2**24  # float32 holds all smaller whole numbers
 TRAIN_ENDING = "_train"
 TEST_ENDINGS = ("_test", "_val")  # the first one that exists
 
@@ -104,113 +99,6 @@ def _train_of(path):
     return None
 
 
-class ImageRecords:
-    """An `ImageSource` of the records of a file, in the order of its index.
-
-    Attributes:
-        labels: The labels of the images, (N,), float32.
-        classes: The names of the classes, if the list of the images has them.
-
-    Raises:
-        DataError: The file, its index or its list cannot be read, or they do not belong together.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.classes: tuple[str, ...] | None = None
-        self._names: list[str] = []
-        self._file = RecordFile(path)
-        self._index = path.with_suffix(INDEX_SUFFIX)
-        if self._index.exists():
-            self._numbers, self._offsets = read_index(self._index)
-            self._check_index()
-        else:
-            _console.say(f"{path} has no index ({self._index.name}): the file is searched for records.")
-            self._offsets = np.fromiter(self._file.offsets(), np.int64)
-            self._numbers = np.arange(len(self._offsets))
-        if not len(self._offsets):
-            raise DataError(f"{path} has no records: pack the images again")
-        lines = path.with_suffix(LIST_SUFFIX)
-        if lines.exists():
-            self._read_list(lines)
-        else:
-            _console.say(f"{path} has no list of labels ({lines.name}): they are read from its records.")
-            self.labels = np.array([self._label(number) for number in range(len(self))], np.float32)
-        check_labels(self.labels)
-        if self.labels.max() >= MOST_CLASSES:
-            raise DataError(f"{path} has the label {self.labels.max():.0f}: use classes below {MOST_CLASSES:,}")
-
-    def __len__(self) -> int:
-        return len(self._offsets)
-
-    def name(self, number: int) -> str:
-        image = f" ({self._names[number]})" if self._names else ""
-        return f"record {self._numbers[number]}{image} of {self._file.path}"
-
-    def content(self, number: int) -> bytes:
-        name = self.name(number)
-        content, _ = self._file.record(int(self._offsets[number]), name)
-        record = unpack_image(content, name)
-        if record.label != self.labels[number]:
-            other = f"label {record.label:g}, but its list says {self.labels[number]:g}"
-            raise DataError(f"{name} has {other}: remove {self._file.path.with_suffix(LIST_SUFFIX)}")
-        return record.content
-
-    def image_names(self) -> list[str]:
-        """Return a name of each image with its class: that of the list, or its number."""
-        if self._names:
-            return self._names
-        return [f"{label:.0f}/{number}" for label, number in zip(self.labels, self._numbers)]
-
-    def digest(self, samples: bool = True) -> str:
-        """Return a checksum of the index, the labels, the size of the file and, if wanted, a sample of the images."""
-        digest = hashlib.sha256(f"{self._file.size}\n".encode())
-        for number in sample_of(len(self)) if samples else ():
-            digest.update(self.content(number))
-        for array in (self._offsets.astype("<i8"), self.labels.astype("<f4")):
-            digest.update(array.tobytes())
-        return digest.hexdigest()
-
-    def _check_index(self):
-        """Raise DataError if the index lacks the first or the last record, or has one twice."""
-        ends = [0]
-        if len(self):
-            last = int(self._offsets.argmax())
-            ends = [self._offsets.min(), self._file.record(int(self._offsets[last]), self.name(last))[1]]
-        is_whole = ends == [0, self._file.size]
-        if not is_whole or any(len(np.unique(each)) < len(self) for each in (self._numbers, self._offsets)):
-            what = f"{self._index} does not match {self._file.path.name}"
-            raise DataError(f"{what}: remove it, and the file is searched for records")
-
-    def _label(self, number):
-        name = self.name(number)
-        return label_of(self._file.start_of(int(self._offsets[number]), LABEL_BYTES, name), name)
-
-    def _read_list(self, path):
-        """Read the labels and names of images and classes from a list of im2rec: number, label, path in each line."""
-        with read_errors(str(path)):
-            require_regular(path)
-            text = path.read_bytes().decode("utf-8", "surrogateescape")
-        # not splitlines, since names may contain some of its separators
-        lines = [line[:-1] if line.endswith("\r") else line for line in text.split("\n") if line]
-        try:
-            rows = [line.split("\t") for line in lines]
-            numbers = np.array([row[0] for row in rows]).astype(np.int64)
-            labels = np.array([row[1] for row in rows]).astype(np.float32)
-            if not rows or any(len(row) != 3 for row in rows):
-                raise ValueError
-        except (ValueError, IndexError, OverflowError):
-            raise DataError(f"{path} is not a list of images with one label each: remove it") from None
-        order = np.argsort(numbers, kind="stable")
-        places = order[np.searchsorted(numbers, self._numbers, sorter=order).clip(max=len(order) - 1)]
-        if not np.array_equal(numbers[places], self._numbers):
-            raise DataError(f"{path} does not list all images of {self._file.path.name}: remove it")
-        if len(rows) > len(self):
-            _console.warn(f"{path}: {len(rows) - len(self):,} of its images are not in {self._file.path.name}")
-        self.labels = labels[places]
-        self._names = [rows[place][2] for place in places]
-        self.classes = _class_names({(float(row[1]), row[2].partition("/")[0]) for row in rows})
-
-
 def load_records(
     files: RecordFiles,
     size: int | None,
@@ -247,36 +135,44 @@ def load_records(
     parts = []
     for source, array in zip(sources, arrays):
         parts.append(Images(array if on_disk else array.in_memory(what), source.labels.astype(np.int64)))
+    parts, classes = _named(sources, parts, train)
     if not test:
         share = test_share or TEST_SHARE
         _console.say(f"{train}: {100 * share:g} % of each class are test images (see --test-share).")
-        parts = list(hold_out(parts[0], share, str(train)))
+        parts = list(hold_out(parts[0], share, str(train), class_name=classes.__getitem__))
     digest = hashlib.sha256("\n".join(source.digest() for source in sources).encode())
-    parts, classes = _with_classes(sources, parts, train)
+    empty = empty_classes(parts[0].labels, parts[1].labels, classes)
+    if empty:
+        _console.warn(f"{train}: {empty}")
     return LoadedImages(parts[0], parts[1], classes, digest.hexdigest)
 
 
-def _with_classes(sources, parts, train):
+def _named(sources, parts, train):
     """Return the parts and the names of the classes: those in the lists, or the labels. Raises DataError."""
-    named = [source.classes for source in sources if source.classes]
-    if len(named) == 2 and named[0] != named[1]:
-        raise DataError(f"the lists of {train.name} and of its test images name different classes: pack both together")
-    if named and all(part.labels.max() < len(named[0]) for part in parts):
-        return parts, named[0]
-    classes, first = number_classes(parts[0].labels, parts[1].labels, str(train))
+    names = class_names(sources, train)
+    used = np.union1d(list(names), np.concatenate([part.labels for part in parts])).astype(np.int64)
+    if len(names) > 1 and np.array_equal(used, np.arange(len(names))):
+        return parts, tuple(names[label] for label in used)
+    numbers, first = number_classes(parts[0].labels, used, str(train))
+    classes = []
+    for label, number in enumerate(numbers, first):
+        while label not in names and number in names.values():  # the folder of another class has this name
+            number += "_"
+        classes.append(names.get(label, number))
     if first:
-        _console.warn(f"{train}: labels are counted from 1, so the first class has the name {first}")
+        _console.warn(f"{train}: labels are counted from 1, so the first class has the name {classes[0]}")
         parts = [replace(part, labels=part.labels - first) for part in parts]
-    return parts, classes
+    return parts, tuple(classes)
 
 
-def _class_names(pairs):
-    """Return the names of the classes if each label has one folder, else None."""
+def class_names(sources: Sequence[ImageRecords], train: Path) -> dict[int, str]:
+    """Return the name of the class of each label in the lists of records. Raises DataError if they differ."""
+    pairs = {pair for source in sources for pair in source.classes.items()}
     names = dict(pairs)
-    whole = sorted(names) == list(range(len(names)))
-    if len(pairs) != len(names) or len(set(names.values())) != len(names) or not whole:
-        return None
-    return tuple(names[label] for label in sorted(names))
+    if not len(pairs) == len(names) == len(set(names.values())):
+        what = f"the lists of {train.name} and of its test images name different classes"
+        raise DataError(f"{what}: remove the wrong one, or pack both from one folder")
+    return names
 
 
 def _without(stem, ending):

@@ -32,6 +32,7 @@ _IMAGE = struct.Struct("<IfQQ")  # flag, label, two numbers
 LABEL_BYTES = _IMAGE.size + 4  # of the content of a record, which contain the label
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 LONGEST = (1 << 29) - 1  # bytes of a part
+_SEARCHED = 1 << 20  # bytes to search for a mark at a time
 _HAS_CHECKSUM = 1 << 32  # in the second number, above the 32 bits of the checksum
 
 
@@ -92,6 +93,12 @@ def unpack_image(content: bytes, name: str) -> ImageRecord:
     return ImageRecord(label, number, image)
 
 
+def number_of(start: bytes) -> int:
+    """Return the number of an image from the first bytes of its record, or -1 if it cannot be one."""
+    number = _IMAGE.unpack_from(start)[2] if len(start) >= _IMAGE.size else -1
+    return number if number < 1 << 63 else -1
+
+
 def label_of(start: bytes, name: str) -> float:
     """Return the label of an image from the first `LABEL_BYTES` of its record; see `unpack_image`."""
     if len(start) < _IMAGE.size:
@@ -102,6 +109,20 @@ def label_of(start: bytes, name: str) -> float:
     if flag and len(start) < LABEL_BYTES:
         raise DataError(f"{name} is too short for an image: pack the images again")
     return struct.unpack_from("<f", start, _IMAGE.size)[0] if flag else label
+
+
+class FoundRecords(NamedTuple):
+    """The whole records of a file.
+
+    Attributes:
+        offsets: The offsets of the records in bytes, (N,), in ascending order.
+        ends: The offset after each record, (N,).
+        first_damage: The first offset at which there should be a record, but is not; None if there is none.
+    """
+
+    offsets: np.ndarray
+    ends: np.ndarray
+    first_damage: int | None
 
 
 class RecordFile:
@@ -134,16 +155,18 @@ class RecordFile:
             DataError: There is no record, or it is cut off.
         """
         parts = []
-        expected = (_WHOLE, _FIRST)
-        while True:
-            kind, length = self._part(offset, name)
-            if kind not in expected:
-                raise DataError(f"{name} is damaged: get {self.path} again, or pack the images again")
-            parts.append(self._read(offset + _HEAD.size, length, name))
-            offset += _HEAD.size + length + -length % 4
-            if kind in (_WHOLE, _LAST):
-                return _MARK_BYTES.join(parts), offset
-            expected = (_MIDDLE, _LAST)
+        for start, length, end in self._parts(offset, name):
+            parts.append(self._read(start, length, name))
+            offset = end
+        return _MARK_BYTES.join(parts), offset
+
+    def end_of(self, offset: int, name: str) -> int:
+        """Return the offset after the record at an offset without reading its content; see `record`."""
+        for *_, end in self._parts(offset, name):
+            offset = end
+        if offset > self.size:
+            raise self._cut_off(name)
+        return offset
 
     def start_of(self, offset: int, count: int, name: str) -> bytes:
         """Return the first bytes of the content of a record, `count` or fewer; see `record`."""
@@ -155,14 +178,68 @@ class RecordFile:
         offset = 0
         while offset < self.size:
             yield offset
-            name = f"the record at byte {offset:,} of {self.path}"
-            while True:
-                kind, length = self._part(offset, name)
-                offset += _HEAD.size + length + -length % 4
-                if kind in (_WHOLE, _LAST):
-                    break
-            if offset > self.size:
-                raise DataError(f"{name} is cut off: get {self.path} again, or pack the images again")
+            offset = self.end_of(offset, f"the record at byte {offset:,} of {self.path}")
+
+    def find(self) -> FoundRecords:
+        """Find the records that are whole as far as their heads tell, also after damaged ones."""
+        found: dict[int, int] = {}
+        place = 0  # where the next record must start
+        first_damage = None
+        offset = 0 if self._is_start(0) else self._next_start(4)
+        while offset is not None:
+            if offset != place and first_damage is None:
+                first_damage = place
+            try:
+                end = self.end_of(offset, "")
+            except DataError:
+                end = offset
+            following = end if end > offset and self._is_start(end) else self._next_start(max(offset + 4, end))
+            if end > offset and following != end:  # a record that contains the start of others has a wrong length
+                inner = self._next_start(offset + 4)
+                if inner is not None and inner < end:
+                    end, following = offset, inner
+            if end > offset:
+                found[offset] = place = end
+            offset = following
+        if place != self.size and first_damage is None:
+            first_damage = place
+        return FoundRecords(np.array(list(found), np.int64), np.array(list(found.values()), np.int64), first_damage)
+
+    def _is_start(self, offset):
+        """Return whether a record starts at an offset."""
+        try:
+            kind, _ = self._part(offset, "")
+        except DataError:
+            return False
+        return kind in (_WHOLE, _FIRST)
+
+    def _next_start(self, offset):
+        """Return the first offset from this multiple of 4 on at which a record starts, or None.
+
+        The content of records does not have the mark at a multiple of 4.
+        """
+        while offset < self.size:
+            block = self._read(offset, min(_SEARCHED, self.size - offset), str(self.path))
+            place = -1
+            while (place := block.find(_MARK_BYTES, place + 1)) >= 0:
+                if place % 4 == 0 and self._is_start(offset + place):
+                    return offset + place
+            offset += len(block)
+        return None
+
+    def _parts(self, offset, name):
+        """Yield the start and the length of each part of the record at an offset, and the offset after it."""
+        expected = (_WHOLE, _FIRST)
+        while True:
+            kind, length = self._part(offset, name)
+            if kind not in expected:
+                raise DataError(f"{name} is damaged: get {self.path} again, or pack the images again")
+            start = offset + _HEAD.size
+            offset = start + length + -length % 4
+            yield start, length, offset
+            if kind in (_WHOLE, _LAST):
+                return
+            expected = (_MIDDLE, _LAST)
 
     def _part(self, offset, name):
         mark, word = _HEAD.unpack(self._read(offset, _HEAD.size, name))
@@ -170,13 +247,16 @@ class RecordFile:
             raise DataError(f"{name} is damaged: get {self.path} again, or pack the images again")
         return word >> 29, word & LONGEST
 
+    def _cut_off(self, name):
+        return DataError(f"{name} is cut off: get {self.path} again, or pack the images again")
+
     def _read(self, offset, count, name):
         if offset + count > self.size:
-            raise DataError(f"{name} is cut off: get {self.path} again, or pack the images again")
+            raise self._cut_off(name)
         with read_errors(str(self.path)):
             content = os.pread(self._descriptor, count, offset)
         if len(content) < count:
-            raise DataError(f"{name} is cut off: get {self.path} again, or pack the images again")
+            raise self._cut_off(name)
         return content
 
 

@@ -124,21 +124,26 @@ def test_an_interrupted_call_is_continued(zoo, out, tmp_path, monkeypatch, stop,
     assert len(written) == len(load_dataset(str(out), 12).train) + len(load_dataset(str(out), 12).test)
 
 
-def test_every_unfinished_file_is_continued(zoo, out, tmp_path):
+def test_every_unfinished_file_is_continued(zoo, out, tmp_path, monkeypatch, capsys):
     (tmp_path / "whole").mkdir()
     pack(zoo, tmp_path / "whole" / "zoo.rec")
     whole = contents(tmp_path / "whole")
-    (zoo / "cat" / "000.png").write_bytes(b"damaged")
-    with pytest.raises(DataError):
-        pack(zoo, out)
-    write_pictures(zoo, {"cat": 1})
-    (part,) = out.parent.glob(".zoo-*.part")
+    first = int(whole["zoo.idx"].splitlines()[1].split()[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(packing._Writer, "finish", lambda writer: writer.missing)
+        with pytest.raises(AttributeError):
+            pack(zoo, out)
+    (part,) = (path for path in out.parent.glob(".zoo-*.part") if "_test" not in path.name)
     for length in range(0, len(whole["zoo.rec"]), 97):
         for name in FILES:
             (out.parent / name).unlink(missing_ok=True)
         part.write_bytes(whole["zoo.rec"][:length])
+        capsys.readouterr()
         pack(zoo, out)
         assert contents(out.parent) == whole
+        said = capsys.readouterr().err
+        assert ("zoo.rec: continuing after" in said) == (length >= first)
+        assert "begun again" not in said
 
 
 def test_a_changed_folder_is_begun_again(zoo, out, capsys):
@@ -175,6 +180,88 @@ def test_damaged_images_are_refused_or_left_out(zoo, out, data_error, capsys):
     assert f"Left out: cannot read {zoo / 'dog' / '001.png'}" in capsys.readouterr().err
     data = load_dataset(str(out), 12)
     assert len(data.train) + len(data.test) == sum(part.images for part in packed)
+
+
+def damage(folder, share=1.0):
+    paths = sorted(folder.iterdir())
+    for path in paths[round(len(paths) * (1 - share)) :]:
+        path.write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize(
+    ("layout", "damaged", "words"),
+    [
+        ("", "bee", "all training images of class bee in"),
+        ("train", "train/bee", "all training images of class bee in"),
+        ("test", "train/cat", "all training images of class cat in"),
+        ("test", "test/ant", "all test images of class ant in"),
+        ("val", "val/cat", "all test images of class cat in"),
+    ],
+)
+def test_a_class_of_a_folder_without_whole_images_is_refused(tmp_path, layout, damaged, words, data_error):
+    for part in {"": [""], "train": ["train"]}.get(layout, ["train", layout]):
+        write_pictures(tmp_path / "zoo" / part, {"ant": 6, "bee": 6, "cat": 6})
+    damage(tmp_path / "zoo" / damaged)
+    with data_error(words, "replace some, or remove the class"):
+        pack(tmp_path / "zoo", tmp_path / "zoo.rec", skip_damaged=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["zoo"]
+
+
+def test_a_class_without_whole_test_images_is_refused(tmp_path, data_error):
+    write_pictures(tmp_path / "zoo", {"ant": 6, "bee": 6})
+    (tmp_path / "zoo" / "bee" / "004.png").write_bytes(b"damaged")
+    with data_error("all test images of class bee in"):
+        pack(tmp_path / "zoo", tmp_path / "zoo.rec", skip_damaged=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["zoo"]
+
+
+@pytest.mark.parametrize("lost", ["ant", "bee", "cat"])
+@pytest.mark.parametrize("has_list", [True, False])
+def test_classes_whose_records_are_all_damaged_keep_their_names(tmp_path, lost, has_list, capsys):
+    write_pictures(tmp_path / "zoo", {"ant": 8, "bee": 8, "cat": 8})
+    path = tmp_path / "zoo.rec"
+    pack(tmp_path / "zoo", path)
+    content = bytearray(path.read_bytes())
+    rows = path.with_suffix(".idx").read_text().splitlines()
+    for row, line in zip(rows, path.with_suffix(".lst").read_text().splitlines()):
+        if f"\t{lost}/" in line:
+            content[int(row.split()[1]) + 100] ^= 1
+    path.write_bytes(content)
+    names = ("ant", "bee", "cat") if has_list else ("0", "1", "2")
+    label = names[("ant", "bee", "cat").index(lost)]
+    if not has_list:
+        path.with_suffix(".lst").unlink()
+        path.with_name("zoo_test.lst").unlink()
+    packed = pack(path, tmp_path / "saved.rec", skip_damaged=True)
+    assert packed[0].left_out in (6, 7)
+    assert f"saved.rec has no images of class {label}" in capsys.readouterr().err
+    data = load_dataset(str(tmp_path / "saved.rec"), 8)
+    assert data.classes == names
+    said = capsys.readouterr().err
+    assert f"there are no training images of class {label}" in said
+    assert "of its images are not in" not in said
+    pack(tmp_path / "saved.rec", tmp_path / "again.rec")
+    assert load_dataset(str(tmp_path / "again.rec"), 8).classes == names
+
+
+def test_the_list_of_the_test_images_names_the_classes_of_both(zoo, out):
+    pack(zoo, out)
+    out.with_suffix(".lst").unlink()
+    pack(out, out.with_name("again.rec"))
+    assert load_dataset(str(out.with_name("again.rec")), 12).classes == ("cat", "dog")
+
+
+def test_an_unfinished_file_is_named_and_continued(zoo, out, data_error, capsys):
+    (zoo / "dog" / "001.png").write_bytes(b"damaged")
+    with data_error("dog/001.png", "or leave it out with --skip-damaged"):
+        pack(zoo, out)
+    (part,) = out.parent.iterdir()
+    assert f"{part} has what was packed: repeat the command to continue, or remove it" in capsys.readouterr().err
+    pack(zoo, out, skip_damaged=True)
+    said = capsys.readouterr().err
+    assert "continuing after" in said
+    assert "has what was packed" not in said
+    assert sorted(contents(out.parent)) == FILES
 
 
 def test_records_are_packed_again_without_damaged_ones(zoo, out, tmp_path, data_error):
