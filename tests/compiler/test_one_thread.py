@@ -61,10 +61,12 @@ def found_with(**variables):
     return json.loads(done.stdout)
 
 
+@needs_rewriting
 def test_a_context_of_its_own_has_one_thread_and_the_others_keep_theirs():
     assert found_with() == {"alone": "cpu(1000)", "threads": 1, "others": 3}
 
 
+@needs_rewriting
 def test_it_still_has_one_thread_after_a_fork():
     """MXNet then starts new workers, in both processes."""
     assert found_with(FORK="1") == {"alone": "cpu(1000)", "threads": 1, "others": 3, "child's status": 0}
