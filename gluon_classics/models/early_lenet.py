@@ -164,7 +164,7 @@ class LeNet1(LeNet5):
 
 
 PIXELS = {"background": BACKGROUND, "foreground": 1.0, "init": "published"}
-NEWTON = "gradient descent with learning rate .03 (paper: a Newton method with a diagonal Hessian)"
+NEWTON = "a Newton method with a diagonal Hessian (here: gradient descent)"
 
 
 @register(
@@ -176,9 +176,9 @@ NEWTON = "gradient descent with learning rate .03 (paper: a Newton method with a
     departures=(
         "the feature maps of H1 that each one of H2 is connected to are a guess (the paper does not print them)",
         "the constants of the squashing function are those of 1998 (the paper does not print them)",
-        f"training: {NEWTON}",
     ),
     training={**PIXELS, "epochs": 23, "batch_size": 1, "learning_rate": 0.03},
+    not_done=(NEWTON,),
 )
 def lenet_1989(classes=10, **kwargs):
     """Build the network of 1989 for handwritten zip codes."""
@@ -193,9 +193,10 @@ def lenet_1989(classes=10, **kwargs):
     macs=91_520,
     departures=(
         "the constants of the squashing function are those of 1998 (the paper does not print them)",
-        f"training: {NEWTON}; images of 28x28 pixels (paper: of 16x16, within 28x28)",
+        "images of 28x28 pixels (paper: of 16x16, within 28x28)",
     ),
     training={**PIXELS, "epochs": 30, "batch_size": 1, "learning_rate": 0.03},
+    not_done=(NEWTON,),
 )
 def lenet1(classes=10, **kwargs):
     """Build LeNet-1."""

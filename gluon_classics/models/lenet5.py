@@ -387,11 +387,7 @@ PIXELS = {"fit": "pad", "background": -0.1, "foreground": 1.175, "init": "publis
     classes=10,
     params=60_000,
     macs=325_680,
-    departures=(
-        "the constant j of the MAP loss is 1 (the paper does not print it)",
-        "training: mu, which is added to the curvature in the step size, is .2, and the curvature is estimated after "
-        "every 500 images (paper: .02, before each pass)",
-    ),
+    departures=("the constant j of the MAP loss is 1 (the paper does not print it)",),
     training={
         **PIXELS,
         "epochs": 20,
@@ -400,6 +396,10 @@ PIXELS = {"fit": "pad", "background": -0.1, "foreground": 1.175, "init": "publis
         "learning_rate": 0.0005,
         "schedule": "2:0.4 5:0.2 8:0.1 12:0.02",  # .0002, .0001, .00005, .00001
     },
+    not_done=(
+        "a mu of .02, which is added to the curvature in the step size (here: .2)",
+        "the curvature is estimated before each pass (here: after every 500 images)",
+    ),
 )
 def lenet5(classes=10, **kwargs):
     """Build LeNet-5 as published in 1998."""

@@ -432,7 +432,7 @@ def test_the_curvature_of_the_map_loss_at_its_input_is_exact(j, rng):
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_a_step_is_the_gradient_by_the_curvature_plus_the_documented_mu(decay):
-    (mu,) = re.findall(r"step size, is (\.[0-9]+)", " ".join(model_info("lenet5").departures))
+    (mu,) = re.findall(r"step size \(here: (\.[0-9]+)\)", " ".join(model_info("lenet5").not_done))
     net, x, labels = ready(batch=4)
     loss = MAPLoss()
     options = {"learning_rate": 0.3, "wd": decay}
