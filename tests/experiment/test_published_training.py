@@ -1,6 +1,7 @@
 """The published settings fit the images and sizes of the user, and what the user chose is never changed."""
 
 from dataclasses import replace
+import math
 
 from gluon_classics import get_model, list_models, model_info
 from gluon_classics.data import datasets
@@ -15,6 +16,90 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+# What the papers, their authors' code or the examples print; where they print nothing, what the docstrings say.
+# Networks, optimizer, batch size, rate, momentum, weight decay, epochs, schedule, initial weights, augmentation.
+# Where a source counts batches or images, the epochs are those of its data.
+PRINTED = [
+    ("lenet_scratch_straight_dope", "sgd", 64, 0.64, 0, 0, 10, "", "published", "none"),
+    ("lenet_bn_scratch_straight_dope", "sgd", 64, 0.064, 0, 0, 10, "", "published", "none"),
+    ("lenet_cifar10", "adam", 100, 0.001, 0, 0, 200, "74:0.5 149:0.25", "pytorch", "flip"),
+    ("lenet_caffe", "sgd", 64, 0.01, 0.9, 5e-4, math.ceil(10_000 * 64 / 60_000), "", "xavier", "none"),
+    ("lenet_slim", "sgd", 50, 0.01, 0, 0, math.ceil(20_000 * 50 / 60_000), "", "xavier", "none"),
+    ("lenet_pytorch_2017 lenet_pytorch_2018", "sgd", 64, 0.01, 0.5, 0, 10, "", "pytorch", "none"),
+    ("lenet_pytorch", "adadelta", 64, None, 0, 0, 14, "", "pytorch", "none"),
+    ("lenet_1989", "sgd", 1, 0.03, 0, 0, 23, "", "published", "none"),
+    ("lenet1", "sgd", 1, 0.03, 0, 0, 30, "", "published", "none"),
+    ("lenet5", "diagonallm", 1, 5e-4, 0, 0, 20, "2:0.4 5:0.2 8:0.1 12:0.02", "published", "none"),
+    ("lenet5_full", "sgd", 64, 0.01, 0, 0, 1, "", "published", "none"),
+    ("alexnet_2012", "sgd", 128, 0.01, 0.9, 5e-4, 90, "plateau:0.1:5:3", "published", "crop flip lighting:0.1"),
+    (
+        *("vgg11 vgg11_lrn vgg13", "sgd", 256, 0.01, 0.9, 5e-4, 74),
+        *("plateau:0.1:5:3", "xavier", "scale:256:256 flip lighting:0.1"),
+    ),
+    (
+        *("vgg16_c vgg16 vgg19", "sgd", 256, 0.01, 0.9, 5e-4, 74),
+        *("plateau:0.1:5:3", "xavier", "scale:256:512 flip lighting:0.1"),
+    ),
+    (
+        *("vgg11_bn vgg13_bn vgg16_bn vgg19_bn", "sgd", 256, 0.1, 0.9, 1e-4, 90),
+        *("30:0.1 60:0.01", "xavier", "resized-crop:0.08:0.75 flip"),
+    ),
+    ("nin_cifar10 nin_cifar10_caffe", "sgd", 128, 0.1, 0.9, 1e-4, 260, "200:0.1 230:0.01", "published", "none"),
+    ("nin_imagenet", "sgd", 64, 0.01, 0.9, 5e-4, 22, "10:0.1 20:0.01", "xavier", "crop flip"),
+    (
+        *("googlenet_v1", "sgd", 64, 0.01, 0.9, 0, 1),
+        *("decay:0.96:8", "xavier", "resized-crop:0.08:0.75 color:0.5:0.5:0.5 lighting:0.1"),
+    ),
+    ("inception_bn", "sgd", 32, 0.045, 0, 0, 150, "", "xavier", "none"),
+    (
+        *("inception_v3", "tfrmsprop", 32, 0.045, 0, 0, 100),
+        *("decay:0.94:2", "xavier", "resized-crop:0.05:0.75 flip"),
+    ),
+    (
+        *("resnet18_v1 resnet34_v1 resnet50_v1 resnet101_v1 resnet152_v1", "sgd", 256, 0.1, 0.9, 1e-4, 120),
+        *("plateau:0.1:5", "he", "scale:256:480 flip lighting:0.1"),
+    ),
+    (
+        *("resnet20_cifar10 resnet32_cifar10 resnet44_cifar10 resnet56_cifar10", "sgd", 128, 0.1, 0.9, 1e-4, 164),
+        *("82:0.1 123:0.01", "he", "crop:4 flip"),
+    ),
+    ("resnet110_cifar10", "sgd", 128, 0.1, 0.9, 1e-4, 164, "0:0.1 1:1 82:0.1 123:0.01", "he", "crop:4 flip"),
+    ("squeezenet1_0 squeezenet1_1", "sgd", 512, 0.04, 0.9, 2e-4, 68, "", "xavier", "crop"),
+    (
+        *("resnet18_v2 resnet34_v2 resnet50_v2 resnet101_v2 resnet152_v2 resnet200_v2", "sgd", 256, 0.1, 0.9, 1e-4, 90),
+        *("30:0.1 60:0.01", "he", "scale:256:480 flip lighting:0.1"),
+    ),
+    (
+        *("densenet121 densenet169 densenet201", "nag", 256, 0.1, 0.9, 1e-4, 90),
+        *("30:0.1 60:0.01", "he", "resized-crop:0.08:0.75 color:0.4:0.4:0.4 lighting:0.1 flip"),
+    ),
+    (
+        *("densenet161", "nag", 128, 0.1, 0.9, 1e-4, 100),
+        *("30:0.1 60:0.01 90:0.001", "he", "resized-crop:0.08:0.75 color:0.4:0.4:0.4 lighting:0.1 flip"),
+    ),
+    (
+        *("resnext50_32x4d resnext101_32x4d resnext101_64x4d", "nag", 256, 0.1, 0.9, 1e-4, 100),
+        *("30:0.1 60:0.01 90:0.001", "he", "resized-crop:0.08:0.75 color:0.4:0.4:0.4 lighting:0.1 flip"),
+    ),
+    (
+        *("mobilenet_v2", "tfrmsprop", 96, 0.045, 0.9, 4e-5, 412),
+        *("decay:0.98:1", "xavier", "resized-crop:0.05:0.75 flip"),
+    ),
+    (
+        *("se_resnet18 se_resnet50 se_resnet101 se_resnet152", "sgd", 1024, 0.6, 0.9, 0, 100),
+        *("30:0.1 60:0.01 90:0.001", "he", "resized-crop:0.08:0.75 flip"),
+    ),
+    (
+        "regnetx_200mf regnetx_400mf regnetx_800mf regnety_200mf regnety_400mf regnety_600mf regnety_800mf",
+        *("nag", 1024, 0.8, 0.9, 5e-5, 100),
+        *("cosine warmup:5", "xavier", "resized-crop:0.08:0.75 flip lighting:0.1"),
+    ),
+    (
+        " ".join(f"efficientnet_b{number}" for number in range(8)),
+        *("tfrmsprop", 4096, 0.256, 0.9, 1e-5, 350),
+        *("decay:0.97:2.4 warmup:5", "xavier", "resized-crop:0.08:0.75 flip"),
+    ),
+]
 OF_PAPERS = [name for name in list_models() if model_info(name).training.get("augment")]
 LABELS = np.arange(600) % 10
 GRAYSCALE = "Grayscale images: the published mean, std and changes of colors are left out."
@@ -30,6 +115,27 @@ def dataset(channels, count=4, side=28):
 def test_without_options_they_are_the_published_ones():
     for name in list_models():
         assert published_settings(name) == Settings.of(name)
+
+
+@pytest.mark.parametrize("row", PRINTED, ids=lambda row: row[0].partition(" ")[0])
+def test_the_default_settings_are_the_printed_ones(row):
+    names, *printed = row
+    for name in names.split():
+        own = Settings.of(name)
+        rate = own.learning_rate if own.has_rate else None
+        numbers = (own.optimizer, own.batch_size, rate, own.momentum, own.weight_decay, own.epochs)
+        assert [*numbers, own.schedule, own.init, own.augment] == printed, name
+
+
+def test_the_table_of_printed_settings_has_each_network_with_settings_once():
+    rows = [name for names, *_ in PRINTED for name in names.split()]
+    assert sorted(rows) == sorted(name for name in list_models() if model_info(name).training)
+
+
+def test_only_these_networks_with_settings_leave_nothing_of_the_published_training_undone():
+    whole = [name for name in list_models() if model_info(name).training and not model_info(name).not_done]
+    straight_dope = ["lenet_scratch_straight_dope", "lenet_bn_scratch_straight_dope"]
+    assert whole == [*straight_dope, "lenet_cifar10", "lenet_pytorch_2017", "lenet_pytorch_2018", "lenet5_full"]
 
 
 def test_networks_that_were_published_without_settings_have_the_blogs_on_any_images():
