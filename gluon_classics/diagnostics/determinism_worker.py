@@ -63,7 +63,7 @@ class _StopHalfWay(Callback):
 
 
 def steps_of_epoch(steps: int) -> int:
-    """Return the number of steps in each epoch, 2 or more, for a training of so many steps or a few more."""
+    """Divide steps among the epochs. Return the steps of one epoch, rounded up, and at least 2."""
     return max(2, math.ceil(steps / EPOCHS))
 
 

@@ -12,6 +12,8 @@ import mxnet as mx
 from mxnet import autograd, gluon
 
 IMAGES = 2  # so that a number of images differs from 1
+# what scores, losses and MXNet raise if outputs are not one array of scores: a list, a tuple, or other shapes
+_OF_OTHER_OUTPUTS = (mx.base.MXNetError, AssertionError, AttributeError, TypeError, ValueError)
 
 
 def check_classifier(net: gluon.nn.Block, name: str, classes: int, input_shape) -> None:
@@ -51,6 +53,6 @@ def _shape(compute, input_shape):
             shapes = {"data": (IMAGES, *input_shape), "label": (IMAGES,)}
             known = {name: shape for name, shape in shapes.items() if name in symbol.list_arguments()}
             (shape,) = symbol.infer_shape(**known)[1]
-    except Exception:  # of many kinds, from losses and scores that get something else
+    except _OF_OTHER_OUTPUTS:
         return None
     return shape
