@@ -25,8 +25,8 @@ from .work import macs_per_operator
 
 REWRITES = tuple(map(int, mx.__version__.split(".")[:3])) >= (1, 9, 1)  # older ones fail on some rewritten graphs
 
-# Gluon traces a network in one thread only. And MXNet's engine can wait for ever when two threads start operators that
-# share arrays at the same time. A forked process finds the lock open.
+# Gluon traces a network in one thread only. And MXNet's engine can hang when two threads start operators that share
+# arrays at the same time. A forked process finds the lock open.
 _one_thread_at_a_time = threading.RLock()
 os.register_at_fork(
     before=_one_thread_at_a_time.acquire,
