@@ -9,14 +9,16 @@ torch.compile, which would compile again for minutes:
 
 ours     the compiled network with the package's loader and training loop
 blog     the blog's loop, rewritten: eager, images resized one by one, every batch waited for, MXNet's default settings
-torch    PyTorch in both memory formats, each eager and with torch.compile; the fastest mode counts. For predictions,
-         torch.compile treats the weights as constants, as our package does. Modes that are clearly slower in the first
-         turn are not measured again. Its threads spin or sleep while they wait: a first test chooses the faster way.
+torch    PyTorch in both memory formats, and in channels_last with torch.compile; the fastest mode counts. For
+         predictions, torch.compile treats the weights as constants, as our package does. Modes that are clearly slower
+         in the first turn are not measured again. Its threads spin or sleep while they wait: a first test chooses the
+         faster way. torch.compile in the plain format is left out: it was as fast as in channels_last where both were
+         measured, it loses gradients of AlexNet and VGG (see torch_gradient.py), and it takes minutes. NOTES.md has
+         the figures.
 
 First each contestant must compute the same function: the same outputs from the same weights, and the same loss after
-three updates. A mode of PyTorch that does not is left out. For torch.compile in the plain format, which loses gradients
-of AlexNet and VGG (see torch_gradient.py), torch.compile without layout optimization takes its place. Then they take
-turns, the first of them in the same processes, which have compiled already:
+three updates. A compiled mode of PyTorch that does not is left out. Then they take turns, the first of them in the same
+processes, which have compiled already:
 
 step     training steps on one batch, each waited for      epoch   an epoch with loader and metrics, compiled before
 predict  batches of the training's size, 64 at most, and single images
@@ -54,9 +56,7 @@ import turns
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = Path(__file__).with_name(f"speed-{instruction_set().name.lower()}.json")
-MODES = ("eager", "channels_last", "compile", "channels_last compile")
-INSTEAD = {"compile": "compile without layout optimization"}  # of a mode that computes another function
-EVERY_MODE = (*MODES, *INSTEAD.values())
+MODES = ("eager", "channels_last", "channels_last compile")
 KINDS = ("step", "epoch", "predict", "predict 1")
 STEP_AFTER_EPOCH = "step after epoch"  # our steps again, since speed drifts by some percent within minutes
 CLEARLY_BEHIND = 0.9  # of the fastest mode's speed
@@ -172,10 +172,6 @@ def measure(case, names, options):
         right = workers["ours"].ask("check", weights)
         differences = {name: difference(right, workers[name].ask("check", weights)) for name in names if name != "ours"}
         names = [name for name in names if is_same(name, differences.get(name))]
-        others = [INSTEAD[name] for name in differences if name in INSTEAD and name not in names]
-        workers.update(stack.enter_context(processes(case, others, waiting)))
-        differences.update((name, difference(right, workers[name].ask("check", weights))) for name in others)
-        names += [name for name in others if is_same(name, differences[name])]
         rates = {kind: {name: [] for name in names} for kind in KINDS}
         rates[STEP_AFTER_EPOCH] = {"ours": []}
         stopwatch.lap("checks")
@@ -265,9 +261,7 @@ def still_in(names, rates, number):
 
 def fastest(rates):
     """Return the mode of PyTorch with the highest median among those in all turns; None if there is none."""
-    medians = {
-        name: statistics.median(rates[name]) for name in EVERY_MODE if rates.get(name) and None not in rates[name]
-    }
+    medians = {name: statistics.median(rates[name]) for name in MODES if rates.get(name) and None not in rates[name]}
     return max(medians, key=medians.get) if medians else None
 
 

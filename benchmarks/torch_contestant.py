@@ -25,8 +25,7 @@ class Torch:
 
     Args:
         case: The case to measure.
-        mode: "eager", or one or both of the words "channels_last" and "compile", and perhaps "without layout
-            optimization", which `torch_gradient.py` explains.
+        mode: "eager", or one or both of the words "channels_last" and "compile".
     """
 
     def __init__(self, case, mode):
@@ -46,10 +45,7 @@ class Torch:
         self.without_gradients = torch.inference_mode
         if "compile" in mode:
             # one graph per batch size: in PyTorch 2.13, dynamic sizes failed with constant weights
-            options = {"layout_optimization": False} if "without layout optimization" in mode else None
-            self.forward, self.losses_of = (
-                torch.compile(f, dynamic=False, options=options) for f in (self.net, self._losses)
-            )
+            self.forward, self.losses_of = (torch.compile(f, dynamic=False) for f in (self.net, self._losses))
             self.without_gradients = _compiled_for_prediction
 
     def _losses(self, images, labels):
