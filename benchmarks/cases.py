@@ -52,9 +52,9 @@ CASES = {
     case.network: case
     for case in (
         Case("lenet", 28, 256, 60, 0.1),
-        Case("alexnet", 224, 64, 3, 0.01),
+        Case("alexnet", 224, 32, 3, 0.01),
         Case("vgg", 96, 32, 3, 0.02),
-        Case("nin", 224, 64, 3, 0.05),
+        Case("nin", 224, 32, 3, 0.05),
         Case("googlenet", 96, 64, 10, 0.1),
         Case("resnet", 96, 64, 6, 0.0003),
     )
