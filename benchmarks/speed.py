@@ -313,9 +313,11 @@ def show(result):
 
 
 def refuse_half_a_table(parser, options, lacking):
-    """Exit with an error if the README's table would be incomplete, or if the machine is busy."""
+    """Exit with an error if the README's table would be incomplete or cannot be written, or if the machine is busy."""
     if lacking or set(options.networks) != set(CASES):
         parser.error("--publish needs all networks, PyTorch and a C++ compiler")
+    if importlib.util.find_spec("scipy") is None:
+        parser.error("--publish writes all tables of the README, which needs SciPy: pip install -e '.[reproduce]'")
     load = turns.machine()["load"]
     if load > QUIET * CORES:
         parser.error(f"--publish needs an idle machine, but its load is {load:.1f}: wait, or use --json instead")
@@ -350,6 +352,8 @@ def main():
         "networks": {},
     }
     with tempfile.TemporaryDirectory() as folder:
+        # a cache of another run may be for other instructions, with which LeNet's graph destroyed PyTorch's memory
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(folder, "cache"))
         file = str(Path(folder, "images.npz"))
         np.savez(file, images=data.train.images[:], labels=data.train.labels[:])
         result["networks"] = measured_before(options.json, result)

@@ -1,4 +1,4 @@
-"""Write the generated tables into the READMEs, between their markers: python tools/make_tables.py"""
+"""Write the generated tables into the READMEs and benchmarks/NOTES.md, between markers: python tools/make_tables.py"""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ import make_editions
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
+NOTES = "benchmarks/NOTES.md"
 SHOWN_RESULTS = (  # recipes in the README: each kind of published value, and each verdict
     "lenet-fashion-mnist-blog",
     "lenet_d2l-fashion-mnist-d2l-0.17",
@@ -22,6 +23,14 @@ SPEED_COLUMNS = {  # titles, and the ratios of these files
     "training": "train / torch",
     "prediction": "predict / torch",
     "one image": "predict 1 / torch",
+}
+NOTES_COLUMNS = {
+    "training": "train / torch",
+    "epoch": "epoch / torch",
+    "prediction": "predict / torch",
+    "one image": "predict 1 / torch",
+    "epoch / own steps": "epoch / step",
+    "PyTorch's memory / ours": "torch's memory / ours",
 }
 GROUPS = (  # families that share a row of the README
     *(("lenet", "early_lenet", "lenet5"), ("alexnet",), ("vgg",), ("nin",), ("googlenet", "inception")),
@@ -62,6 +71,28 @@ def speed_table() -> str:
     return "\n".join([*rows, f"| geometric mean ({cores} cores) | {' | '.join(means)} |"])
 
 
+def speed_ranges() -> str:
+    """Return the medians and ranges of each instruction set as Markdown tables."""
+    parts = []
+    for kind in _speeds():
+        limited = " on a machine with more, MXNet and PyTorch limited to it" if kind["limited_by"] else ""
+        seconds = sum(sum(figures["seconds"].values()) for figures in kind["networks"].values())
+        parts.append(f"{kind['instruction_set']}{limited}, {kind['options']['rounds']} turns, {seconds / 60:.0f} minutes:\n")
+        parts += [f"| network | {' | '.join(NOTES_COLUMNS)} |", "|---|" + "--:|" * len(NOTES_COLUMNS)]
+        for name, figures in kind["networks"].items():
+            cells = [_range_words(figures["ratios"][ratio]) for ratio in NOTES_COLUMNS.values()]
+            parts.append(f"| `{name}` | {' | '.join(cells)} |")
+        means = [f"{_mean(kind, ratio):.2f}" for ratio in NOTES_COLUMNS.values()]
+        parts.append(f"| geometric mean | {' | '.join(means)} |\n")
+    return "\n".join(parts).strip()
+
+
+def _range_words(ratio):
+    if ratio["turns"] == 1:
+        return f"{ratio['median']:.2f}"
+    return f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+
+
 def lowest_mean() -> float:
     """Return the lowest geometric mean of training among the instruction sets."""
     return min(_mean(kind, SPEED_COLUMNS["training"]) for kind in _speeds())
@@ -86,12 +117,15 @@ def results_table() -> str:
     return table.markdown(table.summary([verdicts[name] for name in SHOWN_RESULTS]))
 
 
-TABLES = {"networks": networks_table, "speed": speed_table, "results": results_table}
+TABLES = {
+    **dict.fromkeys(READMES, {"networks": networks_table, "speed": speed_table, "results": results_table}),
+    NOTES: {"speed": speed_ranges},
+}
 
 
-def with_tables(text: str) -> str:
-    """Return `text` with the current tables between their markers."""
-    for name, content in TABLES.items():
+def with_tables(page: str, text: str) -> str:
+    """Return the `text` of a page with the current tables between their markers."""
+    for name, content in TABLES[page].items():
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, has_start, rest = text.partition(start)
         _, has_end, after = rest.partition(end)
@@ -102,9 +136,9 @@ def with_tables(text: str) -> str:
 
 
 def main():
-    for name in READMES:
-        path = ROOT / name
-        path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in TABLES:
+        path = ROOT / page
+        path.write_text(with_tables(page, path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

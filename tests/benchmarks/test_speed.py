@@ -138,6 +138,10 @@ def test_an_incomplete_or_disturbed_table_is_not_published(monkeypatch, capsys):
         with pytest.raises(SystemExit):
             speed.refuse_half_a_table(parser, options, lacking)
     assert "its load is 99.0:" in capsys.readouterr().err
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        speed.refuse_half_a_table(parser, whole, [])
+    assert "which needs SciPy" in capsys.readouterr().err
 
 
 def test_contestants_have_equally_many_threads_and_pytorch_its_waiting_policy(monkeypatch):
