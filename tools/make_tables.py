@@ -75,9 +75,10 @@ def speed_ranges() -> str:
     """Return the medians and ranges of each instruction set as Markdown tables."""
     parts = []
     for kind in _speeds():
-        limited = " on a machine with more, MXNet and PyTorch limited to it" if kind["limited_by"] else ""
-        seconds = sum(sum(figures["seconds"].values()) for figures in kind["networks"].values())
-        parts.append(f"{kind['instruction_set']}{limited}, {kind['options']['rounds']} turns, {seconds / 60:.0f} minutes:\n")
+        limited = " (both libraries limited to it, on a machine with AVX-512)" if kind["limited_by"] else ""
+        minutes = sum(sum(figures["seconds"].values()) for figures in kind["networks"].values()) / 60
+        turns = kind["options"]["rounds"]
+        parts.append(f"{kind['instruction_set']}{limited}, {turns} turns, {minutes:.0f} minutes:\n")
         parts += [f"| network | {' | '.join(NOTES_COLUMNS)} |", "|---|" + "--:|" * len(NOTES_COLUMNS)]
         for name, figures in kind["networks"].items():
             cells = [_range_words(figures["ratios"][ratio]) for ratio in NOTES_COLUMNS.values()]
@@ -118,7 +119,7 @@ def results_table() -> str:
 
 
 TABLES = {
-    **dict.fromkeys(READMES, {"networks": networks_table, "speed": speed_table, "results": results_table}),
+    **{page: {"networks": networks_table, "speed": speed_table, "results": results_table} for page in READMES},
     NOTES: {"speed": speed_ranges},
 }
 
