@@ -111,8 +111,9 @@ def certify(name, steps, as_json):
     """Check whether training is bit-identical in different setups.
 
     Network NAME is trained several times on random images: with 1 and 2 threads, with 1 and 2 devices, compiled and
-    eager, repeated, and resumed from a checkpoint. The learning rate changes between the epochs, and also depends on
-    the accuracy. The parameters, outputs and loss are compared with those of the first run.
+    eager, with images on the disk, repeated, and resumed from a checkpoint. The learning rate changes between the
+    epochs, and also depends on the accuracy. The parameters, outputs and loss are compared with those of the first run.
+    Then a new last layer is trained on the first run's parameters, repeated and resumed in the same way.
     """
     from gluon_classics.diagnostics.determinism import certify
 
@@ -126,7 +127,7 @@ def certify(name, steps, as_json):
             "compiled" if row["compiled"] else "eager",
             str(row["devices"]),
             row["note"],
-            "" if row["note"] == "reference" else row["verdict"],
+            "" if row["is_reference"] else row["verdict"],
             row["worst"] or "",
         )
         for row in rows

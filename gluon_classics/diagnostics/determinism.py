@@ -1,16 +1,20 @@
 """`gluon-classics certify`: check whether training is bit-identical in different setups.
 
-A short training is repeated in new processes. They differ in threads, compilation and devices, repeat the first run,
-or resume from a checkpoint. The training augments images, holds some out and computes batches in parts. Its learning
-rate warms up, falls along half a cosine and when the validation accuracy has not risen, on which its patience depends
-too. The parameters, outputs and loss are compared with those of the first run.
+A short training is repeated in new processes. They differ in threads, compilation and devices, read the images from the
+disk, repeat the first run, or resume from a checkpoint. The training augments images, holds some out, computes batches
+in parts and tests ten crops of each image. Its learning rate warms up, falls along half a cosine and when the
+validation accuracy has not risen, on which its patience depends too. The parameters, outputs and loss are compared with
+those of the first run.
 
-Not covered: several test crops, a new last layer, frozen layers, images on the disk, and several workers.
+A second training starts from the parameters of the first one, with a new last layer, and freezes the others. It is
+repeated and resumed, and compared with its own first run.
+
+Not covered: several workers. `tools/kill_workers.py` checks that they resume bit-identically.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 import itertools
 import json
 from pathlib import Path
@@ -36,19 +40,28 @@ class Case:
         compiled: Whether the network is compiled; else it runs eagerly.
         devices: The number of CPU contexts.
         note: What else distinguishes the case, for the user.
+        resumed: Whether a first process writes a checkpoint, and a second one goes on from there.
+        on_disk: Whether the images are files on the disk; else they are in memory.
+        fine_tunes: Whether a new last layer is trained for the parameters of an earlier case.
     """
 
     threads: int
     compiled: bool
     devices: int
     note: str = ""
+    resumed: bool = False
+    on_disk: bool = False
+    fine_tunes: bool = False
 
 
 REFERENCE = Case(2, True, 1, "reference")
 AGAIN = Case(2, True, 1, "repeated")
-RESUMED = Case(2, True, 1, "resumed from a checkpoint")
+RESUMED = Case(2, True, 1, "resumed from a checkpoint", resumed=True)
 _WAYS = [Case(*way) for way in itertools.product((2, 1), (True, False), (1, 2))]
-CASES = [AGAIN, RESUMED, *_WAYS[1:]]
+CASES = [AGAIN, RESUMED, Case(2, True, 1, "images on the disk", on_disk=True), *_WAYS[1:]]
+FINE_TUNING = [
+    replace(case, note=f"new last layer, {case.note}", fine_tunes=True) for case in (REFERENCE, AGAIN, RESUMED)
+]
 
 
 def certify(model: str, steps: int) -> list[dict]:
@@ -59,17 +72,21 @@ def certify(model: str, steps: int) -> list[dict]:
         steps: The number of training steps, 2 or more. They are divided into 3 epochs of at least 2 steps.
 
     Returns:
-        A row for each case, the reference first: the fields of `Case` and the result of `compare`.
+        A row for each case, the reference before those that are compared with it: the fields of `Case`, whether it is
+        the reference, and the result of `compare`.
 
     Raises:
         ClassicsError: The network could not be trained.
     """
     _runtime.require()
+    rows: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:
-        reference = _run(REFERENCE, model, steps, folder)
-        rows = [{**asdict(REFERENCE), **compare(reference, reference)}]
-        for case in CASES:
-            rows.append({**asdict(case), **compare(reference, _run(case, model, steps, folder))})
+        for reference, *others in ([REFERENCE, *CASES], FINE_TUNING):
+            expected = _run(reference, model, steps, folder)
+            rows.append({**asdict(reference), "is_reference": True, **compare(expected, expected)})
+            for case in others:
+                found = _run(case, model, steps, folder)
+                rows.append({**asdict(case), "is_reference": False, **compare(expected, found)})
     return rows
 
 
@@ -100,7 +117,7 @@ def _ulp(expected, found):
 
 
 def _run(case, model, steps, folder):
-    if case == RESUMED:
+    if case.resumed:
         _process(case, model, steps, folder, FIRST_PART)
         return _process(case, model, steps, folder, REST)
     return _process(case, model, steps, folder, WHOLE)

@@ -1,7 +1,8 @@
 """One process of `certify`: train a network for some steps on random images and write the outcome.
 
-The images are augmented, some are held out for validation, and batches are computed in parts. The learning rate warms
-up, falls along half a cosine and when the validation accuracy has not risen. Patience may end the training early.
+The images are augmented, some are held out for validation, batches are computed in parts, and ten crops are tested. The
+learning rate warms up, falls along half a cosine and when the validation accuracy has not risen. Patience may end the
+training early.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import math
 from pathlib import Path
 import sys
 
+import cv2
 from gluon_classics import model_info
 from gluon_classics.compiler.compiled import for_inference
 from gluon_classics.data.augment_words import NONE
+from gluon_classics.data.colors import TRANSPARENT_AS, parse_color
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import Images
+from gluon_classics.data.stored_images import ImageFiles, stored_images
 from gluon_classics.experiment.build import Experiment, prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs.checkpoint import write_checkpoint
@@ -37,7 +41,9 @@ EPOCHS = 3  # before the last one, two accuracies are known, so that the plateau
 SCHEDULE = "warmup:2 cosine plateau:0.5:1"
 PATIENCE = 2  # epochs; the training always reaches the last one
 AUGMENT = "crop:2 flip"  # of networks that were published without augmentation
-CHECKPOINT, OUTCOME = "half.ckpt", "outcome.npz"
+MORE_PIXELS = 4  # per side than the network's input, if it was published without crops
+TESTS = 2  # images, of ten crops
+CHECKPOINT, OUTCOME, PARAMETERS = "half.ckpt", "outcome.npz", "first.params"
 
 
 class _HalfDone(Exception):
@@ -69,8 +75,14 @@ def steps_of_epoch(steps: int) -> int:
 
 def main(wanted: dict) -> None:
     """Run the case that `certify` describes and write the checkpoint or the outcome to its folder."""
-    experiment = _experiment(wanted["model"], wanted["steps"], wanted["devices"])
     eager, folder = not wanted["compiled"], Path(wanted["folder"])
+    settings = training_settings(wanted["model"])
+    if wanted["fine_tunes"]:
+        settings = replace(settings, init_from=str(folder / PARAMETERS), new_head=True, freeze="body")
+    data = random_images(settings, wanted["steps"], folder if wanted["on_disk"] else None)
+    contexts = [mx.cpu(number) for number in range(wanted["devices"])]
+    experiment = prepare(settings, contexts, data)
+    experiment = replace(experiment, streams=RandomStreams(settings.seed))
     start, callbacks = None, []
     history: list[EpochRecord] = []
     if wanted["part"] == FIRST_PART:
@@ -81,10 +93,13 @@ def main(wanted: dict) -> None:
         *_, record = experiment.train(callbacks, start, eager=eager, history=history)
     except _HalfDone:
         return
+    if not (folder / PARAMETERS).exists():  # the reference, with which the fine-tuning starts
+        experiment.net.save_parameters(str(folder / PARAMETERS))
     np.savez(folder / OUTCOME, **_outcome(experiment, record, eager))
 
 
-def _experiment(model, steps, devices):
+def training_settings(model: str) -> Settings:
+    """Return the settings of the training, as far as they can be those that the network was published with."""
     settings = Settings.of(
         model,
         data="made up",
@@ -92,7 +107,7 @@ def _experiment(model, steps, devices):
         micro_batch_size=MICRO_BATCH,
         validation_share=0.5,
         reported="best",
-        test_crops="center",
+        epochs=EPOCHS,
         schedule=SCHEDULE,
         patience=PATIENCE,
     )
@@ -100,19 +115,33 @@ def _experiment(model, steps, devices):
         settings = replace(settings, augment=AUGMENT)
     if settings.optimizer == "sgd":
         settings = replace(settings, momentum=0.9)
-    classes = tuple(map(str, range(model_info(model).classes)))
-    shape = (*model_info(model).input_shape[1:], model_info(model).input_shape[0])
+    return replace(settings, image_size=settings.image_size or settings.size + MORE_PIXELS, test_crops="ten")
+
+
+def random_images(settings: Settings, steps: int, folder: Path | None = None) -> DataSet:
+    """Return a data set of random images, in memory or as files in `folder`. Half of each class can be held out."""
+    info = model_info(settings.model)
+    side = settings.image_size or settings.size
+    shape = (side, side, info.input_shape[0])
     rng = np.random.RandomState(0)
 
-    def images(count, times=1):
-        """Return images whose classes have a multiple of `times` images each."""
-        labels = np.tile(rng.randint(0, len(classes), count), times)
-        return Images(rng.randint(0, 256, (len(labels), *shape)).astype(np.uint8), labels)
+    def images(name, labels):
+        pixels = rng.randint(0, 256, (len(labels), *shape)).astype(np.uint8)
+        return Images(pixels if folder is None else _stored(pixels, folder, name), labels)
 
-    # half of the images of each class are held out
-    data = DataSet("made up", images(steps_of_epoch(steps) * BATCH, times=2), images(BATCH), classes, "random numbers")
-    experiment = prepare(replace(settings, epochs=EPOCHS), [mx.cpu(i) for i in range(devices)], data)
-    return replace(experiment, streams=RandomStreams(settings.seed))
+    labels = rng.randint(0, info.classes, steps_of_epoch(steps) * BATCH)
+    training = images("training", np.tile(labels, 2))
+    tests = images("tests", rng.randint(0, info.classes, TESTS))
+    return DataSet("made up", training, tests, tuple(map(str, range(info.classes))), "random numbers")
+
+
+def _stored(pixels, folder, name):
+    """Write images as files and return them as an array that reads them."""
+    paths = [str(folder / f"{name}-{number}.png") for number in range(len(pixels))]
+    for path, image in zip(paths, pixels):
+        cv2.imwrite(path, image[..., ::-1])  # OpenCV expects BGR
+    (images,) = stored_images([ImageFiles(paths)], None, parse_color(TRANSPARENT_AS), TRANSPARENT_AS)
+    return images
 
 
 def _outcome(experiment: Experiment, record, eager):
@@ -122,7 +151,7 @@ def _outcome(experiment: Experiment, record, eager):
     forward = experiment.net if eager else for_inference(experiment.net)
     with autograd.predict_mode():
         outputs = [
-            forward(x).as_in_context(mx.cpu())
+            forward(x.reshape((-1, *x.shape[2:]))).as_in_context(mx.cpu())
             for images, labels in experiment.test_data
             for x, _ in split_batch(images, labels, experiment.contexts)
         ]
