@@ -19,7 +19,7 @@ import numpy as np
 from .batches import as_ndarray, batches_of, images_and_labels, no_examples, split_batch
 from .context import as_contexts
 from .finite import FiniteChecks, check_parameters, is_finite, is_known_finite, not_finite
-from .metrics import RunningMetrics, batch_sums, correct_predictions
+from .metrics import RunningMetrics, correct_predictions, evaluation_sums
 
 SMALLEST = 1e-37  # added to mean probabilities, so that their logarithms are finite
 
@@ -95,7 +95,7 @@ def evaluate(data_iterator: Iterable, net: mx.gluon.nn.Block, ctx, *, eager: boo
             for x, y in split_batch(images, labels, contexts):
                 scores = _scores(net, forward, x, crops)
                 check_labels(y.asnumpy(), scores.shape[1])
-                sums.append(batch_sums(scores, y))
+                sums.append(evaluation_sums(scores, y))
                 finite.add("outputs", number, scores)
             metrics.add(len(images), sums)
     metrics.finish()

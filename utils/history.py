@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
-METRICS = ("train_loss", "train_accuracy", "test_accuracy")
+METRICS = ("train_loss", "train_accuracy", "test_accuracy")  # of every epoch
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class EpochRecord:
         images_per_second: Speed of the training part.
         curve: Points along the epoch: images seen, loss and accuracy since the previous point.
         validation_accuracy: Fraction 0..1 after the epoch; None without validation images.
+        test_top_5_accuracy: Fraction 0..1 of the test images whose class is among the 5 most probable ones; None with
+            no more than 5 classes, and in older records.
     """
 
     epoch: int
@@ -29,6 +31,7 @@ class EpochRecord:
     images_per_second: float
     curve: Tuple[Tuple[int, float, float], ...] = ()
     validation_accuracy: Optional[float] = None
+    test_top_5_accuracy: Optional[float] = None
 
 
 def best_epoch(accuracies: Sequence[float]) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 LATE = 2  # batches: by then a sum is computed, and the queue stays short
 CURVE_POINTS = 50
+BEST = 5  # scores, whose classes count as found in a top-5 accuracy
 
 
 class RunningMetrics:
@@ -23,6 +24,7 @@ class RunningMetrics:
         self.examples = 0
         self._loss = 0.0
         self._correct = 0.0
+        self._among_best: float | None = None
         self._batches: list[tuple[int, float, float]] = []
         self._queued: deque[tuple[int, list[nd.NDArray]]] = deque()
 
@@ -41,7 +43,7 @@ class RunningMetrics:
         return metrics
 
     def add(self, examples: int, sums: list[nd.NDArray]) -> None:
-        """Queue a batch of `examples` examples with its `batch_sums` on each context."""
+        """Queue a batch of `examples` examples with its `batch_sums` or `evaluation_sums` on each context."""
         self._queued.append((examples, sums))
         while len(self._queued) > LATE:
             self._read()
@@ -60,6 +62,11 @@ class RunningMetrics:
     def correct(self) -> float:
         """Number of the examples read so far that were classified correctly."""
         return self._correct
+
+    @property
+    def among_best(self) -> float | None:
+        """Number of the examples read so far with their label among the 5 best classes; None if it is not counted."""
+        return self._among_best
 
     @property
     def accuracy(self) -> float:
@@ -84,11 +91,13 @@ class RunningMetrics:
 
     def _read(self):
         examples, sums = self._queued.popleft()
-        loss, correct = map(float, sum(array.asnumpy() for array in sums))
+        loss, correct, *among_best = map(float, sum(array.asnumpy() for array in sums))
         self._batches.append((examples, loss, correct))
         self.examples += examples
         self._loss += loss
         self._correct += correct
+        if among_best:
+            self._among_best = (self._among_best or 0.0) + among_best[0]
 
 
 def batch_sums(scores: nd.NDArray, labels: nd.NDArray, losses: nd.NDArray | None = None) -> nd.NDArray:
@@ -96,6 +105,30 @@ def batch_sums(scores: nd.NDArray, labels: nd.NDArray, losses: nd.NDArray | None
     correct = correct_predictions(scores, labels).sum()
     loss = nd.zeros_like(correct) if losses is None else losses.sum()
     return nd.concat(loss, correct, dim=0)
+
+
+def evaluation_sums(scores: nd.NDArray, labels: nd.NDArray) -> nd.NDArray:
+    """Return (3,): what `batch_sums` returns, and the number of rows with their label among the 5 largest entries.
+
+    With no more than 5 classes the last number is missing.
+    """
+    sums = batch_sums(scores, labels)
+    if scores.shape[1] <= BEST:
+        return sums
+    return nd.concat(sums, (ranks(scores, labels) < BEST).sum(), dim=0)
+
+
+def ranks(scores: nd.NDArray, labels: nd.NDArray) -> nd.NDArray:
+    """Return (N,): how many entries of each row of `scores`, (N, classes), come before that at its label.
+
+    Of equal entries the first ones come before the others, as in `argmax`.
+    """
+    labels = labels.astype(scores.dtype).expand_dims(1)
+    at_label = nd.pick(scores, labels, keepdims=True)
+    classes = nd.arange(scores.shape[1], ctx=scores.context, dtype=scores.dtype).expand_dims(0)
+    is_before = nd.broadcast_greater(scores, at_label)
+    is_before += nd.broadcast_equal(scores, at_label) * nd.broadcast_lesser(classes, labels)
+    return is_before.sum(axis=1)
 
 
 def correct_predictions(scores: nd.NDArray, labels: nd.NDArray) -> nd.NDArray:

@@ -172,8 +172,10 @@ class TrainingLoop:
             self._train_epoch(train_data)
             average_statistics(self.net, self.group)
             trained = self.seconds
-            test_accuracy = self._accuracy(test_data, "test")
-            validation_accuracy = None if validation_data is None else self._accuracy(validation_data, "validation")
+            test_accuracy, top_5 = self._accuracies(test_data, "test")
+            validation_accuracy = None
+            if validation_data is not None:
+                validation_accuracy, _ = self._accuracies(validation_data, "validation")
             record = EpochRecord(
                 epoch=self.epoch,
                 train_loss=self.metrics.loss,
@@ -183,6 +185,7 @@ class TrainingLoop:
                 images_per_second=self.metrics.examples / trained,
                 curve=self.metrics.curve(),
                 validation_accuracy=validation_accuracy,
+                test_top_5_accuracy=top_5,
             )
             history.append(record)
             position = TrainingPosition(self.epoch + 1)
@@ -191,19 +194,24 @@ class TrainingLoop:
                 callback.after_epoch(self, record)
         return history
 
-    def _accuracy(self, data, kind):
-        correct = examples = 0.0
+    def _accuracies(self, data, kind):
+        """Return the accuracy and the top-5 accuracy, which is None with no more than 5 classes."""
+        correct = examples = among_best = 0.0
+        is_counted = False
         cause = None
         try:
             if self.group.size == 1 or data.share_examples:
                 metrics = evaluate(data, self.net, self.contexts, eager=self.eager)
                 correct, examples = metrics.correct, metrics.examples
+                is_counted = metrics.among_best is not None
+                among_best = metrics.among_best or 0.0
         except TrainingDiverged as error:
             cause = error
-        correct, examples, failures = self.group.sum(np.array([correct, examples, cause is not None]))
+        own = np.array([correct, examples, among_best, is_counted, cause is not None])
+        correct, examples, among_best, is_counted, failures = self.group.sum(own)
         if failures:
             raise self._diverged(f"outputs for the {kind} images became infinite or not a number") from cause
-        return float(correct / examples)
+        return float(correct / examples), float(among_best / examples) if is_counted else None
 
     def _move_to(self, position):
         self.epoch, self.batches, self.metrics = position.epoch, position.batches, position.metrics

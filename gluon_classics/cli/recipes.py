@@ -182,7 +182,7 @@ def _rows(verdict):
     ours = {len(record.epochs) for record in verdict.records}
     for epoch in sorted({recipe.settings.epochs, *ours, *(run.epoch for run in recipe.runs)}):
         is_last = epoch == recipe.settings.epochs
-        for metric in METRICS:
+        for metric in dict.fromkeys((*METRICS, *recipe.metrics)):
             published, values = published_words(recipe, metric, epoch), verdict.values(metric, epoch)
             if not (published or values):
                 continue

@@ -40,6 +40,11 @@ class Section:
     findings: Findings
     verdict: Verdict | None
 
+    @property
+    def has_top_5(self) -> bool:
+        """Whether the top-5 accuracy of an epoch is recorded."""
+        return any(epoch.test_top_5_accuracy is not None for epoch in self.record.epochs)
+
     def facts(self, part: str) -> dict[str, object]:
         """Return a part of the record by name: run, settings, data or provenance."""
         record = self.record

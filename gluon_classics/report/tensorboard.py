@@ -10,10 +10,10 @@ import time
 
 from gluon_classics._files import write_errors
 from gluon_classics.errors import ClassicsError, require_extra
-from gluon_classics.runs.record import TIME, Run
+from gluon_classics.runs.record import OPTIONAL_ACCURACIES, TIME, Run
 from gluon_classics.utils.history import METRICS
 
-SCALARS = (*METRICS, "validation_accuracy", "images_per_second")
+SCALARS = (*METRICS, *OPTIONAL_ACCURACIES, "images_per_second")
 
 
 def check_free(labels, folder) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 import statistics
 
-from gluon_classics.utils.history import METRICS
-
 from .equivalence import Comparison
-from .recipes import Recipe, name_of
+from .recipes import PUBLISHED_METRICS, Recipe, name_of
 from .verdict import Verdict
 
 
@@ -40,7 +38,7 @@ def published_words(recipe: Recipe, metric: str, epoch: int, decimals: int | Non
 
 def original_words(recipe: Recipe, metric: str) -> str:
     """Return the results of the source's program on the software of its time; empty if it did not run."""
-    values = [getattr(run, metric) for run in recipe.original]
+    values = [value for value in (getattr(run, metric) for run in recipe.original) if value is not None]
     return f"{mean_words(values, digits(recipe, metric))} (n = {len(values)})" if values else ""
 
 
@@ -104,7 +102,7 @@ def mean_words(values: list[float], decimals: int = 4) -> str:
 
 def as_dict(recipe: Recipe) -> dict:
     """Return a recipe as values for JSON, with what its metrics are compared with."""
-    targets = {metric: recipe.target(metric) for metric in METRICS}
+    targets = {metric: recipe.target(metric) for metric in PUBLISHED_METRICS}
     return {
         "name": recipe.name,
         **asdict(recipe),

@@ -23,6 +23,7 @@ from gluon_classics.utils.history import METRICS
 
 from .equivalence import Target, margin
 
+PUBLISHED_METRICS = (*METRICS, "test_top_5_accuracy")
 BAND_METRICS = ("train_loss", "test_accuracy")  # of the short runs
 LOSS_DECIMALS = 3  # that every published loss has
 FULL_DECIMALS = 6  # of accuracies that were not rounded
@@ -44,6 +45,7 @@ class PublishedRun:
         train_accuracy: Fraction 0..1 or None.
         test_accuracy: Fraction 0..1 or None.
         decimals: Number of decimals of the accuracies, at least.
+        test_top_5_accuracy: Fraction 0..1 or None.
     """
 
     source: str
@@ -52,6 +54,7 @@ class PublishedRun:
     train_accuracy: float | None = None
     test_accuracy: float | None = None
     decimals: int = 3
+    test_top_5_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Builds:
         test_range: Lowest and highest test accuracy, or None.
         failed: Number of builds that stayed at chance. The means are over the others.
         decimals: Number of decimals of the accuracies, at least.
+        test_top_5_accuracy: As `test_accuracy`.
     """
 
     source: str
@@ -77,6 +81,7 @@ class Builds:
     test_range: tuple[float, float] | None = None
     failed: int = 0
     decimals: int = 3
+    test_top_5_accuracy: tuple[float, float | None] | None = None
 
 
 class Band(NamedTuple):
@@ -147,7 +152,7 @@ class Recipe:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics with a target."""
-        return tuple(metric for metric in METRICS if self.target(metric))
+        return tuple(metric for metric in PUBLISHED_METRICS if self.target(metric))
 
     def published_failures(self) -> tuple[int, int]:
         """Return how many published runs stayed at chance, and how many there are. Without any, those of `original`."""
@@ -172,10 +177,10 @@ class Recipe:
         found = [
             Published(metric, run.epoch, getattr(run, metric), 0.0)
             for run in self.runs
-            for metric in METRICS
+            for metric in PUBLISHED_METRICS
             if getattr(run, metric) is not None
         ]
-        for metric in METRICS:
+        for metric in PUBLISHED_METRICS:
             if self.builds and getattr(self.builds, metric):
                 mean, sd = getattr(self.builds, metric)
                 found.append(Published(metric, self.settings.epochs, mean, sd or 0.0))
@@ -209,7 +214,7 @@ def at_chance(metrics, classes: int = 10) -> bool:
 
 def name_of(metric: str) -> str:
     """Return a metric's name in words."""
-    return metric.replace("_", " ")
+    return metric.replace("top_5", "top-5").replace("_", " ")
 
 
 def list_recipes() -> list[Recipe]:

@@ -3,9 +3,9 @@
 Settings    those of the editions (`ModelInfo.training`), and the way in which the paper tests: the middle of each image
             or ten crops. Batches are computed in parts as large as those on one of the authors' GPUs. Batch
             normalization sees these parts.
-Results     top-1 errors on the 50,000 validation images. We compared the tables of the papers with transcriptions in
-            public repositories, and the figures of READMEs with these files. Of the networks below, we found no
-            transcription for SE-ResNet-152.
+Results     top-1 and top-5 errors on the 50,000 validation images. We compared the tables of the papers with
+            transcriptions in public repositories, and the figures of READMEs with these files. Of the networks below,
+            we found no transcription for SE-ResNet-152.
 No recipe   networks whose paper prints no result with one crop or ten of the network's size (ResNet v2, whose crops
             have 320x320 pixels), or no training (MobileNet v1, Inception-BN).
 
@@ -19,9 +19,10 @@ from typing import Any
 from gluon_classics import model_info
 from gluon_classics.experiment.settings import Settings
 
-from .recipes import NOT_PUBLISHED, Builds, PublishedRun, Recipe
+from .recipes import Builds, PublishedRun, Recipe
 
 DATA = "imagenet"
+METRICS = {"top-1": "test_accuracy", "top-5": "test_top_5_accuracy"}
 TEN: dict[str, Any] = {"test_crops": "ten"}
 
 
@@ -34,8 +35,8 @@ def _paper(
         model: Name of the network.
         edition: The paper.
         top_1: Published top-1 error in percent, as text; None without one.
-        printed: Where the paper prints it.
-        top_5: Published top-5 error in percent, as text.
+        printed: Where the paper prints the errors.
+        top_5: The same for the top-5 error.
         accuracy: Whether these are accuracies, not errors.
         runs: Number of runs whose mean it is.
         done: Beginnings of the parts of `ModelInfo.not_done` that this recipe settles.
@@ -43,22 +44,23 @@ def _paper(
         settings: Settings that differ from those of the edition.
     """
     chosen = Settings.of(model, data=DATA, **settings)
-    published: tuple[PublishedRun, ...] = ()
-    builds = None
     what = "accuracy" if accuracy else "error"
-    if top_1:
-        decimals = len(top_1.partition(".")[2]) + 2
-        share = round(float(top_1) / 100 if accuracy else 1 - float(top_1) / 100, decimals)
-        source = f"{printed}: {top_1} % top-1 {what}"
-        if runs > 1:
-            builds = Builds(source, runs, test_accuracy=(share, None), decimals=decimals)
-        else:
-            published = (PublishedRun(source, chosen.epochs, test_accuracy=share, decimals=decimals),)
-    if top_5:
-        notes = (f"published top-5 {what}: {top_5} % ('gluon-classics evaluate' measures the accuracy)", *notes)
+    percents = {name: text for name, text in (("top-1", top_1), ("top-5", top_5)) if text}
+    source = f"{printed}: {', '.join(f'{text} % {name} {what}' for name, text in percents.items())}"
+    decimals = min(len(text.partition(".")[2]) for text in percents.values()) + 2
+    shares = {
+        METRICS[name]: round(float(text) / 100 if accuracy else 1 - float(text) / 100, decimals)
+        for name, text in percents.items()
+    }
+    published: dict[str, Any]
+    if runs == 1:
+        published = {"runs": (PublishedRun(source, chosen.epochs, **shares, decimals=decimals),)}
+    else:
+        means: dict[str, Any] = {metric: (share, None) for metric, share in shares.items()}
+        published = {"builds": Builds(source, runs, **means, decimals=decimals)}
     missing = [part for part in model_info(model).not_done if not part.startswith(done or " ")]
     notes = (*notes, *([f"not done as published: {'; '.join(missing)}"] if missing else []))
-    return Recipe("paper", edition, chosen, published, builds, notes)
+    return Recipe("paper", edition, chosen, notes=notes, **published)
 
 
 VGG = "Simonyan & Zisserman, arXiv:1409.1556"
@@ -138,10 +140,11 @@ RECIPES = (
     _paper(
         "googlenet_v1",
         "Szegedy et al., arXiv:1409.4842",
+        printed="arXiv:1409.4842, table 3, one network, one crop",
         top_5="10.07",
         done=("batch size",),
         notes=(
-            f"{NOT_PUBLISHED} for the top-1 error; the top-5 error is that of one network and one crop, table 3",
+            "the paper prints no top-1 error",
             "batch size, initial rate, weight decay and number of epochs are those of BVLC's replica "
             "(github.com/BVLC/caffe at 9b89154, models/bvlc_googlenet, solver.prototxt): the paper does not print them",
         ),

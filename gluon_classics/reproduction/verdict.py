@@ -11,7 +11,7 @@ from gluon_classics.utils.history import METRICS
 
 from . import equivalence
 from .equivalence import NOT_REPRODUCED, REPRODUCED, UNDECIDED, Comparison, compare, require_scipy
-from .recipes import Recipe, at_chance, name_of
+from .recipes import PUBLISHED_METRICS, Recipe, at_chance, name_of
 
 WORST_FIRST = (NOT_REPRODUCED, UNDECIDED, REPRODUCED)
 
@@ -47,13 +47,15 @@ class Verdict:
         return len(self.records)
 
     def values(self, metric: str, epoch: int | None = None) -> list[float]:
-        """Return a metric of the runs after an epoch, counted from 1; without one, after the last epoch."""
+        """Return a metric of the runs that have it after an epoch, counted from 1; None is the last epoch."""
         epochs = [(*record.epochs[:-1], record.result) for record in self.records]
-        return [getattr(rows[(epoch or len(rows)) - 1], metric) for rows in epochs if len(rows) >= (epoch or 1)]
+        found = [getattr(rows[(epoch or len(rows)) - 1], metric) for rows in epochs if len(rows) >= (epoch or 1)]
+        return [value for value in found if value is not None]
 
     def as_dict(self) -> dict:
         """Return the verdict as values for JSON."""
-        metrics = {metric: self.values(metric) for metric in METRICS} if self.records else {}
+        names = dict.fromkeys((*METRICS, *self.comparisons)) if self.records else ()
+        metrics = {metric: self.values(metric) for metric in names}
         return {
             "recipe": self.recipe.name,
             "verdict": self.verdict,
@@ -116,6 +118,8 @@ def incomparable(recipe: Recipe, record: RunRecord) -> list[str]:
         reasons.append(f"the run is {record.status}")
     elif len(record.epochs) != settings.epochs and not record.has_stopped:
         reasons.append(f"it has {len(record.epochs)} of its {settings.epochs} epochs")
+    elif any(getattr(record.result, metric) is None for metric in recipe.metrics):
+        reasons.append("an older version of the package has not recorded its top-5 accuracy")
     for name, wanted in asdict(recipe.settings).items():
         found = getattr(settings, name)
         if name not in ("data", "seed", "subset") and found != wanted:
@@ -132,7 +136,7 @@ def incomparable(recipe: Recipe, record: RunRecord) -> list[str]:
 
 
 def _comparisons(recipe, records):
-    targets = {metric: recipe.target(metric) for metric in METRICS}
+    targets = {metric: recipe.target(metric) for metric in PUBLISHED_METRICS}
     return {
         metric: compare([getattr(record.result, metric) for record in records], target)
         for metric, target in targets.items()

@@ -23,6 +23,7 @@ from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
 from gluon_classics.utils.context import parse_contexts
 from gluon_classics.utils.evaluation import accuracy_by_class, predict_probabilities, top_accuracy
+from gluon_classics.utils.metrics import BEST
 import mxnet as mx
 import numpy as np
 
@@ -141,7 +142,7 @@ class Trained:
             "is_sample": data.is_sample,
             "images": len(data.test),
             "accuracy": sum(right for right, _ in counts) / len(data.test),
-            "top_5": top_accuracy(probabilities, data.test.labels, 5) if len(data.classes) > 5 else None,
+            "top_5": top_accuracy(probabilities, data.test.labels, BEST) if len(data.classes) > BEST else None,
             "classes": [
                 {"class": name, "right": right, "images": images} for name, (right, images) in zip(self.classes, counts)
             ],

@@ -21,6 +21,7 @@ FORMAT = 3
 PARAMETERS, RECORD, POINTS, CURVES = "net.params", "run.json", "points.json", "curves.png"
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # of `started`
 LARGEST_LOSS = 3.4028234663852886e38  # of float32, in which losses are computed
+OPTIONAL_ACCURACIES = ("validation_accuracy", "test_top_5_accuracy")  # of epochs
 STATUSES = ("running", "done", "interrupted", "diverged", "failed")
 
 
@@ -176,8 +177,11 @@ class RunRecord:
 
     @property
     def result(self) -> EpochRecord:
-        """The last epoch, with the test accuracy of the reported one."""
-        return replace(self.last, test_accuracy=self.epochs[self.reported_epoch].test_accuracy)
+        """The last epoch, with the test accuracies of the reported one."""
+        reported = self.epochs[self.reported_epoch]
+        return replace(
+            self.last, test_accuracy=reported.test_accuracy, test_top_5_accuracy=reported.test_top_5_accuracy
+        )
 
     @property
     def has_stopped(self) -> bool:
@@ -224,10 +228,13 @@ def check_epochs(epochs: Iterable[EpochRecord]) -> None:
     for number, epoch in enumerate(epochs):
         if epoch.epoch != number:
             raise ValueError("the epochs are not numbered 0, 1, 2, ...")
-        for name in ("train_accuracy", "test_accuracy", "validation_accuracy"):
+        for name in ("train_accuracy", "test_accuracy", *OPTIONAL_ACCURACIES):
             accuracy = getattr(epoch, name)
-            if not (0 <= accuracy <= 1 if accuracy is not None else name == "validation_accuracy"):
+            if not (0 <= accuracy <= 1 if accuracy is not None else name in OPTIONAL_ACCURACIES):
                 raise ValueError(f"{name} of epoch {number} is {accuracy}: it must be between 0 and 1")
+        if epoch.test_top_5_accuracy is not None and epoch.test_top_5_accuracy < epoch.test_accuracy:
+            what = f"test_top_5_accuracy of epoch {number} is {epoch.test_top_5_accuracy}"
+            raise ValueError(f"{what}: it must not be below test_accuracy, {epoch.test_accuracy}")
         for name in ("seconds", "images_per_second"):
             if not 0 <= getattr(epoch, name) < math.inf:
                 raise ValueError(f"{name} of epoch {number} is {getattr(epoch, name)}: it must be 0 or more")

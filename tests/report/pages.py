@@ -112,16 +112,19 @@ def assert_numbers_are(numbers, runs):
         assert float(value) == expected
         if metric == "train_loss":
             assert text == f"{expected:.4f}"
-        elif metric in METRICS:
+        elif metric in (*METRICS, "test_top_5_accuracy"):
             assert text in (f"{100 * expected:.2f}%", f"{expected:.4f}")
         elif metric == "epochs":
             assert text == str(expected)
         else:
             assert text == duration(expected)
     assert sorted(of_epochs) == [
-        (number, epoch, metric)
+        (number, epoch.epoch, metric)
         for number, run in enumerate(runs)
-        for epoch in range(len(record_of(run).epochs))
-        for metric in sorted((*METRICS, "seconds"))
+        for epoch in record_of(run).epochs
+        for metric in sorted((*METRICS, *(["test_top_5_accuracy"] if epoch.test_top_5_accuracy else []), "seconds"))
     ]
-    assert shown == {(number, metric) for number in range(len(runs)) for metric in (*METRICS, "seconds", "epochs")}
+    always = (*METRICS, "seconds", "epochs")
+    assert {pair for pair in shown if pair[1] in always} == {
+        (number, metric) for number in range(len(runs)) for metric in always
+    }

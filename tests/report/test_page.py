@@ -151,6 +151,17 @@ def test_the_page_says_that_a_run_was_interrupted(at_home, trained_run, tmp_path
     assert "This run is interrupted: 2 of 7 epochs are done." in (tmp_path / "page.html").read_text()
 
 
+def test_epochs_without_a_top_5_accuracy_are_named_next_to_those_that_have_one(at_home, trained_run, tmp_path):
+    first, second = record_of(trained_run).epochs
+    assert second.test_top_5_accuracy >= second.test_accuracy
+    run = changed(trained_run, tmp_path / "run", epochs=(replace(first, test_top_5_accuracy=None), second))
+    report.write_report([run], tmp_path / "page.html")
+    page = Elements((tmp_path / "page.html").read_text())
+    found = [(epoch, value) for _, epoch, metric, value, _ in numbers_of(page) if metric == "test_top_5_accuracy"]
+    assert [(epoch, float(value)) for epoch, value in found] == [("1", second.test_top_5_accuracy)]
+    assert "not recorded" in page.all[0].text
+
+
 def test_the_page_of_a_run_with_validation_images_has_their_accuracies_and_the_best_epoch(
     at_home, trained_run, tmp_path
 ):

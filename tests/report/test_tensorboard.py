@@ -39,7 +39,7 @@ def test_the_event_file_has_the_metrics_of_the_record_and_the_points_along_each_
     expected = {
         (f"epoch/{metric}", epoch.epoch + 1): getattr(epoch, metric)
         for epoch in epochs
-        for metric in (*METRICS, "images_per_second")
+        for metric in (*METRICS, "test_top_5_accuracy", "images_per_second")
     }
     for epoch in epochs:
         for images, loss, accuracy in epoch.curve:
@@ -60,6 +60,13 @@ def test_the_event_file_has_the_validation_accuracies_of_a_run_with_validation_i
     report.write_report([run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
     found = [(step, value) for tag, step, value, _ in scalars(tmp_path / "logs" / "run") if "validation" in tag]
     assert found == [(1, 0.5), (2, 0.625)]
+
+
+def test_the_event_file_has_the_top_5_accuracies(at_home, trained_run, tmp_path):
+    report.write_report([trained_run], tmp_path / "page.html", tensorboard=tmp_path / "logs")
+    events = scalars(tmp_path / "logs" / trained_run.name)
+    found = [value for tag, _, value, _ in events if tag == "epoch/test_top_5_accuracy"]
+    assert found == [np.float32(epoch.test_top_5_accuracy) for epoch in record_of(trained_run).epochs]
 
 
 def test_existing_event_files_are_not_mixed_with_new_ones(at_home, trained_run, tmp_path):

@@ -8,7 +8,7 @@ from gluon_classics import model_info
 from gluon_classics.data.augment_words import parse_augment
 from gluon_classics.experiment.build import load_data, loaders
 from gluon_classics.experiment.settings import parse_channels
-from gluon_classics.reproduction.equivalence import NO_PUBLISHED_VALUE, NOT_COMPARABLE
+from gluon_classics.reproduction.equivalence import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED
 from gluon_classics.reproduction.recipes import get_recipe, list_recipes
 from gluon_classics.reproduction.reproduce import reproduce
 from gluon_classics.reproduction.verdict import judge
@@ -108,17 +108,53 @@ def test_a_recipe_has_the_settings_of_its_edition_and_says_what_differs(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_target_is_the_published_error_of_its_source(name):
     recipe = RECIPES[name]
-    if not recipe.metrics:
-        assert name == "googlenet_v1-imagenet-paper"
-        return
-    assert recipe.metrics == ("test_accuracy",)
     (source,) = [run.source for run in recipe.runs] or [recipe.builds.source]
-    place, percent, what = re.fullmatch(r"(.*): ([\d.]+) % top-1 (error|accuracy)", source).groups()
+    place, _, percents = source.rpartition(": ")
     assert re.search(r"(arXiv:\d{4}\.\d{4,5}|NIPS 2012), table \d|README\.md|MODEL_ZOO\.md", place)
-    target = recipe.target("test_accuracy")
+    found = dict(map(target_of, percents.split(", ")))
+    assert recipe.metrics == tuple(found)
+    if recipe.metrics != ("test_accuracy", "test_top_5_accuracy"):
+        assert (len(found), "test_accuracy" in found) == (1, name != "googlenet_v1-imagenet-paper")
+    for metric, (share, rounding) in found.items():
+        target = recipe.target(metric)
+        assert (target.mean, target.rounding) == (pytest.approx(share), pytest.approx(rounding))
+
+
+def target_of(words):
+    """Return metric, fraction and half a unit of the last place of words such as "24.52 % top-1 error"."""
+    percent, number, what = re.fullmatch(r"([\d.]+) % top-([15]) (error|accuracy)", words).groups()
     share = float(percent) / 100
-    assert target.mean == pytest.approx(share if what == "accuracy" else 1 - share)
-    assert target.rounding == pytest.approx(0.5 * 10 ** -(len(percent.partition(".")[2]) + 2))
+    rounding = 0.5 * 10 ** -(len(percent.partition(".")[2]) + 2)
+    return {"1": "test_accuracy", "5": "test_top_5_accuracy"}[number], (
+        share if what == "accuracy" else 1 - share,
+        rounding,
+    )
+
+
+def test_the_top_5_accuracies_of_runs_are_compared(make_record):
+    """GoogLeNet's paper prints nothing else: 10.07 % top-5 error."""
+    recipe = get_recipe("googlenet_v1-imagenet-paper")
+    runs = [make_record(recipe.name, seed, test=0.7) for seed in range(5)]
+    spread = (0.899, 0.8993, 0.8995, 0.8990, 0.9)
+    runs = [replace(run, epochs=with_top_5(run, value)) for run, value in zip(runs, spread)]
+    verdict = judge(recipe, runs)
+    assert list(verdict.comparisons) == ["test_top_5_accuracy"]
+    assert verdict.statement.startswith("test top-5 accuracy: ")
+    assert verdict.as_dict()["metrics"]["test_top_5_accuracy"]["values"] == list(spread)
+    worse = [replace(run, epochs=with_top_5(run, value - 0.1)) for run, value in zip(runs, spread)]
+    assert (verdict.verdict, judge(recipe, worse).verdict) == (REPRODUCED, NOT_REPRODUCED)
+
+
+def test_a_run_whose_top_5_accuracy_an_older_version_has_not_recorded_is_not_comparable(make_record):
+    recipe = get_recipe("googlenet_v1-imagenet-paper")
+    verdict = judge(recipe, [make_record(recipe.name)])
+    assert verdict.verdict == NOT_COMPARABLE
+    assert verdict.reasons == ("an older version of the package has not recorded its top-5 accuracy",)
+    assert verdict.values("test_top_5_accuracy") == []
+
+
+def with_top_5(run, accuracy):
+    return tuple(replace(epoch, test_top_5_accuracy=accuracy) for epoch in run.epochs)
 
 
 def trained(model, folder, tmp_path):
@@ -142,5 +178,5 @@ def test_a_recipe_trains_on_a_small_folder(model, folder, tmp_path):
     assert math.isfinite(record.result.train_loss)
     assert record.data.name == recipe.settings.data
     verdict = judge(recipe, [record])
-    assert verdict.verdict in (NOT_COMPARABLE, NO_PUBLISHED_VALUE)
+    assert verdict.verdict == NOT_COMPARABLE
     assert "whether the data is the published imagenet is unknown, as it has no checksum" in verdict.reasons

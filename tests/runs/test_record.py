@@ -150,17 +150,44 @@ def test_epochs_have_a_possible_validation_accuracy_if_there_are_validation_imag
         RunRecord.from_json(json.dumps(content))
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [
+        (1.5, "test_top_5_accuracy of epoch 0 is 1.5: it must be between 0 and 1"),
+        (0.7, "test_top_5_accuracy of epoch 0 is 0.7: it must not be below test_accuracy, 0.8"),
+    ],
+)
+def test_epochs_have_a_possible_top_5_accuracy(make_record, accuracy, words):
+    content = json.loads(make_record(LENET, test=0.8).to_json())
+    content["epochs"][0]["test_top_5_accuracy"] = accuracy
+    with pytest.raises(ValueError, match=words):
+        RunRecord.from_json(json.dumps(content))
+
+
+def test_epochs_of_older_records_have_no_top_5_accuracy(make_record):
+    content = json.loads(make_record(LENET).to_json())
+    for epoch in content["epochs"]:
+        del epoch["test_top_5_accuracy"]
+    assert {epoch.test_top_5_accuracy for epoch in RunRecord.from_json(json.dumps(content)).epochs} == {None}
+
+
 def test_the_best_epoch_by_the_validation_accuracy_gives_the_result(make_record):
     record = make_record(LENET)
     held_out = [0.2, 0.7, 0.7, *[0.6] * 7]
     epochs = [
-        replace(epoch, test_accuracy=0.9 - 0.1 * epoch.epoch / 10, validation_accuracy=accuracy)
+        replace(
+            epoch,
+            test_accuracy=0.9 - 0.1 * epoch.epoch / 10,
+            validation_accuracy=accuracy,
+            test_top_5_accuracy=0.95 - 0.1 * epoch.epoch / 10,
+        )
         for epoch, accuracy in zip(record.epochs, held_out)
     ]
     settings = replace(record.settings, validation_share=0.1, reported="best", patience=8)
     record = replace(record, settings=settings, epochs=tuple(epochs))
     assert record.reported_epoch == 1
-    assert record.result == replace(record.last, test_accuracy=epochs[1].test_accuracy)
+    tested = {name: getattr(epochs[1], name) for name in ("test_accuracy", "test_top_5_accuracy")}
+    assert record.result == replace(record.last, **tested)
     assert record.has_stopped
     assert not replace(record, settings=replace(settings, patience=9)).has_stopped
 

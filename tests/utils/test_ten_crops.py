@@ -1,9 +1,9 @@
-"""Evaluation on ten crops of each image, and the top-5 accuracy."""
+"""Evaluation on ten crops of each image."""
 
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import Images
 from gluon_classics.errors import TrainingDiverged
-from gluon_classics.utils.evaluation import evaluate, predict_probabilities, top_accuracy
+from gluon_classics.utils.evaluation import evaluate, predict_probabilities
 from gluon_classics.utils.loader import make_loaders
 import mxnet as mx
 from mxnet.gluon import nn
@@ -74,10 +74,3 @@ def test_five_dimensional_inputs_of_other_networks_are_not_crops(rng):
     net.initialize()
     batch = (mx.nd.array(rng.rand(2, 10, 4, 5, 5)), mx.nd.zeros(2))
     assert evaluate([batch], net, mx.cpu()).examples == 2
-
-
-def test_the_label_must_be_among_the_most_probable_classes():
-    probabilities = np.array([[0.1, 0.4, 0.2, 0.3], [0.25, 0.25, 0.25, 0.25], [0.7, 0.1, 0.1, 0.1]])
-    labels = np.array([3, 2, 0])
-    accuracies = [top_accuracy(probabilities, labels, count) for count in (1, 2, 3, 4)]
-    np.testing.assert_allclose(accuracies, [1 / 3, 2 / 3, 1, 1])

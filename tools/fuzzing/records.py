@@ -8,6 +8,8 @@ import math
 import sys
 import typing
 
+from gluon_classics.runs.record import OPTIONAL_ACCURACIES
+
 from . import runs
 from .case import Call, Case, Command
 from .mutations import MISSING, WRONG_VALUES, at, changed_json, cut, mutate_bytes, paths
@@ -28,7 +30,7 @@ RANGES: dict[str, typing.Callable[[float], bool]] = {
     **dict.fromkeys(("test_share", "validation_share"), lambda value: 0 < value < 1),
     **dict.fromkeys(("seed", "weight_decay", "epoch", "batches", "parameters_epoch"), lambda value: value >= 0),
     **dict.fromkeys(("seconds", "images_per_second"), lambda value: value >= 0),
-    **dict.fromkeys(("train_accuracy", "test_accuracy", "validation_accuracy"), lambda value: 0 <= value <= 1),
+    **dict.fromkeys(("train_accuracy", "test_accuracy", *OPTIONAL_ACCURACIES), lambda value: 0 <= value <= 1),
     **dict.fromkeys(("train_images", "parameters", "tested_images", "trained_images"), lambda value: value >= 1),
 }
 # what an evaluation depends on
