@@ -6,8 +6,8 @@ in parts and tests ten crops of each image. Its learning rate warms up, falls al
 validation accuracy has not risen, on which its patience depends too. The parameters, outputs and loss are compared with
 those of the first run.
 
-A second training starts from the parameters of the first one, with a new last layer, and freezes the others. It is
-repeated and resumed, and compared with its own first run.
+A second training starts from the parameters of the first one, with a new last layer, and freezes the others (unless the
+last layer has fixed weights, as in LeNet-5). It is repeated and resumed, and compared with its own first run.
 
 Not covered: several workers. `tools/kill_workers.py` checks that they resume bit-identically.
 """

@@ -21,7 +21,7 @@ from gluon_classics.data.colors import TRANSPARENT_AS, parse_color
 from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import Images
 from gluon_classics.data.stored_images import ImageFiles, stored_images
-from gluon_classics.experiment.build import Experiment, prepare
+from gluon_classics.experiment.build import Experiment, build, head_parameters, prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs.checkpoint import write_checkpoint
 from gluon_classics.runs.checkpoint_facts import read_training
@@ -78,7 +78,7 @@ def main(wanted: dict) -> None:
     eager, folder = not wanted["compiled"], Path(wanted["folder"])
     settings = training_settings(wanted["model"])
     if wanted["fine_tunes"]:
-        settings = replace(settings, init_from=str(folder / PARAMETERS), new_head=True, freeze="body")
+        settings = fine_tuning(settings, folder / PARAMETERS)
     data = random_images(settings, wanted["steps"], folder if wanted["on_disk"] else None)
     contexts = [mx.cpu(number) for number in range(wanted["devices"])]
     experiment = prepare(settings, contexts, data)
@@ -116,6 +116,19 @@ def training_settings(model: str) -> Settings:
     if settings.optimizer == "sgd":
         settings = replace(settings, momentum=0.9)
     return replace(settings, image_size=settings.image_size or settings.size + MORE_PIXELS, test_crops="ten")
+
+
+def fine_tuning(settings: Settings, path: Path) -> Settings:
+    """Return the settings of the training of a new last layer on the parameters of a file.
+
+    The other layers are frozen, except if the last one has fixed weights, as LeNet-5's has.
+    """
+    info = model_info(settings.model)
+    shape = (info.input_shape[0], settings.size, settings.size)
+    head = head_parameters(settings.model, info.classes, shape)
+    parameters = build(settings.model, info.classes, trained=True)._collect_params_with_prefix()
+    is_fixed = all(parameters[name].grad_req == "null" for name in head)
+    return replace(settings, init_from=str(path), new_head=True, freeze="none" if is_fixed else "body")
 
 
 def random_images(settings: Settings, steps: int, folder: Path | None = None) -> DataSet:

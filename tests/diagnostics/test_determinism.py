@@ -98,6 +98,12 @@ def test_images_on_the_disk_are_those_in_memory(tmp_path):
             assert np.array_equal(read.labels, kept.labels)
 
 
+def test_layers_are_frozen_unless_the_last_one_has_fixed_weights(tmp_path):
+    for model, freeze in (("lenet", "body"), ("nin_cifar10", "body"), ("lenet5", "none")):
+        settings = determinism_worker.fine_tuning(determinism_worker.training_settings(model), tmp_path / "a.params")
+        assert (settings.new_head, settings.freeze) == (True, freeze)
+
+
 def test_fine_tuning_changes_the_last_layer_only(tmp_path):
     wanted = {"model": "lenet", "steps": 2, "devices": 1, "compiled": True, "folder": str(tmp_path), "part": "whole"}
     outcomes = []

@@ -41,7 +41,7 @@ def test_the_sentence_about_speed_gives_the_lowest_mean(name):
 
 @pytest.mark.parametrize("left_out", [{"certify"}, pytest.param(set(), marks=pytest.mark.slow)], ids=["quick", "all"])
 def test_the_commands_of_the_table_run_in_their_order(left_out, command, tmp_path):
-    """`certify` trains in nine new processes."""
+    """`certify` trains in many new processes."""
     (tmp_path / "examples").symlink_to(CHECKOUT / "examples")
     write_pictures(tmp_path / "photos", {"cat": 5, "dog": 6})
     rows = re.findall(r"^\| (`gluon-classics .*`) \|", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
