@@ -12,9 +12,8 @@ blog     the blog's loop, rewritten: eager, images resized one by one, every bat
 torch    PyTorch in both memory formats, and in channels_last with torch.compile; the fastest mode counts. For
          predictions, torch.compile treats the weights as constants, as our package does. Modes that are clearly slower
          in the first turn are not measured again. Its threads spin or sleep while they wait: a first test chooses the
-         faster way. torch.compile in the plain format is left out: it was as fast as in channels_last where both were
-         measured, it loses gradients of AlexNet and VGG (see torch_gradient.py), and it takes minutes. NOTES.md has
-         the figures.
+         faster way. torch.compile in the plain format is left out: it takes minutes, loses gradients of AlexNet and
+         VGG (see torch_gradient.py), and had .97 of the speed in channels_last on the four others (see NOTES.md).
 
 First each contestant must compute the same function: the same outputs from the same weights, and the same loss after
 three updates. A compiled mode of PyTorch that does not is left out. Then they take turns, the first of them in the same

@@ -1,6 +1,5 @@
 """`certify`: what changes the bits of a training and what does not."""
 
-from dataclasses import replace
 import json
 
 from gluon_classics import list_models
@@ -56,7 +55,7 @@ def test_dropout_is_identical_when_repeated_resumed_or_eager_but_not_on_two_devi
     _, again, resumed, eager, two_devices, _ = determinism.certify("nin_cifar10", 2)
     assert (again["verdict"], resumed["verdict"]) == ("bit-identical", "bit-identical")
     assert resumed["note"] == "resumed from a checkpoint"
-    assert eager["verdict"] != "different"  # the same dropout masks
+    assert eager["verdict"].endswith("ulp")  # the same dropout masks
     assert two_devices["verdict"] == "different"  # each device draws its own dropout masks
 
 
@@ -80,11 +79,10 @@ def test_the_training_holds_images_out_augments_tests_crops_and_computes_batches
     assert experiment.test_data.crops == 10
 
 
-def test_a_training_is_certified_for_every_network():
+def test_ten_crops_can_be_cut_from_the_images_of_every_network():
     for model in list_models():
         settings = determinism_worker.training_settings(model)
         assert settings.image_size > settings.size
-        assert replace(settings, init_from="a file", new_head=True, freeze="body").new_head
 
 
 def test_images_on_the_disk_are_those_in_memory(tmp_path):
