@@ -16,6 +16,7 @@ import networks
 import networks_d2l
 import numpy as np
 
+HAS_MKL = os.path.exists(os.path.join(os.path.dirname(mx.__file__), "libmklml_intel.so"))
 FILES = {
     True: ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     False: ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
@@ -218,9 +219,11 @@ def environment():
         names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     return {
         "mxnet": mx.__version__,
+        "package": "mxnet-mkl" if HAS_MKL else "mxnet",
         "numpy": np.__version__,
         "python": platform.python_version(),
         "processor": names[0] if names else platform.machine(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "openblas": os.environ.get("OPENBLAS_CORETYPE"),
+        "mkl": os.environ.get("MKL_DEBUG_CPU_TYPE"),
     }

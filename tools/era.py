@@ -9,6 +9,7 @@ or 3.8, from pyenv or on the PATH.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import contextlib
 import os
 from pathlib import Path
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from types import MappingProxyType
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
@@ -28,14 +30,14 @@ class Era(NamedTuple):
         python: Version of Python.
         package: MXNet, as pip names it.
         pins: What it needs, in versions that this Python can run.
-        newest_kernels: The newest kernels in its OpenBLAS, which takes much slower ones on processors of later years;
-            None if it knows today's processors.
+        fast: Environment variables that make its BLAS use AVX2. It takes much slower kernels on processors that it does
+            not know: OpenBLAS on those of later years, MKL on those that are not Intel's.
     """
 
     python: str
     package: str
     pins: tuple[str, ...]
-    newest_kernels: str | None = None
+    fast: Mapping[str, str] = MappingProxyType({})
 
 
 # MXNet 1.1 to 1.5 ask for `requests<2.19` and `numpy<1.15`, whose newest dependencies no longer run on Python 3.6
@@ -48,11 +50,22 @@ LATER = (
     *("certifi==2023.7.22", "charset-normalizer==3.3.2", "graphviz==0.8.4", "idna==3.4"),
     *("numpy==1.23.5", "requests==2.31.0", "urllib3==2.0.7"),
 )
+# MXNet 1.1 to 1.5 take memory from the system for each array and give it back, which costs up to half of the time
+KEEP_MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TOP_PAD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**40),
+}
+INTEL = {"GenuineIntel"}
 ERAS = {
     **{
-        version: Era("3.6", f"mxnet=={version}", OLD, "Haswell")
+        version: Era("3.6", f"mxnet=={version}", OLD, {"OPENBLAS_CORETYPE": "Haswell"})
         for version in ("1.1.0", "1.2.1", "1.3.1", "1.4.1", "1.5.1")
     },
+    # the same release with Intel's kernels for convolutions and batch normalization
+    "1.1.0-mkl": Era("3.6", "mxnet-mkl==1.1.0", OLD, {"MKL_DEBUG_CPU_TYPE": "5"}),
     **{
         version.rpartition(".post")[0] or version: Era("3.8", f"mxnet=={version}", LATER)
         for version in ("1.6.0", "1.7.0.post2", "1.8.0.post0", "1.9.0", "1.9.1")
@@ -100,18 +113,19 @@ def run(version: str, *command: str, threads: int | None = None) -> None:
         EraError: The environment cannot be made, or the script fails.
     """
     python = python_of(version)
-    environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
-    kernels = ERAS[version].newest_kernels
-    if kernels and {"avx2", "fma"} <= _processor_flags():
-        environment.setdefault("OPENBLAS_CORETYPE", kernels)
+    era = ERAS[version]
+    needs_help = {"avx2", "fma"} <= _processor("flags") and not ("mkl" in version and _processor("vendor_id") == INTEL)
+    wanted = {**(KEEP_MEMORY if era.pins is OLD else {}), **(era.fast if needs_help else {})}
+    environment = {**wanted, **os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     code = subprocess.run([python, *command], env=environment).returncode
     if code:
         raise EraError(f"{command[0]} failed on MXNet {version} with status {code}. Its output says why")
 
 
-def _processor_flags():
+def _processor(field):
+    """Return the words that the system has for a field of the first processor, such as "flags"."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return set(next((line.split(":")[1] for line in lines if line.startswith("flags")), "").split())
+    return set(next((line.split(":")[1] for line in lines if line.startswith(field)), "").split())
 
 
 def interpreter(version: str) -> str:

@@ -24,8 +24,8 @@ START, END = "<!-- commands -->\n", "<!-- /commands -->"
 SMALL = 28  # height and width of images that are not resized
 OPTIONS = ("batch_size", "resize", "lr", "last_batch", "epochs")  # of original/run.py, with a value
 LENETS = tuple(f"lenet_{name}" for name in ("d2l_first", "d2l", "bn_scratch_first", "bn_scratch", "bn_first", "bn"))
-PROGRAMS = {  # the variants of recipes that are a source's own settings, with the networks and the version of MXNet
-    ("blog",): (("lenet", "alexnet", "vgg", "nin", "googlenet", "resnet"), "1.1.0"),
+PROGRAMS = {  # the variants of recipes that are a source's own settings, with the networks and the environment
+    ("blog",): (("lenet", "alexnet", "vgg", "nin", "googlenet", "resnet"), "1.1.0-mkl"),
     ("d2l-first-unseeded", "d2l-0.17-unseeded"): (LENETS, "1.7.0"),
     ("d2l-first", "d2l-0.17"): (("googlenet_d2l",), "1.7.0"),
 }
@@ -116,7 +116,14 @@ def _records():
 def _row(record):
     last = record["epochs"][-1]
     metrics = {name: last[name] for name in ("train_loss", "train_accuracy", "test_accuracy")}
-    return {"source": f"MXNet {record['environment']['mxnet']}", "epoch": len(record["epochs"]), **metrics}
+    return {"source": f"MXNet {era_of(record)}", "epoch": len(record["epochs"]), **metrics}
+
+
+def era_of(record: dict) -> str:
+    """Return the name that tools/era.py has for the environment of a record. The oldest do not name the package."""
+    environment = record["environment"]
+    _, _, build = environment.get("package", "mxnet").partition("-")
+    return "-".join(filter(None, (environment["mxnet"], build)))
 
 
 # --- the table of commands
@@ -127,7 +134,7 @@ def command(settings: dict, version: str, folder: str, number: tuple[str, int] |
 
     Args:
         settings: What `settings_of` returns, or the settings of a record.
-        version: Version of MXNet.
+        version: Environment of tools/era.py.
         folder: Name of the run folder. If there is a number, it follows.
         number: What `number_of` returns; None for a run without a seed, whose order of the images is drawn.
     """
@@ -149,7 +156,7 @@ def commands() -> str:
     for recipe in list_recipes():
         groups: dict[tuple, list] = {}
         for record in sorted(records.get(recipe.name, []), key=number_of):
-            groups.setdefault((record["environment"]["mxnet"], number_of(record)[0]), []).append(record)
+            groups.setdefault((era_of(record), number_of(record)[0]), []).append(record)
         for (version, kind), group in groups.items():
             numbers = [number_of(record)[1] for record in group]
             minutes = sorted(sum(epoch["seconds"] for epoch in record["epochs"]) / 60 for record in group)
@@ -165,7 +172,7 @@ def commands() -> str:
 
 
 def _version(recipe):
-    """Return the version of MXNet for a recipe without runs, or None if it is not a recipe of a program's source."""
+    """Return the environment for a recipe without runs, or None if it is not a recipe of a program's source."""
     for variants, (networks, version) in PROGRAMS.items():
         if recipe.variant in variants and recipe.settings.model in networks:
             return version

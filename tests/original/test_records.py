@@ -124,6 +124,16 @@ def test_added_runs_become_values_of_their_recipe(tmp_path, monkeypatch):
         make_original.add(folder_of(tmp_path, {**record(BLOG), "resumed": [1]}))
 
 
+def test_a_run_with_mkl_names_it_and_its_command_repeats_it_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_original, "RESULTS", tmp_path / "results")
+    content = record(BLOG)
+    content["environment"]["package"] = "mxnet-mkl"
+    make_original.add(folder_of(tmp_path, content))
+    (run,) = json.loads(make_original.content())["lenet-fashion-mnist-blog"]
+    assert run["source"] == "MXNet 1.1.0-mkl"
+    assert "python tools/era.py 1.1.0-mkl original/run.py lenet --batch-size 64" in make_original.commands()
+
+
 def test_the_values_in_the_package_are_those_of_the_records():
     assert ORIGINAL.read_text(encoding="utf-8") == make_original.content(), "run python tools/make_original.py"
 
@@ -134,7 +144,7 @@ def test_a_record_is_in_the_folder_of_its_recipe_and_its_command_has_its_setting
     assert make_original.recipe_of(content).name == path.parent.name
     number = make_original.number_of(content)
     assert path.stem == "-".join(map(str, number))
-    args = parsed(make_original.command(content["settings"], content["environment"]["mxnet"], "run", number))
+    args = parsed(make_original.command(content["settings"], make_original.era_of(content), "run", number))
     assert blog.settings(args) == content["settings"]
     assert content["order_seed"] == (args.order_seed if args.seed is None else args.seed)
 
