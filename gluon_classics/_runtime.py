@@ -44,6 +44,7 @@ import warnings
 from . import _cuda, _limits, _numpy_view
 
 NEWEST_PYTHON = (3, 14)  # the newest that MXNet was tried on
+OLDEST_MXNET = (1, 6)
 NUMPY_2_PYTHON = (3, 13)  # from here on, only NumPy 2 has wheels
 RUNTIME_MODULES = ("cv2", "PIL", "pooch", "requests", "setuptools")  # what the extra `runtime` brings, besides NumPy
 
@@ -150,6 +151,9 @@ def _load(exec_module, module):
             if sys.version_info >= (3, 12):
                 import setuptools  # noqa: F401  provides distutils, which MXNet imports
             _numpy_view.load(exec_module, module)
+        if tuple(map(int, module.__version__.split(".")[:2])) < OLDEST_MXNET:
+            advice = "Install 1.9.1: pip install --no-deps mxnet==1.9.1"
+            raise ImportError(f"MXNet {module.__version__} is too old for this package. {advice}")
         for part in (module.ndarray.utils, module.ndarray.sparse):
             sparse = part.spsp  # scipy.sparse, or None; used are .csr.csr_matrix, .csr_matrix and .coo_matrix
             if sparse is not None:

@@ -238,6 +238,13 @@ def test_a_thread_count_that_aborts_mxnet_is_an_error_that_names_it(wrong):
     assert lines[0].startswith(f"OMP_NUM_THREADS={wrong} is not a number that MXNet can read: set it to ")
 
 
+@pytest.mark.parametrize("version", ["0.11.0", "1.5.1"])
+def test_a_version_of_mxnet_that_is_too_old_is_an_error_that_says_what_to_install(version):
+    mxnet = SimpleNamespace(__name__="mxnet", __version__=version)
+    with pytest.raises(ImportError, match=rf"MXNet {version} is too old .* pip install --no-deps mxnet==1\.9\.1"):
+        _runtime._load(lambda module: None, mxnet)
+
+
 # --- scratch memory
 
 
@@ -272,6 +279,7 @@ def test_only_cpu_builds_change_the_number_of_parameters_per_update(cuda, size, 
     without_scipy = SimpleNamespace(spsp=None)
     mxnet = SimpleNamespace(
         __name__="mxnet",
+        __version__="1.9.1",
         runtime=SimpleNamespace(Features=lambda: features),
         ndarray=SimpleNamespace(utils=without_scipy, sparse=without_scipy),
     )

@@ -2,8 +2,9 @@
 
     python tools/make_environments.py
 
-In each environment our networks train two steps. What they compute is compared with the first environment. This takes
-about half an hour and 15 GB of disk, and needs the Pythons of the table.
+In each environment our networks train two steps. What they compute is compared with the first environment. Environments
+that are not supported must fail, and the table says how. This takes about half an hour and 15 GB of disk, and needs the
+Pythons of the table.
 """
 
 from __future__ import annotations
@@ -35,12 +36,17 @@ parameters of both steps are compared with those of another run of the first row
   the array: the formulas are the same, and only rounding differs. In float32, batch normalization
   [amplifies rounding](findings.md#resnets-second-step-differs-between-versions-of-mxnet-because-of-rounding).
 
+- *not supported* is followed by the last line of the error, from the installation or from `import mxnet`.
+
 The initial weights and the images have the same bits in every row.
 
 """
 TAIL = """
-MXNet 1.1 to 1.5 do not run on Python 3.8, which this package needs. The programs in `original/` run there, and
-`python tools/parity.py` compares our networks with them.
+- MXNet 1.6 to 1.9.0: networks, training and evaluation work. Compiled graphs are not rewritten, so they are slower.
+- MXNet 1.1 to 1.5: the programs in `original/` run there, on Python 3.6, and `python tools/parity.py` compares our
+  networks with them.
+- Without MXNet, on Python 3.8 to 3.14: `gluon-classics` lists and describes networks, and compares ports (`tox -e
+  base,oldest-numpy`).
 """
 
 
@@ -56,8 +62,13 @@ SETUPS = (
     Setup("1.9.1", "3.11", "1.23.5"),
     *(Setup("1.9.1", python, "1.23.5") for python in ("3.8", "3.9", "3.10")),
     Setup("1.9.1", "3.12", "1.26.4"),
-    *(Setup("1.9.1", python, "2.3.5") for python in ("3.11", "3.12", "3.13")),
+    *(Setup("1.9.1", python, "2.3.5") for python in ("3.11", "3.12", "3.13", "3.14")),
+    Setup("1.9.1", "3.14", "2.5.5"),
     *(Setup(version, "3.8", "1.23.5") for version in ("1.9.0", "1.8.0.post0", "1.7.0.post2", "1.6.0")),
+)
+UNSUPPORTED = (
+    *(Setup("1.9.1", python, "1.26.4") for python in ("3.13", "3.14")),
+    Setup("1.5.1", "3.8", "1.23.5"),
 )
 
 
@@ -68,7 +79,8 @@ def make(setup: Setup, folder: Path) -> Path:
     install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     # MXNet's own requirements exclude NumPy 2
     era.call(*install, "--no-deps", f"mxnet=={setup.mxnet}")
-    era.call(*install, f"{ROOT}[runtime]", f"numpy=={setup.numpy}", "graphviz<0.9")
+    wheels = (*install, "--only-binary", ":all:")
+    era.call(*wheels, f"{ROOT}[runtime]", f"numpy=={setup.numpy}", "graphviz<0.9")
     return python
 
 
@@ -89,6 +101,16 @@ def row(setup: Setup, reference: dict[str, Path], folder: Path) -> list[str]:
     else:
         double = single
     return [*setup, *(_words(error, exact) for error, exact in zip(single, double))]
+
+
+def unsupported_row(setup: Setup, folder: Path) -> list[str]:
+    """Return the cells of an environment that must fail. Raises era.EraError if it works."""
+    try:
+        era.call(make(setup, folder), "-c", "import gluon_classics, mxnet")
+    except era.EraError as error:
+        _, _, reason = str(error).splitlines()[-1].partition(": ")
+        return [*setup, f"not supported: {reason}", *[""] * (len(NETWORKS) * len(parity.WAYS) - 1)]
+    raise era.EraError(f"{setup} works. Move it to the supported environments")
 
 
 def _words(error, exact):
@@ -119,6 +141,10 @@ def main():
             for setup in SETUPS:
                 with tempfile.TemporaryDirectory(dir=folder) as home:
                     lines.append(row(setup, reference, Path(home)))
+                print(" | ".join(lines[-1]), flush=True)
+            for setup in UNSUPPORTED:
+                with tempfile.TemporaryDirectory(dir=folder) as home:
+                    lines.append(unsupported_row(setup, Path(home)))
                 print(" | ".join(lines[-1]), flush=True)
         except era.EraError as error:
             sys.exit(f"error: {error}")
