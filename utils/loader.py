@@ -25,8 +25,9 @@ import numpy as np
 from .preprocess import Preprocess
 
 WORKERS = 2  # threads, each with one batch; preparing is a small part of training, so more would only use memory
-AHEAD = 3  # batches that are prepared, or being prepared, while the current one trains
+AHEAD = 3  # batches that are prepared, or being prepared, while the current one trains; small ones are many together
 
+_TOGETHER = 64  # images, of up to 32x32 pixels
 _pools: weakref.WeakSet = weakref.WeakSet()
 
 
@@ -165,7 +166,8 @@ class DataLoader:
         order, key = self._order(rng, key)
         size = size or self.batch_size
         batches = [self._part(order, number) for number in range(skip, len(self))]
-        parts = self._prepared((part for batch in batches for part in _cut(batch, size)), key)
+        cut = (part for batch in batches for part in _cut(batch, size))
+        parts = self._prepared(cut, key, together=size >= self.batch_size)
         for number, batch in enumerate(batches, skip):
             count = -(-len(batch) // size)
             yield len(self._batch(order, number)), count, itertools.islice(parts, count)
@@ -187,17 +189,39 @@ class DataLoader:
         start = rank * each + min(rank, more)
         return batch[start : start + each + (rank < more)]
 
-    def _prepared(self, parts, key):
-        """Yield the examples with the numbers of each part as a batch. Threads prepare the next ones."""
+    def _prepared(self, parts, key, together=True):
+        """Yield the examples with the numbers of each part as a batch. Threads prepare the next ones.
+
+        If `together`, small parts are prepared in groups: one image takes almost as long as many of them.
+        """
         with ThreadPoolExecutor(WORKERS) as pool:
             _pools.add(pool)
-            batches: deque = deque()
-            for part in parts:
-                batches.append(pool.submit(self.batch, part, key))
-                if len(batches) > AHEAD:
-                    yield batches.popleft().result()
-            while batches:
-                yield batches.popleft().result()
+            groups: deque = deque()
+            for group in self._groups(parts) if together else ([part] for part in parts):
+                groups.append(pool.submit(self._batches, group, key))
+                if len(groups) > AHEAD:
+                    yield from groups.popleft().result()
+            while groups:
+                yield from groups.popleft().result()
+
+    def _groups(self, parts):
+        is_by_image = self.transform is None or isinstance(self.transform, Preprocess)
+        most = small_batch(*self._output_size()) if is_by_image else 1
+        group: list = []
+        for part in parts:
+            if group and sum(map(len, group)) + len(part) > most:
+                yield group
+                group = []
+            group.append(part)
+        if group:
+            yield group
+
+    def _batches(self, parts, key):
+        if len(parts) == 1:
+            return [self.batch(parts[0], key)]
+        images, labels = self.batch(np.concatenate(parts), key)
+        ends = list(itertools.accumulate(map(len, parts)))
+        return [(images[start:end], labels[start:end]) for start, end in zip([0, *ends], ends)]
 
     def batch(self, part: np.ndarray, key: np.ndarray | None = None) -> tuple[mx.nd.NDArray, mx.nd.NDArray]:
         """Return the examples with these numbers (M,) as a transformed batch.
@@ -244,6 +268,11 @@ class DataLoader:
             for place, image in enumerate(preprocess.in_type(pixels) if preprocess else pixels):
                 change(place, image)
         return np.stack(changed)
+
+
+def small_batch(height: int, width: int) -> int:
+    """Return the largest number of images that are a small batch, in time and memory."""
+    return min(_TOGETHER, max(1, _TOGETHER * 32 * 32 // (height * width)))
 
 
 def load_data_fashion_mnist(

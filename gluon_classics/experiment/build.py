@@ -21,7 +21,7 @@ from gluon_classics.models.objective import objective_of
 from gluon_classics.utils.batches import no_examples
 from gluon_classics.utils.group import Group
 from gluon_classics.utils.history import EpochRecord
-from gluon_classics.utils.loader import DataLoader, make_loaders
+from gluon_classics.utils.loader import DataLoader, make_loaders, small_batch
 from gluon_classics.utils.preprocess import Preprocess
 from gluon_classics.utils.seeding import RandomStreams, seed_everything
 from gluon_classics.utils.training import Callback, TrainingLoop, TrainingPosition
@@ -397,10 +397,21 @@ def loaders(settings: Settings, data: DataSet, share: tuple[int, int] = (0, 1)) 
         test_crops=settings.test_crops,
         share=share,
     )
-    # which test images "discard" leaves out depends on the batch size
-    at_once = settings.batch_size if discard or not settings.micro_batch_size else settings.micro_batch_size
+    at_once = evaluation_batch_size(settings)
     return Loaders(
         train=make(replace(data, train=train), settings.batch_size)[0],
         test=make(data, at_once)[1],
         validation=make(replace(data, test=validation), at_once)[1] if validation else None,
     )
+
+
+def evaluation_batch_size(settings: Settings) -> int:
+    """Return how many test images are computed at a time, before they are divided by the number of crops.
+
+    After training on a few small images at a time, as LeNet-5's paper does, tests take larger batches: it is faster.
+    """
+    if settings.last_batch == "discard":
+        return settings.batch_size  # which test images are left out depends on it
+    if settings.micro_batch_size:
+        return settings.micro_batch_size
+    return max(settings.batch_size, small_batch(settings.size, settings.size))

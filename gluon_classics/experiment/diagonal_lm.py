@@ -12,6 +12,9 @@ Departs   MU is .2 (paper: .02), and h_kk is estimated again after every 500 exa
 
 from __future__ import annotations
 
+import functools
+import itertools
+
 from gluon_classics.errors import ClassicsError
 from gluon_classics.models.lenet5 import LeNet5Distances, MAPLoss, Squash
 from gluon_classics.utils.loader import DataLoader
@@ -21,15 +24,20 @@ import mxnet as mx
 from mxnet import autograd, nd
 
 MU = 0.2
+MOST_WEIGHTS = 64  # arrays of weights that are updated together
 EXAMPLES = 500  # for one estimate, and between two estimates
 
 
 @mx.optimizer.register
 class DiagonalLM(mx.optimizer.Optimizer):
-    """Gradient descent that divides the rate of each weight by MU plus its curvature. Call `estimate` first."""
+    """Gradient descent that divides the rate of each weight by MU plus its curvature. Call `estimate` first.
+
+    All weights are updated together: with batches of one image, most of the time would go into calls of operators.
+    """
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
+        self.aggregate_num = MOST_WEIGHTS
         self.scales: dict[int, nd.NDArray] = {}  # 1 / (MU + h), by the number of the parameter in its trainer
 
     def estimate(self, net: mx.gluon.nn.Block, loss: mx.gluon.loss.Loss, images: nd.NDArray) -> None:
@@ -53,11 +61,28 @@ class DiagonalLM(mx.optimizer.Optimizer):
     def create_state(self, _index, _weight):
         return None
 
-    def update(self, index, weight, grad, _state):
-        self._update_count(index)
-        scaled = grad * self.scales[index].as_in_context(weight.context)
-        rates = {"lr": self._get_lr(index), "wd": self._get_wd(index), "rescale_grad": self.rescale_grad}
-        nd.sgd_update(weight, scaled, out=weight, **rates)
+    def update(self, indices, weights, gradients, _states):
+        self._update_count(indices)
+        scales = [self.scales[index].as_in_context(weight.context) for index, weight in zip(indices, weights)]
+        scaled = _products()(*gradients, *scales)
+        pairs = itertools.chain.from_iterable(zip(weights, scaled))
+        rates = {"lrs": self._get_lrs(indices), "wds": self._get_wds(indices), "rescale_grad": self.rescale_grad}
+        nd.multi_sgd_update(*pairs, out=weights, num_weights=len(weights), **rates)
+
+
+@functools.lru_cache(maxsize=None)
+def _products():  # no attribute of the optimizer, whose attributes are in its checkpoints
+    block = _Products()
+    block.hybridize(static_alloc=True, static_shape=True)
+    return block
+
+
+class _Products(mx.gluon.nn.HybridBlock):
+    """Multiply the first half of the inputs by the second half, one by one."""
+
+    def hybrid_forward(self, F, *arrays):
+        half = len(arrays) // 2
+        return [F.elemwise_mul(one, other) for one, other in zip(arrays[:half], arrays[half:])]
 
 
 class StepSizeCallback(Callback):

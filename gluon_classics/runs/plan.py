@@ -22,7 +22,7 @@ from gluon_classics.data.memory import available_memory
 from gluon_classics.data.storage import format_bytes
 from gluon_classics.errors import DataError, RunError, memory_explained
 from gluon_classics.experiment.batch_memory import kept_values
-from gluon_classics.experiment.build import Experiment, build, load_data, loaders, prepare
+from gluon_classics.experiment.build import Experiment, build, evaluation_batch_size, load_data, loaders, prepare
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.experiment.settings_words import settings_words
 from gluon_classics.inspection.summary import summarize
@@ -229,7 +229,8 @@ def _plan(settings, ctx, found):
     together = sum if contexts[0].device_type == "cpu" else max
     epoch = together([trained * steps.seconds / size, trained * (loading[0] or 0)])
     evaluated = tested + held_out
-    epoch += together([evaluated * crops * predicted / size, evaluated * (loading[1] or 0)])
+    tested_images = len(experiment.data.test)
+    epoch += together([evaluated * crops * predicted / tested_images, evaluated * (loading[1] or 0)])
     return Plan(
         model=settings.model,
         parameters=experiment.parameters,
@@ -277,14 +278,15 @@ def _on_random_images(settings, contexts, found, size) -> Experiment:
 
     steps = 1 + max(2, min(STEPS, math.ceil(64 / size)))
     classes = tuple(map(str, range(found.classes)))
-    data = DataSet("random images", images(steps * size), images(size), classes, "random numbers")
     measured = replace(
         settings,
-        **{"data": data.name, "subset": None, "test_share": None, "validation_share": None},
+        **{"data": "random images", "subset": None, "test_share": None, "validation_share": None},
         **{"epochs": 1, "schedule": "", "patience": None, "reported": "last"},
         **{"batch_size": size, "micro_batch_size": None, "last_batch": "keep"},
         **{"image_size": None, "fit": "resize", "augment": NONE, "test_crops": "center"},
     )
+    training, test = images(steps * size), images(evaluation_batch_size(measured))
+    data = DataSet(measured.data, training, test, classes, "random numbers")
     return prepare(measured, contexts, data)
 
 

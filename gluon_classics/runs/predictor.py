@@ -116,7 +116,7 @@ class Trained:
         settings = replace(
             self.settings,
             batch_size=batch_size,
-            micro_batch_size=None,
+            micro_batch_size=batch_size,
             last_batch="keep",
             augment=NONE,
             validation_share=None,

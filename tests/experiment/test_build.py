@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from gluon_classics.data import datasets
 from gluon_classics.errors import DataError
-from gluon_classics.experiment.build import load_data, prepare
+from gluon_classics.experiment.build import evaluation_batch_size, load_data, prepare
 from gluon_classics.experiment.settings import Settings
 import mxnet as mx
 import numpy as np
@@ -64,3 +64,20 @@ def test_the_seed_decides_the_training_where_the_initial_weights_are_equal(data)
         experiment.train()
     assert all(map(np.array_equal, weights(first), weights(same)))
     assert not any(map(np.array_equal, weights(first), weights(other)))
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "count"),
+    [
+        ("lenet5", {}, 64),  # it trains on single images of 32x32
+        ("lenet5", {"last_batch": "discard"}, 1),
+        ("lenet5", {"batch_size": 2, "micro_batch_size": 2}, 2),
+        ("lenet", {"batch_size": 32}, 64),
+        ("lenet", {"batch_size": 256}, 256),
+        ("lenet", {"batch_size": 1, "resize": 224}, 1),
+    ],
+)
+def test_after_small_batches_small_images_are_tested_in_larger_ones(model, changes, count, data):
+    settings = Settings.of(model, **changes)
+    assert evaluation_batch_size(settings) == count
+    assert prepare(settings, [mx.cpu()], data).test_data.batch_size == count

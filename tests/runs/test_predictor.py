@@ -57,6 +57,11 @@ def test_evaluation_counts_every_test_image_however_the_network_was_trained(last
     assert result["images"] == sum(row["images"] for row in result["classes"]) == 100
 
 
+def test_test_images_are_computed_in_batches_of_the_given_size(network, data):
+    """A larger batch, as after a training, may not fit into memory."""
+    assert network._test_loader(data, 1).batch_size == 1
+
+
 def test_predictions_are_without_dropout(data):
     net = nn.Sequential()
     net.add(nn.Flatten(), nn.Dropout(0.5), nn.Dense(10))
