@@ -35,7 +35,6 @@ parameters of both steps are compared with those of another run of the first row
 - A number means that they are not. It is the largest difference in float64, divided by the largest absolute value of
   the array: the formulas are the same, and only rounding differs. In float32, batch normalization
   [amplifies rounding](findings.md#resnets-second-step-differs-between-versions-of-mxnet-because-of-rounding).
-
 - *not supported* is followed by the last line of the error, from the installation or from `import mxnet`.
 
 The initial weights and the images have the same bits in every row.

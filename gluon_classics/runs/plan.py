@@ -229,8 +229,7 @@ def _plan(settings, ctx, found):
     together = sum if contexts[0].device_type == "cpu" else max
     epoch = together([trained * steps.seconds / size, trained * (loading[0] or 0)])
     evaluated = tested + held_out
-    tested_images = len(experiment.data.test)
-    epoch += together([evaluated * crops * predicted / tested_images, evaluated * (loading[1] or 0)])
+    epoch += together([evaluated * crops * predicted, evaluated * (loading[1] or 0)])
     return Plan(
         model=settings.model,
         parameters=experiment.parameters,
@@ -282,7 +281,7 @@ def _on_random_images(settings, contexts, found, size) -> Experiment:
         settings,
         **{"data": "random images", "subset": None, "test_share": None, "validation_share": None},
         **{"epochs": 1, "schedule": "", "patience": None, "reported": "last"},
-        **{"batch_size": size, "micro_batch_size": None, "last_batch": "keep"},
+        **{"batch_size": size, "micro_batch_size": settings.micro_batch_size and size, "last_batch": "keep"},
         **{"image_size": None, "fit": "resize", "augment": NONE, "test_crops": "center"},
     )
     training, test = images(steps * size), images(evaluation_batch_size(measured))
@@ -322,14 +321,14 @@ class _Steps(Callback):
 
 
 def _prediction_seconds(experiment, contexts):
-    """Return the time to predict a batch. The first one, which also prepares the network, counts only if it is slow."""
+    """Return the time to predict an image. The first batch also prepares the network: it only counts if it is slow."""
     for _ in range(2):
         start = time.perf_counter()
         evaluate(experiment.test_data, experiment.net, contexts)
         seconds = time.perf_counter() - start
         if seconds > LONGEST:
             break
-    return seconds
+    return seconds / len(experiment.data.test)
 
 
 def _loading_seconds(made, size, crops):

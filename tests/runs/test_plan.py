@@ -87,7 +87,7 @@ def test_a_plan_writes_nothing(empty_home, capsys):
 
 
 def test_ten_crops_take_ten_times_as_long_to_test(empty_home, monkeypatch):
-    monkeypatch.setattr(planning, "_prediction_seconds", lambda *_: 1000.0)  # of a batch of 4
+    monkeypatch.setattr(planning, "_prediction_seconds", lambda *_: 250.0)  # of an image
     photos = str(write_pictures(empty_home / "photos", {"a": 5, "b": 5}))
     one, ten = (
         plan_training("lenet", "cpu", None, photos, batch_size=4, image_size=32, fit="crop", test_crops=crops)
