@@ -44,8 +44,7 @@ TAIL = """
 - MXNet 1.6 to 1.9.0: networks, training and evaluation work. Compiled graphs are not rewritten, so they are slower.
 - MXNet 1.1 to 1.5: the programs in `original/` run there, on Python 3.6, and `python tools/parity.py` compares our
   networks with them.
-- Without MXNet, on Python 3.8 to 3.14: `gluon-classics` lists and describes networks, and compares ports (`tox -e
-  base,oldest-numpy`).
+- Without MXNet, on Python 3.8 to 3.14: `gluon-classics` lists networks and compares ports (`tox -e base,oldest-numpy`).
 """
 
 
