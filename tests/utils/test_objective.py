@@ -115,8 +115,10 @@ def test_an_experiment_uses_the_published_loss_initial_weights_and_pixels(sample
     made = build.prepare(Settings.of("lenet5"), [mx.cpu()], sample)
     assert isinstance(made.loss, MAPLoss)
     assert type(made.trainer.optimizer).__name__ == "DiagonalLM"
-    images, _ = next(iter(made.test_data))
+    images, _ = next(iter(made.train_data))
     assert images.shape == (1, 1, 32, 32)
+    images, _ = next(iter(made.test_data))
+    assert images.shape == (20, 1, 32, 32)  # all of them: tests take larger batches than the paper's training
     pixels = images.asnumpy()[0, 0]
     expected = sample.test.images[0, :, :, 0] / 255 * 1.275 - 0.1
     np.testing.assert_allclose(pixels[2:30, 2:30], expected, atol=3 * 2**-24 * 1.275, rtol=0)  # / 255, product, sum
