@@ -6,6 +6,7 @@ import atexit
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 import itertools
+import math
 from typing import Callable, Sequence
 import weakref
 
@@ -206,7 +207,7 @@ class DataLoader:
 
     def _groups(self, parts):
         is_by_image = self.transform is None or isinstance(self.transform, Preprocess)
-        most = small_batch(*self._output_size()) if is_by_image else 1
+        most = small_batch(math.prod(self._output_size())) if is_by_image else 1
         group: list = []
         for part in parts:
             if group and sum(map(len, group)) + len(part) > most:
@@ -270,9 +271,9 @@ class DataLoader:
         return np.stack(changed)
 
 
-def small_batch(height: int, width: int) -> int:
-    """Return the largest number of images that are a small batch, in time and memory."""
-    return min(_TOGETHER, max(1, _TOGETHER * 32 * 32 // (height * width)))
+def small_batch(pixels: int) -> int:
+    """Return the largest number of images of this many pixels that are a small batch, in time and memory."""
+    return min(_TOGETHER, max(1, _TOGETHER * 32 * 32 // max(1, pixels)))
 
 
 def load_data_fashion_mnist(

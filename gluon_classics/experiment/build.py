@@ -414,4 +414,4 @@ def evaluation_batch_size(settings: Settings) -> int:
         return settings.batch_size  # which test images are left out depends on it
     if settings.micro_batch_size:
         return settings.micro_batch_size
-    return max(settings.batch_size, small_batch(settings.size, settings.size))
+    return max(settings.batch_size, small_batch(settings.size**2))

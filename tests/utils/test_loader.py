@@ -554,6 +554,14 @@ def test_batches_of_other_transforms_are_never_put_together():
     assert sorted(sizes) == [1, 2, 2, 2, 2]
 
 
-@pytest.mark.parametrize(("height", "width", "count"), [(28, 28, 64), (32, 32, 64), (64, 64, 16), (224, 224, 1)])
-def test_a_small_batch_has_few_pixels(height, width, count):
-    assert small_batch(height, width) == count
+@pytest.mark.parametrize("shape", [(9, 3), (9, 2, 2), (9, 2, 2, 1), (9, 2, 2, 2, 1)])
+def test_small_batches_may_have_any_number_of_axes(shape):
+    values = np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape)
+    loader = DataLoader(gluon.data.ArrayDataset(values, np.arange(9)), 2, False)
+    assert all_labels(loader) == list(range(9))
+    np.testing.assert_array_equal(np.concatenate([images.asnumpy() for images, _ in loader]), values)
+
+
+@pytest.mark.parametrize(("side", "count"), [(0, 64), (28, 64), (32, 64), (64, 16), (224, 1)])
+def test_a_small_batch_has_few_pixels(side, count):
+    assert small_batch(side**2) == count
