@@ -50,7 +50,7 @@ LATER = (
     *("certifi==2023.7.22", "charset-normalizer==3.3.2", "graphviz==0.8.4", "idna==3.4"),
     *("numpy==1.23.5", "requests==2.31.0", "urllib3==2.0.7"),
 )
-# MXNet 1.1 to 1.5 take memory from the system for each array and give it back, which costs up to half of the time
+# MXNet 1.1 to 1.5 take memory from the system for each array and give it back, which is slow
 KEEP_MEMORY = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "MALLOC_ARENA_MAX": "1",
@@ -58,7 +58,6 @@ KEEP_MEMORY = {
     "MALLOC_TOP_PAD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**40),
 }
-INTEL = {"GenuineIntel"}
 ERAS = {
     **{
         version: Era("3.6", f"mxnet=={version}", OLD, {"OPENBLAS_CORETYPE": "Haswell"})
@@ -114,9 +113,10 @@ def run(version: str, *command: str, threads: int | None = None) -> None:
     """
     python = python_of(version)
     era = ERAS[version]
-    needs_help = {"avx2", "fma"} <= _processor("flags") and not ("mkl" in version and _processor("vendor_id") == INTEL)
-    wanted = {**(KEEP_MEMORY if era.pins is OLD else {}), **(era.fast if needs_help else {})}
-    environment = {**wanted, **os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+    is_known = "mkl" in version and "GenuineIntel" in _processor("vendor_id")
+    fast = era.fast if {"avx2", "fma"} <= _processor("flags") and not is_known else {}
+    kept = KEEP_MEMORY if era.pins is OLD else {}
+    environment = {**kept, **fast, **os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     code = subprocess.run([python, *command], env=environment).returncode
     if code:
         raise EraError(f"{command[0]} failed on MXNet {version} with status {code}. Its output says why")

@@ -136,13 +136,10 @@ def main():
         try:
             python = make(SETUPS[0], Path(folder, "reference"))
             reference = {dtype: trace(python, dtype, Path(folder, dtype)) for dtype in ("float32", "float64")}
-            for setup in SETUPS:
-                with tempfile.TemporaryDirectory(dir=folder) as home:
-                    lines.append(row(setup, reference, Path(home)))
-                print(" | ".join(lines[-1]), flush=True)
-            for setup in UNSUPPORTED:
-                with tempfile.TemporaryDirectory(dir=folder) as home:
-                    lines.append(unsupported_row(setup, Path(home)))
+            for setup in (*SETUPS, *UNSUPPORTED):
+                with tempfile.TemporaryDirectory(dir=folder) as name:
+                    home = Path(name)
+                    lines.append(unsupported_row(setup, home) if setup in UNSUPPORTED else row(setup, reference, home))
                 print(" | ".join(lines[-1]), flush=True)
         except era.EraError as error:
             sys.exit(f"error: {error}")

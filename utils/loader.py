@@ -26,7 +26,7 @@ import numpy as np
 from .preprocess import Preprocess
 
 WORKERS = 2  # threads, each with one batch; preparing is a small part of training, so more would only use memory
-AHEAD = 3  # batches that are prepared, or being prepared, while the current one trains; small ones are many together
+AHEAD = 3  # batches, or groups of small ones, that are prepared or being prepared while the current one trains
 
 _TOGETHER = 64  # images, of up to 32x32 pixels
 _pools: weakref.WeakSet = weakref.WeakSet()

@@ -13,7 +13,7 @@ from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.idx import write_idx
 from gluon_classics.data.images import Images
 from gluon_classics.errors import DataError
-from gluon_classics.utils.loader import AHEAD, DataLoader, load_data_fashion_mnist, make_loaders, small_batch
+from gluon_classics.utils.loader import AHEAD, DataLoader, load_data_fashion_mnist, make_loaders
 from gluon_classics.utils.preprocess import Preprocess
 import mxnet as mx
 from mxnet import gluon, nd
@@ -510,58 +510,3 @@ def test_pixel_values_0_and_255_become_the_given_network_inputs(real, resize, fi
 def test_an_unknown_fit_is_rejected(real):
     with pytest.raises(ValueError, match="unknown fit 'stretch': use one of resize, pad, crop"):
         make_loaders(real, BATCH, 32, fit="stretch")
-
-
-# ---------------------------------------------------------------- small batches
-
-
-def keyed(loader, key, skip=0):
-    """Return all images and labels of a pass, batch by batch."""
-    batches = loader.batches(np.random.RandomState(3), skip, key)
-    return [(images.asnumpy(), labels.asnumpy()) for images, labels in batches]
-
-
-@pytest.mark.parametrize(("batch_size", "share"), [(1, (0, 1)), (3, (0, 1)), (40, (0, 1)), (3, (1, 2)), (40, (1, 2))])
-@pytest.mark.parametrize("augment", ["none", "flip affine"])
-def test_small_batches_are_prepared_together_and_have_the_bits_of_single_ones(batch_size, augment, share, real):
-    key = np.array([1, 2], np.uint64) if augment != "none" else None
-    options = {"augment": augment, "share": share}
-    loader = DataLoader(real.train, batch_size, True, Preprocess(32, "uint8", "pad"), **options)
-    alone = DataLoader(real.train, batch_size, True, Preprocess(32, "uint8", "pad"), **options)
-    alone._groups = lambda parts: ([part] for part in parts)
-    calls = []
-    loader.batch, batch = lambda *args: calls.append(1) or batch(*args), loader.batch
-    found, expected = keyed(loader, key), keyed(alone, key)
-    assert len(calls) == -(-len(found) // (64 // len(found[0][1])))
-    assert [len(labels) for _, labels in found] == [len(labels) for _, labels in expected]
-    for pair, other in zip(found, expected):
-        for array, same in zip(pair, other):
-            np.testing.assert_array_equal(array, same)
-    skipped = keyed(loader, key, skip=2)
-    for pair, other in zip(skipped, expected[2:]):
-        np.testing.assert_array_equal(pair[0], other[0])
-
-
-def test_batches_of_other_transforms_are_never_put_together():
-    """They may use the whole batch, as by subtracting its mean."""
-    sizes = []
-
-    def transform(images, labels):
-        sizes.append(len(images))
-        return images, labels
-
-    assert len(list(DataLoader(numbered(9), 2, False, transform))) == 5
-    assert sorted(sizes) == [1, 2, 2, 2, 2]
-
-
-@pytest.mark.parametrize("shape", [(9, 3), (9, 2, 2), (9, 2, 2, 1), (9, 2, 2, 2, 1)])
-def test_small_batches_may_have_any_number_of_axes(shape):
-    values = np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape)
-    loader = DataLoader(gluon.data.ArrayDataset(values, np.arange(9)), 2, False)
-    assert all_labels(loader) == list(range(9))
-    np.testing.assert_array_equal(np.concatenate([images.asnumpy() for images, _ in loader]), values)
-
-
-@pytest.mark.parametrize(("side", "count"), [(0, 64), (28, 64), (32, 64), (64, 16), (224, 1)])
-def test_a_small_batch_has_few_pixels(side, count):
-    assert small_batch(side**2) == count
