@@ -63,15 +63,17 @@ class DiagonalLM(mx.optimizer.Optimizer):
 
     def update(self, indices, weights, gradients, _states):
         self._update_count(indices)
-        scales = [self.scales[index].as_in_context(weight.context) for index, weight in zip(indices, weights)]
-        scaled = _products()(*gradients, *scales)
+        # with several devices, weights and gradients are not on the same one
+        factors = (*gradients, *(self.scales[index] for index in indices))
+        scaled = _products(len(weights))(*(factor.as_in_context(weights[0].context) for factor in factors))
         pairs = itertools.chain.from_iterable(zip(weights, scaled))
         rates = {"lrs": self._get_lrs(indices), "wds": self._get_wds(indices), "rescale_grad": self.rescale_grad}
         nd.multi_sgd_update(*pairs, out=weights, num_weights=len(weights), **rates)
 
 
 @functools.lru_cache(maxsize=None)
-def _products():  # no attribute of the optimizer, whose attributes are in its checkpoints
+def _products(_count):
+    """Return the block for this many products. The optimizer cannot keep it: its attributes are in checkpoints."""
     block = _Products()
     block.hybridize(static_alloc=True, static_shape=True)
     return block

@@ -330,3 +330,17 @@ def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one(tmp_path)
     rest.train(start=start)
     for one, other in zip(whole.net.collect_params().values(), rest.net.collect_params().values()):
         np.testing.assert_array_equal(one.data().asnumpy(), other.data().asnumpy())
+
+
+def test_lenet5_learns_the_same_on_several_devices(sample):
+    """MXNet then updates the weights one by one, not all together, and ignores exceptions of the optimizer."""
+    trained = []
+    for contexts in ([mx.cpu()], [mx.cpu(0), mx.cpu(1)]):
+        made = build.prepare(Settings.of("lenet5", epochs=1, batch_size=4), contexts, sample)
+        before = {name: p.data(contexts[0]).asnumpy() for name, p in made.net._collect_params_with_prefix().items()}
+        made.train()
+        trained.append([p.data(contexts[-1]).asnumpy() for p in made.net._collect_params_with_prefix().values()])
+    for name, one, other in zip(before, *trained):
+        assert (name == "output.codes") == np.array_equal(one, before[name])
+        # ten steps, each with sums of up to 10,000 float32 products in another order
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-4 * np.abs(one).max())
