@@ -4,7 +4,7 @@
 
 In each environment our networks train two steps. What they compute is compared with the first environment. Environments
 that are not supported must fail, and the table says how. This takes about half an hour and 15 GB of disk, and needs the
-Pythons of the table.
+Pythons of the table. If an environment cannot be made or compared, its row stays as it was.
 """
 
 from __future__ import annotations
@@ -129,22 +129,37 @@ def _errors(setup, reference, folder):
     return errors
 
 
+def written_rows() -> dict[Setup, list[str]]:
+    """Return the rows of the page as it is."""
+    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    rows = [line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {Setup(*cells[:3]): cells for cells in rows}
+
+
 def main():
     titles = ["MXNet", "Python", "NumPy", *(f"{network}, {way}" for network in NETWORKS for way in parity.WAYS)]
-    lines = [titles, ["---"] * 3 + ["--:"] * (len(titles) - 3)]
+    rows, failed = written_rows(), []
     with tempfile.TemporaryDirectory() as folder:
         try:
             python = make(SETUPS[0], Path(folder, "reference"))
             reference = {dtype: trace(python, dtype, Path(folder, dtype)) for dtype in ("float32", "float64")}
-            for setup in (*SETUPS, *UNSUPPORTED):
-                with tempfile.TemporaryDirectory(dir=folder) as name:
-                    home = Path(name)
-                    lines.append(unsupported_row(setup, home) if setup in UNSUPPORTED else row(setup, reference, home))
-                print(" | ".join(lines[-1]), flush=True)
         except era.EraError as error:
             sys.exit(f"error: {error}")
+        for setup in (*SETUPS, *UNSUPPORTED):
+            with tempfile.TemporaryDirectory(dir=folder) as name:
+                home = Path(name)
+                try:
+                    rows[setup] = unsupported_row(setup, home) if setup in UNSUPPORTED else row(setup, reference, home)
+                except era.EraError as error:
+                    failed.append(f"{setup}: {error}")
+                else:
+                    print(" | ".join(rows[setup]), flush=True)
+    lines = [titles, ["---"] * 3 + ["--:"] * (len(titles) - 3)]
+    lines += [rows[setup] for setup in (*SETUPS, *UNSUPPORTED) if setup in rows]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     _files.write_text(PAGE, f"{HEAD}{table}\n{TAIL}")
+    if failed:
+        sys.exit("\n".join(["error: the page does not change for environments that could not be compared:", *failed]))
 
 
 if __name__ == "__main__":
