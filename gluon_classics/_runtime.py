@@ -50,8 +50,14 @@ RUNTIME_MODULES = ("cv2", "PIL", "pooch", "requests", "setuptools")  # what the 
 
 
 def prepare():
-    """Prepare the first import of mxnet. Warn if mxnet is already loaded and the threads are not set."""
+    """Prepare the first import of mxnet. Warn if mxnet is already loaded and the threads are not set.
+
+    Raises:
+        ImportError: An MXNet that is too old is already loaded.
+    """
     if "mxnet" in sys.modules:
+        if hasattr(sys.modules["mxnet"], "__version__"):
+            _refuse_old(sys.modules["mxnet"])
         if not given_threads():
             warnings.warn(
                 "mxnet was imported before gluon_classics, so the number of threads could not be set: "
@@ -151,9 +157,7 @@ def _load(exec_module, module):
             if sys.version_info >= (3, 12):
                 import setuptools  # noqa: F401  provides distutils, which MXNet imports
             _numpy_view.load(exec_module, module)
-        if tuple(map(int, module.__version__.split(".")[:2])) < OLDEST_MXNET:
-            advice = "Install 1.9.1: pip install --no-deps mxnet==1.9.1"
-            raise ImportError(f"MXNet {module.__version__} is too old for this package. {advice}")
+        _refuse_old(module)
         for part in (module.ndarray.utils, module.ndarray.sparse):
             sparse = part.spsp  # scipy.sparse, or None; used are .csr.csr_matrix, .csr_matrix and .coo_matrix
             if sparse is not None:
@@ -162,6 +166,12 @@ def _load(exec_module, module):
             os.environ.setdefault("MXNET_OPTIMIZER_AGGREGATION_SIZE", "1")
     except OSError as error:
         raise ImportError(f"MXNet cannot load its library ({error}): run 'gluon-classics doctor'") from error
+
+
+def _refuse_old(mxnet):
+    if tuple(map(int, mxnet.__version__.split(".")[:2])) < OLDEST_MXNET:
+        advice = "Install 1.9.1: pip install --no-deps mxnet==1.9.1"
+        raise ImportError(f"MXNet {mxnet.__version__} is too old for this package. {advice}")
 
 
 def given_threads() -> str:

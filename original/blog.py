@@ -16,7 +16,6 @@ import networks
 import networks_d2l
 import numpy as np
 
-HAS_MKL = os.path.exists(os.path.join(os.path.dirname(mx.__file__), "libmklml_intel.so"))
 FILES = {
     True: ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     False: ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
@@ -213,13 +212,20 @@ def settings(args):
     return {name: value for name, value in vars(args).items() if name not in ("out", "data", "start", "order_seed")}
 
 
+def package():
+    """Return the name of the installed package that has MXNet, such as mxnet-mkl."""
+    folder = os.path.dirname(os.path.dirname(mx.__file__))
+    installed = [name for name in os.listdir(folder) if name.startswith("mxnet") and name.endswith(".dist-info")]
+    return installed[0].partition("-")[0].replace("_", "-") if installed else "mxnet"
+
+
 def environment():
     """Return the versions that a result may depend on, and the processor."""
     with open("/proc/cpuinfo") as file:
         names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     return {
         "mxnet": mx.__version__,
-        "package": "mxnet-mkl" if HAS_MKL else "mxnet",
+        "package": package(),
         "numpy": np.__version__,
         "python": platform.python_version(),
         "processor": names[0] if names else platform.machine(),

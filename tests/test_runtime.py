@@ -245,6 +245,12 @@ def test_a_version_of_mxnet_that_is_too_old_is_an_error_that_says_what_to_instal
         _runtime._load(lambda module: None, mxnet)
 
 
+def test_a_version_that_is_too_old_and_already_imported_is_refused_too(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mxnet", SimpleNamespace(__version__="1.5.1"))
+    with pytest.raises(ImportError, match=r"MXNet 1\.5\.1 is too old"):
+        _runtime.prepare()
+
+
 # --- scratch memory
 
 

@@ -113,8 +113,8 @@ def run(version: str, *command: str, threads: int | None = None) -> None:
     """
     python = python_of(version)
     era = ERAS[version]
-    is_known = "mkl" in version and "GenuineIntel" in _processor("vendor_id")
-    fast = era.fast if {"avx2", "fma"} <= _processor("flags") and not is_known else {}
+    is_mkl_on_intel = "mkl" in version and "GenuineIntel" in _processor("vendor_id")
+    fast = era.fast if {"avx2", "fma"} <= _processor("flags") and not is_mkl_on_intel else {}
     kept = KEEP_MEMORY if era.pins is OLD else {}
     environment = {**kept, **fast, **os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     code = subprocess.run([python, *command], env=environment).returncode

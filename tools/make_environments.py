@@ -23,6 +23,7 @@ import tensors
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "environments.md"
 NETWORKS = ("lenet", "alexnet", "resnet")
+INSTALL = ("-m", "pip", "install", "-q", "--disable-pip-version-check")
 HEAD = """# Environments
 
 <!-- written by python tools/make_environments.py -->
@@ -64,7 +65,7 @@ SETUPS = (
     Setup("1.9.1", "3.14", "2.5.5"),
     *(Setup(version, "3.8", "1.23.5") for version in ("1.9.0", "1.8.0.post0", "1.7.0.post2", "1.6.0")),
 )
-UNSUPPORTED = (
+UNSUPPORTED = (  # MXNet alone can be installed there
     *(Setup("1.9.1", python, "1.26.4") for python in ("3.13", "3.14")),
     Setup("1.5.1", "3.8", "1.23.5"),
 )
@@ -72,14 +73,23 @@ UNSUPPORTED = (
 
 def make(setup: Setup, folder: Path) -> Path:
     """Make the environment in a folder, and return its Python. Raises era.EraError if this fails."""
+    python = make_with_mxnet(setup, folder)
+    add_package(python, setup.numpy)
+    return python
+
+
+def make_with_mxnet(setup: Setup, folder: Path) -> Path:
+    """Make an environment with nothing but MXNet, and return its Python. Raises era.EraError if this fails."""
     python = folder / "bin" / "python"
     era.call(era.interpreter(setup.python), "-m", "venv", folder)
-    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     # MXNet's own requirements exclude NumPy 2
-    era.call(*install, "--no-deps", f"mxnet=={setup.mxnet}")
-    wheels = (*install, "--only-binary", ":all:")
-    era.call(*wheels, f"{ROOT}[runtime]", f"numpy=={setup.numpy}", "graphviz<0.9")
+    era.call(python, *INSTALL, "--no-deps", f"mxnet=={setup.mxnet}")
     return python
+
+
+def add_package(python: Path, numpy: str) -> None:
+    """Install this package with a version of NumPy, from wheels only. Raises era.EraError if this fails."""
+    era.call(python, *INSTALL, "--only-binary", ":all:", f"{ROOT}[runtime]", f"numpy=={numpy}", "graphviz<0.9")
 
 
 def trace(python: Path, dtype: str, folder: Path) -> Path:
@@ -102,9 +112,11 @@ def row(setup: Setup, reference: dict[str, Path], folder: Path) -> list[str]:
 
 
 def unsupported_row(setup: Setup, folder: Path) -> list[str]:
-    """Return the cells of an environment that must fail. Raises era.EraError if it works."""
+    """Return the cells of an environment that must fail. Raises era.EraError if it works or cannot be tried."""
+    python = make_with_mxnet(setup, folder)
     try:
-        era.call(make(setup, folder), "-c", "import gluon_classics, mxnet")
+        add_package(python, setup.numpy)
+        era.call(python, "-c", "import gluon_classics, mxnet")
     except era.EraError as error:
         _, _, reason = str(error).splitlines()[-1].partition(": ")
         return [*setup, f"not supported: {reason}", *[""] * (len(NETWORKS) * len(parity.WAYS) - 1)]
@@ -131,8 +143,8 @@ def _errors(setup, reference, folder):
 
 def written_rows() -> dict[Setup, list[str]]:
     """Return the rows of the page as it is."""
-    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    rows = [line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    text = PAGE.read_text(encoding="utf-8")
+    _, _, *rows = [line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("| ")]
     return {Setup(*cells[:3]): cells for cells in rows}
 
 

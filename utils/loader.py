@@ -139,6 +139,14 @@ class DataLoader:
         """The number of crops of each image: with more than one, batches are (N, crops, C, H, W)."""
         return self.transform.crops_per_image if isinstance(self.transform, Preprocess) else 1
 
+    @property
+    def images_together(self) -> int:
+        """The number of examples that are prepared together: those of a batch, or of several small ones."""
+        most = 1
+        if self.transform is None or isinstance(self.transform, Preprocess):  # others may use the whole batch
+            most = small_batch(max(math.prod(shape) for shape in self._sizes()) * self.crops)
+        return max(self.batch_size, most)
+
     def batches(self, rng, skip: int = 0, key: np.ndarray | None = None):
         """Yield the batches of a pass in an order drawn from `rng`, without the first `skip` batches.
 
@@ -206,8 +214,7 @@ class DataLoader:
                 yield from groups.popleft().result()
 
     def _groups(self, parts):
-        is_by_image = self.transform is None or isinstance(self.transform, Preprocess)
-        most = small_batch(math.prod(self._output_size())) if is_by_image else 1
+        most = self.images_together
         group: list = []
         for part in parts:
             if group and sum(map(len, group)) + len(part) > most:
@@ -243,6 +250,11 @@ class DataLoader:
         """Return the height and width of the images after the augmentation."""
         size = self.transform.resize if isinstance(self.transform, Preprocess) else None
         return (size, size) if size else self._images.shape[1:3]
+
+    def _sizes(self):
+        """Return the heights and widths that images have one after the other, without those of random changes."""
+        side = self.transform.image_size if isinstance(self.transform, Preprocess) else None
+        return [self._images.shape[1:3], (side or 0, side or 0), self._output_size()]
 
     def _sized(self, part):
         pixels = self._images[part]

@@ -24,7 +24,7 @@ import mxnet as mx
 from mxnet import autograd, nd
 
 MU = 0.2
-MOST_WEIGHTS = 64  # arrays of weights that are updated together
+MOST_WEIGHTS = 60  # arrays that are updated together: the most that multi_sgd_update takes
 EXAMPLES = 500  # for one estimate, and between two estimates
 
 

@@ -214,7 +214,7 @@ def _plan(settings, ctx, found):
         held_out = len(made.validation.dataset) if made else round(settings.validation_share * found.training)
     crops = 10 if settings.test_crops == "ten" else 1
     trained = _used(found.training - held_out, settings.batch_size, settings.last_batch)
-    tested = _used(found.test, max(1, settings.batch_size // crops), settings.last_batch)
+    tested = _used(found.test, settings.batch_size, settings.last_batch)
     updates = math.ceil(trained / settings.batch_size)
     size = min(settings.micro_batch_size or settings.batch_size, found.training - held_out)
     _console.say(f"Measuring steps with {size:,} random images of {settings.size}x{settings.size}.")
@@ -224,7 +224,7 @@ def _plan(settings, ctx, found):
         experiment.train([steps])
     predicted = _prediction_seconds(experiment, contexts)
     arrays = capture_trainer(experiment.net, experiment.trainer)[1].values()
-    loading = _loading_seconds(made, size, crops) if made else (None, None)
+    loading = _loading_seconds(made, settings.micro_batch_size) if made else (None, None)
     # on the CPU, loading and computing share the cores
     together = sum if contexts[0].device_type == "cpu" else max
     epoch = together([trained * steps.seconds / size, trained * (loading[0] or 0)])
@@ -281,7 +281,7 @@ def _on_random_images(settings, contexts, found, size) -> Experiment:
         settings,
         **{"data": "random images", "subset": None, "test_share": None, "validation_share": None},
         **{"epochs": 1, "schedule": "", "patience": None, "reported": "last"},
-        **{"batch_size": size, "micro_batch_size": settings.micro_batch_size and size, "last_batch": "keep"},
+        **{"batch_size": size, "micro_batch_size": settings.micro_batch_size and size},
         **{"image_size": None, "fit": "resize", "augment": NONE, "test_crops": "center"},
     )
     training, test = images(steps * size), images(evaluation_batch_size(measured))
@@ -331,19 +331,19 @@ def _prediction_seconds(experiment, contexts):
     return seconds / len(experiment.data.test)
 
 
-def _loading_seconds(made, size, crops):
-    """Return the times to load a training and a test image."""
+def _loading_seconds(made, micro_batch_size):
+    """Return the times to load a training and a test image, of those that are prepared together."""
 
-    def seconds(loader, count, key=None):
+    def seconds(loader, part=None, key=None):
         available = len(loader.dataset)
-        numbers = np.linspace(0, available - 1, min(count, available)).astype(int)
+        count = min(part or loader.images_together, available)
+        numbers = np.linspace(0, available - 1, count).astype(int)
         start = time.perf_counter()
         loader.batch(numbers, key)
         mx.nd.waitall()
         return (time.perf_counter() - start) / len(numbers)
 
-    training = seconds(made.train, size, draw_key(np.random.RandomState(0)))
-    return training, seconds(made.test, max(1, size // crops))
+    return seconds(made.train, micro_batch_size, draw_key(np.random.RandomState(0))), seconds(made.test)
 
 
 def _batch_bytes(experiment, size):

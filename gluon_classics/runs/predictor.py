@@ -116,7 +116,7 @@ class Trained:
         settings = replace(
             self.settings,
             batch_size=batch_size,
-            micro_batch_size=batch_size,  # or else tests might take larger batches
+            micro_batch_size=batch_size,  # otherwise small batches are enlarged
             last_batch="keep",
             augment=NONE,
             validation_share=None,

@@ -110,3 +110,12 @@ def test_batches_have_the_bits_of_ours(options, last_batch, resize_in):
         for (images, labels), (own_images, own_labels) in zip(batches, own):
             np.testing.assert_array_equal(images.asnumpy(), own_images.asnumpy())
             np.testing.assert_array_equal(labels.asnumpy(), own_labels.asnumpy())
+
+
+@pytest.mark.parametrize("package", ["mxnet", "mxnet-mkl", "mxnet-cu112"])
+def test_a_record_names_the_installed_package(package, tmp_path, monkeypatch):
+    (tmp_path / f"{package.replace('-', '_')}-1.6.0.dist-info").mkdir()
+    (tmp_path / "mxnet").mkdir()
+    (tmp_path / "mxnet" / "libmklml_intel.so").touch()  # the package mxnet has it, too
+    monkeypatch.setattr(mx, "__file__", str(tmp_path / "mxnet" / "__init__.py"))
+    assert blog.environment()["package"] == package

@@ -1,15 +1,18 @@
 """A plan says what a run would do, trains and writes nothing, and is refused where the run would be."""
 
 import json
+from types import SimpleNamespace
 
 from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.errors import DataError, MemoryTooSmall, RunError
 from gluon_classics.experiment import batch_memory
+from gluon_classics.experiment.build import load_data, loaders
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs import plan as planning
 from gluon_classics.runs.plan import duration_words, plan_settings, plan_training
 from gluon_classics.runs.record import read_run
 from gluon_classics.runs.train import train
+from gluon_classics.utils.loader import DataLoader
 from pictures import write_pictures
 import pytest
 
@@ -97,6 +100,25 @@ def test_ten_crops_take_ten_times_as_long_to_test(empty_home, monkeypatch):
     assert 499 < one.seconds_per_epoch < 600
     assert 4999 < ten.seconds_per_epoch < 5100
     assert "ten crops in tests" in dict(ten.rows())["settings"]
+
+
+def test_loading_is_measured_with_as_many_images_as_are_prepared_together(monkeypatch):
+    numbers = []
+    monkeypatch.setattr(DataLoader, "batch", lambda self, part, key=None: numbers.append(len(part)))
+    settings = Settings("lenet", data=SAMPLE, batch_size=1)
+    made = loaders(settings, load_data(settings))
+    planning._loading_seconds(made, None)
+    assert numbers == [64, 64]
+    planning._loading_seconds(made, 1)
+    assert numbers[2:] == [1, 64]
+
+
+def test_a_prediction_takes_as_long_as_a_test_divided_by_its_images(monkeypatch):
+    times = iter([0.0, 1000.0])
+    monkeypatch.setattr(planning.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(planning, "evaluate", lambda *_: None)
+    experiment = SimpleNamespace(test_data=None, net=None, data=SimpleNamespace(test=range(64)))
+    assert planning._prediction_seconds(experiment, []) == 1000 / 64
 
 
 def test_what_is_refused_in_a_run_is_refused_in_a_plan(tmp_path, monkeypatch):

@@ -14,15 +14,31 @@ def images(sample):
     return Images(*sample.train[:150])
 
 
-def keyed(loader, key, skip=0):
+def in_evaluation(loader, skip=0, key=None):
     """Return all images and labels of a pass, batch by batch."""
     batches = loader.batches(np.random.RandomState(3), skip, key)
     return [(images.asnumpy(), labels.asnumpy()) for images, labels in batches]
 
 
+def in_training(loader, skip=0, key=None):
+    """Return the same as a training gets it."""
+    batches = loader.in_parts(np.random.RandomState(3), None, skip, key)
+    return [(images.asnumpy(), labels.asnumpy()) for _, _, parts in batches for images, labels in parts]
+
+
+def assert_same(found, expected):
+    assert [len(labels) for _, labels in found] == [len(labels) for _, labels in expected]
+    for pair, other in zip(found, expected):
+        for array, same in zip(pair, other):
+            np.testing.assert_array_equal(array, same)
+
+
 @pytest.mark.parametrize(("batch_size", "share"), [(1, (0, 1)), (3, (0, 1)), (40, (0, 1)), (3, (1, 2)), (40, (1, 2))])
 @pytest.mark.parametrize("augment", ["none", "flip affine"])
-def test_small_batches_are_prepared_together_and_have_the_bits_of_single_ones(batch_size, augment, share, images):
+@pytest.mark.parametrize("batches", [in_evaluation, in_training])
+def test_small_batches_are_prepared_together_and_have_the_bits_of_single_ones(
+    batches, batch_size, augment, share, images
+):
     key = np.array([1, 2], np.uint64) if augment != "none" else None
     options = {"augment": augment, "share": share}
     loader = DataLoader(images, batch_size, True, Preprocess(32, "uint8", "pad"), **options)
@@ -30,15 +46,10 @@ def test_small_batches_are_prepared_together_and_have_the_bits_of_single_ones(ba
     alone._groups = lambda parts: ([part] for part in parts)
     calls = []
     loader.batch, batch = lambda *args: calls.append(1) or batch(*args), loader.batch
-    found, expected = keyed(loader, key), keyed(alone, key)
+    found, expected = batches(loader, key=key), batches(alone, key=key)
     assert len(calls) == -(-len(found) // (64 // len(found[0][1])))
-    assert [len(labels) for _, labels in found] == [len(labels) for _, labels in expected]
-    for pair, other in zip(found, expected):
-        for array, same in zip(pair, other):
-            np.testing.assert_array_equal(array, same)
-    skipped = keyed(loader, key, skip=2)
-    for pair, other in zip(skipped, expected[2:]):
-        np.testing.assert_array_equal(pair[0], other[0])
+    assert_same(found, expected)
+    assert_same(batches(loader, 2, key), expected[2:])
 
 
 def test_batches_of_other_transforms_are_never_put_together():
@@ -66,3 +77,20 @@ def test_small_batches_may_have_any_number_of_axes(shape):
 @pytest.mark.parametrize(("side", "count"), [(0, 64), (28, 64), (32, 64), (64, 16), (224, 1)])
 def test_a_small_batch_has_few_pixels(side, count):
     assert small_batch(side**2) == count
+
+
+@pytest.mark.parametrize(
+    ("side", "preprocess", "count"),
+    [
+        (32, Preprocess(32), 64),
+        (224, Preprocess(32), 1),
+        (8, Preprocess(32, image_size=64), 16),
+        (8, Preprocess(32, image_size=33, crops="ten"), 6),
+        (32, lambda images, labels: (images, labels), 1),
+    ],
+    ids=["network's size", "large", "cropped", "ten crops", "another transform"],
+)
+def test_as_many_images_are_prepared_together_as_are_small_all_the_way(side, preprocess, count):
+    loader = DataLoader(Images(np.zeros((99, side, side, 1), np.uint8), np.zeros(99, int)), 1, False, preprocess)
+    assert loader.images_together == count
+    assert DataLoader(loader.dataset, 70, False, preprocess).images_together == 70
