@@ -199,7 +199,10 @@ def prepare(
 def _trainer(net, settings, group):
     parameters = list(net.collect_params().values())
     if group.size == 1:
-        return gluon.Trainer(parameters, make_optimizer(settings))
+        optimizer = make_optimizer(settings)
+        # with several devices a key-value store would update weights one by one, and ignore this optimizer's exceptions
+        on_store = False if isinstance(optimizer, DiagonalLM) else None
+        return gluon.Trainer(parameters, optimizer, update_on_kvstore=on_store)
     return ServerTrainer(parameters, make_optimizer(settings), group, asdict(settings))
 
 

@@ -63,9 +63,8 @@ class DiagonalLM(mx.optimizer.Optimizer):
 
     def update(self, indices, weights, gradients, _states):
         self._update_count(indices)
-        # with several devices, weights and gradients are not on the same one
-        factors = (*gradients, *(self.scales[index] for index in indices))
-        scaled = _products(len(weights))(*(factor.as_in_context(weights[0].context) for factor in factors))
+        scales = (self.scales[index].as_in_context(weights[0].context) for index in indices)
+        scaled = _products(len(weights))(*gradients, *scales)
         pairs = itertools.chain.from_iterable(zip(weights, scaled))
         rates = {"lrs": self._get_lrs(indices), "wds": self._get_wds(indices), "rescale_grad": self.rescale_grad}
         nd.multi_sgd_update(*pairs, out=weights, num_weights=len(weights), **rates)

@@ -333,7 +333,6 @@ def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one(tmp_path)
 
 
 def test_lenet5_learns_the_same_on_several_devices(sample):
-    """MXNet then updates the weights one by one, not all together, and ignores exceptions of the optimizer."""
     trained = []
     for contexts in ([mx.cpu()], [mx.cpu(0), mx.cpu(1)]):
         made = build.prepare(Settings.of("lenet5", epochs=1, batch_size=4), contexts, sample)
@@ -344,3 +343,11 @@ def test_lenet5_learns_the_same_on_several_devices(sample):
         assert (name == "output.codes") == np.array_equal(one, before[name])
         # ten steps, each with sums of up to 10,000 float32 products in another order
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-4 * np.abs(one).max())
+
+
+def test_an_exception_of_lenet5s_optimizer_ends_the_training_on_several_devices(sample):
+    """A key-value store would ignore it, and the weights would stay as they are."""
+    made = build.prepare(Settings.of("lenet5", epochs=1, batch_size=4), [mx.cpu(0), mx.cpu(1)], sample)
+    made.trainer.optimizer.estimate = lambda *_: None
+    with pytest.raises(KeyError):
+        made.train()
