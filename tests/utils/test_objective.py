@@ -311,13 +311,15 @@ def test_step_sizes_are_estimated_again_after_every_500_examples(batch_size, exp
     assert not np.array_equal(estimated[0].asnumpy(), estimated[1].asnumpy())  # the examples are in another order
 
 
-def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one(tmp_path):
+@pytest.mark.parametrize("contexts", [[mx.cpu()], [mx.cpu(0), mx.cpu(1)]], ids=["one device", "two devices"])
+def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one(contexts, tmp_path):
     data = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
-    data = datasets.DataSet(data.name, data.train.subset(300), data.test.subset(20), data.classes, data.origin)
-    settings = Settings.of("lenet5", epochs=1)
-    whole = build.prepare(settings, [mx.cpu()], data)
+    training_images = data.train.subset(300 * len(contexts))
+    data = datasets.DataSet(data.name, training_images, data.test.subset(20), data.classes, data.origin)
+    settings = Settings.of("lenet5", epochs=1, batch_size=len(contexts))
+    whole = build.prepare(settings, contexts, data)
     middle = whole.streams.every
-    assert 0 < middle < 300
+    assert 0 < middle < len(whole.train_data)
 
     class Keep(training.Callback):
         def after_batch(self, loop):
@@ -325,11 +327,12 @@ def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one(tmp_path)
                 write_checkpoint(tmp_path / "kept.ckpt", *capture(whole, loop.position, []))
 
     whole.train([Keep()])
-    rest = build.prepare(settings, [mx.cpu()], data)
+    rest = build.prepare(settings, contexts, data)
     start, _ = restore(rest, *read_training(tmp_path / "kept.ckpt"))
     rest.train(start=start)
     for one, other in zip(whole.net.collect_params().values(), rest.net.collect_params().values()):
-        np.testing.assert_array_equal(one.data().asnumpy(), other.data().asnumpy())
+        for ctx in contexts:
+            np.testing.assert_array_equal(one.data(ctx).asnumpy(), other.data(ctx).asnumpy())
 
 
 def test_lenet5_learns_the_same_on_several_devices(sample):
