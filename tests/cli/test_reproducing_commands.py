@@ -47,7 +47,7 @@ def test_recipes_are_listed_as_json(command):
     assert list(output) == [recipe.name for recipe in list_recipes()]
     assert output[SCRATCH]["runs"][1]["source"] == "the authors, d2l-ai/d2l-zh at 32cc8b39"
     assert output[SCRATCH]["targets"]["train_loss"]["n"] == 3
-    assert output["resnet-fashion-mnist-blog"]["targets"] == {}
+    assert output["se_resnet18-fashion-mnist-blog"]["targets"] == {}
 
 
 @pytest.mark.parametrize("arguments", [["recipes"], ["results"]])
@@ -131,7 +131,7 @@ def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(command, environ
         ),
         (RECIPE, [0.472], "undecided", "train loss: one run differs by +0.0000 (90% interval"),
         (SCRATCH, [0.45], "undecided", "train loss: one run differs by -0.0319 (90% interval"),
-        ("resnet-fashion-mnist-blog", [0.4], "no published value", "no result was found"),
+        ("se_resnet18-fashion-mnist-blog", [0.4], "no published value", "no result was found"),
     ],
 )
 def test_each_kind_of_verdict_is_printed_with_its_reasons(command, finished, name, losses, verdict, reason):

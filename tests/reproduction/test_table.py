@@ -15,14 +15,14 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LENET = "lenet_d2l-fashion-mnist-d2l-0.17"
-RESNET = "resnet-fashion-mnist-blog"
+SE_RESNET = "se_resnet18-fashion-mnist-blog"
 NIN = "nin-fashion-mnist-d2l-0.17"
 
 
 @pytest.fixture
 def verdicts(make_record):
     """Verdicts on three recipes: one without published values, one with a stuck run, one that is not reproduced."""
-    losses = {RESNET: [0.4], NIN: [2.303, 0.41], LENET: [0.50, 0.502, 0.504]}
+    losses = {SE_RESNET: [0.4], NIN: [2.303, 0.41], LENET: [0.50, 0.502, 0.504]}
     return [
         judge(
             get_recipe(name),
@@ -36,14 +36,14 @@ def verdicts(make_record):
 
 
 def test_the_table_has_a_row_per_recipe_in_the_order_of_the_networks(verdicts):
-    lenet, nin, resnet = table.table(verdicts)
-    assert [row["recipe"] for row in (lenet, nin, resnet)] == [LENET, NIN, RESNET]
+    lenet, nin, se_resnet = table.table(verdicts)
+    assert [row["recipe"] for row in (lenet, nin, se_resnet)] == [LENET, NIN, SE_RESNET]
     assert lenet["verdict"] == (
         "not reproduced (train loss and train accuracy not reproduced; test accuracy undecided)"
     )
     assert (lenet["n"], lenet["time per run"]) == ("3", "1.0 min")
     assert nin["n"] == "1 (1 more stayed at chance)"
-    assert (resnet["source"], resnet["verdict"]) == ("", "no published value")
+    assert (se_resnet["source"], se_resnet["verdict"]) == ("", "no published value")
 
 
 def test_the_table_of_metrics_has_the_margin_next_to_each_verdict(verdicts):
@@ -59,7 +59,9 @@ def test_the_table_of_metrics_has_the_margin_next_to_each_verdict(verdicts):
         "verdict": "not reproduced",
     }
     assert [(row["recipe"], row["metric"]) for row in others] == [
-        (name, metric) for name in (LENET, NIN, RESNET) for metric in ("train loss", "train accuracy", "test accuracy")
+        (name, metric)
+        for name in (LENET, NIN, SE_RESNET)
+        for metric in ("train loss", "train accuracy", "test accuracy")
     ][1:]
     assert [row["ours"] for row in others[-3:]] == ["0.4000", "0.800", "0.812"]
     assert {(row["published"], row["difference"], row["margin"], row["verdict"]) for row in others[-3:]} == {
@@ -68,8 +70,8 @@ def test_the_table_of_metrics_has_the_margin_next_to_each_verdict(verdicts):
 
 
 def test_the_time_per_run_is_the_median(make_record):
-    records = [replace(make_record(RESNET, seed), seconds=60.0 * minutes) for seed, minutes in enumerate((3, 2, 90))]
-    (row,) = table.table([judge(get_recipe(RESNET), records)])
+    records = [replace(make_record(SE_RESNET, seed), seconds=60.0 * minutes) for seed, minutes in enumerate((3, 2, 90))]
+    (row,) = table.table([judge(get_recipe(SE_RESNET), records)])
     assert row["time per run"] == "3.0 min"
 
 
@@ -106,13 +108,13 @@ def test_the_summary_has_one_metric_of_each_recipe_and_the_verdicts_on_all(verdi
 def test_runs_of_the_original_software_are_shown_and_compared_if_nothing_is_published(make_record, monkeypatch):
     run = {"source": "MXNet 1.1.0", "epoch": 1, "train_accuracy": 0.8, "test_accuracy": 0.82}
     runs = tuple(PublishedRun(train_loss=loss, **run) for loss in (0.41, 0.42, 0.43))
-    monkeypatch.setattr(recipes, "_original_runs", lambda: {RESNET: runs, LENET: runs})
+    monkeypatch.setattr(recipes, "_original_runs", lambda: {SE_RESNET: runs, LENET: runs})
     resnet, lenet = (
-        judge(get_recipe(name), [make_record(name, seed) for seed in range(3)]) for name in (RESNET, LENET)
+        judge(get_recipe(name), [make_record(name, seed) for seed in range(3)]) for name in (SE_RESNET, LENET)
     )
     rows = {row["recipe"]: row for row in table.metrics([resnet, lenet]) if row["metric"] == "train loss"}
-    assert rows[RESNET]["original software"] == rows[LENET]["original software"] == "0.4200 +- 0.0100 (n = 3)"
-    assert rows[RESNET]["published"] == ""
+    assert rows[SE_RESNET]["original software"] == rows[LENET]["original software"] == "0.4200 +- 0.0100 (n = 3)"
+    assert rows[SE_RESNET]["published"] == ""
     assert resnet.recipe.target("train_loss").mean == pytest.approx(0.42)
     assert lenet.recipe.target("train_loss").mean == 0.472
     assert resnet.recipe.published_failures() == (0, 3)

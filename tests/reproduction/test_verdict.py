@@ -21,7 +21,7 @@ import pytest
 LENET = "lenet_d2l-fashion-mnist-d2l-0.17"  # train loss .472 +- .002 over 87 builds
 SCRATCH = "lenet-fashion-mnist-scratch"  # train loss .461873 to .520524 over three runs
 ALEXNET_ONE = "alexnet-fashion-mnist-d2l-1.0"  # test accuracy .8874 +- .0033 over 11 builds
-RESNET = "resnet-fashion-mnist-blog"  # nothing published
+SE_RESNET = "se_resnet18-fashion-mnist-blog"  # nothing published
 NIN = "nin-fashion-mnist-d2l-0.17"  # median train loss .408; 5 of 62 builds failed
 VGG = "vgg11_tutorial-fashion-mnist-tutorial"  # one run: .866, .68, .85
 EQUAL_LOSSES = (0.470, 0.471, 0.472, 0.473, 0.474)
@@ -88,7 +88,7 @@ def test_one_run_decides_nothing_whatever_is_published(verdict_on, name):
 
 
 def test_without_a_published_value_no_metric_is_compared(verdict_on):
-    verdict = verdict_on(RESNET, 0.45)
+    verdict = verdict_on(SE_RESNET, 0.45)
     assert verdict.verdict == NO_PUBLISHED_VALUE
     assert verdict.comparisons == {}
     assert verdict.values("train_loss") == [0.45]
@@ -202,7 +202,7 @@ def test_the_best_epoch_is_compared_where_the_source_reports_it(make_record):
 @pytest.mark.parametrize("name", [LENET, SCRATCH])
 def test_a_recipe_with_a_published_value_needs_scipy(monkeypatch, name):
     monkeypatch.setitem(sys.modules, "scipy", None)
-    require_statistics(get_recipe(RESNET))
+    require_statistics(get_recipe(SE_RESNET))
     with pytest.raises(ClassicsError, match=r"pip install 'gluon-classics\[reproduce\]'"):
         require_statistics(get_recipe(name))
 
