@@ -142,10 +142,7 @@ class DataLoader:
     @property
     def images_together(self) -> int:
         """The number of examples that are prepared together: those of a batch, or of several small ones."""
-        most = 1
-        if self.transform is None or isinstance(self.transform, Preprocess):  # others may use the whole batch
-            most = small_batch(max(math.prod(shape) for shape in self._sizes()) * self.crops)
-        return max(self.batch_size, most)
+        return max(self.batch_size, self._most_in_group())
 
     def batches(self, rng, skip: int = 0, key: np.ndarray | None = None):
         """Yield the batches of a pass in an order drawn from `rng`, without the first `skip` batches.
@@ -214,7 +211,7 @@ class DataLoader:
                 yield from groups.popleft().result()
 
     def _groups(self, parts):
-        most = self.images_together
+        most = self._most_in_group()
         group: list = []
         for part in parts:
             if group and sum(map(len, group)) + len(part) > most:
@@ -250,6 +247,11 @@ class DataLoader:
         """Return the height and width of the images after the augmentation."""
         size = self.transform.resize if isinstance(self.transform, Preprocess) else None
         return (size, size) if size else self._images.shape[1:3]
+
+    def _most_in_group(self):
+        if self.transform is not None and not isinstance(self.transform, Preprocess):
+            return 1  # it may use the whole batch
+        return small_batch(max(math.prod(shape) for shape in self._sizes()) * self.crops)
 
     def _sizes(self):
         """Return the heights and widths that images have one after the other, without those of random changes."""

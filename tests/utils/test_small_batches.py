@@ -94,3 +94,11 @@ def test_as_many_images_are_prepared_together_as_are_small_all_the_way(side, pre
     loader = DataLoader(Images(np.zeros((99, side, side, 1), np.uint8), np.zeros(99, int)), 1, False, preprocess)
     assert loader.images_together == count
     assert DataLoader(loader.dataset, 70, False, preprocess).images_together == 70
+
+
+def test_the_shares_of_large_images_are_not_put_together():
+    large = Images(np.zeros((8, 224, 224, 1), np.uint8), np.zeros(8, int))
+    loader, sizes = DataLoader(large, 4, False, Preprocess(224), share=(0, 2)), []
+    loader.batch, batch = lambda part, key: sizes.append(len(part)) or batch(part, key), loader.batch
+    assert len(list(loader)) == 2
+    assert sizes == [2, 2]
