@@ -109,16 +109,16 @@ def test_runs_of_the_original_software_are_shown_and_compared_if_nothing_is_publ
     run = {"source": "MXNet 1.1.0", "epoch": 1, "train_accuracy": 0.8, "test_accuracy": 0.82}
     runs = tuple(PublishedRun(train_loss=loss, **run) for loss in (0.41, 0.42, 0.43))
     monkeypatch.setattr(recipes, "_original_runs", lambda: {SE_RESNET: runs, LENET: runs})
-    resnet, lenet = (
+    se_resnet, lenet = (
         judge(get_recipe(name), [make_record(name, seed) for seed in range(3)]) for name in (SE_RESNET, LENET)
     )
-    rows = {row["recipe"]: row for row in table.metrics([resnet, lenet]) if row["metric"] == "train loss"}
+    rows = {row["recipe"]: row for row in table.metrics([se_resnet, lenet]) if row["metric"] == "train loss"}
     assert rows[SE_RESNET]["original software"] == rows[LENET]["original software"] == "0.4200 +- 0.0100 (n = 3)"
     assert rows[SE_RESNET]["published"] == ""
-    assert resnet.recipe.target("train_loss").mean == pytest.approx(0.42)
+    assert se_resnet.recipe.target("train_loss").mean == pytest.approx(0.42)
     assert lenet.recipe.target("train_loss").mean == 0.472
-    assert resnet.recipe.published_failures() == (0, 3)
-    assert table.table([resnet])[0]["source"] == "MXNet 1.1.0"
+    assert se_resnet.recipe.published_failures() == (0, 3)
+    assert table.table([se_resnet])[0]["source"] == "MXNet 1.1.0"
 
 
 def test_without_results_the_table_says_so():
