@@ -2,9 +2,9 @@
 
 Settings    github.com/d2l-ai/d2l-zh, branch v1 (first edition, in Chinese), and d2l-ai/d2l-en at v0.14.0 to v1.0.3.
 Results     the editions' official builds. Those up to 0.17 are in the history of github.com/d2l-ai/d2l-en-colab, to
-            2a4d3790 (0.17.5), those of 1.0 there to 9ac8e37d. We do not know a repository with the first edition's.
-No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): there is no such network here;
-            VGG-11 of 1.0: no published value.
+            2a4d3790 (0.17.5), those of 1.0 there to 9ac8e37d; PyTorch's of 1.0 are in that of d2l-ai/d2l-pytorch-colab.
+            We do not know a repository with the first edition's.
+No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): there is no such network here.
 
 All keep the last partial batch and resize training and test images in uint8. The first edition divides the gradients of
 a partial batch by the full batch size; our recipes `-keep` show the results without that. All use SGD without momentum,
@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from gluon_classics.experiment.settings import Settings
 
-from .recipes import NOT_PUBLISHED, Builds, PublishedRun, Recipe
+from .recipes import Builds, PublishedRun, Recipe
 
 FIRST, UP_TO_17, ONE = "D2L, first edition", "D2L up to 0.17", "D2L 1.0"
 FIRST_BUILDS = ("build A, January 2019", "build B, March 2020", "build C, December 2020")
@@ -29,9 +29,11 @@ NOT_SCALED = "the source divides the gradients of the last partial batch by the 
 EPS = "the source adds 1e-12 to the variance, this network 1e-5"
 NO_RELU = "build A (.3376, .872, .883) had no ReLU in the second stage and is another network"
 XAVIER = (
-    "the text for PyTorch draws Xavier's initial weights, the one for MXNet Gluon's default ones; we know results of "
-    "the MXNet builds only"
+    "the text for PyTorch draws Xavier's initial weights, the one for MXNet Gluon's default ones; the target is the "
+    "results with PyTorch"
 )
+PYTORCH_BIASES = "PyTorch's initial biases are random, MXNet's are 0"
+UNBIASED = "PyTorch's running variance is unbiased, MXNet's is not"
 BATCH_MEANS = "the source averages the test accuracy over batches, although the last one is smaller"
 
 SETTINGS = {  # batch size, side of the images in pixels, learning rate: the first edition's and up to 0.17
@@ -89,10 +91,16 @@ def _one(model, resize, learning_rate, mean, sd, init="xavier", notes=()):
     return Recipe("d2l-1.0", ONE, settings, builds=builds, notes=(BATCH_MEANS, *notes))
 
 
-def _for_pytorch(model):
-    """Return a recipe for a BN-LeNet of 1.0 as its PyTorch text initializes it; only the MXNet builds are published."""
+def _for_pytorch(version, settings, test_accuracy, notes):
+    """Return a recipe of 1.0 whose target is PyTorch's builds."""
+    builds = Builds("11 official builds, d2l-ai/d2l-pytorch-colab to f854371", 11, test_accuracy=test_accuracy)
+    return Recipe(version, f"{ONE}, PyTorch", settings, (), builds, (BATCH_MEANS, *notes, PYTORCH_BIASES))
+
+
+def _bn_for_pytorch(model, test_accuracy, *notes):
+    """Return a recipe for a BN-LeNet of 1.0 as its PyTorch text initializes it."""
     settings = Settings(model, epochs=10, batch_size=128, resize=28, learning_rate=0.1)
-    return Recipe("d2l-1.0-xavier", f"{ONE}, PyTorch", settings, notes=(XAVIER, NOT_PUBLISHED))
+    return _for_pytorch("d2l-1.0-xavier", settings, test_accuracy, (XAVIER, *notes))
 
 
 LENET = _up_to_17(
@@ -166,22 +174,18 @@ RECIPES = (
     _one("lenet_d2l", 28, 0.1, 0.7228, 0.0046),
     _one("lenet_bn_scratch", 28, 0.1, 0.8761, 0.0125, init="uniform(0.07)", notes=(EPS,)),
     _one("lenet_bn", 28, 0.1, 0.8678, 0.0217, init="uniform(0.07)"),
-    *(_for_pytorch(model) for model in ("lenet_bn_scratch", "lenet_bn")),
+    _bn_for_pytorch("lenet_bn_scratch", (0.8622, 0.0200)),
+    _bn_for_pytorch("lenet_bn", (0.8598, 0.0204), UNBIASED),
     _one("alexnet", 224, 0.01, 0.8874, 0.0033),
+    _one("vgg11_d2l", 224, 0.01, 0.9028, 0.0017),
     _one("nin", 224, 0.05, 0.8598, 0.0289),
     _one("googlenet_d2l", 96, 0.01, 0.8326, 0.0177),
     _one("resnet18_d2l", 96, 0.01, 0.9127, 0.0154),
     _one("densenet_d2l", 96, 0.01, 0.8982, 0.0136),
-    Recipe(
+    _for_pytorch(
         "d2l-1.0",
-        f"{ONE}, PyTorch",
         Settings("regnetx32_d2l", epochs=10, batch_size=128, resize=96, learning_rate=0.05),
-        (PublishedRun("the PyTorch tab", 10, train_loss=0.1713, test_accuracy=0.9079),),
-        Builds("its builds", 11, test_accuracy=(0.8963, 0.0103)),
-        (
-            "the book's network for MXNet has a bug; the target is its PyTorch results",
-            "the number of PyTorch builds is a guess: 11, as for MXNet",
-            "PyTorch initializes biases differently from MXNet, and its running variance is unbiased",
-        ),
+        (0.8929, 0.0098),
+        ("the book's network for MXNet has a bug; the target is the results with PyTorch", UNBIASED),
     ),
 )
