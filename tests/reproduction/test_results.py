@@ -1,5 +1,6 @@
 """What enters results/, and the repository's own results."""
 
+import collections
 from dataclasses import replace
 import errno
 import json
@@ -10,7 +11,7 @@ import gluon_classics
 from gluon_classics.errors import RunError
 from gluon_classics.reproduction import results
 from gluon_classics.reproduction.recipes import get_recipe
-from gluon_classics.reproduction.verdict import incomparable
+from gluon_classics.reproduction.verdict import incomparable, judge
 from gluon_classics.runs.record import Resumption, RunRecord, read_run
 import pytest
 
@@ -193,3 +194,15 @@ def test_no_run_of_the_repository_counts_twice():
     assert len(seeds) == len(set(seeds))
     outcomes = [(name, record.last.train_loss) for name, record in records()]
     assert len(outcomes) == len(set(outcomes))
+
+
+def test_the_page_on_records_says_which_verdicts_changed_when_runs_were_added():
+    lines = (OURS / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if re.match(r"  \| \w+-", line)]
+    runs = collections.defaultdict(list)
+    for name, record in records():
+        runs[name].append(record)
+    verdicts = {name: [judge(get_recipe(name), of[:n]).verdict for n in (5, None)] for name, of in runs.items()}
+    assert {name: [first, now] for name, first, now in rows} == {
+        name: verdicts[name] for name, of in runs.items() if len(of) > 5
+    }
