@@ -3,10 +3,12 @@
     python tools/parity.py                         the blog's six networks and D2L's GoogLeNet on MXNet 1.1.0
     python tools/parity.py resnet --mxnet 1.6.0 --type float32 --steps 3 --free
     python tools/parity.py resnet --rounding       how far float32 is from float64, on both sides
+    python tools/parity.py alexnet vgg nin --type float32 --dropout drawn --steps 1 --free
     python tools/parity.py lenet --trace FOLDER    write our traces, eager and compiled, and compare nothing
 
 On both sides the initial weights come from the same seed. Each step starts from the original's parameters, so that
-rounding does not add up; with --free the steps follow each other. NumPy draws the dropout masks.
+rounding does not add up; with --free the steps follow each other. NumPy draws the dropout masks; with --dropout drawn
+MXNet does, as in the blog.
 """
 
 from __future__ import annotations
@@ -240,12 +242,14 @@ def main():
     parser.add_argument("--resize", type=int, help="height and width of the images (default: small)")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--dropout", default="given", choices=("drawn", "given", "off"), help="default: given")
     parser.add_argument("--free", action="store_true", help="let each step follow the one before")
     parser.add_argument("--rounding", action="store_true", help="compare float32 with float64 on both sides")
     parser.add_argument("--trace", type=Path, metavar="FOLDER", help="write our traces and compare nothing")
     args = parser.parse_args()
     for network in args.networks or SIZES:
-        settings = Settings(network, args.resize or SIZES[network], args.batch_size, args.steps, args.type)
+        side = args.resize or SIZES[network]
+        settings = Settings(network, side, args.batch_size, args.steps, args.type, args.dropout)
         print(f"{network} {settings.resize}x{settings.resize}, batch {settings.batch_size}")
         if args.trace:
             for way in WAYS:
