@@ -30,8 +30,8 @@ Every published metric has its own verdict. Our mean is compared with the publis
 distribution of builds, for a few runs and for one run:
 
 - The **margin** is the largest difference that counts as equal. It is .01 for the loss and for accuracies, but at most
-  a fifth of the distance to a perfect result (a loss of 0, an accuracy of 1). Except for NiN and
-  GoogLeNet, the losses of official builds differ by up to .008 between versions and devices.
+  a fifth of the distance to a perfect result (a loss of 0, an accuracy of 1). Between versions and devices, the losses
+  of official builds differ by up to .009, those of NiN and GoogLeNet by more.
 - **Reproduced**: the 90 % confidence interval for the difference is inside the margin (TOST, two one-sided tests).
 - **Not reproduced**: the difference is larger than the margin, and its 95 % interval does not contain 0.
 - **Undecided**: neither. The data allow every difference in the interval. `gluon-classics reproduce` says how many runs
@@ -44,9 +44,9 @@ published ones, to show that the means are within .01 of each other. If only one
 hardly help: the mean that it comes from may be two standard deviations away.
 
 The interval is Welch's, which does not assume that both sides spread equally. A side with one run is assumed to spread
-as the other side does. With two to four runs on a side, the interval is at least as long as with one spread for both
-sides. The rounding of published values makes it longer: by .005 if they have two decimals, by .0005 if they have three.
-One run of ours decides nothing, because it does not show how our runs spread.
+as the other side does. With two to four runs on a side, the interval is not shorter than the one that assumes one
+common spread. The rounding of published values makes it longer: by .005 if they have two decimals, by .0005 if they
+have three. One run of ours decides nothing, because it does not show how our runs spread.
 
 Runs at chance, with accuracies below 1.2 times that of guessing, are counted, not averaged. Fisher's exact test asks
 whether more of ours failed than of the published ones. If so at the 5 % level, the recipe is not reproduced.
@@ -73,14 +73,15 @@ three times as often. The rates hold if the number of runs is fixed before the f
 - A ± is a standard deviation. n is the number of our runs, or, after a published value, of published ones. Square
   brackets are the lowest and the highest published value.
 - "Last batch" is what is done with a last partial batch. Discard: leave it out. Scale: train on it, but divide its
-  gradients by the full batch size. Without either: train on it. See `gluon-classics train --help`.
+  gradients by the full batch size. If neither is named: train on it. See `gluon-classics train --help`.
 - Recipes that discard the last batch resize training images in float32 and test images in uint8, all others in uint8.
-- "Unseeded weights" are the same for every seed, as if MXNet were not seeded.
+- "Unseeded weights" are the same for every seed, as if MXNet were not seeded. "Unseeded-numpy weights" are those of
+  MXNet's NumPy arrays, for which it draws other numbers.
 - The official builds are executions of D2L's notebooks by their authors. We do not know a repository with the three of
   the first edition (builds A, B and C). Later ones for MXNet are in the history of github.com/d2l-ai/d2l-en-colab.
 - The time per run is the median. It is an upper bound, because the machine did other work at the same time.
 - The second table has the metrics: the difference of the means with its 90 % interval, and the margin. "Original
-  software" are our runs of the source's program on MXNet of its time (`original/run.py`;
+  software" means our runs of the source's program on MXNet of its time (`original/run.py`;
   [commands](../results/README.md#runs-of-the-original-software)). Where nothing is published, we compare with them.
 """
 UNEQUAL = 2.5  # times: how much more one side spreads than the other, in some columns
