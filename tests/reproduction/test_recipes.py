@@ -169,6 +169,19 @@ def test_the_lenet_for_cifar10_is_trained_as_in_main_py_of_its_source():
     assert settings.reported == "best"
 
 
+def test_the_recipes_with_pytorchs_builds_start_from_the_weights_of_these_builds():
+    """Xavier's do not reach lazy layers: the function is called before the first forward pass of RegNet."""
+    found = {name: recipe.settings.init for name, recipe in RECIPES.items() if recipe.edition == "D2L 1.0, PyTorch"}
+    assert found == {
+        "lenet_bn_scratch-fashion-mnist-d2l-1.0-xavier": "xavier",
+        "lenet_bn-fashion-mnist-d2l-1.0-xavier": "xavier",
+        "regnetx32_d2l-fashion-mnist-d2l-1.0": "pytorch",
+    }
+    assert {RECIPES[name].builds.source for name in found} == {
+        "11 official builds, d2l-ai/d2l-pytorch-colab to f854371"
+    }
+
+
 def test_the_error_of_an_unknown_recipe_names_similar_ones():
     with pytest.raises(ClassicsError, match=r"did you mean 'nin-fashion-mnist-tutorial' or .*'nin-fashion-mnist-d2l"):
         get_recipe("nin")
