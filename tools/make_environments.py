@@ -28,13 +28,15 @@ HEAD = """# Environments
 
 <!-- written by python tools/make_environments.py -->
 
-What our networks compute, by the versions of MXNet, Python and NumPy. In each environment they train two steps with the
-same seed: eager, as the blog runs them, and compiled, as `gluon-classics train` does. Outputs, losses, gradients and
-parameters of both steps are compared with those of another run of the first row, on the same processor.
+This page compares what our networks compute with different versions of MXNet, Python and NumPy. In each environment
+they train two steps with the same seed: eager, as the blog runs them, and compiled, as `gluon-classics train` does.
+Outputs, losses, gradients and parameters of both steps are compared with those of another run of the first row, on the
+same processor.
 
 - *equal* means that all bits are equal in float32.
 - A number means that they are not. It is the largest difference in float64, divided by the largest absolute value of
-  the array: the formulas are the same, and only rounding differs. In float32, batch normalization
+  the array: the formulas are the same, and only rounding differs. With 0, all bits are equal in float64. In float32,
+  batch normalization
   [amplifies rounding](findings.md#resnets-second-step-differs-between-versions-of-mxnet-because-of-rounding).
 - *not supported* is followed by the last line of the error, from the installation or from `import mxnet`.
 
