@@ -18,11 +18,14 @@ def digits(recipe: Recipe, metric: str) -> int:
 def published_words(recipe: Recipe, metric: str, epoch: int, decimals: int | None = None) -> str:
     """Return the published values of a metric after an epoch, counted from 1; empty if there are none.
 
-    `decimals` is the number of decimals to round to; None does not round.
+    `decimals` is the largest number of decimals, to which longer values are rounded; None does not round.
     """
 
     def words(value):
-        return f"{value if decimals is None else round(value, decimals):.10g}"
+        as_published = f"{value:.10g}"
+        if decimals is None or len(as_published.partition(".")[2]) <= decimals:
+            return as_published
+        return f"{value:.{decimals}f}"
 
     builds = recipe.builds
     pair = getattr(builds, metric, None) if epoch == recipe.settings.epochs else None
