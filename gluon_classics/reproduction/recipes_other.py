@@ -73,6 +73,7 @@ RECIPES = (
         ),
         notes=(
             "the published accuracy is that of the best of 200 epochs, chosen by the test images",
+            "the rate is halved at the start of epochs 75 and 150, counted from 1: after 74 and 149 epochs",
             "Adam of PyTorch adds its epsilon after the correction of the bias, MXNet's before it",
         ),
     ),
