@@ -1,15 +1,16 @@
-"""Recipes of Dive into Deep Learning (D2L), MXNet: first edition, up to 0.17, and 1.0.
+"""Recipes of Dive into Deep Learning (D2L): first edition, up to 0.17, and 1.0.
 
 Settings    github.com/d2l-ai/d2l-zh, branch v1 (first edition, in Chinese), and d2l-ai/d2l-en at v0.14.0 to v1.0.3.
 Results     the editions' official builds. Those up to 0.17 are in the history of github.com/d2l-ai/d2l-en-colab, to
-            2a4d3790 (0.17.5), those of 1.0 there to 9ac8e37d; PyTorch's of 1.0 are in that of d2l-ai/d2l-pytorch-colab.
+            2a4d3790 (0.17.5), those of 1.0 there to 9ac8e37d, and those of 1.0 with PyTorch in
+            d2l-ai/d2l-pytorch-colab to f854371.
             We do not know a repository with the first edition's.
 No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): there is no such network here.
 
 All keep the last partial batch and resize training and test images in uint8. The first edition divides the gradients of
 a partial batch by the full batch size; our recipes `-keep` show the results without that. All use SGD without momentum,
-weight decay or schedule, and Xavier initialization, except the BN-LeNets of 1.0 (Gluon's default, Uniform(.07)) and its
-RegNet (PyTorch's default).
+weight decay or schedule, and Xavier initialization, except 1.0's BN-LeNets for MXNet (Gluon's default, Uniform(.07))
+and its RegNet (PyTorch's default).
 """
 
 from __future__ import annotations

@@ -169,8 +169,8 @@ def test_the_lenet_for_cifar10_is_trained_as_in_main_py_of_its_source():
     assert settings.reported == "best"
 
 
-def test_the_recipes_with_pytorchs_builds_start_from_the_weights_of_these_builds():
-    """Xavier's do not reach lazy layers: the function is called before the first forward pass of RegNet."""
+def test_the_recipes_with_pytorchs_builds_draw_weights_as_these_builds_do():
+    """RegNet's notebook applies Xavier initialization before the first forward pass, when its layers are still lazy."""
     found = {name: recipe.settings.init for name, recipe in RECIPES.items() if recipe.edition == "D2L 1.0, PyTorch"}
     assert found == {
         "lenet_bn_scratch-fashion-mnist-d2l-1.0-xavier": "xavier",

@@ -196,7 +196,7 @@ def test_no_run_of_the_repository_counts_twice():
     assert len(outcomes) == len(set(outcomes))
 
 
-def test_the_page_on_records_says_which_verdicts_changed_when_runs_were_added():
+def test_the_page_on_records_has_the_verdicts_before_and_after_runs_were_added():
     lines = (OURS / "README.md").read_text(encoding="utf-8").splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines if re.match(r"  \| \w+-", line)]
     runs = collections.defaultdict(list)

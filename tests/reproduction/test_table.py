@@ -46,8 +46,7 @@ def test_the_table_has_a_row_per_recipe_in_the_order_of_the_networks(verdicts):
     assert (se_resnet["source"], se_resnet["verdict"]) == ("", "no published value")
 
 
-def test_published_values_keep_the_decimals_that_they_were_published_with():
-    """A value that is rounded keeps its last zeros."""
+def test_only_rounded_values_keep_their_last_zeros():
     runs = (PublishedRun("a", 5, test_accuracy=0.899512), PublishedRun("b", 5, test_accuracy=0.9))
     recipe = replace(get_recipe("lenet_bn_tutorial-fashion-mnist-tutorial"), runs=runs)
     assert formatting.published_words(recipe, "test_accuracy", 5, 3) == "0.900, 0.9"
