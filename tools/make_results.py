@@ -30,8 +30,7 @@ Every published metric has its own verdict. Our mean is compared with the publis
 distribution of builds, for a few runs and for one run:
 
 - The **margin** is the largest difference that counts as equal. It is .01 for the loss and for accuracies, but at most
-  a fifth of the distance to a perfect result (a loss of 0, an accuracy of 1). This is about as much as the
-  mean losses of official builds differ between versions of D2L.
+  a fifth of the distance to a perfect result (a loss of 0, an accuracy of 1).
 - **Reproduced**: the 90 % confidence interval for the difference is inside the margin (TOST, two one-sided tests).
 - **Not reproduced**: the difference is larger than the margin, and its 95 % interval does not contain 0.
 - **Undecided**: neither. The data allow every difference in the interval. `gluon-classics reproduce` says how many runs

@@ -31,7 +31,7 @@ EQUAL, DIFFERENT = 0.90, 0.95  # confidence of the intervals that show equivalen
 LEVEL = 0.05  # of the test of failures
 FEW = 5  # runs: with fewer on a side, Welch's interval is too short
 MOST_RUNS = 100  # that a statement asks for
-TOLERANCE = 0.01  # about as much as the mean losses of official builds differ between versions of D2L
+TOLERANCE = 0.01  # of a loss or an accuracy
 PART = 5  # the margin is at most this part of the distance to a perfect result
 
 

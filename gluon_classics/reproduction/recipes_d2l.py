@@ -5,7 +5,7 @@ Results     the editions' official builds. Those up to 0.17 are in the history o
             2a4d3790 (0.17.5), those of 1.0 there to 9ac8e37d, and those of 1.0 with PyTorch in
             d2l-ai/d2l-pytorch-colab to f854371.
             We do not know a repository with the first edition's.
-No recipe   GoogLeNet without ReLU in its second stage (build A of the first edition): there is no such network here.
+Left out    build A of the first edition's GoogLeNet: its second stage has no ReLU. This package has no such network.
 
 All keep the last partial batch and resize training and test images in uint8. The first edition divides the gradients of
 a partial batch by the full batch size; our recipes `-keep` show the results without that. All use SGD without momentum,
