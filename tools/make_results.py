@@ -4,7 +4,8 @@ from pathlib import Path
 
 from gluon_classics.models.registry import list_models
 from gluon_classics.reproduction import equivalence, results, table
-from gluon_classics.reproduction.recipes import name_of
+from gluon_classics.reproduction.recipes import list_recipes, name_of
+from gluon_classics.reproduction.recipes_imagenet import DATA
 from gluon_classics.utils.history import METRICS
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -83,6 +84,11 @@ three times as often. The rates hold if the number of runs is fixed before the f
   software" means our runs of the source's program on MXNet of its time (`original/run.py`;
   [commands](../results/README.md#runs-of-the-original-software)). Where nothing is published, we compare with them.
 """
+NOT_RUN = """## Recipes without results
+
+These have not been run. Most need hours on two cores: `gluon-classics reproduce RECIPE --dry-run` prints how many.
+Recipes on ImageNet are in [imagenet.md](imagenet.md).
+"""
 UNEQUAL = 2.5  # times: how much more one side spreads than the other, in some columns
 POWER_MARGINS = (2, 3, 5)  # standard deviations
 ERROR_RATES = {  # percent, by the numbers of our and of published runs
@@ -110,7 +116,14 @@ def page() -> str:
     verdicts = results.read(ROOT / "results")
     constants = f"The same in all runs: {table.constants(verdicts)}.\n"
     head = HEAD.replace("ERROR_RATES", error_rates())
-    return "\n".join([head, table.markdown_tables(verdicts), "", constants])
+    return "\n".join([head, table.markdown_tables(verdicts), "", constants, NOT_RUN, *not_run(verdicts), ""])
+
+
+def not_run(verdicts) -> list[str]:
+    """Return the names of recipes without results as a Markdown list, without those on ImageNet."""
+    have = {verdict.recipe.name for verdict in verdicts}
+    names = [recipe.name for recipe in list_recipes() if recipe.settings.data != DATA and recipe.name not in have]
+    return [f"- `{name}`" for name in names]
 
 
 def error_rates() -> str:

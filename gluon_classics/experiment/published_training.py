@@ -8,12 +8,23 @@ from typing import Any, Mapping
 
 from gluon_classics import model_info
 from gluon_classics.data.augment_words import NONE, parse_augment
+from gluon_classics.errors import SettingsError
 import numpy as np
 
 from .settings import Settings, parse_channels
 
 COLOR_CHANGES = ("color", "lighting")  # augmentations for color images
 PIXEL_VALUES = ("mean", "std", "background", "foreground")  # what network inputs follow from
+SETTLED_BY = {  # beginnings of parts of `ModelInfo.not_done`, and the settings that they are about
+    "initial weights": ("init", "init_from"),
+    "weights of a network": ("init_from",),
+    "how long": ("schedule",),
+    "a rate": ("schedule", "optimizer"),
+    "the rate": ("schedule",),
+    "10,000 steps": ("epochs",),
+    "20,000 steps": ("epochs",),
+    "tests on": ("test_crops", "image_size"),
+}
 _LEFT_OUT = {"mean": "mean", "std": "std", "augment": "changes of colors"}
 
 
@@ -28,7 +39,7 @@ def published_settings(model: str, **given: Any) -> Settings:
         given: Fields of `Settings`.
 
     Raises:
-        SettingsError: A value is unknown, out of range, or impossible together with another.
+        SettingsError: A value is unknown, out of range, impossible together with another, or without effect.
     """
     given = {name: value for name, value in given.items() if value is not None}
     published = dict(model_info(model).training)
@@ -41,7 +52,17 @@ def published_settings(model: str, **given: Any) -> Settings:
             published["image_size"] = _scaled(published["image_size"], factor)
         if "augment" in published:
             published["augment"] = _with_sizes(published["augment"], factor)
-    return Settings(model, **{**published, **given})
+    settings = Settings(model, **{**published, **given})
+    _check_effects(settings, given)
+    return settings
+
+
+def not_done(settings: Settings) -> tuple[str, ...]:
+    """Return what of the published training no setting describes, without what these settings change."""
+    published = published_settings(settings.model)
+    changed = {name for name in vars(settings) if getattr(settings, name) != getattr(published, name)}
+    settled = tuple(words for words, names in SETTLED_BY.items() if not changed.isdisjoint(names))
+    return tuple(part for part in model_info(settings.model).not_done if not part.startswith(settled))
 
 
 def for_images(settings: Settings, channels: int, labels: np.ndarray, given: Mapping[str, Any]) -> tuple[Settings, str]:
@@ -90,6 +111,19 @@ def for_channels(settings: Settings, channels: int, given: Mapping[str, Any] = M
     *first, last = (words for name, words in _LEFT_OUT.items() if name in changes)
     what = f"{', '.join(first)} and {last}" if first else last
     return replace(settings, **changes), f"Grayscale images: the published {what} are left out."
+
+
+def _check_effects(settings, given):
+    """Raise SettingsError if a given setting would change nothing."""
+    if not settings.has_rate and not {"learning_rate", "schedule"}.isdisjoint(given):
+        raise SettingsError(
+            f"the optimizer {settings.optimizer} has no learning rate: leave out learning_rate and schedule, or choose "
+            "another optimizer"
+        )
+    if settings.init_from and not settings.new_head and not {"init", "weights"}.isdisjoint(given):
+        raise SettingsError(
+            "init_from sets all weights: leave out init and weights, or draw those of the last layer with new_head"
+        )
 
 
 def _chosen(given):

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from gluon_classics import _console, model_info
+from gluon_classics import _console
 from gluon_classics.data.augment_words import NONE
 from gluon_classics.data.augmentation import draw_key
 from gluon_classics.data.catalogue import KNOWN
@@ -23,6 +23,7 @@ from gluon_classics.data.storage import format_bytes
 from gluon_classics.errors import DataError, RunError, memory_explained
 from gluon_classics.experiment.batch_memory import kept_values
 from gluon_classics.experiment.build import Experiment, build, evaluation_batch_size, load_data, loaders, prepare
+from gluon_classics.experiment.published_training import not_done
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.experiment.settings_words import settings_words
 from gluon_classics.inspection.summary import summarize
@@ -47,7 +48,7 @@ class Plan:
     Attributes:
         model: Name of the network.
         parameters: Number of its trainable parameters.
-        not_done: What of the published training no setting describes.
+        not_done: What of the published training is not done, and no setting changes.
         settings: The settings.
         data: Where the images are, in words.
         data_is_here: Whether they are on this machine. Otherwise the numbers of images are those that were published.
@@ -233,7 +234,7 @@ def _plan(settings, ctx, found):
     return Plan(
         model=settings.model,
         parameters=experiment.parameters,
-        not_done=model_info(settings.model).not_done,
+        not_done=not_done(settings),
         settings=settings,
         data=found.data,
         data_is_here=found.dataset is not None,

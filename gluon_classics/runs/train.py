@@ -7,11 +7,11 @@ from pathlib import Path
 import time
 from typing import Callable
 
-from gluon_classics import _console, model_info
+from gluon_classics import _console
 from gluon_classics._files import user_path
 from gluon_classics.errors import memory_explained
 from gluon_classics.experiment.build import load_data, prepare
-from gluon_classics.experiment.published_training import for_images, published_settings
+from gluon_classics.experiment.published_training import for_images, not_done, published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils.context import contexts_of_worker
 from gluon_classics.utils.group import Group
@@ -77,8 +77,8 @@ def train(
         places = ", ".join(map(str, contexts))
         if group.size > 1:
             places = f"{group.size} workers, each on {places}"
-        if model_info(model).not_done:
-            _console.say(f"Not done as published: {'; '.join(model_info(model).not_done)}")
+        if not_done(settings):
+            _console.say(f"Not done as published: {'; '.join(not_done(settings))}")
         images = f"{len(dataset.train):,} {'color' if channels == 3 else 'grayscale'} images of {height}x{width}"
         _console.say(f"Training {model} on {images} at {settings.size}x{settings.size}, {places}")
         run_training(experiment, folder, checkpoint_minutes)

@@ -9,7 +9,7 @@ from gluon_classics.data.images import Images
 from gluon_classics.errors import DataError, SettingsError
 from gluon_classics.experiment.build import loaders
 from gluon_classics.experiment.initializers import initialize
-from gluon_classics.experiment.published_training import for_images, published_settings
+from gluon_classics.experiment.published_training import SETTLED_BY, for_images, not_done, published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.utils.seeding import seed_everything
 import mxnet as mx
@@ -241,3 +241,40 @@ def test_no_images_are_held_out_of_a_small_class_and_this_is_said():
         "epoch is reported."
     )
     assert for_images(settings, 3, LABELS[:510], {"validation_share": 0.0195}) == (settings, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ["how long", "tests on", "initial weights"]),
+        ({"init": "normal(0.1)"}, ["how long", "tests on"]),
+        ({"schedule": "30:0.1", "test_crops": "ten"}, ["initial weights"]),
+        ({"learning_rate": 0.1}, ["how long", "tests on", "initial weights"]),
+    ],
+)
+def test_what_is_not_done_is_without_what_a_setting_changes(changes, words):
+    parts = not_done(published_settings("vgg11", **changes))
+    assert [next((word for word in words if part.startswith(word)), part) for part in parts] == words
+
+
+def test_every_setting_that_settles_a_part_is_named_by_a_network():
+    every = [part for name in list_models() for part in model_info(name).not_done]
+    for words, names in SETTLED_BY.items():
+        assert any(part.startswith(words) for part in every), words
+        assert set(names) <= set(Settings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("given", [{"learning_rate": 0.5}, {"schedule": "1:0.5"}])
+def test_a_learning_rate_is_refused_for_an_optimizer_without_one(given):
+    with pytest.raises(SettingsError, match="the optimizer adadelta has no learning rate: leave out learning_rate"):
+        published_settings("lenet", optimizer="adadelta", **given)
+    with pytest.raises(SettingsError, match="adadelta has no learning rate"):
+        published_settings("lenet_pytorch", **given)
+    assert published_settings("lenet_pytorch", optimizer="sgd", **given).has_rate
+
+
+@pytest.mark.parametrize("given", [{"init": "xavier"}, {"weights": "unseeded"}])
+def test_an_initializer_is_refused_if_a_file_sets_all_weights(given):
+    with pytest.raises(SettingsError, match="init_from sets all weights: leave out init and weights"):
+        published_settings("lenet", init_from="net.params", **given)
+    assert published_settings("lenet", init_from="net.params", new_head=True, **given).new_head

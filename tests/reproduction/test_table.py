@@ -6,7 +6,7 @@ import re
 import statistics
 
 from gluon_classics.reproduction import formatting, recipes, results, table
-from gluon_classics.reproduction.recipes import PublishedRun, get_recipe
+from gluon_classics.reproduction.recipes import PublishedRun, get_recipe, list_recipes
 from gluon_classics.reproduction.verdict import judge
 from gluon_classics.runs.record import RunRecord
 import make_results
@@ -165,6 +165,9 @@ def test_the_page_has_the_number_and_the_mean_of_the_records():
     }
     folders = [folder for folder in (CHECKOUT / "results").iterdir() if folder.is_dir() and folder.name != "original"]
     assert set(means) == set(numbers) == {folder.name for folder in folders}
+    without = {line[3:-1] for line in lines if line.startswith("- `")}
+    recipes = {recipe.name for recipe in list_recipes() if recipe.settings.data != "imagenet"}
+    assert without == recipes - set(means)
     for folder in folders:
         records = [RunRecord.from_json(file.read_text()) for file in folder.glob("*.json")]
         learned = [record.last.test_accuracy for record in records if record.last.test_accuracy > 0.12]
