@@ -34,8 +34,8 @@ HEAD = """# Our own ports
 
 <!-- written by python tools/make_ports.py -->
 
-`gluon-classics export` writes every network as PyTorch source, as Flax source and as ONNX. Each of these files is
-recorded and compared with the network's trace in the conformance suite, which MXNet computed:
+`gluon-classics export` writes every network as PyTorch source, as Flax source and as ONNX. The files of
+COUNT networks have been recorded and compared with the network's trace in the conformance suite, which MXNet computed:
 
 - **level**: the last level that the port reaches. F is the prediction, T adds the outputs in training mode and the
   loss, G the gradients, and S three training steps with their running statistics. ONNX files only predict. See
@@ -46,6 +46,8 @@ recorded and compared with the network's trace in the conformance suite, which M
   computed again in float64 from the inputs that the port itself recorded. The limit is 2e-5.
 - **gradients**: the same for the gradients with respect to parameters, from the port's own outputs. Their errors pass
   through all layers, so that the limit is 1e-4, or 4 times what rounding to float32 changes in the trace.
+
+Levels that were reached:
 """
 
 
@@ -86,7 +88,8 @@ def page(measured):
     ]
     missing = ", ".join(f"`{name}`" for name in not_measured(measured))
     notes = [f"Measured with {', '.join(sorted(versions))}.", *([f"Not measured yet: {missing}."] if missing else [])]
-    return "\n".join([HEAD, *counts, "", *rows, "", *notes, ""])
+    head = HEAD.replace("COUNT", str(len(measured)))
+    return "\n".join([head, *counts, "", *rows, "", *notes, ""])
 
 
 def not_measured(measured):

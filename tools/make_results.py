@@ -76,7 +76,7 @@ three times as often. The rates hold if the number of runs is fixed before the f
   gradients by the full batch size. If neither is named: train on it. See `gluon-classics train --help`.
 - Recipes that discard the last batch resize training images in float32 and test images in uint8, all others in uint8.
 - "Unseeded weights" are the same for every seed, as if MXNet were not seeded. "Unseeded-numpy weights" are those of
-  MXNet's NumPy arrays, for which it draws other numbers.
+  MXNet's NumPy arrays, for which it draws different numbers.
 - The official builds are executions of D2L's notebooks by their authors. We do not know a repository with the three of
   the first edition (builds A, B and C). Later ones for MXNet are in the history of github.com/d2l-ai/d2l-en-colab.
 - The time per run is the median. It is an upper bound, because the machine did other work at the same time.

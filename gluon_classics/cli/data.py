@@ -28,7 +28,7 @@ test_share_option = click.option(
 def pack(source, out, seed, test_share, transparent_as, skip_damaged, quiet):
     """Pack a folder of images into RecordIO files.
 
-    SOURCE is a folder with one subfolder of images per class, as for the training, or a .rec file to pack again.
+    SOURCE is a folder with one subfolder of images per class, as for `train`, or a .rec file to pack again.
 
     OUT.rec gets the training images in a random order, and OUT_test.rec the test images. Next to each are an index
     (.idx) and a list of labels (.lst), as MXNet's tool im2rec writes them. Each record has a checksum. Train with
@@ -66,8 +66,8 @@ def pack(source, out, seed, test_share, transparent_as, skip_damaged, quiet):
 def statistics(source, image_size, test_share, transparent_as, as_json):
     """Compute the mean and the standard deviation of the pixels.
 
-    SOURCE is a data set as for --data of the training. Only its training images count, and each as much as the others.
-    Pixels are divided by 255, as for the options --mean and --std of the training, which the last line shows.
+    SOURCE is a data set, as for `train --data`. Only its training images are used, each with the same weight. Pixels
+    are divided by 255. The last line shows the result as the options --mean and --std of `train`.
     """
     from gluon_classics.data.datasets import load_dataset
     from gluon_classics.data.statistics import pixel_statistics

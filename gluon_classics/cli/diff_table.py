@@ -41,7 +41,7 @@ def show(comparison: Comparison) -> None:
     for info, compared in (infos, infos[::-1]):
         for departure in info.departures:
             if departure not in compared.departures:
-                _console.echo(f"only {info.name} differs from the paper: {departure}")
+                _console.echo(f"only {info.name} has this difference from the paper: {departure}")
 
 
 FACTS = ("input", "classes", "parameters", "GMAC", "source")

@@ -13,7 +13,7 @@ from .options import Seed, UserPath, shape_option
 
 @click.command()
 @click.argument("network", metavar="NAME|RUN", type=UserPath())
-@click.option("--to", "target", required=True, type=click.Choice(list(TARGETS)), help="Target.")
+@click.option("--to", "target", required=True, type=click.Choice(list(TARGETS)), help="Format to write.")
 @click.option("-o", "--out", required=True, type=UserPath(), help="File or folder to write. A file is replaced.")
 @shape_option("the network's own, or the run's")
 @click.option("--seed", type=Seed(), help="Seed of the initial weights.  [default: 0]")

@@ -104,7 +104,11 @@ def draw(name, out, input_shape):
 @click.command()
 @click.argument("name", callback=known_model)
 @click.option(
-    "--steps", type=Count(2), default=3, show_default=True, help="Training steps on 8 images, in 3 epochs of 2 or more."
+    "--steps",
+    type=Count(2),
+    default=3,
+    show_default=True,
+    help="Training steps with batches of 8 images, divided into 3 epochs of at least 2 steps.",
 )
 @json_option
 def certify(name, steps, as_json):

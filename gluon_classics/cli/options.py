@@ -69,7 +69,9 @@ DATA_HELP = (
     "Data set: fashion-mnist, mnist, cifar10 or another name in docs/data-files.md; a folder, archive or file of IDX, "
     "CIFAR, .npz, CSV or RecordIO files; or a folder with one subfolder of images per class."
 )
-TRANSPARENT_HELP = "Color that shows through transparent pixels of image files: white, black, or as in #ff8000."
+TRANSPARENT_HELP = (
+    "Color that shows through transparent pixels of image files: white, black, or a color such as #ff8000."
+)
 
 
 class Count(click.IntRange):
@@ -128,8 +130,8 @@ checkpoint_option = click.option(
 in_memory_option = click.option(
     "--in-memory/--from-disk",
     default=None,
-    help="For image files: read all of them first, or each one when it is used.  "
-    "[default: first, unless they would take more than half of the available memory]",
+    help="For image files: read all of them before the training, or each one when it is used.  "
+    "[default: in memory, unless they would take more than half of the available memory]",
 )
 dry_run_option = click.option(
     "--dry-run",
@@ -137,7 +139,7 @@ dry_run_option = click.option(
     help="Print what would be done, and the expected time, memory and space on the disk. Train and write nothing.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print only errors and warnings.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class PlacementOptions(NamedTuple):
@@ -164,23 +166,27 @@ def placement_options(command):
     @click.option(
         "--hosts",
         type=UserPath(),
-        help="File with the hosts of the workers, one per line, this one first, each with its largest number of "
-        "workers if you like.  [default: all workers on this machine]",
+        help="File with one host per line, this machine first, each optionally followed by its maximum number of "
+        "workers.  [default: all workers on this machine]",
     )
-    @click.option("--port", type=click.IntRange(1024, 65535), help="Port at which the workers meet.  [default: any]")
+    @click.option(
+        "--port",
+        type=click.IntRange(1024, 65535),
+        help="Port of the scheduler, which connects the workers.  [default: any]",
+    )
     @click.option(
         "--remote-shell",
         default=REMOTE_SHELL,
         show_default=True,
         metavar="COMMAND",
-        help="Command that runs another command on a host.",
+        help="Command that runs another command on a host. {host} stands for the host's name.",
     )
     @click.option(
         "--restarts",
         type=Count(0),
         default=RESTARTS,
         show_default=True,
-        help="How often to restart the workers from the last checkpoint, if one of them was killed before the next.",
+        help="Maximum number of restarts in a row without a new checkpoint, if a process is killed.",
     )
     @functools.wraps(command)
     def with_placement(hosts, port, remote_shell, restarts, **others):

@@ -58,12 +58,12 @@ def describe(name, input_shape, as_json):
 
     The folder gets the weights to start from, the data, and the values of each layer in prediction and training, the
     loss, the gradients, and the parameters after each step. The learning rate changes from step to step. A compact
-    trace is a .zip file instead, and holds no weights and data.
+    trace is a .zip file instead, and contains neither weights nor data.
 
     {SOURCE_HELP}
 
     With --suite, write the conformance suite: a compact trace of each network of this package and of each kind of
-    operation. NAMEs are then those of its traces. Traces that are already in the folder are kept.
+    operation. Each NAME is then the name of a trace of the suite. Traces that are already in the folder are kept.
     """,
 )
 @click.argument("names", metavar="NAME", nargs=-1, type=UserPath())

@@ -62,7 +62,9 @@ def recipes(as_json):
 )
 @click.option("--subset", type=Count(), help="Number of training images to use; the result is not comparable.")
 @click.option("--epochs", type=Count(), help="Number of epochs, if not the recipe's; the result is not comparable.")
-@click.option("--data", type=UserPath(), help="Folder with the recipe's data set.  [default: found by its name]")
+@click.option(
+    "--data", type=UserPath(), help="Folder or file with the recipe's data set.  [default: found by its name]"
+)
 @ctx_option
 @click.option("--out", type=UserPath(), help="Folder for the run folders seed-N.  [default: runs/RECIPE]")
 @click.option("--publish", is_flag=True, help="Add the runs to results/ if they are comparable.")

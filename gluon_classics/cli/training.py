@@ -52,7 +52,7 @@ from .options import (
     callback=not_empty,
     help='Learning-rate schedule, such as "2:0.4 5:0.2": use 0.4 times the learning rate from epoch 2 on and 0.2 times '
     "from epoch 5 on. Epochs count from 0. cosine: fall along half a cosine. "
-    "decay:0.96:8: fall by 4 % every 8 epochs. warmup:5: rise linearly for 5 epochs. "
+    "decay:0.96:8: fall by 4 % every 8 epochs. warmup:5: rise linearly from 0.1 to 1 during 5 epochs. "
     "plateau:0.1:5: use 0.1 times the learning rate each time that 5 epochs have not raised the accuracy; "
     "plateau:0.1:5:3 does so 3 times at most. 0:1: stay constant.",
     shown="constant",
@@ -126,7 +126,7 @@ from .options import (
 @setting(
     "validation_share",
     type=FiniteRange(0, 1, min_open=True, max_open=True),
-    help="Share of the training images of each class to hold out. Their accuracy takes the place of the test accuracy "
+    help="Share of the training images of each class to hold out. Their accuracy is used instead of the test accuracy "
     "in --schedule, --patience and --reported.",
     shown="none",
 )
@@ -171,7 +171,7 @@ from .options import (
     "--new-head",
     is_flag=True,
     default=None,
-    help="With --init-from: draw the weights of the last layer, for data with other classes.",
+    help="With --init-from: draw random weights for the last layer, for data with other classes.",
 )
 @setting("freeze", type=click.Choice(FREEZE), help="With --new-head, body: train the new last layer only.")
 @ctx_option
@@ -196,7 +196,7 @@ def train(name, ctx, workers, placement, out, dry_run, quiet, as_json, **options
 
     The defaults below are the settings of the blog post that the first networks come from. For some networks, such as
     lenet5 and those of papers, other settings were published. For these networks, the published settings are the
-    defaults. What of a published training cannot be done is printed.
+    defaults. The command prints which parts of a published training it does not do.
     """
     if as_json and not dry_run:
         raise click.UsageError("--json is for --dry-run: the metrics of a run are in its run.json.")

@@ -117,12 +117,13 @@ def _check_effects(settings, given):
     """Raise SettingsError if a given setting would change nothing."""
     if not settings.has_rate and not {"learning_rate", "schedule"}.isdisjoint(given):
         raise SettingsError(
-            f"the optimizer {settings.optimizer} has no learning rate: leave out learning_rate and schedule, or choose "
-            "another optimizer"
+            f"the optimizer {settings.optimizer} has no learning rate: leave out the learning rate and the schedule, "
+            "or choose another optimizer"
         )
     if settings.init_from and not settings.new_head and not {"init", "weights"}.isdisjoint(given):
         raise SettingsError(
-            "init_from sets all weights: leave out init and weights, or draw those of the last layer with new_head"
+            "init_from sets all weights: leave out the initializer and the kind of weights, or draw those of the last "
+            "layer with new_head"
         )
 
 

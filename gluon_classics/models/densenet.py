@@ -16,8 +16,8 @@ Departs   From the paper, `densenet_tutorial` and `densenet_d2l`: layers have no
           of the number of layers in a block.
 Open      - `densenet121` to `densenet201`: table 1 does not show the biases, the batch normalization before the global
             pool and, for 161 layers, the growth rate.
-          - `densenet161`: the paper's last version has one training for all networks. Its own, smaller batches for 100
-            epochs, is from an earlier version, of which we saw a translation only.
+          - `densenet161`: the paper's last version has one training for all networks. Its own training, with smaller
+            batches for 100 epochs, is from an earlier version, of which we saw a translation only.
 """
 
 from functools import partial

@@ -9,7 +9,7 @@ Departs   Biases start as weights do, with the inputs of their unit as fan-in; t
 Open      - `lenet_1989`: the paper does not say which eight feature maps of H1 each one of H2 is connected to. Here it
             is the scheme of github.com/karpathy/lecun1989-repro: three groups of four feature maps.
           - `lenet_1989`: where the 5x5 windows lie on 16x16 pixels is not printed. Here, as in the same repository, two
-            pixels of background are around the image, and the last window ends one pixel behind it.
+            pixels of background are around the image, and the last window extends one pixel beyond it.
           - Both papers name a scaled hyperbolic tangent or "squashing function" without its constants. Those of the
             paper of 1998 are used: 1.7159 tanh(2a/3). The targets are then 1 and -1.
           - `lenet1`: that the units of H2, H4 and the output are squashed is not said; those of LeNet-5's subsampling

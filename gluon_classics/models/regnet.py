@@ -9,7 +9,7 @@ Source    `regnetx_200mf` to `regnetx_800mf`: depth, w_0, w_a, w_m and group wid
           Training: configs/dds_baselines of the same code, MODEL_ZOO.md of which names the paper, and the defaults of
           pycls/core/config.py, such as Nesterov's momentum. Augmentation and tests: pycls/datasets/imagenet.py.
           `regnetx32_d2l`: Dive into Deep Learning (D2L) 1.0, the edition for PyTorch; the one for MXNet differs. D2L
-          builds it of its ResNeXt blocks.
+          builds it from its ResNeXt blocks.
 Departs   From the paper: the caller's initializer sets the initial weights (authors: normal, by fan-out).
           `regnetx32_d2l`: two stages (paper: four), biases in the convolutions, 1 input channel.
 Open      - `regnetx32_d2l`: the editions for PyTorch and for MXNet differ; we follow the one for PyTorch.

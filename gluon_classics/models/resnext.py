@@ -8,7 +8,7 @@ Source    `resnext50_32x4d`: the paper's table 1, with blocks of figure 3(c): th
           Nesterov's momentum are from opts.lua and train.lua of that code, augmentation and tests from
           datasets/imagenet.lua of fb.resnet.torch, which it is based on.
           Dive into Deep Learning (D2L) has a ResNeXt block, but builds no ResNeXt. D2L 1.0 builds its RegNet,
-          `regnetx32_d2l`, of these blocks.
+          `regnetx32_d2l`, from these blocks.
 Departs   From the paper: the caller's initializer sets the initial weights (paper: He initialization; the code has its
           variant by fan-out).
 """

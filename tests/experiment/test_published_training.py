@@ -266,7 +266,7 @@ def test_every_setting_that_settles_a_part_is_named_by_a_network():
 
 @pytest.mark.parametrize("given", [{"learning_rate": 0.5}, {"schedule": "1:0.5"}])
 def test_a_learning_rate_is_refused_for_an_optimizer_without_one(given):
-    with pytest.raises(SettingsError, match="the optimizer adadelta has no learning rate: leave out learning_rate"):
+    with pytest.raises(SettingsError, match="adadelta has no learning rate: leave out the learning rate"):
         published_settings("lenet", optimizer="adadelta", **given)
     with pytest.raises(SettingsError, match="adadelta has no learning rate"):
         published_settings("lenet_pytorch", **given)
@@ -275,6 +275,6 @@ def test_a_learning_rate_is_refused_for_an_optimizer_without_one(given):
 
 @pytest.mark.parametrize("given", [{"init": "xavier"}, {"weights": "unseeded"}])
 def test_an_initializer_is_refused_if_a_file_sets_all_weights(given):
-    with pytest.raises(SettingsError, match="init_from sets all weights: leave out init and weights"):
+    with pytest.raises(SettingsError, match="init_from sets all weights: leave out the initializer"):
         published_settings("lenet", init_from="net.params", **given)
     assert published_settings("lenet", init_from="net.params", new_head=True, **given).new_head
