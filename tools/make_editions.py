@@ -9,7 +9,7 @@ import textwrap
 import gluon_classics
 from gluon_classics import _files
 from gluon_classics._format import format_shape
-from gluon_classics.experiment.settings import Settings
+from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.experiment.settings_words import settings_words
 from gluon_classics.inspection.layer_graph import IMAGE, layers
 from gluon_classics.models.registry import FAMILIES
@@ -88,7 +88,7 @@ def training(info) -> str:
     """Return the published settings of an edition's training in words; empty if they are the blog's."""
     if not (info.training or info.not_done):
         return ""
-    words = settings_words(Settings.of(info.name), ("resize",))
+    words = settings_words(published_settings(info.name), ("resize",))
     return f"{words}. Not done as published: {'; '.join(info.not_done)}" if info.not_done else words
 
 

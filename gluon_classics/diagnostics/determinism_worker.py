@@ -22,6 +22,7 @@ from gluon_classics.data.datasets import DataSet
 from gluon_classics.data.images import Images
 from gluon_classics.data.stored_images import ImageFiles, stored_images
 from gluon_classics.experiment.build import Experiment, build, head_parameters, prepare
+from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.runs.checkpoint import write_checkpoint
 from gluon_classics.runs.checkpoint_facts import read_training
@@ -100,7 +101,7 @@ def main(wanted: dict) -> None:
 
 def training_settings(model: str) -> Settings:
     """Return the settings of the training, as far as they can be those that the network was published with."""
-    settings = Settings.of(
+    settings = published_settings(
         model,
         data="made up",
         batch_size=BATCH,

@@ -11,13 +11,13 @@ import mxnet as mx
 
 from . import diagonal_lm as diagonal_lm  # these register their optimizers with MXNet
 from . import rmsprop as rmsprop
-from .settings import WARM_UP_FROM, Settings, parse_schedule
+from .settings import OPTIMIZERS, WARM_UP_FROM, Settings, parse_schedule
 
 
 def make_optimizer(settings: Settings) -> mx.optimizer.Optimizer:
     """Return a new optimizer with the settings' learning rate, momentum and weight decay."""
     options = {"learning_rate": settings.learning_rate, "wd": settings.weight_decay}
-    if settings.momentum:
+    if OPTIMIZERS[settings.optimizer]:  # also 0, since Signum's default is .9
         options["momentum"] = settings.momentum
     return mx.optimizer.create(settings.optimizer, **options)
 

@@ -15,15 +15,18 @@ from .settings import Settings, parse_channels
 
 COLOR_CHANGES = ("color", "lighting")  # augmentations for color images
 PIXEL_VALUES = ("mean", "std", "background", "foreground")  # what network inputs follow from
-SETTLED_BY = {  # beginnings of parts of `ModelInfo.not_done`, and the settings that they are about
-    "initial weights": ("init", "init_from"),
-    "weights of a network": ("init_from",),
-    "how long": ("schedule",),
-    "a rate": ("schedule", "optimizer"),
-    "the rate": ("schedule",),
-    "10,000 steps": ("epochs",),
-    "20,000 steps": ("epochs",),
-    "tests on": ("test_crops", "image_size"),
+# beginnings of parts of `ModelInfo.not_done`, and the settings that settle them: one of the groups, all of its settings
+SETTLED_BY = {
+    "initial weights": (("init",), ("init_from",)),
+    "weights of a network": (("init_from",),),
+    "how long": (("schedule",),),
+    "a rate": (("schedule",), ("optimizer",)),
+    "the rate": (("schedule",),),
+    "10,000 steps": (("epochs",),),
+    "20,000 steps": (("epochs",),),
+    "tests on": (("test_crops",), ("image_size",)),
+    "batch size": (("batch_size", "learning_rate", "epochs"),),
+    "momentum, weight decay": (("momentum", "weight_decay", "schedule"),),
 }
 _LEFT_OUT = {"mean": "mean", "std": "std", "augment": "changes of colors"}
 
@@ -31,8 +34,8 @@ _LEFT_OUT = {"mean": "mean", "std": "std", "augment": "changes of colors"}
 def published_settings(model: str, **given: Any) -> Settings:
     """Return the settings that a network was published with, changed by what is `given` and not None.
 
-    As `Settings.of`, but if the network's input gets another size, so do the images that it is cut from, in proportion.
-    And one of `mean`, `std`, `background` and `foreground` takes the place of all that are published.
+    If the network's input gets another size, so do the images that it is cut from, in proportion. One
+    of `mean`, `std`, `background` and `foreground` takes the place of all that are published.
 
     Args:
         model: Name of the network.
@@ -59,9 +62,9 @@ def published_settings(model: str, **given: Any) -> Settings:
 
 def not_done(settings: Settings) -> tuple[str, ...]:
     """Return what of the published training no setting describes, without what these settings change."""
-    published = published_settings(settings.model)
+    published = published_settings(settings.model, resize=settings.resize)
     changed = {name for name in vars(settings) if getattr(settings, name) != getattr(published, name)}
-    settled = tuple(words for words, names in SETTLED_BY.items() if not changed.isdisjoint(names))
+    settled = tuple(words for words, groups in SETTLED_BY.items() if any(changed.issuperset(group) for group in groups))
     return tuple(part for part in model_info(settings.model).not_done if not part.startswith(settled))
 
 

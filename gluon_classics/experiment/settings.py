@@ -186,12 +186,6 @@ class Settings:
         parse_initializer(self.init)
         parse_schedule(self.schedule)
 
-    @classmethod
-    def of(cls, model: str, **given) -> "Settings":
-        """Return the settings that the network was published with, changed by what is `given` and not None."""
-        chosen = {name: value for name, value in given.items() if value is not None}
-        return cls(model, **{**gluon_classics.model_info(model).training, **chosen})
-
     def _check_pixels(self):
         for name in ("background", "foreground"):
             if not abs(getattr(self, name)) <= _LARGEST_INPUT:

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gluon_classics import model_info
-from gluon_classics.experiment.settings import Settings
+from gluon_classics.experiment.published_training import not_done, published_settings
 
 from .recipes import Builds, PublishedRun, Recipe
 
@@ -26,9 +25,7 @@ METRICS = {"top-1": "test_accuracy", "top-5": "test_top_5_accuracy"}
 TEN: dict[str, Any] = {"test_crops": "ten"}
 
 
-def _paper(
-    model, edition, *, top_1=None, printed=None, top_5=None, accuracy=False, runs=1, done=(), notes=(), **settings
-):
+def _paper(model, edition, *, top_1=None, printed=None, top_5=None, accuracy=False, runs=1, notes=(), **settings):
     """Make a recipe.
 
     Args:
@@ -39,11 +36,10 @@ def _paper(
         top_5: The same for the top-5 error.
         accuracy: Whether these are accuracies, not errors.
         runs: Number of runs whose mean it is.
-        done: Beginnings of the parts of `ModelInfo.not_done` that this recipe settles.
-        notes: What differs from the paper, except for `ModelInfo.not_done`.
+        notes: What differs from the paper, except for `not_done`.
         settings: Settings that differ from those of the edition.
     """
-    chosen = Settings.of(model, data=DATA, **settings)
+    chosen = published_settings(model, data=DATA, **settings)
     what = "accuracy" if accuracy else "error"
     percents = {name: text for name, text in (("top-1", top_1), ("top-5", top_5)) if text}
     source = f"{printed}: {', '.join(f'{text} % {name} {what}' for name, text in percents.items())}"
@@ -58,7 +54,7 @@ def _paper(
     else:
         means: dict[str, Any] = {metric: (share, None) for metric, share in shares.items()}
         published = {"builds": Builds(source, runs, **means, decimals=decimals)}
-    missing = [part for part in model_info(model).not_done if not part.startswith(done or " ")]
+    missing = not_done(chosen)
     notes = (*notes, *([f"not done as published: {'; '.join(missing)}"] if missing else []))
     return Recipe("paper", edition, chosen, notes=notes, **published)
 
@@ -71,7 +67,7 @@ JITTER = "the paper's test images have 384 pixels, the mean of the training imag
 def _vgg(model, top_1, top_5, **settings):
     """One of the paper's configurations, on 4 GPUs (section 3.3)."""
     notes = (DENSE, JITTER) if "image_size" in settings else (DENSE,)
-    table = {"printed": "arXiv:1409.1556, table 3", "top_1": top_1, "top_5": top_5, "done": ("tests on",)}
+    table = {"printed": "arXiv:1409.1556, table 3", "top_1": top_1, "top_5": top_5}
     return _paper(model, VGG, **table, notes=notes, micro_batch_size=64, **TEN, **settings)
 
 
@@ -89,7 +85,7 @@ def _one_crop(top_1):
 def _densenet(model, top_1, top_5=None, printed="arXiv:1608.06993, table 3, one crop", notes=()):
     """One of the paper's networks, on 4 GPUs (the authors' README)."""
     edition = "Huang, Liu, van der Maaten & Weinberger, arXiv:1608.06993"
-    size = Settings.of(model).batch_size // 4
+    size = published_settings(model).batch_size // 4
     return _paper(model, edition, printed=printed, top_1=top_1, top_5=top_5, notes=notes, micro_batch_size=size)
 
 
@@ -142,7 +138,6 @@ RECIPES = (
         "Szegedy et al., arXiv:1409.4842",
         printed="arXiv:1409.4842, table 3, one network, one crop",
         top_5="10.07",
-        done=("batch size",),
         notes=(
             "the paper prints no top-1 error",
             "batch size, initial rate, weight decay and number of epochs are those of BVLC's replica "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.experiment.settings import Settings
 
 from .recipes import PublishedRun, Recipe
@@ -27,14 +28,14 @@ RECIPES = (
     _straight_dope(_with_gluon("lenet_straight_dope"), 0.012427, 0.998367, f"{DOPE} f4df2cc", test_accuracy=0.9911),
     _straight_dope(_with_gluon("lenet_bn_straight_dope"), 0.003298, 0.999433, f"{DOPE} f4df2cc", test_accuracy=0.9924),
     _straight_dope(
-        Settings.of("lenet_scratch_straight_dope", data="mnist"),
+        published_settings("lenet_scratch_straight_dope", data="mnist"),
         0.022775,
         0.992433,
         f"{DOPE} 9a8da57",
         test_accuracy=0.9851,
     ),
     _straight_dope(
-        Settings.of("lenet_bn_scratch_straight_dope", data="mnist"),
+        published_settings("lenet_bn_scratch_straight_dope", data="mnist"),
         "0.011892 and 0.010110",
         "0.998917 and 0.998967",
         f"{DOPE} bd09805, on CPUs",
@@ -53,7 +54,7 @@ RECIPES = (
     Recipe(
         "paper",
         "LeCun, Bottou, Bengio & Haffner 1998",
-        Settings.of("lenet5", data="mnist"),
+        published_settings("lenet5", data="mnist"),
         (
             PublishedRun(
                 "the paper, section III, test error .95 % without distortions", 20, test_accuracy=0.9905, decimals=4
@@ -64,7 +65,7 @@ RECIPES = (
     Recipe(
         "pytorch-cifar10",
         "github.com/icpm/pytorch-cifar10 at 1e49822, main.py",
-        Settings.of("lenet_cifar10", data="cifar10"),
+        published_settings("lenet_cifar10", data="cifar10"),
         (
             PublishedRun(
                 "github.com/icpm/pytorch-cifar10 at 1e49822, README.md", 200, test_accuracy=0.6752, decimals=4

@@ -5,6 +5,7 @@ from dataclasses import replace
 from gluon_classics.data import datasets
 from gluon_classics.errors import DataError
 from gluon_classics.experiment.build import evaluation_batch_size, load_data, prepare
+from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.experiment.settings import Settings
 import mxnet as mx
 import numpy as np
@@ -78,6 +79,6 @@ def test_the_seed_decides_the_training_where_the_initial_weights_are_equal(data)
     ],
 )
 def test_after_small_batches_small_images_are_tested_in_larger_ones(model, changes, count, data):
-    settings = Settings.of(model, **changes)
+    settings = published_settings(model, **changes)
     assert evaluation_batch_size(settings) == count
     assert prepare(settings, [mx.cpu()], data).test_data.batch_size == count

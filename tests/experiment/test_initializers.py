@@ -8,7 +8,7 @@ import textwrap
 from gluon_classics import get_model
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.initializers import initialize, initializer
-from gluon_classics.experiment.settings import Settings
+from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.utils.seeding import seed_everything
 import mxnet as mx
 import numpy as np
@@ -77,7 +77,7 @@ def prepared(init, name="lenet_cifar10", shape=(3, 32, 32)):
     """Return the parameters that a run with this initializer starts from, by position; None is the published one."""
     seed_everything(0)
     net = get_model(name)
-    initialize(net, Settings.of(name, init=init), [mx.cpu()], shape)
+    initialize(net, published_settings(name, init=init), [mx.cpu()], shape)
     net(mx.nd.zeros((1, *shape))).wait_to_read()  # a convolution reorders its weights in the background
     return {name: parameter.data().asnumpy() for name, parameter in net._collect_params_with_prefix().items()}
 
@@ -121,7 +121,7 @@ def drawn(seed, weights):
     """Return the kernels of LeNet's second convolution after seeding."""
     seed_everything(seed)
     net = get_model("lenet_d2l")
-    initialize(net, Settings.of("lenet_d2l", weights=weights, seed=seed), [mx.cpu()], (1, 28, 28))
+    initialize(net, published_settings("lenet_d2l", weights=weights, seed=seed), [mx.cpu()], (1, 28, 28))
     net(mx.nd.zeros((1, 1, 28, 28)))
     mx.nd.waitall()  # a convolution reorders its weights in the background: MXNet fails where they are read meanwhile
     return net[2].weight.data().asnumpy()

@@ -114,14 +114,14 @@ def dataset(channels, count=4, side=28):
 
 def test_without_options_they_are_the_published_ones():
     for name in list_models():
-        assert published_settings(name) == Settings.of(name)
+        assert published_settings(name) == Settings(name, **model_info(name).training)
 
 
 @pytest.mark.parametrize("row", PRINTED, ids=lambda row: row[0].partition(" ")[0])
 def test_the_default_settings_are_the_printed_ones(row):
     names, *printed = row
     for name in names.split():
-        own = Settings.of(name)
+        own = published_settings(name)
         rate = own.learning_rate if own.has_rate else None
         numbers = (own.optimizer, own.batch_size, rate, own.momentum, own.weight_decay, own.epochs)
         assert [*numbers, own.schedule, own.init, own.augment] == printed, name
@@ -154,14 +154,14 @@ def test_train_says_which_initial_weights_it_does_not_have():
             assert any(part.startswith("initial weights: ") for part in info.not_done), name
     (weights,) = (part for part in model_info("vgg11").not_done if part.startswith("initial weights"))
     assert "normal, with a variance of .01 (here: Xavier" in weights
-    assert Settings.of("vgg11").init == "xavier"
+    assert published_settings("vgg11").init == "xavier"
 
 
 @pytest.mark.parametrize(("init", "low", "high"), [("normal(0.1)", 1e6, np.inf), (None, 0, 1e3)])
 def test_with_the_variance_that_vggs_paper_prints_the_first_logits_are_too_large_to_train(init, low, high):
     seed_everything(0)
     net = get_model("vgg11")
-    initialize(net, Settings.of("vgg11", init=init), [mx.cpu()], (3, 32, 32))
+    initialize(net, published_settings("vgg11", init=init), [mx.cpu()], (3, 32, 32))
     pixels = mx.nd.random.normal(0, 60, (1, 3, 32, 32))  # 0..255 minus their mean
     assert low < abs(net(pixels).asnumpy()).max() < high
 
@@ -259,9 +259,23 @@ def test_what_is_not_done_is_without_what_a_setting_changes(changes, words):
 
 def test_every_setting_that_settles_a_part_is_named_by_a_network():
     every = [part for name in list_models() for part in model_info(name).not_done]
-    for words, names in SETTLED_BY.items():
+    for words, groups in SETTLED_BY.items():
         assert any(part.startswith(words) for part in every), words
-        assert set(names) <= set(Settings.__dataclass_fields__)
+        assert {name for group in groups for name in group} <= set(Settings.__dataclass_fields__)
+
+
+def test_another_size_settles_nothing():
+    for name in list_models():
+        doubled = published_settings(name, resize=2 * model_info(name).input_shape[1])
+        assert not_done(doubled) == model_info(name).not_done, name
+
+
+@pytest.mark.parametrize(
+    ("changes", "settled"), [({"batch_size": 32}, 0), ({"batch_size": 32, "learning_rate": 0.1, "epochs": 64}, 1)]
+)
+def test_settings_that_belong_together_are_settled_together(changes, settled):
+    parts = not_done(published_settings("googlenet_v1", **changes))
+    assert len(parts) == len(model_info("googlenet_v1").not_done) - settled
 
 
 @pytest.mark.parametrize("given", [{"learning_rate": 0.5}, {"schedule": "1:0.5"}])

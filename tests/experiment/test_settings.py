@@ -138,6 +138,12 @@ def test_the_known_optimizers_are_those_of_mxnet():
         assert ("momentum" in inspect.signature(registered[name].__init__).parameters) == takes_momentum
 
 
+@pytest.mark.parametrize("name", [name for name, takes_momentum in OPTIMIZERS.items() if takes_momentum])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_every_optimizer_has_the_momentum_of_the_settings(name, momentum):
+    assert optimizers.make_optimizer(Settings("lenet", optimizer=name, momentum=momentum)).momentum == momentum
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_an_optimizer_has_the_rate_momentum_and_decay_of_the_settings(momentum):
     optimizer = optimizers.make_optimizer(Settings("lenet", learning_rate=0.3, momentum=momentum, weight_decay=5e-4))

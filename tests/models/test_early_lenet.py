@@ -5,7 +5,7 @@ import math
 from arrays import assert_close, terms_of
 from gluon_classics import get_model, model_info, utils
 from gluon_classics.errors import InputSizeError
-from gluon_classics.experiment.settings import Settings
+from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.models.early_lenet import H2, H3, LENET1, SquaredErrorLoss, subsampled_convolution
 from gluon_classics.models.lenet5 import count
 from gluon_classics.models.objective import objective_of
@@ -262,6 +262,6 @@ def test_a_feature_map_of_h3_starts_from_the_inputs_that_it_has():
 
 @pytest.mark.parametrize("name", EDITIONS)
 def test_pixels_are_between_minus_1_and_1(name):
-    settings = Settings.of(name)
+    settings = published_settings(name)
     assert settings.pixels == ((-1,), (1,))
     assert settings.init == "published"

@@ -2,7 +2,7 @@
 
 from gluon_classics import get_model
 from gluon_classics.experiment.initializers import initialize
-from gluon_classics.experiment.settings import Settings
+from gluon_classics.experiment.published_training import published_settings
 import mxnet as mx
 from mxnet import autograd, nd
 import networks_d2l
@@ -34,7 +34,7 @@ def test_outputs_equal_those_of_our_networks(name, rng):
 def test_our_unseeded_weights_are_those_of_the_notebook(name, weights, mode):
     model, side = name.replace("_english", ""), networks_d2l.SHOWN.get(name, 28)
     net = get_model(model)
-    initialize(net, Settings.of(model, weights=weights), [mx.cpu()], (1, side, side))
+    initialize(net, published_settings(model, weights=weights), [mx.cpu()], (1, side, side))
     mx.random.seed(0)  # as a new process
     theirs = networks_d2l.notebook_weights(name, mode)
     ours = [parameter.data().asnumpy() for parameter in net.collect_params().values()]

@@ -8,7 +8,7 @@ from gluon_classics import get_model
 from gluon_classics.data.datasets import SAMPLE_FOLDER
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.build import prepare
-from gluon_classics.experiment.settings import Settings
+from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.porting.network.sources import from_block, from_symbol, source
 from gluon_classics.porting.reference import execution
 import mxnet as mx
@@ -68,7 +68,7 @@ def test_the_network_of_the_authors_weights_is_described_as_the_guide_says(relea
 @pytest.mark.parametrize("name", ["lenet", "resnet"])
 def test_initial_weights_are_those_that_training_starts_from(name):
     parameters = source(name).parameters()
-    net = prepare(Settings.of(name, data=str(SAMPLE_FOLDER)), [mx.cpu()]).net
+    net = prepare(published_settings(name, data=str(SAMPLE_FOLDER)), [mx.cpu()]).net
     own = net._collect_params_with_prefix()
     assert sorted(own) == sorted(parameters)
     for path, array in parameters.items():

@@ -7,6 +7,7 @@ from gluon_classics import LeNet, VGGNet
 from gluon_classics.data import datasets
 from gluon_classics.errors import ClassicsError, MemoryTooSmall
 from gluon_classics.experiment import batch_memory, build
+from gluon_classics.experiment.published_training import published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.models.nin import mlpconv
 from gluon_classics.utils.training import Callback, TrainingLoop
@@ -264,7 +265,7 @@ def parameters_after(settings, data):
 @pytest.mark.parametrize("last_batch", ["keep", "scale"])
 def test_lenet5s_own_optimizer_trains_in_parts(last_batch, data):
     """The step sizes are estimated from other images between the batches, which must not mix with the gradients."""
-    settings = Settings.of("lenet5", epochs=1, batch_size=16, last_batch=last_batch)
+    settings = published_settings("lenet5", epochs=1, batch_size=16, last_batch=last_batch)
     whole, parts = (parameters_after(replace(settings, micro_batch_size=size), data) for size in (None, 5))
     assert parts[1].train_loss == pytest.approx(whole[1].train_loss, rel=1e-4)
     terms = 16 * terms_of(whole[2].net)

@@ -112,7 +112,7 @@ def sample():
 
 
 def test_an_experiment_uses_the_published_loss_initial_weights_and_pixels(sample):
-    made = build.prepare(Settings.of("lenet5"), [mx.cpu()], sample)
+    made = build.prepare(published_settings("lenet5"), [mx.cpu()], sample)
     assert isinstance(made.loss, MAPLoss)
     assert type(made.trainer.optimizer).__name__ == "DiagonalLM"
     images, _ = next(iter(made.train_data))
@@ -130,8 +130,8 @@ def test_an_experiment_uses_the_published_loss_initial_weights_and_pixels(sample
 
 
 def test_other_networks_are_trained_with_the_blogs_settings(sample):
-    assert Settings.of("lenet") == Settings("lenet")
-    made = build.prepare(Settings.of("lenet"), [mx.cpu()], sample)
+    assert published_settings("lenet") == Settings("lenet")
+    made = build.prepare(published_settings("lenet"), [mx.cpu()], sample)
     assert isinstance(made.loss, gluon.loss.SoftmaxCrossEntropyLoss)
     images, _ = next(iter(made.test_data))
     assert (images.min().asscalar(), images.max().asscalar()) == (0, 1)
@@ -146,20 +146,20 @@ def test_googlenet_v1_has_its_auxiliary_classifiers_in_training_only(sample):
 
 
 def test_options_override_the_published_settings():
-    own = Settings.of("lenet5")
+    own = published_settings("lenet5")
     assert own.epochs != Settings("lenet5").epochs
     options = {"batch_size": 64, "optimizer": "sgd", "background": 0.0}
-    assert Settings.of("lenet5", epochs=None, **options) == replace(own, **options) != own
+    assert published_settings("lenet5", epochs=None, **options) == replace(own, **options) != own
 
 
 def test_the_published_settings_of_every_network_are_valid():
     for name in list_models():
-        assert Settings.of(name).size == model_info(name).input_shape[1]
+        assert published_settings(name).size == model_info(name).input_shape[1]
 
 
 def test_another_initializer_replaces_that_of_the_networks_weights():
     net = get_model("lenet5")
-    initializers.initialize(net, Settings.of("lenet5", init="normal(0.3)"), [mx.cpu()], (1, 32, 32))
+    initializers.initialize(net, published_settings("lenet5", init="normal(0.3)"), [mx.cpu()], (1, 32, 32))
     net(nd.zeros((1, 1, 32, 32))).wait_to_read()  # a convolution reorders its weights in the background
     weight = net[8].weight.data().asnumpy()
     assert weight.std() == pytest.approx(0.3, rel=5 / np.sqrt(2 * weight.size))  # five standard errors
@@ -175,14 +175,14 @@ def test_a_number_of_classes_that_a_network_cannot_have_is_refused():
 
 
 def test_lenet5_has_the_published_schedule():
-    settings = Settings.of("lenet5")
+    settings = published_settings("lenet5")
     rates = [settings.learning_rate * rate_factor(settings.schedule, epoch, 20) for epoch in range(settings.epochs)]
     expected = [0.0005] * 2 + [0.0002] * 3 + [0.0001] * 3 + [0.00005] * 4 + [0.00001] * 8
     assert rates == pytest.approx(expected)
 
 
 def test_training_follows_the_schedule(sample, monkeypatch):
-    settings = Settings.of("lenet", epochs=4, batch_size=20, learning_rate=0.5, schedule="1:0.1 3:0.02")
+    settings = published_settings("lenet", epochs=4, batch_size=20, learning_rate=0.5, schedule="1:0.1 3:0.02")
     made = build.prepare(settings, [mx.cpu()], sample)
     rates = []
     step = made.trainer.step
@@ -196,7 +196,7 @@ def test_training_follows_the_schedule(sample, monkeypatch):
 )
 def test_a_last_partial_batch_is_trained_as_the_settings_say(last_batch, sizes, sample, monkeypatch):
     """`sizes` are the divisors of the summed gradients of each batch, with 40 images."""
-    settings = Settings.of("lenet", batch_size=16, last_batch=last_batch)
+    settings = published_settings("lenet", batch_size=16, last_batch=last_batch)
     made = build.prepare(settings, [mx.cpu()], sample)
     divisors = []
     step = made.trainer.step
@@ -250,14 +250,14 @@ RATES = {
 
 @pytest.mark.parametrize("name", RATES)
 def test_networks_of_papers_have_the_papers_rates(name):
-    own = Settings.of(name)
+    own = published_settings(name)
     found = {epoch: own.learning_rate * rate_factor(own.schedule, epoch, own.epochs) for epoch in RATES[name]}
     assert found == pytest.approx(RATES[name])
 
 
 def test_the_rate_of_a_paper_changes_at_the_published_epoch_and_not_before():
     for name, before in (("densenet161", 89), ("nin_cifar10", 199), ("resnet110_cifar10", 81)):
-        own = Settings.of(name)
+        own = published_settings(name)
         factors = [rate_factor(own.schedule, epoch, own.epochs) for epoch in (before, before + 1)]
         assert factors[1] == pytest.approx(factors[0] / 10)
 
@@ -285,7 +285,7 @@ def test_the_rate_of_a_paper_changes_at_the_published_epoch_and_not_before():
 )
 def test_a_malformed_schedule_is_refused(text):
     with pytest.raises(ClassicsError, match="is not a schedule: list epochs"):
-        Settings.of("lenet", schedule=text)
+        published_settings("lenet", schedule=text)
 
 
 # --- step sizes during training
@@ -298,7 +298,7 @@ def trained(experiment):
 
 @pytest.mark.parametrize(("batch_size", "expected"), [(20, [0, 25]), (1000, [0, 1])])
 def test_step_sizes_are_estimated_again_after_every_500_examples(batch_size, expected, sample, monkeypatch):
-    settings = Settings.of("lenet5", batch_size=batch_size)
+    settings = published_settings("lenet5", batch_size=batch_size)
     made = build.prepare(settings, [mx.cpu()], sample)
     estimated = []
     monkeypatch.setattr(made.trainer.optimizer, "estimate", lambda net, loss, images: estimated.append(images))
@@ -316,7 +316,7 @@ def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one(contexts,
     data = datasets.load_dataset(str(datasets.SAMPLE_FOLDER))
     training_images = data.train.subset(300 * len(contexts))
     data = datasets.DataSet(data.name, training_images, data.test.subset(20), data.classes, data.origin)
-    settings = Settings.of("lenet5", epochs=1, batch_size=len(contexts))
+    settings = published_settings("lenet5", epochs=1, batch_size=len(contexts))
     whole = build.prepare(settings, contexts, data)
     middle = whole.streams.every
     assert 0 < middle < len(whole.train_data)
@@ -338,7 +338,7 @@ def test_a_resumed_training_has_the_step_sizes_of_an_uninterrupted_one(contexts,
 def test_lenet5_learns_the_same_on_several_devices(sample):
     trained = []
     for contexts in ([mx.cpu()], [mx.cpu(0), mx.cpu(1)]):
-        made = build.prepare(Settings.of("lenet5", epochs=1, batch_size=4), contexts, sample)
+        made = build.prepare(published_settings("lenet5", epochs=1, batch_size=4), contexts, sample)
         before = {name: p.data(contexts[0]).asnumpy() for name, p in made.net._collect_params_with_prefix().items()}
         made.train()
         trained.append([p.data(contexts[-1]).asnumpy() for p in made.net._collect_params_with_prefix().values()])
@@ -350,7 +350,7 @@ def test_lenet5_learns_the_same_on_several_devices(sample):
 
 def test_an_exception_of_lenet5s_optimizer_ends_the_training_on_several_devices(sample):
     """A key-value store would ignore it, and the weights would stay as they are."""
-    made = build.prepare(Settings.of("lenet5", epochs=1, batch_size=4), [mx.cpu(0), mx.cpu(1)], sample)
+    made = build.prepare(published_settings("lenet5", epochs=1, batch_size=4), [mx.cpu(0), mx.cpu(1)], sample)
     made.trainer.optimizer.estimate = lambda *_: None
     with pytest.raises(KeyError):
         made.train()
