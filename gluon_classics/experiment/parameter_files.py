@@ -67,6 +67,19 @@ def load_parameters(net: gluon.nn.Block, path, contexts, input_shape) -> None:
     copy_parameters(net, path, input_shape)
 
 
+def read_parameters(path) -> dict[str, np.ndarray]:
+    """Return the parameters of a file by name, without the kind that an exported model puts before it.
+
+    Raises:
+        RunError: The file is missing or damaged, or two parameters have the same name.
+    """
+    named = read_arrays(path)
+    arrays = {without_kind(name): array for name, array in named.items()}
+    if len(arrays) < len(named):
+        raise RunError(f"{path} has two parameters with the same name, one of them behind arg: or aux:")
+    return arrays
+
+
 def copy_parameters(net: gluon.nn.Block, path, input_shape, new_head: Sequence[str] = ()) -> None:
     """Copy the parameters of a file to an initialized network.
 
@@ -79,10 +92,7 @@ def copy_parameters(net: gluon.nn.Block, path, input_shape, new_head: Sequence[s
     Raises:
         RunError: The file is missing or damaged, or holds the parameters of another network. Then nothing is copied.
     """
-    named = read_arrays(path)
-    arrays = {without_kind(name): array for name, array in named.items()}
-    if len(arrays) < len(named):
-        raise RunError(f"{path} has two parameters with the same name, one of them behind arg: or aux:")
+    arrays = read_parameters(path)
     parameters = net._collect_params_with_prefix()
     shapes = {name: parameter.shape for name, parameter in parameters.items()}
     found = {name: array.shape for name, array in arrays.items()}

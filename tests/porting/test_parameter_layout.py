@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from gluon_classics import get_model, model_info
+from gluon_classics.porting.graph import graph_digest
 from gluon_classics.porting.network.capture import capture
-from gluon_classics.porting.network.parameter_layout import graph_digest, layout, to_json
+from gluon_classics.porting.network.parameter_layout import layout, to_json
 import mxnet as mx
 from mxnet import nd
 from mxnet.gluon import nn

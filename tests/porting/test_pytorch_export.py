@@ -82,6 +82,24 @@ def test_a_window_in_the_padding_alone_is_an_error():
         pytorch_export.source_code(graph)
 
 
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["Avg", "Max"])
+def test_a_global_pool_has_the_dimensions_of_its_input(axes, kind):
+    net = nn.HybridSequential()
+    net.add(getattr(nn, f"Conv{axes}D")(4, 1), getattr(nn, f"Global{kind}Pool{axes}D")(), nn.Dense(3))
+    assert f"nn.Adaptive{kind}Pool{axes}d(1)" in pytorch_export.source_code(capture(net, (2, *[3] * axes)))
+
+
+@pytest.mark.parametrize(("groups", "layer"), [(2, " GroupNorm(2, 4)"), (4, " nn.GroupNorm(4, 4)")])
+def test_group_normalization_has_mxnets_number_of_factors(groups, layer):
+    """MXNet has a factor for each group, PyTorch for each channel."""
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(4, 1), nn.GroupNorm(groups), nn.Dense(3))
+    text = pytorch_export.source_code(capture(net, (2, 3, 3)))
+    assert layer in text
+    assert ("nn.Parameter(torch.ones(groups))" in text) == (groups == 2)
+
+
 class Shared(nn.HybridBlock):
     def __init__(self):
         super().__init__()

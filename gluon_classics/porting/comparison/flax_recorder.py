@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .port_tensors import flat_values, flattened_shape
+from ..flattening import channels_last_order, flat_operations, flat_vectors, flattened_shape, is_moved
 
 _ROLES = {
     **{"weight": "kernel", "gamma": "scale", "beta": "bias", "slope": "negative_slope"},
@@ -157,10 +157,11 @@ class _Outputs:
 
 def record_parameters(recorder, collection, place) -> None:
     """Record the variables of a nested dictionary, in the trace's layout."""
-    for path, value in _leaves(collection):
-        name = recorder._parameter(".".join(path[:-1]), path[-1], _ROLES)
+    layout = recorder._layout
+    named = [(recorder._parameter(".".join(path[:-1]), path[-1], _ROLES), value) for path, value in _leaves(collection)]
+    for name, value in sorted(named, key=lambda row: row[0] in layout.flat):  # weights show the order of such vectors
         if name:
-            recorder.put(f"{place}/{name}", recorder._layout.parameter(name, np.asarray(value), place == "param"))
+            recorder.put(f"{place}/{name}", layout.parameter(name, np.asarray(value), place == "param"))
 
 
 class Layout:
@@ -174,15 +175,19 @@ class Layout:
         self.trace = trace
         self.kernels = {row.parameters.get("weight") for row in trace.graph.operations}
         self.orders: dict = {}  # positions in the port's order of the trace's columns, by the name of a weight
-        self.flat: dict = {}  # the weight that follows each flattened value
+        self.flat: dict = {}  # the weight that follows each flattened value, or vector of parameters for it
         for row in trace.graph.operations:
             shape = flattened_shape(trace.graph, row)
-            if shape is not None:
-                self.orders[row.parameters["weight"]] = np.argsort(_columns(shape))
-                self.flat.update(dict.fromkeys(flat_values(trace.graph, row), row.parameters["weight"]))
+            if is_moved(shape):
+                weight = row.parameters["weight"]
+                self.orders[weight] = np.argsort(channels_last_order(shape))
+                names = (operation.name for operation in flat_operations(trace.graph, row))
+                self.flat.update(dict.fromkeys((*names, *flat_vectors(trace.graph, row)), weight))
 
     def parameter(self, name, value, is_initial=False):
         """Return a parameter; kernels are (height, width, in, out) before, and dense weights (in, out)."""
+        if name in self.flat:
+            return value[self.orders[self.flat[name]]]
         if name not in self.kernels or value.ndim < 2:
             return value
         value = value.transpose(value.ndim - 1, value.ndim - 2, *range(value.ndim - 2))
@@ -207,11 +212,6 @@ class Layout:
         """Return a mask of the trace in the port's layout."""
         order = self.orders.get(self.flat.get(name))
         return value[:, np.argsort(order)] if order is not None and value.shape[1:] == order.shape else _last(value)
-
-
-def _columns(shape):
-    """Return the trace's number of each column in the order height, width, channel."""
-    return np.arange(int(np.prod(shape))).reshape(shape).transpose(1, 2, 0).reshape(-1)
 
 
 @contextmanager

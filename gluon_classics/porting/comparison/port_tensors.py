@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 
+from ..flattening import channels_last_order, flat_operations, flat_vectors, flattened_shape, is_moved
 from ..graph import Graph
 from .tensor_file import PortError, brief, read_tensors, shown
 
@@ -153,17 +154,17 @@ class PortTensors:
         """Bring flattened images, and the columns of dense weights for them, to the order channel, height, width."""
         for row in self.graph.operations:
             shape = flattened_shape(self.graph, row)
-            if shape is None or not self._is_for_channels_last(row, shape):
+            if not is_moved(shape) or not self._is_for_channels_last(row, shape):
                 continue
-            order = np.argsort(np.arange(int(np.prod(shape))).reshape(shape).transpose(1, 2, 0).reshape(-1))
-            weight = row.parameters["weight"]
-            flat = flat_values(self.graph, row)
+            order = np.argsort(channels_last_order(shape))
+            flat = [operation.name for operation in flat_operations(self.graph, row)]
+            parameters = (row.parameters["weight"], *flat_vectors(self.graph, row))
             for key in self.arrays:
                 place, name = split_key(key)
                 is_value = name in flat and place.rpartition("/")[2] in ("eval", "train", "grad_out", "mask")
-                is_weight = name == weight and self.arrays[key].ndim == 2
-                if (is_value or is_weight) and self.arrays[key].shape[-1] == order.size:
-                    self.arrays[key] = self.arrays[key][:, order]
+                is_parameter = name in parameters and self.arrays[key].ndim in (1, 2)
+                if (is_value or is_parameter) and self.arrays[key].shape[-1] == order.size:
+                    self.arrays[key] = self.arrays[key][..., order]
             self.notices.append(f"{row.name} takes its input flattened in the order height, width, channel: reordered")
 
     def _is_for_channels_last(self, row, shape):
@@ -171,39 +172,10 @@ class PortTensors:
         if key not in self.arrays or key not in self.reference:
             return False
         found, reference = np.asarray(self.arrays[key]), self.reference[key]
-        order = np.arange(int(np.prod(shape))).reshape(shape).transpose(1, 2, 0).reshape(-1)
+        order = channels_last_order(shape)
         if found.shape != reference.shape:
             return False
         return np.linalg.norm(found - reference[:, order]) < np.linalg.norm(found - reference)
-
-
-_KEEP_ORDER = ("dropout", "relu", "sigmoid", "tanh", "multiply_scalar", "add_scalar")
-
-
-def flattened_shape(graph: Graph, operation) -> list | None:
-    """Return the (C, H, W) that a dense layer's input had before it was flattened, or None."""
-    if operation.kind != "dense":
-        return None
-    shape = operation.settings.get("flattened")
-    chain = flat_values(graph, operation)
-    if shape is None and chain:
-        first = next(row for row in graph.operations if row.name == chain[-1])
-        shapes = {row.name: row.output_shape for row in graph.operations}
-        if first.kind == "flatten":
-            shape = list(shapes.get(first.inputs[0], ())[1:])
-    return shape if shape and len(shape) == 3 and list(shape[1:]) != [1, 1] else None
-
-
-def flat_values(graph, operation):
-    """Return the names of the flattened values that lead to a dense layer, nearest first."""
-    rows = {row.name: row for row in graph.operations}
-    result, name = [], operation.inputs[0]
-    while name in rows and len(rows[name].output_shape) == 2:
-        result.append(name)
-        if rows[name].kind not in _KEEP_ORDER:
-            break
-        name = rows[name].inputs[0]
-    return result
 
 
 def _checked_names(names):

@@ -10,8 +10,9 @@ import os
 
 import numpy as np
 
+from ..flattening import order_is_unknown
 from ..graph import Graph
-from .codegen.dialect import BlockClass, shape_text
+from .codegen.dialect import BlockClass, ExportError, shape_text
 from .codegen.file import WEIGHTS, class_source, module_docstring, numbered_layers, run_file, write_files
 from .codegen.plan import Plan
 from .flax_layers import MODE, Flax, channels_last
@@ -49,6 +50,10 @@ def source_code(graph: Graph) -> str:
     Raises:
         ExportError: The network cannot be written.
     """
+    for operation in graph.operations:
+        if order_is_unknown(graph, operation):
+            what = "takes values of a flattened map that were moved, and Flax flattens in another order"
+            raise ExportError(f"{operation.name} ({operation.kind}) {what}: port it by hand")
     dialect = Flax()
     classes = Plan(graph, dialect).classes
     parts = [_class(row, dialect) for row in classes]

@@ -13,8 +13,7 @@ from gluon_classics._files import atomic_path
 from gluon_classics.errors import ClassicsError, require_extra
 import numpy as np
 
-from ..graph import Graph, Operation
-from ..network.parameter_layout import graph_digest
+from ..graph import Graph, Operation, graph_digest
 from .onnx_operators import OPSET, WRITERS
 
 IR_VERSION = 8  # onnxruntime reads it from 1.10 on
@@ -137,12 +136,11 @@ class _Model:
         """Return the nodes, and add the constants that they need. Raises ClassicsError."""
         for operation in self._graph.operations:
             self._operation = operation
-            try:
-                WRITERS[operation.kind](self, operation)
-            except KeyError as error:
+            if operation.kind not in WRITERS:
                 raise ClassicsError(
                     f"ONNX opset {OPSET} cannot express the layer {operation.name} ({operation.kind}): replace it"
-                ) from error
+                )
+            WRITERS[operation.kind](self, operation)
         return self._nodes
 
     def constants(self) -> dict[str, np.ndarray]:

@@ -54,6 +54,13 @@ def _resize_bilinear(operation, inputs, _shapes, depth):
     return Expression(f"F.interpolate({inputs[0].text}, {more})", depth)
 
 
+def _global_pool(kind):
+    def make(_operation, inputs, shapes, depth):
+        return Expression(f"F.adaptive_{kind}_pool{len(shapes[0]) - 2}d({inputs[0].text}, 1)", depth)
+
+    return make
+
+
 def _matrix_product(operation, inputs, _shapes, depth):
     matrices = [
         f"{row.within(2)}.transpose(1, 2)" if turn else row.text
@@ -178,6 +185,6 @@ EXPRESSIONS = {
     "dense": function("F.linear({0}, {1}, {2})"),
     "max_pool": _pool("max_pool"),
     "average_pool": _pool("avg_pool"),
-    "global_average_pool": function("F.adaptive_avg_pool2d({}, 1)"),
-    "global_max_pool": function("F.adaptive_max_pool2d({}, 1)"),
+    "global_average_pool": _global_pool("avg"),
+    "global_max_pool": _global_pool("max"),
 }

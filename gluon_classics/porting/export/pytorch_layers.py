@@ -53,6 +53,19 @@ class FixedGammaBatchNorm(BatchNorm):
         super().__init__(*args, **settings)
         self.weight.requires_grad_(False)
 ''',
+    "GroupNorm": '''\
+class GroupNorm(nn.GroupNorm):
+    """Group normalization with one factor and one offset for each group, as in MXNet."""
+
+    def __init__(self, groups, channels, **settings):
+        super().__init__(groups, channels, **settings)
+        self.weight, self.bias = nn.Parameter(torch.ones(groups)), nn.Parameter(torch.zeros(groups))
+
+    def forward(self, x):
+        count = self.num_channels // self.num_groups
+        affine = [values.repeat_interleave(count) for values in (self.weight, self.bias)]
+        return F.group_norm(x, self.num_groups, *affine, eps=self.eps)
+''',
     "DropPath": '''\
 class DropPath(nn.Module):
     """Stochastic depth: in training, drop all values of random examples, and scale the others up.
@@ -203,7 +216,8 @@ class PyTorch(Dialect):
         if activation:
             return None
         channels = Literal(input_shape[1], "channels")
-        return make_call("nn.GroupNorm", Literal(row["groups"]), channels, eps=(row["eps"], 1e-5))
+        layer = "nn.GroupNorm" if row["groups"] == input_shape[1] else self._helper("GroupNorm")
+        return make_call(layer, Literal(row["groups"]), channels, eps=(row["eps"], 1e-5))
 
     def _prelu(self, _operation, input_shape, _activation):
         return make_call("nn.PReLU", Literal(input_shape[1], "channels"))
@@ -227,6 +241,12 @@ class PyTorch(Dialect):
             ceil_mode=(row["rounding"] == "ceil", False),
             **more,
         )
+
+    def _global_average_pool(self, _operation, input_shape, _activation):
+        return make_call(f"nn.AdaptiveAvgPool{len(input_shape) - 2}d", 1)
+
+    def _global_max_pool(self, _operation, input_shape, _activation):
+        return make_call(f"nn.AdaptiveMaxPool{len(input_shape) - 2}d", 1)
 
     def _dropout(self, operation, input_shape, _activation):
         drop, shared = round(operation.settings["drop"], 12), operation.settings["shared_axes"]
@@ -290,8 +310,6 @@ _PLAIN_LAYERS = {
     "elu": lambda row: make_call("nn.ELU", row["slope"]),
     "softmax": lambda row: make_call("nn.Softmax", dim=(row["axis"], None)),
     "flatten": lambda row: Call("nn.Flatten"),
-    "global_average_pool": lambda row: make_call("nn.AdaptiveAvgPool2d", 1),
-    "global_max_pool": lambda row: make_call("nn.AdaptiveMaxPool2d", 1),
     "adaptive_average_pool": lambda row: make_call("nn.AdaptiveAvgPool2d", tuple(row["size"])),
     "upsample_nearest": lambda row: make_call("nn.Upsample", scale_factor=(row["scale"], None)),
     "local_response_norm": lambda row: make_call(

@@ -10,8 +10,8 @@ from gluon_classics._files import atomic_path
 import numpy as np
 
 from ..comparison.tensor_file import read_safetensors, write_safetensors
-from ..graph import Graph
-from ..network.parameter_layout import graph_digest, layout, to_json
+from ..graph import Graph, graph_digest
+from ..network.parameter_layout import layout, to_json
 from ..replay import replay
 
 SUFFIX = ".safetensors"

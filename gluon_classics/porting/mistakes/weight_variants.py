@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..comparison.port_tensors import flattened_shape
+from ..flattening import channels_last_order, flattened_shape, is_moved
 from ..graph import Graph, Operation, Parameter
 from .operation_variants import flipped
 from .variants import Variant, relative_error, scaled_to, to_bfloat16
@@ -79,9 +79,9 @@ def _flatten_order(back):
     def result(case):
         row = case.operation()
         shape = flattened_shape(case.graph, row) if row else None
-        if case.parameter.role != "weight" or shape is None:
+        if case.parameter.role != "weight" or not is_moved(shape):
             return None
-        order = np.arange(case.reference.shape[1]).reshape(shape).transpose(1, 2, 0).reshape(-1)
+        order = channels_last_order(shape)
         return case.reference[:, np.argsort(order) if back else order]
 
     return result

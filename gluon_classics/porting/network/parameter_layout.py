@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..flattening import flat_vectors, flattened_shape
 from ..graph import Graph, Operation, graph_digest
 
 SCHEMA = "gluon-classics layout"
@@ -27,11 +28,6 @@ _ROLES = {
     },
 }
 _CHANNELS_LAST = ("flax", "keras")
-# kinds whose output has the shape of the input, value by value, between a flatten and the dense layer behind it
-_ELEMENTWISE = (
-    *("dropout", "relu", "sigmoid", "tanh", "softplus", "softsign", "leaky_relu", "elu", "selu", "gelu"),
-    *("hard_sigmoid", "clip", "batch_norm", "stop_gradient", "multiply_scalar", "add_scalar"),
-)
 
 
 def layout(graph: Graph, release: str) -> dict[str, Any]:
@@ -41,8 +37,10 @@ def layout(graph: Graph, release: str) -> dict[str, Any]:
         graph: The network.
         release: Version of the package that made the weights.
     """
-    uses = _uses(graph)
-    entries = [_entry(graph, parameter, *uses[parameter.name]) for parameter in graph.parameters]
+    uses, flattened = _uses(graph), _flattened(graph)
+    entries = [
+        _entry(parameter, *uses[parameter.name], flattened.get(parameter.name)) for parameter in graph.parameters
+    ]
     tracked = [
         f"{_layer(operation.parameters['running_mean'], 'running_mean', operation)}.num_batches_tracked"
         for operation in graph.operations
@@ -79,7 +77,18 @@ def _uses(graph):
     return found
 
 
-def _entry(graph, parameter, operation, role):
+def _flattened(graph):
+    """Return the shape of the flattened map that dense weights, and vectors before them, are for, by their names."""
+    found = {}
+    for operation in graph.operations:
+        shape = flattened_shape(graph, operation)
+        if shape:
+            for name in (operation.parameters["weight"], *flat_vectors(graph, operation)):
+                found[name] = list(shape)
+    return found
+
+
+def _entry(parameter, operation, role, flattened):
     entry = {
         "name": parameter.name,
         "role": parameter.role,
@@ -92,7 +101,6 @@ def _entry(graph, parameter, operation, role):
     if role == "constant":  # a value that no layer of another framework has
         same = {"name": parameter.name, "transpose": list(range(len(parameter.shape))), "shape": entry["shape"]}
         return {**entry, **dict.fromkeys(_ROLES, same)}
-    flattened = _flattened(graph, operation) if operation.kind == "dense" and role == "weight" else None
     if flattened:
         entry["flattened"] = flattened  # sizes that were (C, H, W) before the layer
     for framework, names in _ROLES.items():
@@ -100,7 +108,10 @@ def _entry(graph, parameter, operation, role):
         reshaped = None
         order = list(range(len(parameter.shape)))
         if framework in _CHANNELS_LAST:
-            if flattened:
+            if flattened and role != "weight":
+                reshaped = list(flattened)
+                order = [*range(1, len(reshaped)), 0]
+            elif flattened:
                 reshaped = [parameter.shape[0], *flattened]
                 order = [*range(2, len(reshaped)), 1, 0]
             elif role == "weight":
@@ -108,7 +119,7 @@ def _entry(graph, parameter, operation, role):
         before = reshaped or entry["shape"]
         shape = [before[axis] for axis in order]
         if reshaped:
-            shape = [parameter.shape[1], parameter.shape[0]]
+            shape = list(parameter.shape[::-1])
         port: dict[str, Any] = {
             "name": name,
             **({"reshape": reshaped} if reshaped else {}),
@@ -127,18 +138,3 @@ def _layer(name, role, operation):
     """Return the path of the layer that has a parameter."""
     path, separator = name[: -len(role) - 1], name[-len(role) - 1 : -len(role)]
     return path if name.endswith(role) and separator in (".", "_") and path else operation.name
-
-
-def _flattened(graph, operation):
-    """Return the shape of the map that a dense layer takes flattened, without the images, or None if there is none."""
-    if operation.settings.get("flattened"):
-        return list(operation.settings["flattened"])
-    made = {row.name: row for row in graph.operations}
-    source = made.get(operation.inputs[0])
-    while source is not None and source.kind in _ELEMENTWISE:
-        source = made.get(source.inputs[0])
-    if source is None or source.kind not in ("flatten", "reshape") or len(source.output_shape) != 2:
-        return None
-    before = source.inputs[0]
-    shape = graph.inputs[before] if before in graph.inputs else made[before].output_shape
-    return list(shape[1:]) if len(shape) > 2 else None

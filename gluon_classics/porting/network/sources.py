@@ -12,8 +12,7 @@ import gluon_classics
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.build import build
 from gluon_classics.experiment.initializers import initialize
-from gluon_classics.experiment.parameter_files import fix_shapes
-from gluon_classics.experiment.parameter_format import read_arrays
+from gluon_classics.experiment.parameter_files import fix_shapes, read_parameters
 from gluon_classics.experiment.published_training import for_channels, published_settings
 from gluon_classics.experiment.settings import Settings
 from gluon_classics.inspection.summary import summarize
@@ -271,7 +270,7 @@ def _from_model_files(files, input_shape, partial):
         symbol = mx.sym.load(str(symbol_file))
     except (mx.base.MXNetError, UnicodeDecodeError) as error:
         raise ClassicsError(f"{symbol_file} is not a model of MXNet, or it is damaged: export it again") from error
-    values = {key.split(":", 1)[-1]: mx.nd.array(value) for key, value in read_arrays(parameter_file).items()}
+    values = {name: mx.nd.array(value) for name, value in read_parameters(parameter_file).items()}
     return from_symbol(symbol, values, input_shape, symbol_file.name[: -len(SYMBOL)], partial)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import gluon_classics
@@ -88,13 +89,22 @@ def training_facts(graph: Graph, settings: Settings | None) -> dict[str, Any]:
         facts["evaluation"] = (
             "mean probabilities of ten parts of the input's size: the corners and the middle, each also mirrored"
         )
-    facts["initializer"] = {
-        "name": settings.init,
+    facts["initializer"] = _initializer(settings)
+    facts["preprocessing"] = preprocessing(graph, settings)
+    return facts
+
+
+def _initializer(settings):
+    words = {
         "weights": _initial_values(settings.init),
         "biases": f"{_initial_values(PYTORCH)}, of their layer" if settings.init == PYTORCH else "0",
     }
-    facts["preprocessing"] = preprocessing(graph, settings)
-    return facts
+    if settings.init_from:
+        start = f"those of {os.path.basename(settings.init_from)}"
+        words = {role: f"{start}; of the new last layer: {text}" for role, text in words.items()}
+        if not settings.new_head:
+            return {"name": "init_from", **dict.fromkeys(words, start)}
+    return {"name": settings.init, **words}
 
 
 def augmentation_words(augment: str) -> str:

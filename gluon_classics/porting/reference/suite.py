@@ -26,7 +26,7 @@ from ..comparison.comparison import LONG_RUN
 from ..comparison.reference_trace import COMPACT, ReferenceTrace
 from ..comparison.suite import SUITE, SUITE_SCHEMA, SUITE_VERSION
 from ..comparison.tensor_file import PortError
-from ..network.parameter_layout import graph_digest
+from ..graph import graph_digest
 from ..network.sources import Source, source
 from .one_file import FILE, joined
 from .operation_cases import OPERATIONS, operation_source

@@ -38,8 +38,9 @@ import numpy as np
 from ..comparison.fingerprint import fingerprint
 from ..comparison.reference_trace import COMPACT
 from ..comparison.tensor_file import write_safetensors
+from ..graph import graph_digest
 from ..network.describe import description
-from ..network.parameter_layout import graph_digest, layout, to_json
+from ..network.parameter_layout import layout, to_json
 from ..network.sources import Source
 from ..network.training_facts import training_facts
 from .one_file import FILE, joined
@@ -138,7 +139,11 @@ def _new_folder(folder):
             if folder.exists():
                 old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
                 os.replace(folder, old)
-                os.replace(temporary, folder)
+                try:
+                    os.replace(temporary, folder)
+                except BaseException:
+                    os.replace(old, folder)
+                    raise
                 shutil.rmtree(old)
             else:
                 os.replace(temporary, folder)

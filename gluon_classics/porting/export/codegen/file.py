@@ -15,8 +15,8 @@ from gluon_classics.errors import ClassicsError
 import numpy as np
 
 from ...comparison.tensor_file import read_tensors, write_safetensors
-from ...graph import Graph
-from ...network.parameter_layout import graph_digest, layout
+from ...graph import Graph, graph_digest
+from ...network.parameter_layout import layout
 from .dialect import BlockClass, ExportError, input_names, shape_text
 from .rewrite import with_layers
 from .text import INDENT, document, laid_out
