@@ -78,9 +78,16 @@ def write_text(path, text: str) -> None:
 
 def default_mode() -> int:
     """Return the permissions of a new file under the user's umask; temporary files have fewer."""
+    return 0o666 & ~_umask()
+
+
+def _umask():
+    """Return the umask. Setting it to read it would give files that other threads make meanwhile all permissions."""
+    with contextlib.suppress(OSError, StopIteration), open("/proc/self/status", encoding="utf-8") as status:
+        return next(int(line.split()[1], 8) for line in status if line.startswith("Umask:"))
     mask = os.umask(0)
     os.umask(mask)
-    return 0o666 & ~mask
+    return mask
 
 
 def require_regular(path) -> None:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 from gluon_classics import model_info
+from gluon_classics._files import write_text
+from markers import with_content
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "distributed.md"
@@ -69,15 +71,12 @@ def speed() -> str:
 def with_tables(text: str) -> str:
     """Return `text` with the current tables between their markers."""
     for name, table in (("communication", communication()), ("speed", speed())):
-        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        before, _, rest = text.partition(start)
-        _, _, after = rest.partition(end)
-        text = f"{before}{start}{table}\n{end}{after}"
+        text = with_content(text, f"<!-- {name} -->\n", f"<!-- /{name} -->", table)
     return text
 
 
 def main():
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    write_text(PAGE, with_tables(PAGE.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

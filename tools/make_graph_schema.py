@@ -6,6 +6,7 @@ python tools/make_graph_schema.py
 import json
 from pathlib import Path
 
+from gluon_classics._files import write_text
 from gluon_classics.porting.graph import SCHEMA, VERSION
 from gluon_classics.porting.operators import KINDS
 
@@ -124,4 +125,4 @@ def text():
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(), encoding="utf-8")
+    write_text(FILE, text())

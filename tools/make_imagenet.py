@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from gluon_classics._files import write_text
 from gluon_classics.reproduction import results
 from gluon_classics.reproduction.formatting import mean_words, published_words, source_words
 from gluon_classics.reproduction.recipes import list_recipes
+from markers import with_content
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "imagenet.md"
@@ -27,13 +29,11 @@ def table() -> str:
 
 def with_table(text: str) -> str:
     """Return `text` with the current table between its markers."""
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}{table()}\n{END}{after}"
+    return with_content(text, START, END, table())
 
 
 def main():
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    write_text(PAGE, with_table(PAGE.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

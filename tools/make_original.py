@@ -11,11 +11,12 @@ import json
 from pathlib import Path
 import sys
 
-from gluon_classics import _files
+from gluon_classics._files import write_text
 from gluon_classics.data.catalogue import KNOWN
 from gluon_classics.reproduction import table
 from gluon_classics.reproduction.recipes import ORIGINAL, Recipe, list_recipes
 from gluon_classics.reproduction.recipes_d2l import FIRST
+from markers import with_content
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "original"
@@ -90,7 +91,7 @@ def add(folder: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise ValueError(f"{path} is another run with this seed")
-    _files.write_text(path, text)
+    write_text(path, text)
 
 
 def number_of(record: dict) -> tuple[str, int]:
@@ -181,11 +182,7 @@ def _version(recipe):
 
 def with_commands(text: str) -> str:
     """Return `text` with the current table between its markers."""
-    before, has_start, rest = text.partition(START)
-    _, has_end, after = rest.partition(END)
-    if not (has_start and has_end):
-        raise ValueError(f"the markers {START.strip()} and {END} are missing")
-    return f"{before}{START}{commands()}\n{END}{after}"
+    return with_content(text, START, END, commands())
 
 
 def main(folders):
@@ -194,8 +191,8 @@ def main(folders):
             add(Path(folder))
         except (OSError, ValueError, KeyError) as error:
             sys.exit(f"error: {folder} cannot be added: {error}. Name a folder that original/run.py completed")
-    ORIGINAL.write_text(content(), encoding="utf-8")
-    README.write_text(with_commands(README.read_text(encoding="utf-8")), encoding="utf-8")
+    write_text(ORIGINAL, content())
+    write_text(README, with_commands(README.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

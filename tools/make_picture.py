@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 
+from gluon_classics._files import write_text
 from rich.console import Console
 from rich.text import Text
 
@@ -31,7 +32,7 @@ def main():
             console.print(Text(result.stdout.rstrip()))
     picture = console.export_svg(title="gluon-classics")
     picture = re.sub(r"@font-face \{.*?\}\n", "", picture, flags=re.DOTALL)  # the picture must not load fonts
-    (ROOT / "docs" / "terminal.svg").write_text(picture)
+    write_text(ROOT / "docs" / "terminal.svg", picture)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,9 @@ def main():
         parser.error("PORT_PYTHON is not set: set it to a Python with the extra `ports`")
     if options.suite:
         measure(options.suite, options.names, options.targets)
-    PAGE.write_text(page(read()), encoding="utf-8")
+    from gluon_classics._files import write_text
+
+    write_text(PAGE, page(read()))
 
 
 def read():

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gluon_classics._files import write_text
 from gluon_classics.models.registry import list_models
 from gluon_classics.reproduction import equivalence, results, table
 from gluon_classics.reproduction.recipes import list_recipes, name_of
@@ -187,7 +188,7 @@ def _draw_comparison(axes, row, comparison):
 
 
 def main():
-    PAGE.write_text(page(), encoding="utf-8")
+    write_text(PAGE, page())
     draw(PICTURE)
 
 

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 import statistics
 
+from gluon_classics._files import write_text
 from gluon_classics.reproduction import results, table
 import make_editions
+from markers import with_content
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -127,19 +129,14 @@ TABLES = {
 def with_tables(page: str, text: str) -> str:
     """Return the `text` of a page with the current tables between their markers."""
     for name, content in TABLES[page].items():
-        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        before, has_start, rest = text.partition(start)
-        _, has_end, after = rest.partition(end)
-        if not (has_start and has_end):
-            raise ValueError(f"the markers {start.strip()} and {end} are missing")
-        text = f"{before}{start}{content()}\n{end}{after}"
+        text = with_content(text, f"<!-- {name} -->\n", f"<!-- /{name} -->", content())
     return text
 
 
 def main():
     for page in TABLES:
         path = ROOT / page
-        path.write_text(with_tables(page, path.read_text(encoding="utf-8")), encoding="utf-8")
+        write_text(path, with_tables(page, path.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 
+from markers import with_content
+
 ROOT = Path(__file__).parents[1]
 FILE, PAGE = ROOT / "docs" / "gluoncv.json", ROOT / "docs" / "porting.md"
 START, END = "<!-- gluoncv -->\n", "<!-- /gluoncv -->"
@@ -118,9 +120,7 @@ def reason(row):
 
 def with_table(text):
     """Return `text` with the current tables between the markers."""
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}{table(read())}\n{END}{after}"
+    return with_content(text, START, END, table(read()))
 
 
 def classification_models():

@@ -72,7 +72,7 @@ class RandomStreams:
             macs: The forward multiply-accumulates of a batch.
             rank: The number of this process.
         """
-        return cls(seed, max(1, min(BATCHES_BETWEEN_SEEDS, round(WORK_BETWEEN_SEEDS / macs))), rank)
+        return cls(seed, max(1, min(BATCHES_BETWEEN_SEEDS, round(WORK_BETWEEN_SEEDS / max(1, macs)))), rank)
 
     def order(self, epoch: int) -> np.random.RandomState:
         """Return a new generator for the order of the examples in an epoch."""

@@ -7,6 +7,7 @@ from gluon_classics._numbers import read_number
 from gluon_classics.errors import SettingsError
 
 NONE = "none"
+COLOR_CHANGES = ("color", "lighting")  # augmentations for color images
 
 
 class Operation(NamedTuple):

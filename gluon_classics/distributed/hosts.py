@@ -31,12 +31,16 @@ class Host(NamedTuple):
     @property
     def is_local(self) -> bool:
         """Whether this is the machine that starts the workers."""
-        return self.name in LOCAL or _short(self.name) in map(_short, _own_names())
+        own, name = _own_names(), self.name.lower()
+        whole = [text for text in own if "." in text and not text.startswith("localhost")]
+        if "." in name and whole:
+            return name in LOCAL or name in whole
+        return name in LOCAL or _short(name) in map(_short, own)
 
 
 @functools.lru_cache(maxsize=None)
 def _own_names():
-    return socket.gethostname(), socket.getfqdn()
+    return socket.gethostname().lower(), socket.getfqdn().lower()
 
 
 def _short(name):
@@ -145,6 +149,9 @@ def free_port(address: str, wanted: int | None = None) -> int:
         try:
             probe.bind((address, wanted or 0))
         except OSError as error:
+            if wanted is None:
+                what = f"this machine cannot listen on {address} ({error.strerror})"
+                raise ClassicsError(f"{what}: name its own address first in the file of hosts") from error
             what = f"port {wanted} of {address} cannot be used ({error.strerror})"
             raise ClassicsError(f"{what}: choose another with --port, or leave it out") from error
         return probe.getsockname()[1]

@@ -6,14 +6,12 @@ import math
 
 from gluon_classics._format import format_shape
 from gluon_classics._runtime import usable_cores
-from gluon_classics.data.augment_words import LARGEST_SIDE
+from gluon_classics.data.augment_words import COLOR_CHANGES, LARGEST_SIDE
 from gluon_classics.data.memory import available_memory
 from gluon_classics.data.stored_images import StoredImages
 from gluon_classics.errors import DataError, MemoryTooSmall
 from gluon_classics.utils.loader import WORKERS, DataLoader
 from gluon_classics.utils.preprocess import Preprocess
-
-from .published_training import COLOR_CHANGES
 
 FLOAT = 4  # bytes of a value, also after changes of colors
 

@@ -7,13 +7,12 @@ from types import MappingProxyType
 from typing import Any, Mapping
 
 from gluon_classics import model_info
-from gluon_classics.data.augment_words import NONE, parse_augment
+from gluon_classics.data.augment_words import COLOR_CHANGES, NONE, parse_augment
 from gluon_classics.errors import SettingsError
 import numpy as np
 
 from .settings import Settings, parse_channels
 
-COLOR_CHANGES = ("color", "lighting")  # augmentations for color images
 PIXEL_VALUES = ("mean", "std", "background", "foreground")  # what network inputs follow from
 # beginnings of parts of `ModelInfo.not_done`, and the settings that settle them: one of the groups, all of its settings
 SETTLED_BY = {

@@ -23,6 +23,8 @@ MOST_VALUES = 2**31 - 1  # of an array in MXNet
 OTHER_CHANNELS = (3, 1, 4)  # to try if images of any size do not fit
 LARGEST_OF_ONE_SIZE = 256  # for networks that take images of one size only
 SHARED_MASKS = {(2, 3): ["per channel"], (1, 2, 3): ["per image"]}  # of dropout, by the axes that share one draw
+TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
+COUNTED = (nn.Conv1D, nn.Conv2D, nn.Conv3D, *TRANSPOSED, nn.Dense, PartialConvolution)  # layers that multiply
 BATCH_NORM = (("eps", 1e-5), ("momentum", 0.9))  # Gluon's own values, which are not shown
 
 
@@ -73,7 +75,8 @@ class Summary:
 def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
     """Count the layers, shapes, parameters and multiply-accumulates of a network.
 
-    The counts include parts that are used only in training, such as auxiliary classifiers. The network is not changed.
+    Multiply-accumulates are those of convolutions, transposed ones too, and of dense layers. The counts include parts
+    that are used only in training, such as auxiliary classifiers. The network is not changed.
 
     Args:
         net: A network of `nn.Sequential`s and `HybridBlock`s, initialized or not.
@@ -87,17 +90,21 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
     _check_shape(input_shape)
     blocks = list(_walk(net))
     outputs: dict[int, mx.sym.Symbol] = {}
-    handles = [
-        block.register_forward_hook(lambda block, _inputs, output: outputs.__setitem__(id(block), output))
-        for _, _, block in blocks
-    ]
+    inputs: dict[int, mx.sym.Symbol] = {}  # of transposed convolutions
+
+    def keep(block, given, output):
+        outputs[id(block)] = output
+        if isinstance(block, TRANSPOSED):
+            inputs[id(block)] = given[0]
+
+    handles = [block.register_forward_hook(keep) for _, _, block in blocks]
     try:
         with autograd.train_mode():  # include parts that are used only in training
             net(mx.sym.var("data"))
     finally:
         for handle in handles:
             handle.detach()
-    graph = mx.sym.Group([_first(output) for output in outputs.values()])
+    graph = mx.sym.Group([*map(_first, outputs.values()), *inputs.values()])
     try:
         arguments, shapes, running = _infer_shapes(graph, (1, *input_shape))
     except mx.base.MXNetError as error:
@@ -105,6 +112,7 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
     sizes = {name: math.prod(shape) for name, shape in zip(graph.list_arguments(), arguments)}
     sizes.update(zip(graph.list_auxiliary_states(), map(math.prod, running)))
     output_shapes = {block: shape[1:] for block, shape in zip(outputs, shapes)}
+    input_shapes = {block: shape[1:] for block, shape in zip(inputs, shapes[len(outputs) :])}
     most = max([*map(math.prod, output_shapes.values()), *sizes.values()])
     if most > MOST_VALUES:  # MXNet would count with 32 bits and go on with wrong shapes
         what = f"{type(net).__name__} for {format_shape(input_shape)} images"
@@ -120,9 +128,11 @@ def summarize(net: nn.Block, input_shape: tuple[int, ...]) -> Summary:
         params = sum(size(p) for p in own if p.grad_req != "null")
         running = sum(size(p) for p in own if p.grad_req == "null")
         macs = 0
-        if isinstance(block, (nn.Conv2D, nn.Dense, PartialConvolution)) and id(block) in output_shapes:
-            # each weight is used once per position of the feature map; the output of a dense layer has one position
-            macs = sizes[block.weight.name] * math.prod(output_shapes[id(block)][1:])
+        if isinstance(block, COUNTED) and id(block) in output_shapes:
+            # each weight is used once per position of the output, or of the input of a transposed convolution
+            shape = input_shapes.get(id(block), output_shapes[id(block)])
+            positions = shape[:-1] if isinstance(block, nn.Dense) else shape[1:]
+            macs = sizes[block.weight.name] * math.prod(positions)
         within = [count(child) for child in block._children.values()]
         return tuple(map(sum, zip((params, running, macs), *within)))
 

@@ -219,6 +219,7 @@ def _plan(settings, ctx, found):
     updates = math.ceil(trained / settings.batch_size)
     size = min(settings.micro_batch_size or settings.batch_size, found.training - held_out)
     _console.say(f"Measuring steps with {size:,} random images of {settings.size}x{settings.size}.")
+    available = available_memory()
     experiment = _on_random_images(settings, contexts, found, size)
     steps = _Steps(len(experiment.train_data))
     with contextlib.suppress(_Enough):
@@ -251,7 +252,7 @@ def _plan(settings, ctx, found):
         images_measured=size,
         memory_measured=_peak_memory(),
         memory_estimated=_batch_bytes(experiment, size),
-        memory_available=available_memory(),
+        memory_available=available,
         checkpoint_bytes=sum(array.size * np.dtype(array.dtype).itemsize for array in arrays),
     )
 

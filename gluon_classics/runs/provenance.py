@@ -10,6 +10,7 @@ from typing import Dict, Optional, Tuple
 
 import cv2
 import gluon_classics
+from gluon_classics.compiler.processor import onednn_isa
 import mxnet as mx
 import numpy as np
 
@@ -17,16 +18,6 @@ from .record import Processor, Provenance
 
 CPUINFO = Path("/proc/cpuinfo")
 SIMD = ("sse4_1", "avx", "avx2", "fma", "avx512", "avx_vnni", "amx")  # prefixes of the flags that select kernels
-# oneDNN 2.4's names of instruction sets, weakest first, and the flags that each needs
-ISAS = (
-    ("SSE41", {"sse4_1"}),
-    ("AVX", {"avx"}),
-    ("AVX2", {"avx2"}),
-    ("AVX512_CORE", {"avx512f", "avx512bw", "avx512vl", "avx512dq"}),
-    ("AVX512_CORE_VNNI", {"avx512_vnni"}),
-    ("AVX512_CORE_BF16", {"avx512_bf16"}),
-    ("AVX512_CORE_AMX", {"amx_tile", "amx_int8", "amx_bf16"}),
-)
 
 
 def provenance(contexts, workers: int = 1) -> Provenance:
@@ -90,19 +81,3 @@ def processor() -> Processor:
 
 
 _NUMBERS = {"family": "cpu family", "model": "model", "stepping": "stepping"}
-
-
-def onednn_isa(flags) -> Optional[str]:
-    """Return the instruction set that oneDNN uses with these CPU flags, None below SSE4.1.
-
-    DNNL_MAX_CPU_ISA limits it, if it is set to one of these names.
-    """
-    limit = os.environ.get("DNNL_MAX_CPU_ISA", "").upper()
-    best = None
-    for name, needed in ISAS:
-        if not needed <= set(flags):
-            break
-        best = name
-        if name == limit:
-            break
-    return best

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import gluon_classics
+from gluon_classics.compiler.processor import onednn_isa
 from gluon_classics.runs import provenance
 import pytest
 
@@ -110,7 +111,7 @@ def test_on_another_architecture_unknown_facts_are_empty(cpuinfo):
 )
 def test_the_instruction_set_of_onednn_is_limited_by_the_environment(cpuinfo, monkeypatch, limit, isa):
     monkeypatch.setenv("DNNL_MAX_CPU_ISA", limit)
-    assert provenance.onednn_isa(FLAGS) == isa
+    assert onednn_isa(FLAGS) == isa
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="reads /proc/cpuinfo")

@@ -16,6 +16,9 @@ recorder.nnx_step(model, loss_function, update)
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 
 from . import flax_recorder, onnx_recorder, torch_recorder
@@ -54,13 +57,19 @@ class Recorder:
         self._layout = flax_recorder.Layout(self.trace)
 
     def save(self, path) -> None:
-        """Write the tensors to a .npz or .safetensors file."""
-        if str(path).endswith(".safetensors"):
-            write_safetensors(path, self.tensors)
-        elif str(path).endswith(".npz"):
-            np.savez(path, **self.tensors)
-        else:
+        """Write the tensors to a .npz or .safetensors file, which replaces an existing one when it is complete."""
+        path = Path(path)
+        if path.suffix not in (".npz", ".safetensors"):
             raise PortError(f"{path} is neither .npz nor .safetensors. Choose one of them")
+        temporary = path.with_name(f".{os.getpid()}-{path.name}")
+        try:
+            if path.suffix == ".npz":
+                np.savez(temporary, **self.tensors)
+            else:
+                write_safetensors(temporary, self.tensors)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def put(self, key: str, value) -> None:
         """Record an array, for example what no module computes: `put("train/4.body:add", x)`."""
