@@ -82,6 +82,8 @@ def reproduce(recipe, publish, dry_run, as_json, **options):
     from gluon_classics.reproduction.reproduce import reproduce as run_recipe
     from gluon_classics.reproduction.verdict import judge, require_statistics
 
+    if dry_run and publish:
+        raise click.UsageError("--dry-run trains nothing that could be published: leave --publish out.")
     if dry_run:
         _show_recipe_plan(recipe, as_json, **options)
         return
@@ -118,6 +120,8 @@ def show_results(added, folder, markdown, as_json):
     """
     from gluon_classics.reproduction import results, table
 
+    if markdown and as_json:
+        raise click.UsageError("--markdown cannot be used with --json.")
     if added:
         from gluon_classics.runs.record import read_run
 

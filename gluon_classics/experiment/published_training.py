@@ -107,7 +107,11 @@ def for_channels(settings: Settings, channels: int, given: Mapping[str, Any] = M
         if any(name in COLOR_CHANGES for name, _ in parse_augment(settings.augment)):
             words = [word for word in settings.augment.split() if word.partition(":")[0] not in COLOR_CHANGES]
             changes["augment"] = " ".join(words) or NONE
-    changes = {name: value for name, value in changes.items() if name not in _chosen(given)}
+    changes = {
+        name: value
+        for name, value in changes.items()
+        if name not in _chosen(given) and value != getattr(settings, name)
+    }
     if not changes:
         return settings, ""
     *first, last = (words for name, words in _LEFT_OUT.items() if name in changes)

@@ -23,12 +23,13 @@ FREEZE = ("none", "body")
 WARM_UP_FROM = 0.1  # factor of the first epoch of a warm-up, as in pycls, the code of RegNet's authors
 DIAGONAL_LM = "diagonallm"
 _WITHOUT_MOMENTUM = (
-    *("adadelta", "adagrad", "adam", "adamax", "ftml", "ftrl"),
-    *("groupadagrad", "lamb", "nadam", "rmsprop", "sgld"),
+    *("adadelta", "adagrad", "adam", "dcasgd", "ftml", "ftrl"),
+    *("lamb", "nadam", "rmsprop", "sgld"),
 )
-# MXNet's optimizers and ours, and whether they take a momentum
+# MXNet's optimizers and ours, and whether they take a momentum. That of DCASGD does not work in MXNet. AdaMax is left
+# out because it divides 0 by 0 where a gradient is 0, and GroupAdaGrad because it updates matrices only.
 OPTIMIZERS = {
-    **dict.fromkeys(("dcasgd", "lars", "lbsgd", "nag", "sgd", "signum", "tfrmsprop"), True),
+    **dict.fromkeys(("lars", "lbsgd", "nag", "sgd", "signum", "tfrmsprop"), True),
     **dict.fromkeys(_WITHOUT_MOMENTUM, False),
     DIAGONAL_LM: False,
 }
@@ -36,7 +37,7 @@ WITHOUT_RATE = ("adadelta",)  # MXNet's AdaDelta ignores the learning rate, and 
 
 # those that update each number by itself, and keep nothing but arrays and the count of updates: servers can run them
 ON_SERVERS = (
-    *("adadelta", "adagrad", "adam", "adamax", "ftml", "ftrl"),
+    *("adadelta", "adagrad", "adam", "ftml", "ftrl"),
     *("nag", "rmsprop", "sgd", "signum", "tfrmsprop"),
 )
 

@@ -145,6 +145,11 @@ class RunFolder:
         self._start = time.monotonic() - record.seconds  # a clock that is set back does not matter
         self.set_status("running")
 
+    def write(self, record: RunRecord) -> None:
+        """Replace the record."""
+        with _writing(self.path):
+            write_text(self.path / RECORD, record.to_json())
+
     def set_status(self, status: str) -> None:
         """Write the record with this status, one of `record.STATUSES`."""
         self.record = replace(self.record, status=status, seconds=round(time.monotonic() - self._start, 1))

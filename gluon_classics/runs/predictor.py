@@ -27,7 +27,7 @@ from gluon_classics.utils.metrics import BEST
 import mxnet as mx
 import numpy as np
 
-from .record import read_run
+from .record import PARAMETERS, RECORD, read_run
 from .run_data import data_of, is_data_of, load_other, named_as_in
 
 BATCH = 64  # images that are classified together
@@ -253,8 +253,22 @@ def with_test_data(target, model=None, data=None, resize=None, ctx: str = "auto"
         raise RunError(f"{target} is not a run folder; if it is a parameter file, name its network with --model")
     settings = published_settings(model, data=data, resize=resize)
     dataset = load_data(settings)
-    settings, _ = for_images(settings, dataset.train.images.shape[3], dataset.train.labels, {})
-    return _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx), dataset
+    settings, left_out = for_images(settings, dataset.train.images.shape[3], dataset.train.labels, {})
+    if left_out:
+        _console.say(left_out)
+    network = _load(settings, dataset.classes, dataset.train.images.shape[1:], Path(target), ctx)
+    _check_inputs(Path(target), settings)
+    return network, dataset
+
+
+def _check_inputs(parameters, settings):
+    """Raise RunError if a parameter file is that of a run which makes other network inputs of the same images."""
+    folder = parameters.parent
+    if parameters.name != PARAMETERS or not (folder / RECORD).is_file():
+        return
+    of_run = read_run(folder).record.settings
+    if any(getattr(of_run, name) != getattr(settings, name) for name in ("size", "image_size", "fit", "pixels")):
+        raise RunError(f"{parameters} is of a run with other settings for images: name the run folder {folder} instead")
 
 
 def _load(settings, classes, image_shape, parameters, ctx):

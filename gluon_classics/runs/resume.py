@@ -71,6 +71,10 @@ def resume(
         if record.status == "done" and (record.has_stopped or done == settings.epochs):
             all_done = f"all {done} epochs of {path} are done (use --epochs to train more)"
             why = f"{path} stopped {stopped_words(record)}" if record.has_stopped else all_done
+            if data is not None:
+                data_of(run, data, in_memory)
+                folder.write(replace(record, settings=replace(record.settings, data=settings.data)))
+                why = f"{why}; {path} now finds its data in {settings.data}"
             _console.say(f"Nothing left to do: {why}.")
             announce_nothing(group)
             return

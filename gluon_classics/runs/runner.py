@@ -155,7 +155,9 @@ def _train(experiment, folder, checkpoint_minutes, start, interrupts):
 
 def _say_result(experiment, folder):
     settings, data = experiment.settings, experiment.data
-    what = f"{len(data.test):,} test images" + (" of the EMBEDDED SAMPLE" if data.is_sample else "")
+    tested = experiment.test_data.examples
+    left_out = f" ({len(data.test) - tested:,} left out)" if tested < len(data.test) else ""
+    what = f"{tested:,} test images{left_out}" + (" of the EMBEDDED SAMPLE" if data.is_sample else "")
     accuracy = folder.record.result.test_accuracy
     epoch = folder.record.reported_epoch
     which = f" in the best epoch, {epoch + 1}" if settings.reported == "best" else ""

@@ -135,6 +135,15 @@ def test_evaluate_gives_the_same_accuracy_from_a_parameter_file(command, trained
     assert json.loads(of_file.stdout)["accuracy"] == json.loads(of_run.stdout)["accuracy"]
 
 
+def test_evaluate_refuses_the_parameter_file_of_a_run_with_other_pixels(command, trained_run, tmp_path):
+    run = tmp_path / "run"
+    assert command("train", "lenet", "--foreground", "-1", "--epochs", "1", "--out", run).returncode == 0
+    result = command("evaluate", run / "net.params", "--model", "lenet")
+    assert_one_line_error(result, f"net.params is of a run with other settings for images: name the run folder {run}")
+    shutil.copy(run / "net.params", tmp_path / "alone.params")
+    assert command("evaluate", tmp_path / "alone.params", "--model", "lenet").returncode == 0
+
+
 def test_evaluate_shows_the_accuracy_of_each_class(command, trained_run):
     shown = command("evaluate", trained_run).stdout
     assert "Ankle boot" in shown

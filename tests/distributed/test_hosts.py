@@ -3,6 +3,7 @@
 import os
 import socket
 
+from gluon_classics.distributed import hosts
 from gluon_classics.distributed.hosts import (
     LOCAL,
     MOST_WORKERS,
@@ -84,6 +85,21 @@ def test_this_machine_can_be_named_by_its_own_name_as_well(hosts_of):
         assert host.is_local, name
 
 
+@pytest.mark.parametrize(
+    ("own", "name", "is_local"),
+    [
+        (("gpu", "gpu.lab1.edu"), "GPU.lab1.edu", True),
+        (("gpu", "gpu.lab1.edu"), "gpu", True),
+        (("gpu", "gpu.lab1.edu"), "gpu.lab2.edu", False),
+        (("gpu", "localhost.localdomain"), "gpu.lab1.edu", True),
+        (("gpu", "gpu"), "other.lab1.edu", False),
+    ],
+)
+def test_another_domain_is_another_machine(own, name, is_local, monkeypatch):
+    monkeypatch.setattr(hosts, "_own_names", lambda: own)
+    assert Host(name, 1).is_local == is_local
+
+
 def test_the_largest_number_of_workers_is_accepted_and_one_more_is_not(hosts_of):
     assert sum(host.workers for host in hosts_of("localhost\na\n", MOST_WORKERS)) == MOST_WORKERS
     assert "1,025 workers are too many: use 1,024 at most" in error_of(hosts_of, "localhost\na\n", MOST_WORKERS + 1)
@@ -154,6 +170,11 @@ def test_a_port_in_use_is_refused_in_one_line_and_can_be_used_afterwards():
         assert "--port" in message
         assert free_port(LOCAL[1]) != port
     assert free_port(LOCAL[1], port) == port
+
+
+def test_an_address_of_another_machine_is_refused_in_one_line():
+    message = error_of(free_port, "203.0.113.1")  # RFC 5737 keeps it for documentation
+    assert message.startswith("this machine cannot listen on 203.0.113.1 (")
 
 
 def test_a_free_port_can_be_bound():

@@ -151,5 +151,5 @@ def test_messages_are_stored_as_they_are():
 
 def test_other_optimizers_are_not_for_servers():
     """They draw random numbers, need whole layers, or keep more than arrays between the updates."""
-    others = ("dcasgd", "diagonallm", "groupadagrad", "lamb", "lars", "lbsgd", "nadam", "sgld")
+    others = ("dcasgd", "diagonallm", "lamb", "lars", "lbsgd", "nadam", "sgld")
     assert set(OPTIMIZERS) - set(ON_SERVERS) == set(others)

@@ -292,3 +292,8 @@ def test_an_initializer_is_refused_if_a_file_sets_all_weights(given):
     with pytest.raises(SettingsError, match="init_from sets all weights: leave out the initializer"):
         published_settings("lenet", init_from="net.params", **given)
     assert published_settings("lenet", init_from="net.params", new_head=True, **given).new_head
+
+
+def test_what_is_not_used_is_not_said_to_be_left_out():
+    settings = published_settings("lenet", mean="0.1,0.2,0.3")
+    assert for_images(settings, 1, LABELS, {"mean": "0.1,0.2,0.3"}) == (settings, "")

@@ -84,6 +84,12 @@ def test_a_run_folder_gives_its_trained_parameters(trained_run):
         np.testing.assert_array_equal(array, stored[name].asnumpy())
 
 
+@pytest.mark.parametrize("shape", [(1, 32, 32), (3, 28, 28)])
+def test_the_weights_of_a_run_are_for_its_input_size(trained_run, shape):
+    with pytest.raises(ClassicsError, match=r"are for 1x28x28 input: leave --input out, or train with this size"):
+        source(trained_run, shape)
+
+
 @pytest.mark.parametrize("path", ["model", "model-symbol.json", "model-0000.params"])
 def test_an_exported_model_computes_what_its_network_computes(net, exported, rng, path):
     images = numbers(rng, 2, *SHAPE)

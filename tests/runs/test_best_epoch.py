@@ -21,6 +21,11 @@ def after_epoch_1(runs):
     return params(runs.train("two", epochs=2))
 
 
+def test_the_result_has_the_number_of_images_that_were_tested(runs, capsys):
+    runs.train("run", epochs=1, last_batch="discard")
+    assert "of 80 test images (20 left out) classified correctly; " in capsys.readouterr().err
+
+
 def test_the_parameters_and_the_result_are_those_of_the_first_of_the_best_epochs(runs, after_epoch_1, capsys):
     runs.accuracies(TEST)
     run = read_run(runs.train("run", **BEST))

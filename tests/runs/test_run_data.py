@@ -60,6 +60,19 @@ def test_a_run_on_the_sample_finds_it_after_other_data_was_installed(run_on_the_
     assert len(read_run(run_on_the_sample).record.epochs) == 2
 
 
+def test_a_finished_run_gets_the_new_place_of_its_data_but_no_other_data(trained_run, small_home, tmp_path, capsys):
+    run, place = moved(trained_run, small_home, tmp_path)
+    before = read_run(run).record
+    with pytest.raises(RunError, match="was trained on other images"):
+        resume.resume(run, None, 10, str(datasets.SAMPLE_FOLDER))
+    assert read_run(run).record == before
+    resume.resume(run, None, 10, str(place))
+    assert f"run now finds its data in {place}" in capsys.readouterr().err
+    after = read_run(run).record
+    assert after == replace(before, settings=replace(before.settings, data=str(place)))
+    assert data_of(read_run(run)).train.images.shape[1:3] == (28, 28)
+
+
 def test_data_that_moved_is_named_and_its_new_place_is_recorded(trained_run, small_home, tmp_path):
     run, place = moved(trained_run, small_home, tmp_path)
     for use in (

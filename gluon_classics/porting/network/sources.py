@@ -9,6 +9,7 @@ import re
 from typing import Callable
 
 import gluon_classics
+from gluon_classics._format import format_shape
 from gluon_classics.errors import ClassicsError
 from gluon_classics.experiment.build import build
 from gluon_classics.experiment.initializers import initialize
@@ -224,7 +225,12 @@ def _from_run(folder, input_shape, partial):
     trained = from_run(folder, "cpu")
     own = (trained.image_shape[2], trained.settings.size, trained.settings.size)
     facts = {"settings": trained.settings, "weights": "trained weights of the run"}
-    return from_block(trained.net, input_shape or own, trained.settings.model, partial, **facts)
+    made = from_block(trained.net, input_shape or own, trained.settings.model, partial, **facts)
+    shapes = {name: row.shape for name, row in trained.net._collect_params_with_prefix().items()}
+    if any(shapes[row.name] != row.shape for row in made.graph.parameters):
+        remedy = "leave --input out, or train with this size"
+        raise ClassicsError(f"the weights of {folder} are for {format_shape(own)} input: {remedy}")
+    return made
 
 
 def _from_gluoncv(name, input_shape, partial):
