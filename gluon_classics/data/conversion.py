@@ -44,7 +44,7 @@ def to_labels(array: np.ndarray, name: str) -> np.ndarray:
 def to_pixels(arrays: Sequence[np.ndarray], names: Sequence[str]) -> tuple[list[np.ndarray], str | None]:
     """Return images as (N, H, W, C) uint8 and what was converted, or None.
 
-    If all values are from 0 to 1, and 0 is one of them, they are multiplied by 255 and rounded.
+    If all values are from 0 to 1, they are multiplied by 255 and rounded, unless all are 0 or all are 1.
 
     Args:
         arrays: The training and the test images: (N, H, W), (N, H, W, C), (N, C, H, W), or (N, S * S) for square gray
@@ -57,7 +57,7 @@ def to_pixels(arrays: Sequence[np.ndarray], names: Sequence[str]) -> tuple[list[
     arrays = [_channels_last(array, name) for array, name in zip(arrays, names)]
     ranges = [_range(array, name) for array, name in zip(arrays, names)]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    if low == 0 < high <= 1:
+    if low < 1 and 0 < high <= 1:  # fractions, or both 0 and 1
         scaled = [np.rint(array.astype(np.float32) * 255).astype(np.uint8) for array in arrays]
         return scaled, "pixels from 0 to 1 are multiplied by 255"
     for array, name in zip(arrays, names):

@@ -1,6 +1,7 @@
 """Data sets in CSV files as Kaggle has them: one image per line, with its label and its pixels row by row.
 
 The label is the first column, or the one that the header names. With a header that names no label, there are no labels.
+If all names of pixel columns end in numbers, such as pixel0 or 1x1 (row x column), their order is that of the numbers.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ class _Table:
         header: Whether the first line is a header.
         columns: The number of columns.
         label: The place of the label's column; None if there is none.
-        pixels: The places of the pixels' columns.
+        pixels: The places of the pixels' columns, row by row.
         delimiter: The character between the columns.
+        repeated: The names of two pixel columns with the same number; None if there are none.
     """
 
     header: bool
@@ -45,6 +47,7 @@ class _Table:
     label: int | None
     pixels: tuple[int, ...]
     delimiter: str
+    repeated: tuple[str, str] | None = None
 
 
 def find_csv_files(files: list[StoredFile]) -> list[Found]:
@@ -80,7 +83,17 @@ def _read(parts) -> Contents:
         f"{same[0][0]} has no labels, so it is not used" for part, same in parts.items() if part not in labeled
     ]
     wanted, notes = parts_to_read(labeled)
-    return to_contents([_arrays(*labeled[part]) for part in wanted], [*unlabeled, *notes])
+    sorted_files = [_order_note(*labeled[part]) for part in wanted]
+    return to_contents([_arrays(*labeled[part]) for part in wanted], [*unlabeled, *notes, *filter(None, sorted_files)])
+
+
+def _order_note(file, table):
+    """Return what users must know about the order of the columns, or None. Raises DataError if it is not clear."""
+    if table.repeated:
+        one, other = table.repeated
+        raise DataError(f"{file} has the pixel columns {one} and {other}: give each column a number of its own")
+    is_sorted = all(one < other for one, other in zip(table.pixels, table.pixels[1:]))
+    return None if is_sorted else f"the pixel columns of {file} are put into the order of their numbers"
 
 
 def _table(file) -> _Table | None:
@@ -103,7 +116,31 @@ def _table(file) -> _Table | None:
     pixels = tuple(place for place in range(len(fields)) if place not in (*labels, *others))
     if len(labels) > 1 or len(pixels) < MIN_PIXELS or not square_side(len(pixels)):
         return None
-    return _Table(header, len(fields), labels[0] if labels else None, pixels, delimiter)
+    pixels, repeated = _in_order(pixels, fields) if header else (pixels, None)
+    return _Table(header, len(fields), labels[0] if labels else None, pixels, delimiter, repeated)
+
+
+def _in_order(places, names):
+    """Return the places of pixel columns in the order of the numbers in their names, and two names with one number.
+
+    The places are unchanged unless all names end in a number. If all have the same words between their numbers, as in
+    1x1 and 1x2, all numbers of a name count, the first one first; else only the last.
+    """
+    if not all(re.search(r"[0-9]$", names[place]) for place in places):
+        return places, None
+    numbers = {place: re.findall(r"[0-9]+", names[place]) for place in places}
+    if len({re.sub(r"[0-9]+", "0", names[place]) for place in places}) > 1:
+        numbers = {place: found[-1:] for place, found in numbers.items()}
+    keys = {place: list(map(_sort_key, found)) for place, found in numbers.items()}
+    ordered = sorted(places, key=keys.__getitem__)
+    twice = next(((names[a], names[b]) for a, b in zip(ordered, ordered[1:]) if keys[a] == keys[b]), None)
+    return tuple(ordered), twice
+
+
+def _sort_key(digits):
+    """Return what sorts digits as their numbers. `int` refuses thousands of digits."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def _is_number(text):

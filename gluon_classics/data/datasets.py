@@ -192,6 +192,8 @@ def installed_folder(name: str, cache: Path | None = None) -> Path | None:
 def _load_known(name, cache, options):
     refuse_share(options.share, name)
     folder = installed_folder(name, cache)
+    if folder or not KNOWN[name].is_in_image_files:  # else the error says so
+        _say_same_name(name, folder or cache)
     if KNOWN[name].is_in_image_files:
         return _load_images(name, folder, cache, options)
     _refuse_disk(options.in_memory, name)
@@ -210,6 +212,12 @@ def _load_known(name, cache, options):
             f"For the full data set, {remedy} ({error})."
         )
         return sample
+
+
+def _say_same_name(name, place):
+    """Say that a local folder with the name of a known data set is not read, unless it is the place of that."""
+    if Path(name).is_dir() and os.path.realpath(name) != os.path.realpath(place):
+        _console.say(f"Reading the published {name}, not the folder ./{name}: to read that, give ./{name}")
 
 
 def _load_images(name, folder, cache, options):

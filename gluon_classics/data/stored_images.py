@@ -63,25 +63,35 @@ class ImageFiles:
             return Path(path).read_bytes()
 
 
-def files_digest(parts: Sequence[tuple[Any, dict[str, Sequence[str]]]]) -> str:
+def files_digest(parts: Sequence[tuple[Any, dict[str, Sequence[str]]]], allow_unreadable: bool = False) -> str:
     """Return a checksum of the names and sizes of files, and of the content of a sample: it is found quickly.
 
     Args:
         parts: For the training and the test images, their folder and the paths of the files of each class.
+        allow_unreadable: Whether files may be unreadable, such as a link that leads nowhere. They count as such.
 
     Raises:
         DataError: A file cannot be read.
     """
+
+    def known(read, path):
+        try:
+            with read_errors(path):
+                return read(path)
+        except DataError:
+            if not allow_unreadable:
+                raise
+            return None
+
     digest = hashlib.sha256()
     for folder, paths_of in parts:
         start = len(os.path.join(folder, ""))
         every = [path for paths in paths_of.values() for path in paths]
         for number in sample_of(len(every)):
-            digest.update(ImageFiles(every).content(number))
+            digest.update(known(lambda path: ImageFiles([path]).content(0), every[number]) or b"")
         for name, paths in paths_of.items():
             for path in paths:
-                with read_errors(path):
-                    size = os.stat(path).st_size
+                size = known(os.path.getsize, path)
                 digest.update(os.fsencode(f"{name}\0{path[start:]}\0{size}\n"))
         digest.update(b"\0")
     return digest.hexdigest()

@@ -133,6 +133,50 @@ def test_fractions_are_read_as_pixels(tmp_path):
     np.testing.assert_array_equal(load_dataset(str(tmp_path)).train.images[..., 0], some_images(40))
 
 
+def write_titled(folder, titles, order):
+    """Write the pair with these names of the pixels, row by row, and its columns in another order."""
+    for path in write_pair(folder).iterdir():
+        lines = [line.split(",") for line in path.read_text().splitlines()]
+        lines[0][1:] = titles
+        path.write_text("".join(",".join([line[0], *(line[1 + place] for place in order)]) + "\n" for line in lines))
+    return folder
+
+
+TITLES = {
+    "pixels from 0": [f"pixel{place}" for place in range(PIXELS)],
+    "pixels from 1": [f"pixel {place + 1}" for place in range(PIXELS)],
+    "zeros": [f"p{place:04}" for place in range(PIXELS)],
+    "numbers": [f"{place}" for place in range(PIXELS)],
+    "rows and columns": [f"{row + 8}x{column + 8}" for row in range(SIDE) for column in range(SIDE)],
+    "words and numbers": [f"r{row}_c{column}" for row in range(SIDE) for column in range(SIDE)],
+    "a number before": [f"28px_{place}" for place in range(PIXELS)],
+    "several words": [f"{'left' if place % 2 else 'right2'}_{place}" for place in range(PIXELS)],
+}
+
+
+@pytest.mark.parametrize("titles", TITLES.values(), ids=TITLES)
+def test_the_numbers_in_the_names_of_the_columns_give_their_order(tmp_path, titles, capsys):
+    assert_is_the_pair(load_dataset(str(write_titled(tmp_path / "in_order", titles, range(PIXELS)))))
+    assert "order" not in capsys.readouterr().err.replace("in_order", "")
+    by_name = sorted(range(PIXELS), key=lambda place: titles[place])
+    for number, order in enumerate((by_name, range(PIXELS)[::-1])):
+        assert_is_the_pair(load_dataset(str(write_titled(tmp_path / f"{number}", titles, order))))
+    assert "put into the order of their numbers" in capsys.readouterr().err
+
+
+def test_columns_whose_names_do_not_all_end_in_numbers_keep_their_order(tmp_path):
+    titles = [f"pixel{PIXELS - place}" for place in range(PIXELS - 1)] + ["last"]
+    assert_is_the_pair(load_dataset(str(write_titled(tmp_path / "set", titles, range(PIXELS)))))
+
+
+@pytest.mark.parametrize("repeated", ["pixel3", "pixel03"])
+def test_columns_with_the_same_number_are_rejected(tmp_path, data_error, repeated):
+    titles = [f"pixel{place}" for place in range(PIXELS - 1)] + [repeated]
+    folder = write_titled(tmp_path / "set", titles, range(PIXELS))
+    with data_error(folder / "mnist_train.csv", f"pixel3 and {repeated}", "a number of its own"):
+        load_dataset(str(folder))
+
+
 LINES = {
     "a word": ("1,2", "1,x", "numbers in line"),
     "an empty field": ("1,2", ",2", "numbers in line"),

@@ -111,6 +111,21 @@ def test_a_damaged_file_in_the_cache_is_an_error_and_not_skipped(places, write_s
         load_dataset()
 
 
+def test_a_local_folder_with_the_name_of_a_data_set_is_named_since_it_is_not_read(
+    places, write_set, tmp_path, monkeypatch, capsys
+):
+    write_set(in_place(places.home), 1)
+    monkeypatch.chdir(tmp_path)
+    write_set(tmp_path / "fashion-mnist", 2)
+    assert (load_dataset("fashion-mnist").train.images == 1).all()
+    line = "Reading the published fashion-mnist, not the folder ./fashion-mnist: to read that, give ./fashion-mnist"
+    assert line in capsys.readouterr().err
+    assert (load_dataset("./fashion-mnist").train.images == 2).all()
+    monkeypatch.chdir(in_place(places.home).parent)
+    assert (load_dataset("fashion-mnist").train.images == 1).all()
+    assert "Reading the published" not in capsys.readouterr().err
+
+
 def test_the_cache_can_be_given_as_an_argument(places, write_set, tmp_path):
     write_set(in_place(places.home), 1)
     mine = write_set(tmp_path / "mine", 2)

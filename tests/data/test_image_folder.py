@@ -334,6 +334,18 @@ def both(*folders):
         (("train2017", "val2017"), "Training images from {}/train2017, test images from {}/val2017."),
         (("Training Images", "test_stg1"), "Training images from {}/Training Images, test images from {}/test_stg1."),
         (("x/y/train/train", "x/y/test"), "Training images from {}/x/y/train, test images from {}/x/y/test."),
+        (("seg_train", "seg_test"), "Training images from {}/seg_train, test images from {}/seg_test."),
+        (("My-Train", "my-val"), "Training images from {}/My-Train, test images from {}/my-val."),
+        (("x train images", "x test"), "Training images from {}/x train images, test images from {}/x test."),
+        (("train_x", "dev_x"), "Training images from {}/train_x, test images from {}/dev_x."),
+        (
+            ("i/seg_train/seg_train", "i/seg_test/seg_test"),
+            "Training images from {}/i/seg_train, test images from {}/i/seg_test.",
+        ),
+        (
+            ("x_train", "x_test", "x_valid"),
+            "Training images from {}/x_train, test images from {}/x_test (x_valid/ is not used).",
+        ),
     ],
 )
 def test_training_and_test_folders_of_all_usual_names_are_found(tree, folders, line, capsys):
@@ -423,8 +435,63 @@ def test_a_class_may_be_called_train(tree):
     assert load_dataset(str(folder)).classes == ("car", "train")
 
 
-def test_words_that_begin_like_a_split_are_classes(tree):
-    names = ("test_tube", "train_station", "trainer", "valley")
+@pytest.mark.parametrize("pred", ["seg_pred/1", "seg_pred/seg_pred/1"])
+def test_folders_next_to_a_pair_of_training_and_test_folders_are_not_used(tree, pred, capsys):
+    folder = tree(*both("seg_train/seg_train", "seg_test/seg_test"), pred)
+    data = load_dataset(str(folder))
+    assert (data.classes, len(data.train), len(data.test)) == (("a", "b"), 2, 2)
+    assert f"test images from {folder / 'seg_test'} (seg_pred/ is not used)." in capsys.readouterr().err
+
+
+def test_unlabeled_images_in_a_folder_of_the_same_name_are_not_used(tree, capsys):
+    trained = (f"x_train/x_train/{name}/{number}" for name in "ab" for number in range(5))
+    assert len(load_dataset(str(tree(*trained, "x_test/x_test/A_test"))).test) == 2
+    assert "x_test/ has no subfolders of classes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        (both("a_train", "a_test", "b_train", "b_test"), ["both a_test/ and b_test/"]),
+        (both("x/a_train", "x/a_test", "y"), ["x has a_test/ and a_train/"]),
+        (["x_train/1", "x_train/2", "x_test/1"], ["x_train must have two or more subfolders"]),
+    ],
+)
+def test_folders_that_are_parts_of_a_data_set_are_not_taken_for_classes(tree, data_error, paths, words):
+    folder = tree(*paths)
+    with data_error(folder, *words):
+        load_dataset(str(folder))
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        both("fold1", "fold2"),
+        [*both("x_train", "y_test"), "pred/1"],
+        both("images", "masks/masks"),
+        [*both("color", "gray"), "color/c/1", "gray/d/1"],
+    ],
+)
+def test_a_warning_says_which_folders_with_the_same_subfolders_are_classes(tree, paths, capsys):
+    folder = tree(*paths, *(f"{path}{number}" for path in paths for number in range(5)))
+    one, other = (name for name in load_dataset(str(folder)).classes if name != "pred")
+    assert f"{one}/ and {other}/ are read as classes, although both have a/ and b/." in capsys.readouterr().err
+
+
+def test_classes_with_the_same_subfolders_are_read_from_a_training_folder(tree):
+    shared = tree(*(f"train/{name}/{side}/{number}" for name in "ab" for side in "lr" for number in range(5)))
+    assert load_dataset(str(shared)).classes == ("a", "b")
+
+
+def test_classes_that_share_one_subfolder_or_have_images_of_their_own_are_read(tree):
+    folder = tree(*(f"{name}/{part}/{number}" for name in "ab" for part in ("raw", name) for number in range(5)))
+    assert load_dataset(str(folder)).classes == ("a", "b")
+    tree(*both("a", "b", "c"), "a/1", *(f"c/{number}" for number in range(5)))
+    assert load_dataset(str(folder)).classes == ("a", "b", "c")
+
+
+def test_words_that_begin_or_end_like_a_split_are_classes(tree):
+    names = ("bullet-train", "bus-test", "test_tube", "train_station", "trainer", "valley")
     folder = tree(*(f"{name}/{number}" for name in names for number in range(5)))
     assert load_dataset(str(folder)).classes == names
 

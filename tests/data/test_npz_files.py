@@ -79,6 +79,27 @@ def test_numbers_of_every_type_are_read(tmp_path, type_of_pixels):
     np.testing.assert_array_equal(load_dataset(str(tmp_path)).train.images[..., 0], arrays["x_train"])
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.05, 0.95), (0.05, 1), (0, 0.5), (0.25, 0.25)])
+def test_fractions_are_multiplied_by_255_whatever_the_lowest_is(tmp_path, low, high, capsys):
+    arrays = some_arrays()
+    for name in ("x_train", "x_test"):
+        arrays[name] = low + (high - low) * arrays[name] / 255
+    np.savez(str(tmp_path / "set.npz"), **arrays)
+    loaded = load_dataset(str(tmp_path)).train.images[..., 0]
+    np.testing.assert_array_equal(loaded, np.rint(arrays["x_train"].astype(np.float32) * 255))
+    assert "pixels from 0 to 1 are multiplied by 255" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("values", "factor"), [((0, 1), 255), ((0, 0), 1), ((1, 1), 1), ((1, 2), 1)])
+@pytest.mark.parametrize("type_of_pixels", [np.uint8, np.float32])
+def test_whole_numbers_are_multiplied_only_if_they_are_both_0_and_1(tmp_path, values, factor, type_of_pixels):
+    arrays = some_arrays()
+    for name in ("x_train", "x_test"):
+        arrays[name] = np.array(values)[arrays[name] % 2].astype(type_of_pixels)
+    np.savez(str(tmp_path / "set.npz"), **arrays)
+    np.testing.assert_array_equal(load_dataset(str(tmp_path)).train.images[..., 0], arrays["x_train"] * factor)
+
+
 def test_images_and_labels_alone_are_split(tmp_path, capsys):
     arrays = some_arrays()
     np.savez(str(tmp_path / "set.npz"), images=arrays["x_train"], labels=arrays["y_train"])

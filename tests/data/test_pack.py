@@ -311,6 +311,17 @@ def test_a_pipe_is_not_waited_for(zoo, out, data_error):
         pack(zoo, out)
 
 
+def test_links_that_lead_nowhere_are_refused_or_left_out_like_damaged_images(zoo, out, data_error, capsys):
+    (zoo / "cat" / "gone.png").symlink_to(zoo / "nothing.png")
+    with data_error("gone.png", "no such file", "--skip-damaged"):
+        pack(zoo, out)
+    packed = pack(zoo, out, skip_damaged=True)
+    assert sum(part.left_out for part in packed) == 1
+    assert f"Left out: cannot read {zoo / 'cat' / 'gone.png'}" in capsys.readouterr().err
+    data = load_dataset(str(out), 12)
+    assert len(data.train) + len(data.test) == sum(part.images for part in packed)
+
+
 def test_test_images_have_the_name_that_the_training_looks_for(zoo, tmp_path, data_error):
     pack(zoo, tmp_path / "zoo_train.rec")
     data, loaded = load_dataset(str(tmp_path / "zoo_train.rec"), 12), load_dataset(str(zoo), 12)
