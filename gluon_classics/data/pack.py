@@ -202,7 +202,9 @@ def _parts_of_folder(folder):
         paths = [path for each in files.values() for path in each.files]
         start = len(os.path.join(place, ""))
         labels = np.repeat(np.arange(len(files)), [len(each.files) for each in files.values()])
-        listing = [(place, {name: each.files for name, each in files.items()})]
+        listing: list[tuple[Path, dict[str, Sequence[str]]]] = [
+            (place, {name: each.files for name, each in files.items()})
+        ]
         digest = files_digest(listing, allow_unreadable=True)  # they are refused or left out like damaged ones
         names = [path[start:] for path in paths]
         classes = dict(enumerate(files))

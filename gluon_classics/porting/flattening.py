@@ -46,6 +46,12 @@ def flattened_shape(graph: Graph, operation: Operation) -> tuple | None:
     return _input_shape(graph, chain[-1])[1:] if chain else None
 
 
+def moved_shape(graph: Graph, operation: Operation) -> tuple | None:
+    """Return `flattened_shape` if the order of the map's values is another one with channels last, else None."""
+    shape = flattened_shape(graph, operation)
+    return shape if shape and _is_moved(shape) else None
+
+
 def flat_vectors(graph: Graph, operation: Operation) -> list[str]:
     """Return the names of the parameters that have one number for each column of a dense layer behind a map."""
     size = int(np.prod(flattened_shape(graph, operation) or 0))
@@ -65,20 +71,19 @@ def order_is_unknown(graph: Graph, operation: Operation) -> bool:
         if row is None or row.name in seen or row.kind == "dense" or len(row.output_shape) != 2:
             continue
         seen.add(row.name)
-        if _flattens(graph, row) and is_moved(_input_shape(graph, row)[1:]):
+        if _flattens(graph, row) and _is_moved(_input_shape(graph, row)[1:]):
             return True
         names += row.inputs
     return False
 
 
-def is_moved(shape: tuple | None) -> bool:
-    """Return whether a flattened map has another order with channels last: whether it is larger than one pixel."""
-    return shape is not None and shape[0] > 1 and int(np.prod(shape[1:])) > 1
-
-
 def channels_last_order(shape: tuple) -> np.ndarray:
     """Return the numbers of the values of a map (C, H, W) in the order height, width, channel."""
     return np.moveaxis(np.arange(int(np.prod(shape))).reshape(shape), 0, -1).reshape(-1)
+
+
+def _is_moved(shape):
+    return shape[0] > 1 and int(np.prod(shape[1:])) > 1
 
 
 def _flattens(graph, row):

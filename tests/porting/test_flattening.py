@@ -6,7 +6,7 @@ from gluon_classics.porting import from_block
 from gluon_classics.porting.comparison.port_tensors import PortTensors
 from gluon_classics.porting.export import flax_export
 from gluon_classics.porting.export.codegen.dialect import ExportError
-from gluon_classics.porting.flattening import channels_last_order, flat_vectors, flattened_shape, is_moved
+from gluon_classics.porting.flattening import channels_last_order, flat_vectors, flattened_shape, moved_shape
 from gluon_classics.porting.network.capture import capture
 from gluon_classics.porting.network.parameter_layout import layout
 import mxnet as mx
@@ -70,8 +70,14 @@ def test_values_that_were_moved_cannot_be_written_for_flax():
         flax_export.source_code(graph)
 
 
-def test_a_map_of_one_pixel_or_one_channel_has_one_order():
-    assert [is_moved(shape) for shape in (None, (5, 1, 1), (1, 4, 4), (2, 1, 2))] == [False, False, False, True]
+@pytest.mark.parametrize(("channels", "side", "is_moved"), [(5, 1, False), (1, 4, False), (2, 2, True)])
+def test_a_map_of_one_pixel_or_one_channel_has_one_order(channels, side, is_moved):
+    net = sequential([nn.Conv2D(channels, 1), nn.Flatten(), nn.Dense(2)])
+    graph = capture(net, (3, side, side))
+    assert moved_shape(graph, graph.operations[-1]) == ((channels, side, side) if is_moved else None)
+
+
+def test_the_order_with_channels_last():
     np.testing.assert_array_equal(channels_last_order((2, 2, 3)), [0, 6, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11])
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ..flattening import channels_last_order, flat_operations, flat_vectors, flattened_shape, is_moved
+from ..flattening import channels_last_order, flat_operations, flat_vectors, moved_shape
 
 _ROLES = {
     **{"weight": "kernel", "gamma": "scale", "beta": "bias", "slope": "negative_slope"},
@@ -177,8 +177,8 @@ class Layout:
         self.orders: dict = {}  # positions in the port's order of the trace's columns, by the name of a weight
         self.flat: dict = {}  # the weight that follows each flattened value, or vector of parameters for it
         for row in trace.graph.operations:
-            shape = flattened_shape(trace.graph, row)
-            if is_moved(shape):
+            shape = moved_shape(trace.graph, row)
+            if shape:
                 weight = row.parameters["weight"]
                 self.orders[weight] = np.argsort(channels_last_order(shape))
                 names = (operation.name for operation in flat_operations(trace.graph, row))

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from ..flattening import channels_last_order, flat_operations, flat_vectors, flattened_shape, is_moved
+from ..flattening import channels_last_order, flat_operations, flat_vectors, moved_shape
 from ..graph import Graph
 from .tensor_file import PortError, brief, read_tensors, shown
 
@@ -153,8 +153,8 @@ class PortTensors:
     def _convert_flattened(self):
         """Bring flattened images, and the columns of dense weights for them, to the order channel, height, width."""
         for row in self.graph.operations:
-            shape = flattened_shape(self.graph, row)
-            if not is_moved(shape) or not self._is_for_channels_last(row, shape):
+            shape = moved_shape(self.graph, row)
+            if not shape or not self._is_for_channels_last(row, shape):
                 continue
             order = np.argsort(channels_last_order(shape))
             flat = [operation.name for operation in flat_operations(self.graph, row)]

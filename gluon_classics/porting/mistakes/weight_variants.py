@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..flattening import channels_last_order, flattened_shape, is_moved
+from ..flattening import channels_last_order, moved_shape
 from ..graph import Graph, Operation, Parameter
 from .operation_variants import flipped
 from .variants import Variant, relative_error, scaled_to, to_bfloat16
@@ -78,8 +78,8 @@ def _flatten_order(back):
 
     def result(case):
         row = case.operation()
-        shape = flattened_shape(case.graph, row) if row else None
-        if case.parameter.role != "weight" or not is_moved(shape):
+        shape = moved_shape(case.graph, row) if row else None
+        if case.parameter.role != "weight" or not shape:
             return None
         order = channels_last_order(shape)
         return case.reference[:, np.argsort(order) if back else order]

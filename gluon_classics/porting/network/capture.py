@@ -214,7 +214,8 @@ class _Translation:
         shapes = [self.shapes[source, output] for source, output, *_ in node["inputs"]]
         attributes = {key: text for key, text in node.get("attrs", {}).items() if not key.startswith("__")}
         translate = TRANSLATIONS.get(node["op"])
-        results, supported = [(node["op"], (), attributes)], False
+        results: list | None = [(node["op"], (), attributes)]
+        supported = False
         if translate:
             with suppress(Unsupported):
                 results, supported = translate(attributes, shapes, self.shapes[number, 0]), True

@@ -38,9 +38,7 @@ def layout(graph: Graph, release: str) -> dict[str, Any]:
         release: Version of the package that made the weights.
     """
     uses, flattened = _uses(graph), _flattened(graph)
-    entries = [
-        _entry(parameter, *uses[parameter.name], flattened.get(parameter.name)) for parameter in graph.parameters
-    ]
+    entries = [_entry(parameter, uses[parameter.name], flattened.get(parameter.name)) for parameter in graph.parameters]
     tracked = [
         f"{_layer(operation.parameters['running_mean'], 'running_mean', operation)}.num_batches_tracked"
         for operation in graph.operations
@@ -88,7 +86,8 @@ def _flattened(graph):
     return found
 
 
-def _entry(parameter, operation, role, flattened):
+def _entry(parameter, use, flattened):
+    operation, role = use
     entry = {
         "name": parameter.name,
         "role": parameter.role,
