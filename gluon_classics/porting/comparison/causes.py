@@ -19,6 +19,7 @@ COPY_REASON = "copies in float32 are exact; half precision gives 2e-4"
 REPLAY_LIMIT = 2e-5
 REPLAY_REASON = "one operation in float32 against float64; correct ports stay below"
 TIMES_BETTER = 10  # a mistake must fit this many times better than the definition; 3 accepts weak fits
+MOST_LEFT = 0.1  # relative error that a named cause may leave, however large the limit is
 ROUNDING_FACTOR = 4
 UNIT_ROUNDOFF = 2.0**-24  # of float32
 MOST_SUSPECTS = 40  # operations that are searched for a mistake
@@ -43,7 +44,7 @@ class Best:
 
     def fits(self) -> list:
         """Return the mistakes that fit, in the order in which they were tried; fitted ones only if no other does."""
-        bound = min(self.limit, self.residual / TIMES_BETTER)
+        bound = min(self.limit, self.residual / TIMES_BETTER, MOST_LEFT)
         rows = [row for row in self.tried if row[0] <= bound]
         rows = [row for row in rows if not row[4]] or rows
         nearest = min((row[0] for row in rows), default=0.0)

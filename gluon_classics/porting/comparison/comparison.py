@@ -9,7 +9,7 @@ from ..replay.replay import SHAPE_ERRORS
 from .copy_comparison import compare_inputs, compare_weights, remove_wrong_shapes
 from .findings import LEVELS, Report
 from .forward_comparison import compare_outputs
-from .gradient_comparison import compare_gradients, compare_loss
+from .gradient_comparison import broken_operations, compare_gradients, compare_loss
 from .port_tensors import PortTensors
 from .port_values import PortValues
 from .preprocessing_comparison import compare_preprocessing
@@ -113,10 +113,11 @@ def _compare_training(values, port, trace, report):
     if label is None:
         report.unchecked.append("loss, gradients, running statistics, optimizer: the labels are not class numbers")
         return
-    candidates = compare_loss(values, label, port, trace.recipe, report)
-    gradients = compare_gradients(values, candidates, port, trace, report)
-    compare_running(values, port, report)
-    is_right = not report.of_phases("loss", "gradients") and all(f.named for f in report.of_phases("train"))
+    broken = broken_operations(values, report)
+    candidates = compare_loss(values, label, port, trace.recipe, broken, report)
+    gradients = compare_gradients(values, candidates, port, trace, broken, report)
+    compare_running(values, port, broken, report)
+    is_right = not broken and not report.in_phase("loss") and not report.in_phase("gradients")
     compare_updates(values, gradients, port, trace, is_right, report)
     compare_free_run(port, trace, report)
 

@@ -128,6 +128,11 @@ class Report:
         """Return the findings of these phases."""
         return [finding for finding in self.findings if finding.phase in phases]
 
+    def in_phase(self, phase: str) -> list:
+        """Return the findings of this phase, including those that were found in an earlier phase too."""
+        also = f"{phase}: "
+        return [row for row in self.findings if row.phase == phase or any(text.startswith(also) for text in row.also)]
+
     @property
     def conforms(self) -> bool:
         """Whether there is no divergence."""

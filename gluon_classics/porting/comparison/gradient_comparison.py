@@ -9,7 +9,7 @@ from ..mistakes.loss_variants import LOSS_VARIANTS, LossCase
 from ..mistakes.variants import relative_error, scaled_to
 from ..mistakes.weight_variants import WEIGHT_VARIANTS, Copied
 from ..replay import replay
-from .causes import REPLAY_LIMIT, REPLAY_REASON, ROUNDING_FACTOR, UNIT_ROUNDOFF, Best, search
+from .causes import MOST_LEFT, REPLAY_LIMIT, REPLAY_REASON, ROUNDING_FACTOR, UNIT_ROUNDOFF, Best, search
 from .findings import UNKNOWN, Finding
 
 CHAIN_LIMIT = 1e-4
@@ -18,13 +18,53 @@ MOST_SLOPES = 1 << 14  # derivatives of a mistaken loss, each from two values of
 SUM_ROUNDING = 16 * UNIT_ROUNDOFF  # of float32, times the sum of the absolute values of the terms
 
 
-def compare_loss(values, label, port, recipe, report):
+def broken_operations(values, report) -> set:
+    """Return the names of the operations whose result in training mode is unknown, because of earlier findings.
+
+    Args:
+        values: The `PortValues` in training mode.
+        report: The report on the outputs in both modes.
+    """
+    in_training = report.in_phase("train")
+    broken = set()
+    for finding in report.of_phases("eval", "train"):
+        if finding not in in_training and values.recorded(finding.layer):
+            continue  # it conforms in training mode
+        if finding.layer not in values.replaced:
+            broken.add(finding.layer)
+        if not finding.named:
+            broken.update(finding.suspects)
+    if broken:
+        rows = values.graph.operations
+        broken |= {row.name for row in rows if any(depends_on(values, source, broken) for source in row.inputs)}
+    return broken
+
+
+def depends_on(values, name: str, broken: set) -> bool:
+    """Return whether a value was not recorded, and is computed from the result of broken operations."""
+    if not broken or name not in values.operations or values.recorded(name):
+        return False
+    return any(row.name in broken for row in values.suspects(name))
+
+
+def compare_loss(values, label, port, recipe, broken, report):
     """Compare the loss.
+
+    Args:
+        values: The `PortValues` in training mode.
+        label: Class of each image.
+        port: The port's tensors.
+        recipe: The recipe of the trace.
+        broken: Names of operations whose result is unknown.
+        report: Report to extend.
 
     Returns:
         What the gradients of the port's mean loss with respect to each output may be, for `compare_gradients`.
     """
     graph = values.graph
+    if any(depends_on(values, term.output, broken) for term in graph.loss):
+        report.unchecked.append("loss: it depends on a mistake found before")
+        return [None]
     weights = {row.name: values[row.name] for row in graph.parameters if row.trainable}
     case = LossCase(
         graph, {name: values[name] for name in graph.outputs}, label, weights, recipe.get("weight_decay", {})
@@ -131,6 +171,20 @@ class Backward:
             return None
         return {name: gradient for name, gradient in self.known.items() if name in self.trainable}
 
+    def sum_rounding(self, name, is_recorded: bool = True) -> float:
+        """Return the rounding of a gradient that is a sum over a whole map; 0 for other gradients.
+
+        Args:
+            name: The parameter.
+            is_recorded: Whether the port recorded the gradient of the operation's output, so that only the sum itself
+                adds rounding. Otherwise the terms have the error of the operations after it, and where they nearly
+                cancel, that is much more than the sum's own.
+        """
+        size = float(np.linalg.norm(self.sizes.get(name, 0.0)))
+        if is_recorded or SUM_ROUNDING * size <= CHAIN_LIMIT * float(np.linalg.norm(self.known[name])):
+            return SUM_ROUNDING * size
+        return CHAIN_LIMIT * size
+
     def rounding(self, values, name) -> float:
         """Return the relative error that one operation in float32 makes in a gradient."""
         result = np.zeros(())
@@ -153,7 +207,7 @@ class Backward:
                 self.sizes[name] = np.sqrt((given**2).sum(axis=others) * (given.size / given.shape[axis]))
 
 
-def compare_gradients(values, candidates, port, trace, report):
+def compare_gradients(values, candidates, port, trace, broken, report):
     """Compare the gradients, and return those of the definition by parameter, or None if they are unknown.
 
     Args:
@@ -162,11 +216,9 @@ def compare_gradients(values, candidates, port, trace, report):
             mistaken one. None in their place means that the loss is unknown.
         port: The port's tensors.
         trace: The reference trace.
+        broken: Names of operations whose result is unknown.
         report: Report to extend.
     """
-    before = report.of_phases("train", "eval")
-    broken = {finding.layer for finding in before if finding.layer not in values.replaced}
-    broken |= {name for finding in before if not finding.named for name in finding.suspects}
     tried = [_Gradients(values, candidate, port, trace, broken) for candidate in candidates]
     chosen = min(tried, key=lambda gradients: len(gradients.wrong))
     if len(tried) > 1 and chosen is tried[0] and chosen.expectations:
@@ -221,9 +273,9 @@ def _limit(key, name, backward, trace, expected):
     if name in backward.chained:
         limit, reason = max(CHAIN_LIMIT, 4 * trace.rounding(key)), CHAIN_REASON
     if name in backward.sizes and norm:
-        rounding = SUM_ROUNDING * float(np.linalg.norm(backward.sizes[name])) / norm
+        rounding = backward.sum_rounding(name, name not in backward.chained) / norm
         if rounding > limit:
-            return rounding, "its terms nearly cancel: the rounding of float32 times their absolute sum"
+            return rounding, "its terms nearly cancel: the rounding of a term times their absolute sum"
     return limit, reason
 
 
@@ -237,10 +289,17 @@ def _explain_all(wrong, expectations, values, trace, report):
         return False
     key, residual, limit, reason = parameters[0]
     finding = Finding("gradients", key.partition("/")[2], UNKNOWN, residual, limit, reason)
-    best = Best(max(row[1] for row in parameters), max(row[2] for row in parameters))
+    limits = [row[2] for row in parameters]
+    # the others are mostly rounding: a cause must fit them, but they do not tell how well it fits
+    telling = [number for number, limit in enumerate(limits) if limit <= MOST_LEFT]
+    if not telling:
+        return False
+    best = Best(max(parameters[number][1] for number in telling), max(limits[number] for number in telling))
     for name, results in _common_mistakes(parameters, pairs, expectations, values, trace):
-        worst = max(relative_error(found, result) for (found, _), result in zip(pairs, results))
-        best.add(worst, name, finding.layer, is_fitted="multiplied by" in name)
+        errors = [relative_error(found, result) for (found, _), result in zip(pairs, results)]
+        if all(number in telling or error <= limits[number] for number, error in enumerate(errors)):
+            worst = max(errors[number] for number in telling)
+            best.add(worst, name, finding.layer, is_fitted="multiplied by" in name)
     best.fill(finding)
     if not finding.named:
         return False
