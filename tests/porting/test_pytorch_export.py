@@ -90,6 +90,13 @@ def test_a_global_pool_has_the_dimensions_of_its_input(axes, kind):
     assert f"nn.Adaptive{kind}Pool{axes}d(1)" in pytorch_export.source_code(capture(net, (2, *[3] * axes)))
 
 
+@pytest.mark.parametrize("slopes", [1, 4])
+def test_prelu_has_mxnets_number_of_slopes(slopes):
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(4, 1), nn.PReLU(in_channels=slopes), nn.Dense(3))
+    assert f"nn.PReLU({slopes})" in pytorch_export.source_code(capture(net, (2, 3, 3)))
+
+
 @pytest.mark.parametrize(("groups", "layer"), [(2, " GroupNorm(2, 4)"), (4, " nn.GroupNorm(4, 4)")])
 def test_group_normalization_has_mxnets_number_of_factors(groups, layer):
     """MXNet has a factor for each group, PyTorch for each channel."""

@@ -47,7 +47,7 @@ def source_code(graph: Graph) -> str:
     Raises:
         ExportError: The network cannot be written.
     """
-    dialect = PyTorch()
+    dialect = PyTorch(graph.parameters)
     classes = Plan(graph, dialect).classes
     parts = [*dialect.helpers.values(), *map(_class, classes), _LOAD.format(network=classes[-1].name)]
     text = "\n\n".join(parts)

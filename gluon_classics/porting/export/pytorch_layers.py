@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Iterable
+
 import numpy as np
 
+from ..graph import Parameter
 from .codegen.dialect import TABLE, Dialect, Entry, ExportError, check_last_window, table_of
 from .codegen.text import Argument, Call, Code, Literal, compressed, made_list, make_call, size
 from .pytorch_functions import EXPRESSIONS, dimensions, padding, spatial_axes
@@ -119,8 +122,9 @@ class PyTorch(Dialect):
         ("Dense", *_HELPERS, *(f"{layer}{name}" for layer in _BASES for name in _ACTIVATIONS.values()))
     )
 
-    def __init__(self):
+    def __init__(self, parameters: Iterable[Parameter] = ()):
         self.helpers: dict[str, str] = {}
+        self._shapes = {row.name: row.shape for row in parameters}
 
     def _helper(self, name, source=None):
         if name == "FixedGammaBatchNorm":
@@ -219,8 +223,9 @@ class PyTorch(Dialect):
         layer = "nn.GroupNorm" if row["groups"] == input_shape[1] else self._helper("GroupNorm")
         return make_call(layer, Literal(row["groups"]), channels, eps=(row["eps"], 1e-5))
 
-    def _prelu(self, _operation, input_shape, _activation):
-        return make_call("nn.PReLU", Literal(input_shape[1], "channels"))
+    def _prelu(self, operation, input_shape, _activation):
+        slopes = self._shapes[operation.parameters["slope"]][0]  # one for all channels, or one for each
+        return make_call("nn.PReLU", Literal(slopes, "channels" if slopes == input_shape[1] else "slopes"))
 
     def _max_pool(self, operation, input_shape, _activation):
         return self._pool("MaxPool", operation, input_shape)
