@@ -33,8 +33,8 @@ _LEFT_OUT = {"mean": "mean", "std": "std", "augment": "changes of colors"}
 def published_settings(model: str, **given: Any) -> Settings:
     """Return the settings that a network was published with, changed by what is `given` and not None.
 
-    If the network's input gets another size, so do the images that it is cut from, in proportion. One
-    of `mean`, `std`, `background` and `foreground` takes the place of all that are published.
+    If the network's input gets another size, so do the images that it is cut from, in proportion. One of `mean`, `std`,
+    `background` and `foreground` takes the place of all that are published.
 
     Args:
         model: Name of the network.

@@ -23,8 +23,8 @@ MOST_VALUES = 2**31 - 1  # of an array in MXNet
 OTHER_CHANNELS = (3, 1, 4)  # to try if images of any size do not fit
 LARGEST_OF_ONE_SIZE = 256  # for networks that take images of one size only
 SHARED_MASKS = {(2, 3): ["per channel"], (1, 2, 3): ["per image"]}  # of dropout, by the axes that share one draw
-TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
-COUNTED = (nn.Conv1D, nn.Conv2D, nn.Conv3D, *TRANSPOSED, nn.Dense, PartialConvolution)  # layers that multiply
+TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose)
+COUNTED = (nn.Conv1D, nn.Conv2D, *TRANSPOSED, nn.Dense, PartialConvolution)  # layers that multiply
 BATCH_NORM = (("eps", 1e-5), ("momentum", 0.9))  # Gluon's own values, which are not shown
 
 

@@ -40,6 +40,21 @@ def test_all_outputs_of_a_network_are_counted():
     assert smallest_input(Branching(), 2) == 3
 
 
+@pytest.mark.parametrize("axes", [1, 2])
+def test_convolutions_of_one_and_two_dimensions_are_counted_also_transposed_ones(axes):
+    net = nn.HybridSequential()
+    net.add(getattr(nn, f"Conv{axes}D")(4, 3), getattr(nn, f"Conv{axes}DTranspose")(3, 2, strides=2))
+    first, second = rows(net, (2, *[6] * axes)).values()
+    assert first.macs == 4 * 2 * 3**axes * 4**axes  # each weight at each position of the output
+    assert second.macs == 4 * 3 * 2**axes * 4**axes  # of the input
+
+
+def test_a_dense_layer_that_keeps_axes_is_used_at_each_position():
+    net = nn.HybridSequential()
+    net.add(nn.Dense(5, flatten=False))
+    assert utils.summarize(net, (2, 3, 4)).macs == 4 * 5 * 2 * 3
+
+
 def test_a_block_that_is_never_called_has_no_shape_and_only_parameters_of_known_size():
     found = rows(Branching(), (2, 5, 6))
     assert [(found[path].output_shape, found[path].params) for path in ("left_out", "unknown")] == [((), 28), ((), 7)]

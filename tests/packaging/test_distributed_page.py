@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import make_distributed
+from markers import with_content
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -32,3 +33,9 @@ def test_alexnet_communicates_and_resnet_computes():
     for model, is_slow in (("alexnet_2012", True), ("resnet152_v1", False)):
         computation, communication = make_distributed.seconds(model, 8)
         assert (communication > computation) == is_slow
+
+
+@pytest.mark.parametrize("text", ["a <!-- x -->", "a <!-- /x -->", ""])
+def test_a_page_without_a_marker_is_an_error_that_changes_nothing(text):
+    with pytest.raises(ValueError, match="the markers <!-- x --> and <!-- /x --> are missing"):
+        with_content(text, "<!-- x -->", "<!-- /x -->", "new")

@@ -420,6 +420,22 @@ def test_of_nested_blocks_with_one_output_the_innermost_is_recorded():
     assert operation_outputs(calls, dict.fromkeys((outer, inner), np.zeros(1))) == {"relu": inner}
 
 
+@pytest.mark.parametrize("name", ["port.npz", "port.safetensors"])
+def test_a_failed_save_leaves_the_file_before(name, tmp_path, monkeypatch):
+    recorder = Recorder(small_network.trace())
+    recorder.save(tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+
+    def replace_file(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("gluon_classics.porting.comparison.recorder.os.replace", replace_file)
+    with pytest.raises(OSError, match="disk full"):
+        recorder.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == before
+
+
 def test_other_file_formats_are_refused(tmp_path):
     with pytest.raises(PortError, match="npz"):
         Recorder(small_network.trace()).save(tmp_path / "port.pt")

@@ -155,7 +155,7 @@ def test_of_fewer_examples_all_are_chosen():
     assert sorted(RandomStreams(0).some(0, 0, 40, 500)) == list(range(40))
 
 
-@pytest.mark.parametrize(("macs", "every"), [(1, 256), (10**9, 10), (10**10, 1), (10**12, 1)])
+@pytest.mark.parametrize(("macs", "every"), [(0, 256), (1, 256), (10**9, 10), (10**10, 1), (10**12, 1)])
 def test_batches_with_more_work_are_seeded_more_often(macs, every):
     assert RandomStreams.for_work(0, macs).every == every
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import ExitStack, redirect_stdout
 import io
 import json
 
@@ -213,12 +213,12 @@ class _Translation:
         entries = [self.values[source, output] for source, output, *_ in sources if (source, output) in self.values]
         shapes = [self.shapes[source, output] for source, output, *_ in node["inputs"]]
         attributes = {key: text for key, text in node.get("attrs", {}).items() if not key.startswith("__")}
-        translate = TRANSLATIONS.get(node["op"])
-        results: list | None = [(node["op"], (), attributes)]
-        supported = False
-        if translate:
-            with suppress(Unsupported):
-                results, supported = translate(attributes, shapes, self.shapes[number, 0]), True
+        try:
+            results = TRANSLATIONS[node["op"]](attributes, shapes, self.shapes[number, 0])
+            supported = True
+        except (KeyError, Unsupported):  # an unknown operator, or attributes that a file lacks
+            supported = False
+            results = [(node["op"], (), attributes)]
         if results is None:  # it passes its input on
             self.values[number, 0] = entries[0]
             return
