@@ -18,6 +18,12 @@ def format_shape(shape: Iterable) -> str:
     return "x".join(map(str, shape))
 
 
+def joined(words: Iterable[str]) -> str:
+    """Return words as people list them, at least one: "a", "a and b" or "a, b and c"."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def resume_command(folder) -> str:
     """Return the command that resumes the run in a folder."""
     return f"gluon-classics resume {shlex.quote(str(folder))}"

@@ -26,6 +26,7 @@ from typing import Callable
 
 from gluon_classics import _console
 from gluon_classics._files import user_path
+from gluon_classics._format import joined
 from gluon_classics.errors import DataError
 import numpy as np
 
@@ -367,7 +368,7 @@ def _choose(candidates, place) -> Found | None:
     usable = [found for found in candidates if not found.missing] or candidates
     if len(usable) > 1:
         unpack = "unpack it, and " if is_archive(place.name) else ""
-        sets = _listed(found.what for found in usable)
+        sets = joined(found.what for found in usable)
         raise DataError(f"{place} has {sets}: {unpack}name the folder or a file of one")
     if not usable:
         return None
@@ -375,7 +376,7 @@ def _choose(candidates, place) -> Found | None:
         raise DataError(f"{place} lacks {', '.join(usable[0].missing)}: add what is missing")
     unused = [found.what for found in candidates if found is not usable[0]]
     if unused:
-        _console.warn(f"{place}: reading {usable[0].what}; not reading {_listed(unused)}, which lack files")
+        _console.warn(f"{place}: reading {usable[0].what}; not reading {joined(unused)}, which lack files")
     return usable[0]
 
 
@@ -459,9 +460,4 @@ def _seen(files):
         return "no files"
     kinds = Counter(file.pure.suffix.lower() for file in files).most_common()
     words = [f"{count:,} {kind or 'unnamed'} file{'s' if count > 1 else ''}" for kind, count in kinds[:KINDS_SHOWN]]
-    return _listed([*words, "others"] if len(kinds) > KINDS_SHOWN else words)
-
-
-def _listed(words):
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+    return joined([*words, "others"] if len(kinds) > KINDS_SHOWN else words)

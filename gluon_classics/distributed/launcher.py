@@ -20,7 +20,7 @@ import time
 from typing import Any, Callable, NamedTuple, Sequence
 
 from gluon_classics import _console
-from gluon_classics._format import resume_command
+from gluon_classics._format import joined, resume_command
 from gluon_classics._processes import child_environment
 from gluon_classics._runtime import given_threads
 from gluon_classics._signals import KILLED_BY, handled_by
@@ -236,8 +236,7 @@ def _wait(seconds, signals):
 
 def _processes_on_hosts(members):
     names = dict.fromkeys("this machine" if member.host.is_local else member.host.name for member in members)
-    *others, last = names
-    return f"the processes on {', '.join(others)} and {last}" if others else f"the processes on {last}"
+    return f"the processes on {joined(names)}"
 
 
 class _Processes:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Mapping
 
 from gluon_classics import model_info
+from gluon_classics._format import joined
 from gluon_classics.data.augment_words import COLOR_CHANGES, NONE, parse_augment
 from gluon_classics.errors import SettingsError
 import numpy as np
@@ -114,8 +115,7 @@ def for_channels(settings: Settings, channels: int, given: Mapping[str, Any] = M
     }
     if not changes:
         return settings, ""
-    *first, last = (words for name, words in _LEFT_OUT.items() if name in changes)
-    what = f"{', '.join(first)} and {last}" if first else last
+    what = joined(words for name, words in _LEFT_OUT.items() if name in changes)
     return replace(settings, **changes), f"Grayscale images: the published {what} are left out."
 
 

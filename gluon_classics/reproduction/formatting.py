@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 import statistics
 
+from gluon_classics._format import joined
+
 from .equivalence import Comparison
 from .recipes import PUBLISHED_METRICS, Recipe, name_of
 from .verdict import Verdict
@@ -76,15 +78,10 @@ def verdict_words(verdict: Verdict) -> str:
         by_verdict.setdefault(comparison.verdict, []).append(name_of(metric))
     if set(by_verdict) <= {verdict.verdict}:
         return verdict.verdict
-    parts = [f"{_and(names)} {each}" for each, names in by_verdict.items()]
+    parts = [f"{joined(names)} {each}" for each, names in by_verdict.items()]
     if verdict.verdict not in by_verdict:
         parts.append("too many runs at chance")
     return f"{verdict.verdict} ({'; '.join(parts)})"
-
-
-def _and(names):
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def source_words(recipe: Recipe) -> str:
