@@ -109,9 +109,9 @@ def training_settings(model: str) -> Settings:
         validation_share=0.5,
         reported="best",
         epochs=EPOCHS,
-        schedule=SCHEDULE,
         patience=PATIENCE,
     )
+    settings = replace(settings, schedule=SCHEDULE)  # not given, since an optimizer without a rate would refuse it
     if settings.augment == NONE:
         settings = replace(settings, augment=AUGMENT)
     if settings.optimizer == "sgd":

@@ -29,7 +29,7 @@ def test_diff_shows_only_the_kernels_that_are_misprinted_in_the_blog(command):
     assert "Conv2D 128 @1x1 relu   Conv2D 128 @3x3 pad 1 relu   128x27x27" in shown
     assert "2,829,754 -> 6,059,450" in shown
     assert "1x96x96" in shown
-    assert "only googlenet differs from the paper: the 3x3 and 5x5 convolutions" in shown
+    assert "only googlenet has this difference from the paper: the 3x3 and 5x5 convolutions" in shown
     assert "no ReLU after the two convolutions" not in shown
 
 

@@ -148,7 +148,7 @@ def test_googlenet_v1_has_its_auxiliary_classifiers_in_training_only(sample):
 def test_options_override_the_published_settings():
     own = published_settings("lenet5")
     assert own.epochs != Settings("lenet5").epochs
-    options = {"batch_size": 64, "optimizer": "sgd", "background": 0.0}
+    options = {"batch_size": 64, "optimizer": "sgd", "fit": "resize"}
     assert published_settings("lenet5", epochs=None, **options) == replace(own, **options) != own
 
 
