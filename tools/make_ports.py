@@ -34,8 +34,8 @@ HEAD = """# Our own ports
 
 <!-- written by python tools/make_ports.py -->
 
-`gluon-classics export` writes every network as PyTorch source, as Flax source and as ONNX. The files of
-COUNT networks have been recorded and compared with the network's trace in the conformance suite, which MXNet computed:
+`gluon-classics export` writes every network as PyTorch source, as Flax source and as ONNX. The files of COUNT
+networks have been recorded and compared with the network's trace in the conformance suite, which MXNet computed:
 
 - **level**: the last level that the port reaches. F is the prediction, T adds the outputs in training mode and the
   loss, G the gradients, and S three training steps with their running statistics. ONNX files only predict. See
