@@ -3,6 +3,8 @@
 The communication is calculated from the counts of the networks. The speed was measured by benchmarks/workers.py.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 

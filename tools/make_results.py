@@ -1,5 +1,7 @@
 """Write docs/results.md and its picture docs/results.svg from results/: python tools/make_results.py"""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from gluon_classics._files import write_text
