@@ -91,7 +91,7 @@ def _order_note(file, table):
     """Return what users must know about the order of the columns, or None. Raises DataError if it is not clear."""
     if table.repeated:
         one, other = table.repeated
-        raise DataError(f"{file} has the pixel columns {one} and {other}: give each column a number of its own")
+        raise DataError(f"{file} has the pixel columns {one} and {other}: give each column a different number")
     is_sorted = all(one < other for one, other in zip(table.pixels, table.pixels[1:]))
     return None if is_sorted else f"the pixel columns of {file} are put into the order of their numbers"
 

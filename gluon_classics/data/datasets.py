@@ -216,7 +216,7 @@ def _load_known(name, cache, options):
 
 
 def _say_same_name(name, place):
-    """Say that a local folder with the name of a known data set is not read, unless it is the place of that."""
+    """Say that a local folder with the name of a known data set is not read. `place` is the folder that is read."""
     if Path(name).is_dir() and os.path.realpath(name) != os.path.realpath(place):
         _console.say(f"Reading the published {name}, not the folder ./{name}: to read that, give ./{name}")
 

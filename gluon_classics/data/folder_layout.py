@@ -15,7 +15,7 @@ from .storage import FolderContent, folder_content
 
 _SPLITS = {"train": "train(ing)?", "validation": "val|valid(ation)?|dev", "test": "test(ing)?"}
 _ENDING = r"([ _-]?(set|data|images?|imgs?|pics|jpe?g|png|stg|stage|split))*[ _-]?\d*"  # training_set, test1, val2017
-_SHARED = 2  # subfolders with the same names in all folders, from which on these may be something else than classes
+_SHARED = 2  # if all folders have this many subfolders with the same names, they may not be classes
 _SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 
 

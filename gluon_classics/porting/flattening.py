@@ -23,8 +23,8 @@ _SAME_ORDER = (
 def flat_operations(graph: Graph, operation: Operation) -> list[Operation]:
     """Return what leads from a flattened map to a dense layer.
 
-    The nearest operation comes first, and the last one flattens. The list is empty if there is no such map, or if the
-    layer itself flattens it.
+    The operation before the layer is first, and the one that flattens the map is last. The list is empty if there is no
+    such map, or if the layer itself flattens it.
     """
     rows = {row.name: row for row in graph.operations}
     found, row = [], rows.get(operation.inputs[0])

@@ -173,7 +173,7 @@ def test_columns_whose_names_do_not_all_end_in_numbers_keep_their_order(tmp_path
 def test_columns_with_the_same_number_are_rejected(tmp_path, data_error, repeated):
     titles = [f"pixel{place}" for place in range(PIXELS - 1)] + [repeated]
     folder = write_titled(tmp_path / "set", titles, range(PIXELS))
-    with data_error(folder / "mnist_train.csv", f"pixel3 and {repeated}", "a number of its own"):
+    with data_error(folder / "mnist_train.csv", f"pixel3 and {repeated}", "a different number"):
         load_dataset(str(folder))
 
 
